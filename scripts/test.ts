@@ -1,0 +1,50 @@
+// `npm test`: every test file of the repository on Node's own runner.
+//   npm test                          all
+//   npm test -- packages/engine       the files under a path, or whose path contains the text
+//   npm test -- --name='a law'        the tests whose name matches the pattern
+//   npm test -- --all                 name each test, not only each file
+// The last line is `N passed, N failed`, with `, N skipped` when there are any.
+import { availableParallelism } from 'node:os';
+import { globSync } from 'node:fs';
+import { relative, resolve } from 'node:path';
+import { run } from 'node:test';
+import { parseArgs } from 'node:util';
+import { Report } from './test/report.ts';
+
+const PATTERNS = ['packages/**/src/**/*.test.ts', 'packages/**/test/**/*.test.ts', 'scripts/**/*.test.ts'];
+const FILE_TIMEOUT_MS = 240_000;
+
+const root = resolve(import.meta.dirname, '..');
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    name: { type: 'string', multiple: true, short: 't' },
+    'test-name-pattern': { type: 'string', multiple: true },
+    all: { type: 'boolean', default: false },
+    timeout: { type: 'string' },
+  },
+});
+const names = [...(values.name ?? []), ...(values['test-name-pattern'] ?? [])];
+const report = new Report({ all: values.all, filtered: names.length > 0, write: (text) => process.stdout.write(text), root });
+const files = findFiles();
+
+if (files.length === 0) {
+  process.stderr.write(`no test file matches ${positionals.join(' ') || PATTERNS.join(' ')}\n`);
+} else {
+  const stream = run({
+    files,
+    cwd: root,
+    concurrency: Math.max(2, Math.min(availableParallelism(), 8)),
+    timeout: Number(values.timeout ?? FILE_TIMEOUT_MS),
+    ...(names.length > 0 ? { testNamePatterns: names.map((name) => new RegExp(name)) } : {}),
+  });
+  for await (const event of stream) report.take(event);
+}
+process.exitCode = report.end();
+
+function findFiles(): string[] {
+  const all = globSync(PATTERNS, { cwd: root, exclude: (path) => /(^|\/)(node_modules|dist)(\/|$)/.test(path) });
+  const wanted = positionals.map((text) => relative(root, resolve(root, text)).replaceAll('\\', '/'));
+  const chosen = wanted.length === 0 ? all : all.filter((file) => wanted.some((text) => file.includes(text)));
+  return [...new Set(chosen)].sort().map((file) => resolve(root, file));
+}
