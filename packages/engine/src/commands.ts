@@ -1,0 +1,106 @@
+import type { CallOutcome, Spent } from './events.ts';
+import type { EffectId, RunId, WaitId } from './ids.ts';
+import type { Actor, Answer, BodyRef, Config, Digest, EffectClass, Pin, Shortage, Usage } from './values.ts';
+
+export type OpenSession = { id: string; tenant: string; agent: string; key?: string; config?: Config };
+
+export type Command =
+  | ({ kind: 'open' } & OpenSession)
+  | { kind: 'configure'; ifRevision: number; config: Config }
+  | {
+      kind: 'send';
+      submission: string;
+      /** Digest of what was sent: the same submission with another payload is a conflict. */
+      payload: Digest;
+      mode: 'queue' | 'steer' | 'interrupt';
+      priority: number;
+      message: BodyRef;
+      config?: Config;
+      /** Opens the session in the same append when it is fresh. */
+      open?: OpenSession;
+    }
+  | { kind: 'unqueue'; run: RunId }
+  | { kind: 'hold'; run: RunId }
+  | { kind: 'release'; run: RunId }
+  | { kind: 'cancel'; run: RunId }
+  | { kind: 'resolve'; wait: WaitId; answer: Answer; digest: Digest }
+  | { kind: 'remember'; key: string; ref: BodyRef }
+  | { kind: 'forget'; key: string }
+  /** Asks for leave to dispatch: the gate of an unsafe call (`gate`), or what follows an attempt that was lost. */
+  | { kind: 'attempt'; effect: EffectId; attempt: number; reason: 'gate' | 'lost' }
+  | { kind: 'settle'; effect: EffectId; attempt: number; outcome: Outcome }
+  /** The wake-at effect came due: whatever `at` has passed happens now. */
+  | { kind: 'settle'; effect: 'wake' }
+  | { kind: 'close' };
+
+/** `afterMs` is a provider's Retry-After; the engine adds its own backoff to `now`. */
+export type Retry = 'no' | 'now' | { afterMs: number };
+
+export type Outcome = TurnOutcome | ToolOutcome;
+
+export type TurnOutcome =
+  | {
+      type: 'turn';
+      stop: 'end' | 'calls' | 'length' | 'filtered' | 'empty' | 'invalid_output';
+      body: BodyRef;
+      usage: Usage;
+      calls: RuledCall[];
+    }
+  | { type: 'turn-failed'; code: string; detail?: string; retry: Retry; spent: Spent };
+
+/** A call the model asked for, after the step has ruled on it: facts, not code. */
+export type RuledCall = {
+  name: string;
+  providerId: string;
+  digest: Digest;
+  class: EffectClass;
+  timeoutMs: number;
+  verify: boolean;
+  rule: string;
+  decision:
+    | { verdict: 'allow' }
+    | { verdict: 'ask'; expiresAt?: number }
+    | { verdict: 'deny' }
+    /** Unknown tool, broken JSON, arguments that do not fit: answered at once with a typed error. */
+    | { verdict: 'invalid'; code: string; result: BodyRef };
+};
+
+export type ToolOutcome =
+  | { type: 'call'; outcome: Extract<CallOutcome, 'done' | 'failed'>; code?: string; result: BodyRef; retry?: Retry }
+  | { type: 'call-unknown'; reason: string }
+  | { type: 'call-waits'; wait: ToolWait }
+  /** The tool is not in this process: the call parks until it is (or a person answers). */
+  | { type: 'call-homeless' };
+
+export type ToolWait =
+  | { kind: 'question'; prompt: BodyRef; expiresAt?: number }
+  | { kind: 'timer'; dueAt: number }
+  | { kind: 'callback'; prompt?: BodyRef; expiresAt?: number };
+
+export type Facts = {
+  /** What a run that starts now with this configuration is bound to; null: its agent is not defined here. */
+  pin: (config: Config) => Pin | null;
+  /** The ledger refused the append of this same input: the account is short. */
+  refusal?: Shortage;
+};
+
+/** One input, one append. Time, ids, digests and the epoch come in; nothing else is looked up. */
+export type Input = { id: string; at: number; by: Actor; epoch: number; command: Command; facts: Facts };
+
+export type RejectionCode =
+  | 'not_found'
+  | 'invalid_request'
+  | 'invalid_state'
+  | 'submission_conflict'
+  | 'revision_conflict'
+  | 'wait_resolved'
+  | 'session_closed'
+  | 'too_large'
+  | 'rate_limited';
+/** Refused: a value with a code, and nothing changed. */
+export type Rejection = { code: RejectionCode; message: string; details?: Record<string, string | number> };
+
+/** Impossible: a bug or damage. The session stops with its log clean. */
+export class ImpossibleState extends Error {
+  readonly code = 'impossible_state';
+}

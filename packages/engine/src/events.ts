@@ -1,0 +1,132 @@
+import type { CallId, EffectId, RunId, WaitId } from './ids.ts';
+import type {
+  AccountId,
+  Actor,
+  Amount,
+  Answer,
+  BodyRef,
+  CancelReason,
+  Caps,
+  Config,
+  Cost,
+  Digest,
+  EffectClass,
+  LimitReason,
+  Pin,
+  RunEnd,
+  Usage,
+  WaitKind,
+} from './values.ts';
+
+/**
+ * Every kind of entry with its data. Events are small and flat: refs, counts, ids; their size never grows with the
+ * conversation. Content is in bodies, named by `refs`. A kind whose data changes gets a new `v` and an upcaster.
+ */
+export type EventData = {
+  'session.opened': { id: string; tenant: string; agent: string; key?: string; config?: Config };
+  'session.configured': { revision: number; config: Config };
+  'session.closing': Record<string, never>;
+  'session.closed': Record<string, never>;
+  'session.forked': { from: string; seq: number };
+  'session.moved': { to: string };
+
+  'run.queued': {
+    submission: string;
+    payload: Digest;
+    mode: 'queue' | 'steer' | 'interrupt';
+    priority: number;
+    message: BodyRef;
+    config?: Config;
+  };
+  'run.steered': { submission: string; payload: Digest; message: BodyRef };
+  'run.started': { pin: Pin };
+  'run.held': Record<string, never>;
+  'run.released': Record<string, never>;
+  'run.cancelling': { reason: CancelReason };
+  'run.limited': { limit: LimitReason };
+  'run.ended': RunEnd & { usage: Usage; cost: Cost };
+
+  'turn.requested': {
+    /** Who may dispatch attempt 1: an attempt of an earlier epoch is lost. */
+    epoch: number;
+    /** Digest of the neutral context, sealed by the step. */
+    fingerprint: Digest;
+    reserve: Amount;
+    maxOutputTokens: number;
+    closing?: LimitReason;
+  };
+  'turn.attempted': { n: number; reason: string; epoch: number; notBefore?: number; charged?: Amount };
+  'turn.failed': { attempt: number; code: string; spent: Spent };
+  'turn.settled': TurnEnd & { attempt: number };
+
+  'call.requested': {
+    name: string;
+    /** The provider's own id of this call: the answer is sent back under it. */
+    providerId: string;
+    digest: Digest;
+    /** Position of its arguments in the turn's body. */
+    index: number;
+    class: EffectClass;
+    timeoutMs: number;
+    verify?: true;
+    /** The rule that decided, as people read it in an explanation. */
+    rule: string;
+    decision: 'allow' | 'ask' | 'deny' | 'invalid';
+    epoch: number;
+  };
+  'call.attempted': { n: number; reason: string; epoch: number; notBefore?: number };
+  'call.failed': { attempt: number; code: string };
+  'call.unknown': { attempt: number; reason: string };
+  'call.settled': { attempt: number; outcome: CallOutcome; code?: string; result?: BodyRef };
+
+  'wait.opened': {
+    wait: WaitId;
+    kind: WaitKind;
+    call?: CallId;
+    expiresAt?: number;
+    digest?: Digest;
+    prompt?: BodyRef;
+    account?: AccountId;
+    limit?: 'tokens' | 'money';
+    needed?: number;
+    free?: number;
+  };
+  'wait.resolved': { wait: WaitId; how: 'answered' | 'expired' | 'cancelled'; answer?: Answer; digest?: Digest };
+
+  'budget.raised': { account: AccountId; cap: Caps };
+  'budget.overrun': { account: AccountId; over: Amount };
+
+  'context.set': { key: string; ref: BodyRef };
+  'context.unset': { key: string };
+  'context.compacted': { upTo: number; summary: BodyRef };
+
+  /** An outcome that came after another was recorded: evidence, never state (P4). */
+  'effect.late': { attempt: number; outcome: string; result?: BodyRef; spent?: Spent };
+};
+
+/** What an attempt cost: nothing, an exact bill, or what was reserved because nobody can say. */
+export type Spent = { kind: 'none' } | { kind: 'bound' } | { kind: 'usage'; usage: Usage };
+
+export type CallOutcome = 'done' | 'failed' | 'denied' | 'cancelled' | 'unknown';
+
+export type TurnEnd =
+  | {
+      outcome: 'done';
+      stop: 'end' | 'calls' | 'length' | 'filtered' | 'empty' | 'invalid_output';
+      body: BodyRef;
+      calls: number;
+      usage: Usage;
+      cost: Cost;
+    }
+  | { outcome: 'failed'; code: string; detail?: string; usage: Usage; cost: Cost }
+  | { outcome: 'cancelled'; usage: Usage; cost: Cost };
+
+export type EventKind = keyof EventData;
+type Of<K extends EventKind> = { kind: K; run?: RunId; effect?: EffectId; refs?: Digest[]; data: EventData[K] };
+/** An event as the engine decides it. */
+export type Event = { [K in EventKind]: Of<K> }[EventKind];
+/** An event in its envelope. `at` is integer ms for people only: order is `seq`. */
+export type Entry = Event & { seq: number; at: number; v: number; input: string; by: Actor };
+
+/** The version each kind is written with today; a kind not named here is at 1. */
+export const VERSIONS: Partial<Record<EventKind, number>> = {};

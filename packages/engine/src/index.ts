@@ -1,0 +1,50 @@
+export type { RunId, TurnId, CallId, WaitId, EffectId } from './ids.ts';
+export { runId, turnId, callId, waitId, runOf, turnOf, isCallId } from './ids.ts';
+export { LIMITS, DEFAULT_LIMITS } from './limits.ts';
+export type {
+  AccountId,
+  Actor,
+  Amount,
+  Answer,
+  BodyRef,
+  CancelReason,
+  Caps,
+  Config,
+  Cost,
+  Digest,
+  EffectClass,
+  FailReason,
+  LimitReason,
+  Limits,
+  Mode,
+  Pin,
+  Policies,
+  PolicyRule,
+  Price,
+  Receipt,
+  RunEnd,
+  RunStatus,
+  Shortage,
+  ToolChoice,
+  Usage,
+  WaitKind,
+} from './values.ts';
+export { ZERO_USAGE, addUsage, tokensOf } from './values.ts';
+export type { CallOutcome, Entry, Event, EventData, EventKind, Spent, TurnEnd } from './events.ts';
+export type {
+  Command,
+  Facts,
+  Input,
+  OpenSession,
+  Outcome,
+  Rejection,
+  RejectionCode,
+  Retry,
+  RuledCall,
+  ToolOutcome,
+  ToolWait,
+  TurnOutcome,
+} from './commands.ts';
+export { ImpossibleState } from './commands.ts';
+export type { Call, CallPhase, Context, Item, Located, Phase, Run, State, Turn, Wait } from './state.ts';
+export { freshState } from './state.ts';

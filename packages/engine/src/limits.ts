@@ -1,0 +1,28 @@
+/** Every bound the engine keeps, by name. Bytes, counts and milliseconds are in the names. */
+export const LIMITS = {
+  /** One append: the exact UTF-8 bytes of its entries. */
+  frameBytes: 256 * 1024,
+  /** Runs that wait in one session. */
+  queuedRuns: 1_000,
+  /** Steered messages that wait for the next turn of one run. */
+  pendingSteers: 100,
+  /** Calls one turn may ask for; what is beyond is answered with an error. */
+  callsPerTurn: 128,
+  /** Attempts at one model call or one retryable tool call. */
+  attempts: 5,
+  /** Retries of outcomes a run may use in all its turns and calls. */
+  retriesPerRun: 20,
+  backoffBaseMs: 500,
+  backoffMaxMs: 60_000,
+  /** A Retry-After longer than this ends the attempt instead of parking the run for hours unasked. */
+  retryAfterMaxMs: 15 * 60_000,
+  /** The least output worth paying for: a turn that a budget shrinks below this is not requested. */
+  minOutputTokens: 64,
+  /** Wire overhead of one context item in a token bound (role markers, separators), in bytes. */
+  itemOverheadBytes: 16,
+  /** Keyed context slots of a session. */
+  slots: 64,
+} as const;
+
+/** What a run gets when its agent says nothing: no money and no token cap. */
+export const DEFAULT_LIMITS = { turns: 50, calls: 200, deadlineMs: 24 * 60 * 60_000 } as const;

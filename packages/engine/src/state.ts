@@ -1,0 +1,190 @@
+import type { CallId, EffectId, RunId, TurnId, WaitId } from './ids.ts';
+import type {
+  AccountId,
+  Amount,
+  BodyRef,
+  CancelReason,
+  Caps,
+  Config,
+  Cost,
+  Digest,
+  EffectClass,
+  LimitReason,
+  Pin,
+  Receipt,
+  Usage,
+  WaitKind,
+} from './values.ts';
+import { ZERO_USAGE } from './values.ts';
+
+/** A body and the entry whose frame carries it. */
+export type Located = BodyRef & { seq: number };
+
+/**
+ * One item of the context, in the order the model reads them. `code` stands for a text the assembler supplies (an
+ * answer that has no body: cancelled, denied, expired). `trusted` is set for what a person of this tenant wrote.
+ */
+export type Item =
+  | { kind: 'message'; body: Located; trusted: boolean }
+  | { kind: 'turn'; body: Located; model: string }
+  | { kind: 'result'; call: CallId; providerId: string; name: string; outcome: string; code?: string; body?: Located };
+
+export type Context = {
+  items: Item[];
+  slots: Map<string, Located>;
+  /** Tokens of the prefix as the provider last counted them, with the model that did. */
+  counted: { tokens: number; model: string } | null;
+  /** Bytes added since then (all of them while nothing was counted): one token a byte bounds them. */
+  newBytes: number;
+  totalBytes: number;
+};
+
+export type Turn = {
+  id: TurnId;
+  phase: { at: 'flying'; attempt: number; epoch: number; notBefore: number } | { at: 'settled'; attempt: number };
+  reserve: Amount;
+  maxOutputTokens: number;
+  closing: LimitReason | null;
+  failures: number;
+  body: Located | null;
+  stop: string | null;
+};
+
+export type CallPhase =
+  /** Asked for; an unsafe call needs its gate, the others may go as attempt 1. */
+  | { at: 'ready'; epoch: number }
+  | { at: 'flying'; attempt: number; epoch: number; notBefore: number }
+  | { at: 'parked'; wait: WaitId; attempt: number }
+  /** It may have happened. `verify` asks the tool; else a wait of kind `outcome` asks a person. */
+  | { at: 'unknown'; attempt: number; ask: 'verify' | 'person'; epoch: number }
+  | { at: 'settled'; attempt: number; outcome: string; code: string | null; result: Located | null };
+
+export type Call = {
+  id: CallId;
+  name: string;
+  providerId: string;
+  class: EffectClass;
+  timeoutMs: number;
+  verify: boolean;
+  digest: Digest;
+  /** The arguments: a place in the turn's body, or an approver's edit. */
+  arguments: { at: 'turn'; body: Located; index: number } | { at: 'edit'; body: Located };
+  failures: number;
+  phase: CallPhase;
+};
+
+export type Phase =
+  | { at: 'queued' }
+  | { at: 'active' }
+  /** A limit was met: what flies is stopped, then one closing turn without tools. */
+  | { at: 'closing'; limit: LimitReason }
+  | { at: 'cancelling'; reason: CancelReason };
+
+export type Run = {
+  id: RunId;
+  submission: string;
+  priority: number;
+  message: Located;
+  trusted: boolean;
+  config: Config;
+  phase: Phase;
+  held: boolean;
+  pin: Pin | null;
+  startedAt: number;
+  /** Turns requested so far. */
+  turns: number;
+  calls: number;
+  retries: number;
+  turn: Turn | null;
+  /** Calls of the current turn, in the order the model asked. */
+  asked: Call[];
+  steers: { body: Located; trusted: boolean }[];
+  spent: Amount;
+  usage: Usage;
+  cost: Cost;
+};
+
+export type Wait = {
+  id: WaitId;
+  kind: WaitKind;
+  run: RunId;
+  call: CallId | null;
+  openedAt: number;
+  openedSeq: number;
+  expiresAt: number | null;
+  digest: Digest | null;
+  prompt: Located | null;
+  shortage: { account: AccountId; limit: 'tokens' | 'money'; needed: number; free: number } | null;
+};
+
+/** A session: what the fold of its log says. `evolve` may mutate it; only its fold owns it. */
+export type State = {
+  id: string;
+  tenant: string;
+  agent: string;
+  key: string | null;
+  phase: 'fresh' | 'open' | 'closing' | 'closed' | 'moved';
+  head: number;
+  at: number;
+  createdAt: number;
+  revision: number;
+  config: Config;
+  /** Runs that have not ended: the active one and those that wait. */
+  runs: Map<RunId, Run>;
+  queue: RunId[];
+  active: RunId | null;
+  lastRun: number;
+  lastWait: number;
+  submissions: Map<string, { payload: Digest; receipt: Receipt }>;
+  waits: Map<WaitId, Wait>;
+  resolved: Map<WaitId, { digest: Digest | null; receipt: Receipt }>;
+  /** Effects that were settled by another attempt than a plain first one: a late outcome of these is evidence. */
+  disputed: Map<EffectId, { settled: number; late: number[] }>;
+  context: Context;
+  spent: Amount;
+  reserved: Amount;
+  /** Session caps raised by an answer to a budget wait, over what the run's pin says. */
+  caps: Caps;
+  usage: Usage;
+  cost: Cost;
+};
+
+export function freshState(): State {
+  return {
+    id: '',
+    tenant: '',
+    agent: '',
+    key: null,
+    phase: 'fresh',
+    head: 0,
+    at: 0,
+    createdAt: 0,
+    revision: 0,
+    config: {},
+    runs: new Map(),
+    queue: [],
+    active: null,
+    lastRun: 0,
+    lastWait: 0,
+    submissions: new Map(),
+    waits: new Map(),
+    resolved: new Map(),
+    disputed: new Map(),
+    context: { items: [], slots: new Map(), counted: null, newBytes: 0, totalBytes: 0 },
+    spent: { tokens: 0, nanoUsd: 0 },
+    reserved: { tokens: 0, nanoUsd: 0 },
+    caps: {},
+    usage: ZERO_USAGE,
+    cost: { nanoUsd: 0, price: null },
+  };
+}
+
+/** The work a run waits for from outside: its flying turn or calls. */
+export function flying(run: Run): { effect: EffectId; attempt: number }[] {
+  const list: { effect: EffectId; attempt: number }[] = [];
+  if (run.turn?.phase.at === 'flying') list.push({ effect: run.turn.id, attempt: run.turn.phase.attempt });
+  for (const call of run.asked) {
+    if (call.phase.at === 'flying') list.push({ effect: call.id, attempt: call.phase.attempt });
+  }
+  return list;
+}

@@ -1,0 +1,144 @@
+import type { RunId, WaitId } from './ids.ts';
+
+/** SHA-256 in base64url, computed outside: of a body (salted when small) or of canonical arguments. */
+export type Digest = string;
+
+/** A body beside the frame. `bytes` counts its UTF-8 length and bounds its tokens. */
+export type BodyRef = { digest: Digest; bytes: number };
+
+/** Who caused an entry. */
+export type Actor = { kind: 'user' | 'key' | 'agent' | 'system' | 'approver'; id: string };
+
+export type Usage = {
+  input: number;
+  cachedInput: number;
+  cacheWrite: number;
+  output: number;
+  reasoning: number;
+  /** `provider`: as billed. `bound`: what was reserved, because nobody can say what was billed. */
+  source: 'provider' | 'bound';
+};
+
+/** Money in integer nano-USD. `price` names the row of the catalog; `null`: the model has no known price. */
+export type Cost = { nanoUsd: number; price: string | null };
+
+/** List price in nano-USD per 1,000 tokens: integers, exact for every published price. */
+export type Price = { id: string; input: number; cachedInput: number; cacheWrite: number; output: number };
+
+/** What a cap counts. A missing member is not capped. */
+export type Caps = { tokens?: number; nanoUsd?: number };
+export type Amount = { tokens: number; nanoUsd: number };
+
+export type Limits = {
+  turns: number;
+  calls: number;
+  deadlineMs: number;
+  tokens?: number;
+  nanoUsd?: number;
+  /** Caps of the whole session; a run that meets one parks in a wait of kind `budget`. */
+  session?: Caps;
+};
+
+/** How a tool behaves when nobody knows whether it happened (DESIGN §6). */
+export type EffectClass = 'pure' | 'keyed' | 'unsafe';
+
+export type ToolChoice = 'auto' | 'none' | 'required' | { tool: string };
+export type Mode = 'ask' | 'accept-edits' | 'read-only' | 'bypass';
+export type PolicyRule = { decision: 'allow' | 'ask' | 'deny'; tool: string; reason?: string };
+export type Policies = { mode?: Mode; rules?: PolicyRule[]; approvalTtlMs?: number };
+
+/** Configuration a session or a single run may override. Instructions are content and live in a body. */
+export type Config = {
+  model?: string;
+  instructions?: BodyRef;
+  effort?: 'minimal' | 'low' | 'medium' | 'high';
+  maxOutputTokens?: number;
+  temperature?: number;
+  toolChoice?: ToolChoice;
+  limits?: Partial<Limits>;
+  policies?: Policies;
+};
+
+/** What a run is bound to from its start: code may change under it, this does not. */
+export type Pin = {
+  agent: string;
+  /** Content hash of instructions, route, tools, policies and limits. */
+  hash: Digest;
+  /** Blob with the whole manifest: instructions, tools with schemas and classes, policies. */
+  manifest: Digest;
+  /** Instructions and tool declarations as sent, in bytes: part of every request's bound. */
+  manifestBytes: number;
+  model: string;
+  maxOutputTokens: number;
+  price: Price | null;
+  limits: Limits;
+};
+
+export type RunStatus =
+  | 'queued'
+  | 'running'
+  | 'waiting'
+  | 'held'
+  | 'cancelling'
+  | 'completed'
+  | 'limited'
+  | 'failed'
+  | 'cancelled';
+export type LimitReason = 'turns' | 'calls' | 'deadline' | 'tokens' | 'money' | 'length';
+export type FailReason = 'provider' | 'filtered' | 'empty' | 'invalid_output' | 'context' | 'quarantined' | 'internal';
+export type CancelReason = 'requested' | 'interrupted' | 'unqueued' | 'closed' | 'fork';
+export type RunEnd =
+  | { status: 'completed' }
+  | { status: 'limited'; reason: LimitReason }
+  | { status: 'failed'; reason: FailReason; detail?: string }
+  | { status: 'cancelled'; reason: CancelReason };
+
+export type WaitKind = 'approval' | 'question' | 'timer' | 'callback' | 'child' | 'outcome' | 'budget' | 'tool';
+
+/** What a wait is answered with. Content a person typed is a body; `digest` is what an approver saw. */
+export type Answer =
+  | {
+      kind: 'approval';
+      decision: 'approve' | 'deny';
+      digest: Digest;
+      edited?: { digest: Digest; ref: BodyRef };
+      note?: BodyRef;
+    }
+  | { kind: 'question'; ref: BodyRef }
+  | { kind: 'callback'; ref: BodyRef }
+  | { kind: 'outcome'; outcome: 'done' | 'failed' | 'retry'; ref?: BodyRef }
+  | { kind: 'budget'; decision: 'raise'; cap: Caps }
+  | { kind: 'budget'; decision: 'deny' }
+  | { kind: 'child'; ref: BodyRef }
+  | { kind: 'tool'; decision: 'back' | 'gone' };
+
+/** Which account a cap belongs to; further ones (agent, tenant) come with the ledger's refusals. */
+export type AccountId = string;
+export type Shortage = { account: AccountId; limit: 'tokens' | 'money'; needed: number; free: number };
+
+export type Receipt = { seq: number; run?: RunId; wait?: WaitId };
+
+export const ZERO_USAGE: Usage = {
+  input: 0,
+  cachedInput: 0,
+  cacheWrite: 0,
+  output: 0,
+  reasoning: 0,
+  source: 'provider',
+};
+
+export function addUsage(a: Usage, b: Usage): Usage {
+  return {
+    input: a.input + b.input,
+    cachedInput: a.cachedInput + b.cachedInput,
+    cacheWrite: a.cacheWrite + b.cacheWrite,
+    output: a.output + b.output,
+    reasoning: a.reasoning + b.reasoning,
+    source: a.source === 'bound' || b.source === 'bound' ? 'bound' : 'provider',
+  };
+}
+
+/** Usage counts every input token once: `input` is what was neither read from nor written to a cache. */
+export function tokensOf(usage: Usage): number {
+  return usage.input + usage.cachedInput + usage.cacheWrite + usage.output;
+}
