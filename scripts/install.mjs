@@ -63,7 +63,8 @@ export async function acquire(path, done) {
   while (!create(path, owner)) {
     if (done()) return undefined;
     if (takeOverStale(path)) continue;
-    if (Date.now() > deadline) throw new Error(`another install has held ${path} for too long; remove it and try again`);
+    if (Date.now() > deadline)
+      throw new Error(`another install has held ${path} for too long; remove it and try again`);
     if (!told) process.stderr.write('perdure: another install is running, waiting for it\n');
     told = true;
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));

@@ -25,7 +25,12 @@ const { values, positionals } = parseArgs({
   },
 });
 const names = [...(values.name ?? []), ...(values['test-name-pattern'] ?? [])];
-const report = new Report({ all: values.all, filtered: names.length > 0, write: (text) => process.stdout.write(text), root });
+const report = new Report({
+  all: values.all,
+  filtered: names.length > 0,
+  write: (text) => process.stdout.write(text),
+  root,
+});
 const files = findFiles();
 
 if (files.length === 0) {

@@ -12,8 +12,28 @@ export type Lock = { readonly packages: Readonly<Record<string, LockEntry>>; rea
 type Missing = { readonly path: string; readonly version: string; readonly dev: boolean };
 
 /** The parts of a package name that say where its binary runs. */
-const OS: ReadonlySet<string> = new Set(['android', 'darwin', 'freebsd', 'linux', 'netbsd', 'openbsd', 'openharmony', 'sunos', 'win32']);
-const CPU: ReadonlySet<string> = new Set(['arm', 'arm64', 'ia32', 'loong64', 'mips64el', 'ppc64', 'riscv64', 's390x', 'x64']);
+const OS: ReadonlySet<string> = new Set([
+  'android',
+  'darwin',
+  'freebsd',
+  'linux',
+  'netbsd',
+  'openbsd',
+  'openharmony',
+  'sunos',
+  'win32',
+]);
+const CPU: ReadonlySet<string> = new Set([
+  'arm',
+  'arm64',
+  'ia32',
+  'loong64',
+  'mips64el',
+  'ppc64',
+  'riscv64',
+  's390x',
+  'x64',
+]);
 
 export function checkLock(text: string): string[] {
   const lock = JSON.parse(text) as Lock;
@@ -55,7 +75,8 @@ function platformOf(path: string): { os: string[]; cpu: string[]; libc?: string[
   const words = path.slice(path.lastIndexOf('/') + 1).split('-');
   const os = words.find((word) => OS.has(word));
   const cpu = words.find((word) => CPU.has(word));
-  if (os === undefined || cpu === undefined) throw new Error(`${path} does not say its platform: add its entry by hand`);
+  if (os === undefined || cpu === undefined)
+    throw new Error(`${path} does not say its platform: add its entry by hand`);
   const musl = words.some((word) => word.startsWith('musl'));
   const glibc = words.some((word) => word.startsWith('gnu'));
   return { os: [os], cpu: [cpu], ...(musl ? { libc: ['musl'] } : glibc ? { libc: ['glibc'] } : {}) };
