@@ -5,7 +5,12 @@ import { inspect } from 'node:util';
 
 const OUTPUT_MAX_CHARS = 65_536;
 
-type Options = { readonly root: string; readonly all: boolean; readonly filtered?: boolean; write(text: string): void };
+type Options = {
+  readonly root: string;
+  readonly all: boolean;
+  readonly filtered?: boolean;
+  readonly write: (text: string) => void;
+};
 type Event = { readonly type: string; readonly data?: unknown };
 type Result = (EventData.TestPass | EventData.TestFail) & { readonly entryFile?: string };
 type FileRecord = { passed: number; failed: number; skipped: number; output: string; readonly path: string };

@@ -12,5 +12,10 @@ if (node === undefined) {
   process.stderr.write(`perdure: ${missingNodeMessage()}\n`);
   process.exit(1);
 }
-// A clone may hold a `dist` from an earlier build; its source is what the reader means.
-runNode(node, [existsSync(source) ? source : bundled, ...process.argv.slice(2)]);
+// A clone may hold a `dist` from an earlier build; its source is what the reader means. The published package has no source.
+const entry = [source, bundled].find((path) => existsSync(path));
+if (entry === undefined) {
+  process.stderr.write('perdure: this copy holds no program (neither dist/cli.js nor src/cli/main.ts)\n');
+  process.exit(1);
+}
+runNode(node, [entry, ...process.argv.slice(2)]);
