@@ -151,6 +151,8 @@ function touch(path) {
 async function npmCi(root) {
   const [command, first] = findNpm();
   const args = [...first, 'ci', '--ignore-scripts', '--include=dev', '--include=optional', '--no-audit', '--no-fund'];
+  // Some libraries want a newer Node than the one that runs npm; they get it, as the program does not run on this one.
+  args.push('--engine-strict=false', '--loglevel=error');
   process.stderr.write('perdure: installing what package-lock.json asks for\n');
   /** @type {{code: number | null, signal: NodeJS.Signals | null}} */
   const end = await new Promise((resolve, reject) => {
