@@ -1,0 +1,30 @@
+/** Every bound of this package, by name. */
+export const LIMITS = {
+  /** All bytes of one response, whatever is in it. */
+  responseBytes: 16 * 1024 * 1024,
+  /** What one server-sent event may hold before its end has come, in UTF-16 units. */
+  eventChars: 4 * 1024 * 1024,
+  /** What is read of the body of an HTTP error. */
+  errorBytes: 64 * 1024,
+  /** Text of a failure's `detail`. */
+  detailChars: 1_000,
+  /** Tool calls in one answer; the engine bounds what it dispatches, this bounds what is collected. */
+  callsPerAnswer: 1_024,
+  connectTimeoutMs: 10_000,
+  /** From the request's last byte to the answer's first: a reasoning model may think for long before it says anything. */
+  headersTimeoutMs: 10 * 60_000,
+  /** Between two pieces of an answer: an answer that stalls for longer is given up. */
+  idleTimeoutMs: 2 * 60_000,
+  /** Kept open between calls; shorter than what load balancers usually allow an idle connection. */
+  keepAliveMs: 30_000,
+  keepAliveMaxMs: 5 * 60_000,
+  /** Open connections to one endpoint; further calls wait for a free one. */
+  connectionsPerEndpoint: 256,
+  /** Output of a model that the catalog does not know. */
+  unknownMaxOutputTokens: 4_096,
+  /** What the demo model takes and gives. */
+  demoWindowTokens: 128_000,
+  demoMaxOutputTokens: 4_096,
+  demoSlowMs: 10 * 60_000,
+  demoWords: 100_000,
+} as const;
