@@ -76,7 +76,7 @@ export type EventData = {
   };
   'call.attempted': { n: number; reason: string; epoch: number; notBefore?: number };
   'call.failed': { attempt: number; code: string };
-  'call.unknown': { attempt: number; reason: string };
+  'call.unknown': { attempt: number; reason: string; epoch: number };
   'call.settled': { attempt: number; outcome: CallOutcome; code?: string; result?: BodyRef };
 
   'wait.opened': {
@@ -91,7 +91,14 @@ export type EventData = {
     needed?: number;
     free?: number;
   };
-  'wait.resolved': { wait: WaitId; how: 'answered' | 'expired' | 'cancelled'; answer?: Answer; digest?: Digest };
+  'wait.resolved': {
+    wait: WaitId;
+    how: 'answered' | 'expired' | 'cancelled';
+    answer?: Answer;
+    digest?: Digest;
+    /** Set where the answer lets a call go ahead: who may dispatch its first attempt. */
+    epoch?: number;
+  };
 
   'budget.raised': { account: AccountId; cap: Caps };
   'budget.overrun': { account: AccountId; over: Amount };

@@ -48,3 +48,12 @@ export type {
 export { ImpossibleState } from './commands.ts';
 export type { Call, CallPhase, Context, Item, Located, Phase, Run, State, Turn, Wait } from './state.ts';
 export { freshState } from './state.ts';
+export type { Transition } from './machine.ts';
+export { advance, decide, evolve, fold, transition } from './machine.ts';
+export type { Effect } from './outstanding.ts';
+export { outstanding, statusOf, wakeAt } from './outstanding.ts';
+export { isCapped, runAccount, sessionAccount, sessionCaps } from './budget.ts';
+export { pendingItems } from './context.ts';
+export { mergeConfig } from './run.ts';
+export { attemptsOf, flying } from './state.ts';
+export { decodeState, encodeState } from './snapshot.ts';

@@ -22,6 +22,8 @@ export const LIMITS = {
   itemOverheadBytes: 16,
   /** Keyed context slots of a session. */
   slots: 64,
+  /** Steps of one transition to its fixpoint; more means a loop in the machine. */
+  advanceRounds: 4_000,
 } as const;
 
 /** What a run gets when its agent says nothing: no money and no token cap. */

@@ -1,3 +1,4 @@
+import type { CallOutcome } from './events.ts';
 import type { CallId, EffectId, RunId, TurnId, WaitId } from './ids.ts';
 import type {
   AccountId,
@@ -27,7 +28,15 @@ export type Located = BodyRef & { seq: number };
 export type Item =
   | { kind: 'message'; body: Located; trusted: boolean }
   | { kind: 'turn'; body: Located; model: string }
-  | { kind: 'result'; call: CallId; providerId: string; name: string; outcome: string; code?: string; body?: Located };
+  | {
+      kind: 'result';
+      call: CallId;
+      providerId: string;
+      name: string;
+      outcome: CallOutcome;
+      code: string | null;
+      body: Located | null;
+    };
 
 export type Context = {
   items: Item[];
@@ -39,25 +48,30 @@ export type Context = {
   totalBytes: number;
 };
 
+export type TurnPhase =
+  | { at: 'flying'; attempt: number; epoch: number; notBefore: number }
+  | { at: 'settled'; attempt: number; outcome: 'done' | 'failed' | 'cancelled'; code: string };
+
 export type Turn = {
   id: TurnId;
-  phase: { at: 'flying'; attempt: number; epoch: number; notBefore: number } | { at: 'settled'; attempt: number };
+  phase: TurnPhase;
   reserve: Amount;
   maxOutputTokens: number;
   closing: LimitReason | null;
   failures: number;
   body: Located | null;
-  stop: string | null;
 };
 
 export type CallPhase =
-  /** Asked for; an unsafe call needs its gate, the others may go as attempt 1. */
+  /** Asked for, and not yet allowed. */
+  | { at: 'asked' }
+  /** Allowed; waits for its turn, or (unsafe) for its gate. */
   | { at: 'ready'; epoch: number }
   | { at: 'flying'; attempt: number; epoch: number; notBefore: number }
   | { at: 'parked'; wait: WaitId; attempt: number }
-  /** It may have happened. `verify` asks the tool; else a wait of kind `outcome` asks a person. */
-  | { at: 'unknown'; attempt: number; ask: 'verify' | 'person'; epoch: number }
-  | { at: 'settled'; attempt: number; outcome: string; code: string | null; result: Located | null };
+  /** It may have happened, and its tool can be asked. */
+  | { at: 'verifying'; attempt: number; epoch: number }
+  | { at: 'settled'; attempt: number; outcome: CallOutcome; code: string | null; result: Located | null };
 
 export type Call = {
   id: CallId;
@@ -99,6 +113,8 @@ export type Run = {
   /** Calls of the current turn, in the order the model asked. */
   asked: Call[];
   steers: { body: Located; trusted: boolean }[];
+  /** A bill passed its reservation: this run reserves nothing more. */
+  overrun: boolean;
   spent: Amount;
   usage: Usage;
   cost: Cost;
@@ -179,7 +195,12 @@ export function freshState(): State {
   };
 }
 
-/** The work a run waits for from outside: its flying turn or calls. */
+/** The last attempt a call was named with; 0 where it never flew. */
+export function attemptsOf(call: Call): number {
+  return 'attempt' in call.phase ? call.phase.attempt : 0;
+}
+
+/** What of a run is under way outside: its flying turn and calls. */
 export function flying(run: Run): { effect: EffectId; attempt: number }[] {
   const list: { effect: EffectId; attempt: number }[] = [];
   if (run.turn?.phase.at === 'flying') list.push({ effect: run.turn.id, attempt: run.turn.phase.attempt });

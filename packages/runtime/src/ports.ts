@@ -33,7 +33,7 @@ export interface Timer {
 }
 
 export interface Timers {
-  /** Calls `run` once, not before `afterMs`. Never synchronously. Does not keep the process alive by itself. */
+  /** Calls `run` once, not before `afterMs`, never synchronously. */
   set(afterMs: number, run: () => void): Timer;
 }
 
@@ -394,7 +394,7 @@ export type ToolDefinition = {
 
 // ---------------------------------------------------------------------------------------------------- logs
 
-/** What the runtime says to operators. `fields` carry session, run and request ids; values pass the redactor. */
+/** What the runtime says to operators; `fields` pass the redactor. */
 export interface Logger {
   debug(fields: { [key: string]: unknown }, message: string): void;
   info(fields: { [key: string]: unknown }, message: string): void;

@@ -1,0 +1,159 @@
+/**
+ * Money and tokens: reserved before a request, settled after it.
+ *  B1 At every dispatch, spent plus reserved is within each cap (P9).
+ *  B2 The bound of a call is what was counted, one token a byte of what is new, and the maximum output, at list price.
+ *  B3 A bill above its reservation is an entry, and closes the account: nothing is reserved on it again.
+ */
+import type { Input } from './commands.ts';
+import type { Event } from './events.ts';
+import { boundInputTokens } from './context.ts';
+import { LIMITS } from './limits.ts';
+import type { Run, State } from './state.ts';
+import type { Amount, Caps, Cost, Price, Shortage, Usage } from './values.ts';
+import { tokensOf } from './values.ts';
+
+export type TurnPlan =
+  | { ok: true; reserve: Amount; maxOutputTokens: number }
+  | { ok: false; shortage: Shortage; owner: 'run' | 'other' };
+
+export const runAccount = (state: State, run: Run): string => `${state.id}/${run.id}`;
+export const sessionAccount = (state: State): string => state.id;
+
+type Account = { id: string; owner: 'run' | 'other'; free: Caps };
+
+const left = (cap: number | undefined, spent: number): number | undefined =>
+  cap === undefined ? undefined : Math.max(0, cap - spent);
+
+const room = (caps: Caps, spent: Amount): Caps => {
+  const free: Caps = {};
+  const tokens = left(caps.tokens, spent.tokens);
+  const nanoUsd = left(caps.nanoUsd, spent.nanoUsd);
+  if (tokens !== undefined) free.tokens = tokens;
+  if (nanoUsd !== undefined) free.nanoUsd = nanoUsd;
+  return free;
+};
+
+/** Caps of the session: what the run's pin says, unless an answer to a budget wait raised it. */
+export function sessionCaps(state: State, run: Run): Caps {
+  return { ...run.pin?.limits.session, ...state.caps };
+}
+
+function accountsOf(state: State, run: Run, refusal: Shortage | undefined): Account[] {
+  const limits: Caps = run.pin?.limits ?? {};
+  const accounts: Account[] = [
+    {
+      id: runAccount(state, run),
+      owner: 'run',
+      free: run.overrun ? { tokens: 0, nanoUsd: 0 } : room(limits, run.spent),
+    },
+    { id: sessionAccount(state), owner: 'other', free: room(sessionCaps(state, run), state.spent) },
+  ];
+  if (refusal !== undefined) {
+    const owner = refusal.account === runAccount(state, run) ? 'run' : 'other';
+    accounts.push({
+      id: refusal.account,
+      owner,
+      free: refusal.limit === 'tokens' ? { tokens: refusal.free } : { nanoUsd: refusal.free },
+    });
+  }
+  return accounts;
+}
+
+const inputRate = (price: Price): number => Math.max(price.input, price.cachedInput, price.cacheWrite);
+
+/** List price of a usage, rounded up to whole nano-USD. */
+export function costOf(usage: Usage, price: Price | null): Cost {
+  if (price === null) return { nanoUsd: 0, price: null };
+  const thousandfold =
+    usage.input * price.input +
+    usage.cachedInput * price.cachedInput +
+    usage.cacheWrite * price.cacheWrite +
+    usage.output * price.output;
+  return { nanoUsd: Math.ceil(thousandfold / 1000), price: price.id };
+}
+
+function bound(inputTokens: number, outputTokens: number, price: Price | null): Amount {
+  const tokens = inputTokens + outputTokens;
+  if (price === null) return { tokens, nanoUsd: 0 };
+  return { tokens, nanoUsd: Math.ceil((inputTokens * inputRate(price) + outputTokens * price.output) / 1000) };
+}
+
+/** The largest output an account lets this request have. */
+function affordableOutput(free: Caps, inputTokens: number, wanted: number, price: Price | null): number {
+  let output = wanted;
+  if (free.tokens !== undefined) output = Math.min(output, free.tokens - inputTokens);
+  if (free.nanoUsd !== undefined && price !== null) {
+    const rest = free.nanoUsd * 1000 - inputTokens * inputRate(price);
+    output = price.output > 0 ? Math.min(output, Math.floor(rest / price.output)) : rest < 0 ? -1 : output;
+  }
+  return output;
+}
+
+/** What the next turn reserves: its maximum output shrinks before it is refused. */
+export function planTurn(state: State, run: Run, input: Input): TurnPlan {
+  const pin = run.pin;
+  if (pin === null) throw new Error('a run that has not started plans no turn');
+  const inputTokens = boundInputTokens(state.context, run, pin.model, pin.manifestBytes);
+  const least = Math.min(LIMITS.minOutputTokens, pin.maxOutputTokens);
+  let output = pin.maxOutputTokens;
+  for (const account of accountsOf(state, run, input.facts.refusal)) {
+    const affordable = affordableOutput(account.free, inputTokens, output, pin.price);
+    if (affordable < least)
+      return { ok: false, shortage: shortageOf(account, inputTokens, least, pin.price), owner: account.owner };
+    output = affordable;
+  }
+  return { ok: true, reserve: bound(inputTokens, output, pin.price), maxOutputTokens: output };
+}
+
+function shortageOf(account: Account, inputTokens: number, least: number, price: Price | null): Shortage {
+  const needed = bound(inputTokens, least, price);
+  const { tokens, nanoUsd } = account.free;
+  if (tokens !== undefined && tokens < needed.tokens)
+    return { account: account.id, limit: 'tokens', needed: needed.tokens, free: tokens };
+  return { account: account.id, limit: 'money', needed: needed.nanoUsd, free: nanoUsd ?? 0 };
+}
+
+/** A run under a money cap whose model has no price cannot be bounded, so it cannot run. */
+export function lacksPrice(state: State, pin: NonNullable<Run['pin']>): boolean {
+  const capped =
+    pin.limits.nanoUsd !== undefined || pin.limits.session?.nanoUsd !== undefined || state.caps.nanoUsd !== undefined;
+  return capped && pin.price === null;
+}
+
+/** Usage that stands for a reservation nobody can settle exactly. */
+export function boundUsage(reserve: Amount, maxOutputTokens: number): Usage {
+  return {
+    input: Math.max(0, reserve.tokens - maxOutputTokens),
+    cachedInput: 0,
+    cacheWrite: 0,
+    output: maxOutputTokens,
+    reasoning: 0,
+    source: 'bound',
+  };
+}
+
+/** The entry for a bill above what was reserved (B3); none where no cap was at stake. */
+export function overrun(state: State, run: Run, usage: Usage, cost: Cost): Event[] {
+  const turn = run.turn;
+  if (turn === null || !isCapped(state, run)) return [];
+  const over = {
+    tokens: Math.max(0, tokensOf(usage) - turn.reserve.tokens),
+    nanoUsd: Math.max(0, cost.nanoUsd - turn.reserve.nanoUsd),
+  };
+  if (over.tokens === 0 && over.nanoUsd === 0) return [];
+  return [{ kind: 'budget.overrun', run: run.id, data: { account: runAccount(state, run), over } }];
+}
+
+/** Whether any cap binds this run: only then does the ledger hold accounts for it. */
+export function isCapped(state: State, run: Run): boolean {
+  const limits = run.pin?.limits;
+  const session = sessionCaps(state, run);
+  return [limits?.tokens, limits?.nanoUsd, session.tokens, session.nanoUsd].some((cap) => cap !== undefined);
+}
+
+export function spend(state: State, run: Run, usage: Usage, cost: Cost): void {
+  for (const account of [state.spent, run.spent]) {
+    account.tokens += tokensOf(usage);
+    account.nanoUsd += cost.nanoUsd;
+  }
+}

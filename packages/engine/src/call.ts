@@ -1,0 +1,276 @@
+/**
+ * One tool call.
+ *  K1 A call has at most one recorded outcome, the first (P4); later ones are evidence.
+ *  K2 An unsafe call is dispatched only after its own `call.attempted`: that append is the gate (P5).
+ *  K3 What may have happened is never reported as failed, and an unsafe one never repeated by us (P6).
+ *  K4 Pure calls of a turn fly at once; the others one after another, in the order the model asked.
+ */
+import { retryAt } from './backoff.ts';
+import type { Input, RuledCall, ToolOutcome } from './commands.ts';
+import type { CallOutcome, Entry, Event, EventData } from './events.ts';
+import { callId } from './ids.ts';
+import { LIMITS } from './limits.ts';
+import type { Call, Located, Run, State, Turn } from './state.ts';
+import { attemptsOf } from './state.ts';
+import type { BodyRef } from './values.ts';
+import { openWait } from './wait.ts';
+
+type Of<K extends Entry['kind']> = Extract<Entry, { kind: K }>;
+
+export function settleCall(
+  run: Run,
+  call: Pick<Call, 'id'>,
+  attempt: number,
+  outcome: CallOutcome,
+  code: string | null,
+  result?: BodyRef,
+): Event {
+  const data: EventData['call.settled'] = { attempt, outcome };
+  if (code !== null) data.code = code;
+  if (result !== undefined) data.result = result;
+  const event: Event = { kind: 'call.settled', run: run.id, effect: call.id, data };
+  if (result !== undefined) event.refs = [result.digest];
+  return event;
+}
+
+export function attemptCall(run: Run, call: Call, n: number, reason: string, input: Input, notBefore?: number): Event {
+  const data: EventData['call.attempted'] = { n, reason, epoch: input.epoch };
+  if (notBefore !== undefined) data.notBefore = notBefore;
+  return { kind: 'call.attempted', run: run.id, effect: call.id, data };
+}
+
+/** The calls a turn asked for, each with the ruling on it; what may not run is answered in the same append. */
+export function requestCalls(state: State, run: Run, turn: Turn, calls: readonly RuledCall[], input: Input): Event[] {
+  const events: Event[] = [];
+  const stopping = run.phase.at !== 'active';
+  const room = Math.min(LIMITS.callsPerTurn, Math.max(0, (run.pin?.limits.calls ?? 0) - run.calls));
+  let waits = 0;
+  for (const [index, ruled] of calls.entries()) {
+    const id = callId(turn.id, index);
+    const barred = stopping || index >= room;
+    const data: EventData['call.requested'] = {
+      name: ruled.name,
+      providerId: ruled.providerId,
+      digest: ruled.digest,
+      index,
+      class: ruled.class,
+      timeoutMs: ruled.timeoutMs,
+      rule: ruled.rule,
+      decision: barred ? 'invalid' : ruled.decision.verdict,
+      epoch: input.epoch,
+    };
+    if (ruled.verify) data.verify = true;
+    events.push({ kind: 'call.requested', run: run.id, effect: id, data });
+    const call = { id };
+    const { decision } = ruled;
+    if (stopping) events.push(settleCall(run, call, 0, 'cancelled', stopCode(run)));
+    else if (index >= room) events.push(settleCall(run, call, 0, 'failed', 'call_limit'));
+    else if (decision.verdict === 'invalid')
+      events.push(settleCall(run, call, 0, 'failed', decision.code, decision.result));
+    else if (decision.verdict === 'deny') events.push(settleCall(run, call, 0, 'denied', 'policy'));
+    else if (decision.verdict === 'ask') {
+      const opening = { kind: 'approval' as const, call: id, digest: ruled.digest };
+      events.push(
+        openWait(
+          state,
+          run,
+          decision.expiresAt === undefined ? opening : { ...opening, expiresAt: decision.expiresAt },
+          waits,
+        ),
+      );
+      waits += 1;
+    }
+  }
+  return events;
+}
+
+export function stopCode(run: Run): string {
+  if (run.phase.at === 'cancelling') return run.phase.reason;
+  return run.phase.at === 'closing' ? run.phase.limit : 'requested';
+}
+
+/** Leave to dispatch an unsafe call for the first time; [] when it is not its turn. */
+export function gateCall(run: Run, call: Call, input: Input): Event[] {
+  if (call.phase.at !== 'ready' || call.class !== 'unsafe' || run.held || run.phase.at !== 'active') return [];
+  return nextInOrder(run) === call ? [attemptCall(run, call, 1, 'gate', input)] : [];
+}
+
+/** Nobody knows what became of the flying attempt: its process is gone. */
+export function loseCall(state: State, run: Run, call: Call, input: Input): Event[] {
+  const { phase } = call;
+  if (phase.at === 'verifying') return [unknownCall(run, call, phase.attempt, 'verify lost', input)];
+  if (phase.at !== 'flying') return [];
+  if (run.phase.at !== 'active') {
+    return [settleCall(run, call, phase.attempt, call.class === 'pure' ? 'cancelled' : 'unknown', stopCode(run))];
+  }
+  if (call.class === 'unsafe') return becomeUnknown(state, run, call, phase.attempt, 'lost', input);
+  return [attemptCall(run, call, phase.attempt + 1, 'lost', input)];
+}
+
+const unknownCall = (run: Run, call: Call, attempt: number, reason: string, input: Input): Event => ({
+  kind: 'call.unknown',
+  run: run.id,
+  effect: call.id,
+  data: { attempt, reason, epoch: input.epoch },
+});
+
+function becomeUnknown(state: State, run: Run, call: Call, attempt: number, reason: string, input: Input): Event[] {
+  if (run.phase.at !== 'active') return [settleCall(run, call, attempt, 'unknown', stopCode(run))];
+  const unknown = unknownCall(run, call, attempt, reason, input);
+  return call.verify ? [unknown] : [unknown, openWait(state, run, { kind: 'outcome', call: call.id })];
+}
+
+/** An outcome arrived. The first one recorded wins, whichever attempt it is of (K1). */
+export function settleToolOutcome(
+  state: State,
+  run: Run,
+  call: Call,
+  attempt: number,
+  outcome: ToolOutcome,
+  input: Input,
+): Event[] {
+  const { phase } = call;
+  if (phase.at === 'settled' || phase.at === 'asked' || phase.at === 'ready') return [];
+  if (attempt > phase.attempt) return [];
+  switch (outcome.type) {
+    case 'call':
+      return [...closeOwnWait(state, run, call), ...settleOrRetry(state, run, call, attempt, outcome, input)];
+    case 'call-unknown':
+      if (phase.at === 'verifying') {
+        return run.phase.at === 'active'
+          ? [openWait(state, run, { kind: 'outcome', call: call.id })]
+          : [settleCall(run, call, attempt, 'unknown', stopCode(run))];
+      }
+      return phase.at === 'flying' ? doubt(state, run, call, attempt, outcome.reason, input) : [];
+    case 'call-waits': {
+      if (phase.at !== 'flying') return [];
+      if (run.phase.at !== 'active') return [settleCall(run, call, attempt, 'cancelled', stopCode(run))];
+      const { wait } = outcome;
+      if (wait.kind === 'timer') return [openWait(state, run, { kind: 'timer', call: call.id, expiresAt: wait.dueAt })];
+      return [openWait(state, run, { ...wait, call: call.id })];
+    }
+    case 'call-homeless':
+      if (phase.at === 'verifying') return [openWait(state, run, { kind: 'outcome', call: call.id })];
+      return phase.at === 'flying' ? [openWait(state, run, { kind: 'tool', call: call.id })] : [];
+    default: {
+      const never: never = outcome;
+      return never;
+    }
+  }
+}
+
+/** It may have happened. With a key, asking again is harmless; without one, only the tool or a person can tell. */
+function doubt(state: State, run: Run, call: Call, attempt: number, reason: string, input: Input): Event[] {
+  const mayRetry = call.class !== 'unsafe' && run.phase.at === 'active';
+  const notBefore = mayRetry ? retryAt('now', call.failures, run, `${state.id}/${call.id}`, input.at) : null;
+  if (notBefore === null) return becomeUnknown(state, run, call, attempt, reason, input);
+  const failed: Event = { kind: 'call.failed', run: run.id, effect: call.id, data: { attempt, code: reason } };
+  return [failed, attemptCall(run, call, attemptsOf(call) + 1, reason, input, notBefore)];
+}
+
+/** A late result answers the question a person was asked about it. */
+function closeOwnWait(state: State, run: Run, call: Call): Event[] {
+  if (call.phase.at !== 'parked') return [];
+  const wait = state.waits.get(call.phase.wait);
+  return wait === undefined ? [] : [{ kind: 'wait.resolved', run: run.id, data: { wait: wait.id, how: 'cancelled' } }];
+}
+
+function settleOrRetry(
+  state: State,
+  run: Run,
+  call: Call,
+  attempt: number,
+  outcome: Extract<ToolOutcome, { type: 'call' }>,
+  input: Input,
+): Event[] {
+  const { retry } = outcome;
+  const mayRetry =
+    outcome.outcome === 'failed' && retry !== undefined && call.class !== 'unsafe' && run.phase.at === 'active';
+  const notBefore = mayRetry ? retryAt(retry, call.failures, run, `${state.id}/${call.id}`, input.at) : null;
+  if (notBefore === null)
+    return [settleCall(run, call, attempt, outcome.outcome, outcome.code ?? null, outcome.result)];
+  const code = outcome.code ?? 'failed';
+  const failed: Event = { kind: 'call.failed', run: run.id, effect: call.id, data: { attempt, code } };
+  return [failed, attemptCall(run, call, attemptsOf(call) + 1, code, input, notBefore)];
+}
+
+/** Answers what has not flown, because the run stops; what flies is aborted and awaited. */
+export function stopCalls(run: Run): Event[] {
+  const code = stopCode(run);
+  return run.asked.flatMap((call) => {
+    if (call.phase.at === 'asked' || call.phase.at === 'ready') return [settleCall(run, call, 0, 'cancelled', code)];
+    if (call.phase.at === 'verifying') return [settleCall(run, call, call.phase.attempt, 'unknown', code)];
+    return [];
+  });
+}
+
+/** The first call that is not pure and not settled: the only one of those that may fly (K4). */
+export function nextInOrder(run: Run): Call | undefined {
+  return run.asked.find((call) => call.class !== 'pure' && call.phase.at !== 'settled');
+}
+
+/** What has leave to fly, flies: named by its `call.requested` or by the answer that allowed it. Unsafe calls wait for their gate. */
+export function promoteCalls(run: Run): void {
+  const next = nextInOrder(run);
+  for (const call of run.asked) {
+    if (call.phase.at !== 'ready' || call.class === 'unsafe') continue;
+    if (call.class === 'pure' || call === next)
+      call.phase = { at: 'flying', attempt: 1, epoch: call.phase.epoch, notBefore: 0 };
+  }
+}
+
+export function evolveCallRequested(run: Run, entry: Of<'call.requested'>): void {
+  const { data } = entry;
+  const turn = run.turn;
+  if (turn === null || turn.body === null) return;
+  run.calls += 1;
+  run.asked.push({
+    id: callId(turn.id, data.index),
+    name: data.name,
+    providerId: data.providerId,
+    class: data.class,
+    timeoutMs: data.timeoutMs,
+    verify: data.verify ?? false,
+    digest: data.digest,
+    arguments: { at: 'turn', body: turn.body, index: data.index },
+    failures: 0,
+    phase: data.decision === 'allow' ? { at: 'ready', epoch: data.epoch } : { at: 'asked' },
+  });
+}
+
+export function evolveCall(
+  state: State,
+  run: Run,
+  call: Call,
+  entry: Of<'call.attempted' | 'call.failed' | 'call.unknown' | 'call.settled'>,
+): void {
+  switch (entry.kind) {
+    case 'call.attempted':
+      call.phase = {
+        at: 'flying',
+        attempt: entry.data.n,
+        epoch: entry.data.epoch,
+        notBefore: entry.data.notBefore ?? 0,
+      };
+      return;
+    case 'call.failed':
+      call.failures += 1;
+      run.retries += 1;
+      return;
+    case 'call.unknown':
+      call.phase = { at: 'verifying', attempt: entry.data.attempt, epoch: entry.data.epoch };
+      return;
+    case 'call.settled': {
+      const { attempt, outcome, code, result } = entry.data;
+      const flew = attemptsOf(call);
+      if (flew > 1 || (flew > 0 && outcome !== 'done')) state.disputed.set(call.id, { settled: attempt, late: [] });
+      const located: Located | null = result === undefined ? null : { ...result, seq: entry.seq };
+      call.phase = { at: 'settled', attempt, outcome, code: code ?? null, result: located };
+      return;
+    }
+    default: {
+      const never: never = entry;
+      return never;
+    }
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * What the model reads, as an ordered fold.
+ *  C1 Results stand directly behind the turn that asked for them, in the order it asked; steered messages after them.
+ *  C2 Every call of a turn has its answer before the next turn is requested: the provider's history stays valid.
+ *  C3 Folding an item costs the same however long the context is.
+ */
+import { LIMITS } from './limits.ts';
+import type { Context, Item, Run } from './state.ts';
+
+const bytesOf = (item: Item): number => (item.body?.bytes ?? LIMITS.itemOverheadBytes) + LIMITS.itemOverheadBytes;
+
+export function addItem(context: Context, item: Item): void {
+  const bytes = bytesOf(item);
+  context.items.push(item);
+  context.newBytes += bytes;
+  context.totalBytes += bytes;
+}
+
+/** Moves what the last turn led to into the context: its results, then steered messages (C1). */
+export function flushPending(context: Context, run: Run): void {
+  for (const item of pendingItems(run)) addItem(context, item);
+  run.asked = [];
+  run.steers = [];
+}
+
+export function pendingItems(run: Run): Item[] {
+  const results = run.asked.flatMap((call): Item[] =>
+    call.phase.at === 'settled'
+      ? [
+          {
+            kind: 'result',
+            call: call.id,
+            providerId: call.providerId,
+            name: call.name,
+            outcome: call.phase.outcome,
+            code: call.phase.code,
+            body: call.phase.result,
+          },
+        ]
+      : [],
+  );
+  const steers = run.steers.map(({ body, trusted }): Item => ({ kind: 'message', body, trusted }));
+  return [...results, ...steers];
+}
+
+/** Upper bound of the tokens the next request sends: what was counted, plus one token a byte of what is new. */
+export function boundInputTokens(context: Context, run: Run, model: string, manifestBytes: number): number {
+  let pending = 0;
+  for (const item of pendingItems(run)) pending += bytesOf(item);
+  if (context.counted !== null && context.counted.model === model)
+    return context.counted.tokens + context.newBytes + pending;
+  return manifestBytes + context.totalBytes + pending;
+}

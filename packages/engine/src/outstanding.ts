@@ -1,0 +1,92 @@
+import { isCallId } from './ids.ts';
+import type { CallId, EffectId, RunId, TurnId } from './ids.ts';
+import { nextInOrder } from './call.ts';
+import { deadlineAt } from './run.ts';
+import type { Call, Run, State } from './state.ts';
+import { flying } from './state.ts';
+import type { RunStatus } from './values.ts';
+
+/**
+ * Work for the outside world that the state says must be under way. A driver dispatches what it has not dispatched;
+ * an attempt of an earlier epoch is lost and is asked about with `attempt` (reason `lost`) instead.
+ */
+export type Effect =
+  | { type: 'generate'; id: TurnId; run: RunId; attempt: number; epoch: number; notBefore: number }
+  | { type: 'call'; id: CallId; run: RunId; attempt: number; epoch: number; notBefore: number }
+  /** An unsafe call whose turn it is: ask for leave with `attempt` (reason `gate`). */
+  | { type: 'gate'; id: CallId; run: RunId }
+  /** Ask the tool whether its attempt happened. */
+  | { type: 'verify'; id: CallId; run: RunId; attempt: number; epoch: number }
+  /** What flies must stop; its outcome is still awaited. */
+  | { type: 'abort'; id: EffectId; run: RunId; attempt: number; epoch: number };
+
+export function outstanding(state: State): Effect[] {
+  const run = state.active === null ? undefined : state.runs.get(state.active);
+  return run === undefined ? [] : effectsOf(run);
+}
+
+const isStopping = (run: Run): boolean =>
+  run.phase.at === 'cancelling' || (run.phase.at === 'closing' && (run.turn === null || run.turn.closing === null));
+
+function effectsOf(run: Run): Effect[] {
+  if (isStopping(run))
+    return flying(run).map(({ effect, attempt }) => ({
+      type: 'abort',
+      id: effect,
+      run: run.id,
+      attempt,
+      epoch: epochOf(run, effect),
+    }));
+  const effects: Effect[] = [];
+  if (run.turn?.phase.at === 'flying') {
+    const { attempt, epoch, notBefore } = run.turn.phase;
+    effects.push({ type: 'generate', id: run.turn.id, run: run.id, attempt, epoch, notBefore });
+  }
+  for (const call of run.asked) {
+    const effect = effectOf(run, call);
+    if (effect !== null) effects.push(effect);
+  }
+  return effects;
+}
+
+function effectOf(run: Run, call: Call): Effect | null {
+  const { phase } = call;
+  if (phase.at === 'flying')
+    return {
+      type: 'call',
+      id: call.id,
+      run: run.id,
+      attempt: phase.attempt,
+      epoch: phase.epoch,
+      notBefore: phase.notBefore,
+    };
+  if (phase.at === 'verifying')
+    return { type: 'verify', id: call.id, run: run.id, attempt: phase.attempt, epoch: phase.epoch };
+  const gated = phase.at === 'ready' && call.class === 'unsafe' && !run.held && nextInOrder(run) === call;
+  return gated ? { type: 'gate', id: call.id, run: run.id } : null;
+}
+
+function epochOf(run: Run, effect: EffectId): number {
+  const phase = isCallId(effect) ? run.asked.find(({ id }) => id === effect)?.phase : run.turn?.phase;
+  return phase !== undefined && 'epoch' in phase ? phase.epoch : 0;
+}
+
+/** The next wall time (ms) at which something happens by itself: the wake-at effect. Null: nothing is due. */
+export function wakeAt(state: State): number | null {
+  let due = Number.POSITIVE_INFINITY;
+  for (const wait of state.waits.values()) if (wait.expiresAt !== null) due = Math.min(due, wait.expiresAt);
+  const run = state.active === null ? undefined : state.runs.get(state.active);
+  const deadline = run === undefined ? null : deadlineAt(run);
+  if (deadline !== null) due = Math.min(due, deadline);
+  return Number.isFinite(due) ? due : null;
+}
+
+/** A run's status as everyone sees it; ended runs are in the index, not in the state. */
+export function statusOf(state: State, run: Run): RunStatus {
+  if (run.held) return 'held';
+  if (run.phase.at === 'queued') return 'queued';
+  if (run.phase.at === 'cancelling') return 'cancelling';
+  if (outstanding(state).length > 0) return 'running';
+  for (const wait of state.waits.values()) if (wait.run === run.id) return 'waiting';
+  return 'running';
+}

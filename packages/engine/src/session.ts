@@ -1,0 +1,105 @@
+/**
+ * One durable conversation with an agent.
+ *  S1 A session is opened once; the first message may open it in the same append.
+ *  S2 Configuration has revisions; a change takes the revision it saw, and binds runs that start after it.
+ *  S3 A closing session takes nothing new, and is closed when nothing of it runs.
+ */
+import type { Command, OpenSession, Rejection } from './commands.ts';
+import type { Entry, Event, EventData } from './events.ts';
+import { LIMITS } from './limits.ts';
+import type { State } from './state.ts';
+import type { Caps, Config, Receipt } from './values.ts';
+
+export function openSession(state: State, command: OpenSession & { kind: 'open' }): Event[] | { receipt: Receipt } {
+  if (state.phase !== 'fresh') return { receipt: { seq: 1 } };
+  const { id, tenant, agent, key, config } = command;
+  const data: EventData['session.opened'] = { id, tenant, agent };
+  if (key !== undefined) data.key = key;
+  if (config !== undefined) data.config = config;
+  return [withConfigRefs({ kind: 'session.opened', data }, config)];
+}
+
+function withConfigRefs(event: Event, config: Config | undefined): Event {
+  if (config?.instructions !== undefined) event.refs = [config.instructions.digest];
+  return event;
+}
+
+export function configure(state: State, command: Extract<Command, { kind: 'configure' }>): Event[] | Rejection {
+  if (state.phase !== 'open') return closed;
+  if (command.ifRevision !== state.revision) {
+    return {
+      code: 'revision_conflict',
+      message: `the configuration is at revision ${state.revision}`,
+      details: { revision: state.revision },
+    };
+  }
+  const { config } = command;
+  return [withConfigRefs({ kind: 'session.configured', data: { revision: state.revision + 1, config } }, config)];
+}
+
+const closed: Rejection = { code: 'session_closed', message: 'the session is closed' };
+
+export function closeSession(state: State, cancelled: Event[]): Event[] | Rejection | { receipt: Receipt } {
+  if (state.phase === 'closing' || state.phase === 'closed') return { receipt: { seq: state.head } };
+  if (state.phase !== 'open') return closed;
+  return [{ kind: 'session.closing', data: {} }, ...cancelled];
+}
+
+export function remember(state: State, command: Extract<Command, { kind: 'remember' }>): Event[] | Rejection {
+  if (state.phase !== 'open') return closed;
+  const { key, ref } = command;
+  if (!state.context.slots.has(key) && state.context.slots.size >= LIMITS.slots) {
+    return { code: 'rate_limited', message: `a session has at most ${LIMITS.slots} context slots` };
+  }
+  return [{ kind: 'context.set', refs: [ref.digest], data: { key, ref } }];
+}
+
+export function forget(state: State, command: Extract<Command, { kind: 'forget' }>): Event[] | Rejection {
+  if (state.phase !== 'open') return closed;
+  if (!state.context.slots.has(command.key)) return { code: 'not_found', message: `no context slot ${command.key}` };
+  return [{ kind: 'context.unset', data: { key: command.key } }];
+}
+
+const mergeCaps = (a: Caps, b: Caps): Caps => ({ ...a, ...b });
+
+export function evolveSession(state: State, entry: Entry): void {
+  switch (entry.kind) {
+    case 'session.opened':
+      state.id = entry.data.id;
+      state.tenant = entry.data.tenant;
+      state.agent = entry.data.agent;
+      state.key = entry.data.key ?? null;
+      state.config = entry.data.config ?? {};
+      state.revision = 1;
+      state.createdAt = entry.at;
+      state.phase = 'open';
+      return;
+    case 'session.configured':
+      state.revision = entry.data.revision;
+      state.config = { ...state.config, ...entry.data.config };
+      return;
+    case 'session.closing':
+      state.phase = 'closing';
+      return;
+    case 'session.closed':
+      state.phase = 'closed';
+      return;
+    case 'session.moved':
+      state.phase = 'moved';
+      return;
+    case 'budget.raised':
+      state.caps = mergeCaps(state.caps, entry.data.cap);
+      return;
+    case 'context.set':
+      state.context.slots.set(entry.data.key, { ...entry.data.ref, seq: entry.seq });
+      return;
+    case 'context.unset':
+      state.context.slots.delete(entry.data.key);
+      return;
+    case 'effect.late':
+      if (entry.effect !== undefined) state.disputed.get(entry.effect)?.late.push(entry.data.attempt);
+      return;
+    default:
+    // Kinds of later versions and of runs that have ended change nothing here.
+  }
+}
