@@ -39,7 +39,8 @@ export type EventData = {
     config?: Config;
   };
   'run.steered': { submission: string; payload: Digest; message: BodyRef };
-  'run.started': { pin: Pin };
+  /** `hash` alone says: bound as the last run that started was. */
+  'run.started': { hash: Digest; pin?: Pin };
   'run.held': Record<string, never>;
   'run.released': Record<string, never>;
   'run.cancelling': { reason: CancelReason };

@@ -17,7 +17,7 @@ import { LIMITS } from './limits.ts';
 import type { Run, State } from './state.ts';
 import { flying } from './state.ts';
 import { endLimited, followTurn, requestTurn } from './turn.ts';
-import type { CancelReason, Config, Receipt } from './values.ts';
+import type { CancelReason, Config, Pin, Receipt } from './values.ts';
 import { ZERO_USAGE } from './values.ts';
 
 type Of<K extends Entry['kind']> = Extract<Entry, { kind: K }>;
@@ -141,10 +141,21 @@ function startNext(state: State, input: Input): Event[] {
         },
       ];
     }
-    return [{ kind: 'run.started', run: id, refs: [pin.manifest], data: { pin } }];
+    return [
+      {
+        kind: 'run.started',
+        run: id,
+        refs: [pin.manifest],
+        data: samePin(state.lastPin, pin) ? { hash: pin.hash } : { hash: pin.hash, pin },
+      },
+    ];
   }
   return [];
 }
+
+/** `hash` covers the whole pin but its price, which the catalog may change. */
+const samePin = (a: Pin | null, b: Pin): boolean =>
+  a !== null && a.hash === b.hash && JSON.stringify(a.price) === JSON.stringify(b.price);
 
 function advanceRun(state: State, run: Run, input: Input): Event[] {
   const { phase } = run;
@@ -248,7 +259,8 @@ export function evolveRunStarted(state: State, run: Run, entry: Of<'run.started'
   state.queue = state.queue.filter((id) => id !== run.id);
   state.active = run.id;
   run.phase = { at: 'active' };
-  run.pin = entry.data.pin;
+  run.pin = entry.data.pin ?? state.lastPin;
+  state.lastPin = run.pin;
   run.startedAt = entry.at;
   addItem(state.context, { kind: 'message', body: run.message, trusted: run.trusted });
 }

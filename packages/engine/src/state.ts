@@ -55,6 +55,8 @@ export type TurnPhase =
 export type Turn = {
   id: TurnId;
   phase: TurnPhase;
+  /** Digest of the neutral context this turn is built from. */
+  fingerprint: Digest;
   reserve: Amount;
   maxOutputTokens: number;
   closing: LimitReason | null;
@@ -151,6 +153,8 @@ export type State = {
   active: RunId | null;
   lastRun: number;
   lastWait: number;
+  /** What the last run was bound to: the next one under the same pin repeats only its hash. */
+  lastPin: Pin | null;
   submissions: Map<string, { payload: Digest; receipt: Receipt }>;
   waits: Map<WaitId, Wait>;
   resolved: Map<WaitId, { digest: Digest | null; receipt: Receipt }>;
@@ -182,6 +186,7 @@ export function freshState(): State {
     active: null,
     lastRun: 0,
     lastWait: 0,
+    lastPin: null,
     submissions: new Map(),
     waits: new Map(),
     resolved: new Map(),

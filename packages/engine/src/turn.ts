@@ -181,12 +181,13 @@ function endOf(run: Run, stop: string): Event {
 }
 
 export function evolveTurnRequested(state: State, run: Run, entry: Of<'turn.requested'>): void {
-  const { epoch, reserve, maxOutputTokens, closing } = entry.data;
+  const { epoch, fingerprint, reserve, maxOutputTokens, closing } = entry.data;
   flushPending(state.context, run);
   run.turns += 1;
   run.turn = {
     id: turnId(run.id, run.turns),
     phase: { at: 'flying', attempt: 1, epoch, notBefore: 0 },
+    fingerprint,
     reserve,
     maxOutputTokens,
     closing: closing ?? null,
