@@ -54,6 +54,6 @@ export type { Effect } from './outstanding.ts';
 export { outstanding, statusOf, wakeAt } from './outstanding.ts';
 export { isCapped, runAccount, sessionAccount, sessionCaps } from './budget.ts';
 export { pendingItems } from './context.ts';
-export { mergeConfig } from './run.ts';
+export { mergeConfig } from './config.ts';
 export { attemptsOf, flying } from './state.ts';
 export { decodeState, encodeState } from './snapshot.ts';

@@ -9,6 +9,7 @@ import { cancelWaits } from './answer.ts';
 import { stopCalls, stopCode } from './call.ts';
 import { lacksPrice } from './budget.ts';
 import type { Command, Input, Rejection } from './commands.ts';
+import { located, mergeConfig } from './config.ts';
 import { flushPending, addItem } from './context.ts';
 import type { Entry, Event, EventData } from './events.ts';
 import type { RunId } from './ids.ts';
@@ -17,20 +18,11 @@ import { LIMITS } from './limits.ts';
 import type { Run, State } from './state.ts';
 import { flying } from './state.ts';
 import { endLimited, followTurn, requestTurn } from './turn.ts';
-import type { CancelReason, Config, Pin, Receipt } from './values.ts';
+import type { CancelReason, Pin, Receipt } from './values.ts';
 import { ZERO_USAGE } from './values.ts';
 
 type Of<K extends Entry['kind']> = Extract<Entry, { kind: K }>;
 type Send = Extract<Command, { kind: 'send' }>;
-
-/** The configuration a run works with: the session's, overridden by its own. Limits and policies merge by member. */
-export function mergeConfig(base: Config, over: Config): Config {
-  const merged: Config = { ...base, ...over };
-  if (base.limits !== undefined || over.limits !== undefined) merged.limits = { ...base.limits, ...over.limits };
-  if (base.policies !== undefined || over.policies !== undefined)
-    merged.policies = { ...base.policies, ...over.policies };
-  return merged;
-}
 
 export function decideSend(state: State, command: Send, input: Input): Event[] | Rejection | { receipt: Receipt } {
   const known = state.submissions.get(command.submission);
@@ -210,7 +202,7 @@ export function evolveRunQueued(state: State, entry: Of<'run.queued'>, id: RunId
     priority: data.priority,
     message: { ...data.message, seq: entry.seq },
     trusted: entry.by.kind === 'user' || entry.by.kind === 'key',
-    config: data.config ?? {},
+    config: located(data.config ?? {}, entry.seq),
     phase: { at: 'queued' },
     held: false,
     pin: null,
@@ -259,6 +251,7 @@ export function evolveRunStarted(state: State, run: Run, entry: Of<'run.started'
   state.queue = state.queue.filter((id) => id !== run.id);
   state.active = run.id;
   run.phase = { at: 'active' };
+  run.config = mergeConfig(state.config, run.config);
   run.pin = entry.data.pin ?? state.lastPin;
   state.lastPin = run.pin;
   run.startedAt = entry.at;

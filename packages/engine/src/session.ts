@@ -5,6 +5,7 @@
  *  S3 A closing session takes nothing new, and is closed when nothing of it runs.
  */
 import type { Command, OpenSession, Rejection } from './commands.ts';
+import { located, mergeConfig } from './config.ts';
 import type { Entry, Event, EventData } from './events.ts';
 import { LIMITS } from './limits.ts';
 import type { State } from './state.ts';
@@ -69,14 +70,14 @@ export function evolveSession(state: State, entry: Entry): void {
       state.tenant = entry.data.tenant;
       state.agent = entry.data.agent;
       state.key = entry.data.key ?? null;
-      state.config = entry.data.config ?? {};
+      state.config = located(entry.data.config ?? {}, entry.seq);
       state.revision = 1;
       state.createdAt = entry.at;
       state.phase = 'open';
       return;
     case 'session.configured':
       state.revision = entry.data.revision;
-      state.config = { ...state.config, ...entry.data.config };
+      state.config = mergeConfig(state.config, located(entry.data.config, entry.seq));
       return;
     case 'session.closing':
       state.phase = 'closing';

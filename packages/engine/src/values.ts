@@ -50,7 +50,8 @@ export type Policies = { mode?: Mode; rules?: PolicyRule[]; approvalTtlMs?: numb
 /** Configuration a session or a single run may override. Instructions are content and live in a body. */
 export type Config = {
   model?: string;
-  instructions?: BodyRef;
+  /** `seq` is set by the fold: the entry whose frame carries the text. */
+  instructions?: BodyRef & { seq?: number };
   effort?: 'minimal' | 'low' | 'medium' | 'high';
   maxOutputTokens?: number;
   temperature?: number;
