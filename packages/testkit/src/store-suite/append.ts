@@ -1,0 +1,232 @@
+import assert from 'node:assert/strict';
+import { append, appendAfter, bodyOf, rejectsWith, runRow, EMPTY_HEAD, type Law } from './world.ts';
+
+/** Laws of `append`: what is accepted, what is refused, and that a refusal leaves no trace. */
+export const appendLaws: readonly Law[] = [
+  {
+    name: 'an append moves the head to its last entry and its hash',
+    async run({ log }) {
+      const first = await append(log, 's1', EMPTY_HEAD, { entries: 3 });
+      assert.equal(first.seq, 3);
+      const second = await append(log, 's1', first, { entries: 2 });
+      assert.deepEqual((await log.get('s1'))?.head, second);
+    },
+  },
+  {
+    name: 'an append with a stale seq is refused with the real head and writes nothing',
+    async run({ log }) {
+      const one = await append(log, 's1', EMPTY_HEAD);
+      const two = await append(log, 's1', one);
+      const stale = appendAfter('s1', one, {
+        bodies: [bodyOf('lost')],
+        runs: [runRow('r9')],
+        index: { title: 'lost' },
+      });
+      assert.deepEqual(await log.append(stale), { ok: false, code: 'conflict', head: two });
+      assert.equal((await log.read('s1', { after: 0, limit: 10 })).length, 2);
+      assert.equal((await log.get('s1'))?.title, 'A title');
+      assert.equal(await log.run('s1', 'r9'), null);
+    },
+  },
+  {
+    name: 'an append with the right seq and another hash is refused with the real head',
+    async run({ log }) {
+      const head = await append(log, 's1', EMPTY_HEAD);
+      const other = appendAfter('s1', { seq: head.seq, hash: 'ab'.repeat(32) });
+      assert.deepEqual(await log.append(other), { ok: false, code: 'conflict', head });
+    },
+  },
+  {
+    name: 'an append to a session that is not there is refused with the empty head',
+    async run({ log }) {
+      const result = await log.append(appendAfter('s1', { seq: 4, hash: 'ab'.repeat(32) }));
+      assert.deepEqual(result, { ok: false, code: 'conflict', head: EMPTY_HEAD });
+      assert.equal(await log.get('s1'), null);
+    },
+  },
+  {
+    name: 'of two appends on one head exactly one wins and the other learns its head',
+    async run({ log }) {
+      const head = await append(log, 's1', EMPTY_HEAD);
+      const [a, b] = await Promise.all([
+        log.append(appendAfter('s1', head, { text: 'a' })),
+        log.append(appendAfter('s1', head, { text: 'b' })),
+      ]);
+      const winner = a.ok ? a : b;
+      const loser = a.ok ? b : a;
+      assert.ok(winner.ok);
+      assert.deepEqual(loser, { ok: false, code: 'conflict', head: winner.head });
+    },
+  },
+  {
+    name: 'a frame that leaves a gap or breaks the hash chain is refused as a bug',
+    async run({ log }) {
+      const head = await append(log, 's1', EMPTY_HEAD);
+      const good = appendAfter('s1', head);
+      await rejectsWith('invalid_append', log.append({ ...good, frame: { ...good.frame, first: head.seq + 2 } }));
+      await rejectsWith('invalid_append', log.append({ ...good, frame: { ...good.frame, hash: 'ab'.repeat(32) } }));
+      await rejectsWith('invalid_append', log.append({ ...good, frame: { ...good.frame, count: 0 } }));
+      assert.deepEqual((await log.get('s1'))?.head, head);
+      assert.ok((await log.append(good)).ok, 'the session goes on');
+    },
+  },
+  {
+    name: 'a refused append does not undo others that were sent with it',
+    async run({ log, reopen }) {
+      const head = await append(log, 's1', EMPTY_HEAD, { index: { key: 'mine' } });
+      const results = await Promise.all([
+        log.append(appendAfter('s2', EMPTY_HEAD)),
+        log.append(appendAfter('s1', EMPTY_HEAD)),
+        log.append(appendAfter('s3', EMPTY_HEAD, { index: { key: 'mine' } })),
+        log.append(appendAfter('s4', EMPTY_HEAD, { fence: { holder: 'old', epoch: 0 } })),
+        log.append(appendAfter('s1', head)),
+      ]);
+      assert.deepEqual(
+        results.map((result) => (result.ok ? 'ok' : result.code)),
+        ['ok', 'conflict', 'key_taken', 'fenced', 'ok'],
+      );
+      await reopen();
+    },
+  },
+  {
+    name: 'concurrent appends of many sessions are all durable, each gap-free',
+    async run(world) {
+      const names = Array.from({ length: 40 }, (_, at) => `s${at}`);
+      const grow = async (name: string): Promise<void> => {
+        let head = EMPTY_HEAD;
+        for (let round = 0; round < 5; round++) head = await append(world.log, name, head, { text: name, entries: 2 });
+      };
+      await Promise.all(names.map(grow));
+      await world.reopen();
+      for (const name of names) {
+        const frames = await world.log.read(name, { after: 0, limit: 100 });
+        assert.deepEqual(
+          frames.map((frame) => frame.first),
+          [1, 3, 5, 7, 9],
+        );
+      }
+      assert.deepEqual(await world.log.verify(), []);
+    },
+  },
+  {
+    name: 'a key belongs to one session of a tenant, and whoever comes second learns which',
+    async run(world) {
+      const { log, store } = world;
+      const head = await append(log, 's1', EMPTY_HEAD, { index: { key: 'invoice-7' } });
+      const taken = await log.append(appendAfter('s2', EMPTY_HEAD, { index: { key: 'invoice-7' } }));
+      assert.deepEqual(taken, { ok: false, code: 'key_taken', session: 's1' });
+      assert.equal(await log.get('s2'), null);
+      await append(log, 's1', head, { index: { key: 'invoice-7' } });
+      await append(store.tenant('other').log, 's2', EMPTY_HEAD, { index: { key: 'invoice-7' } });
+      await world.reopen();
+      assert.equal((await world.log.find('invoice-7'))?.id, 's1');
+      assert.equal(await world.log.find('invoice-8'), null);
+    },
+  },
+  {
+    name: 'of two sessions that want one key at once exactly one gets it',
+    async run({ log }) {
+      const [a, b] = await Promise.all([
+        log.append(appendAfter('s1', EMPTY_HEAD, { index: { key: 'k' } })),
+        log.append(appendAfter('s2', EMPTY_HEAD, { index: { key: 'k' } })),
+      ]);
+      assert.equal([a, b].filter((result) => result.ok).length, 1);
+      const loser = a.ok ? b : a;
+      assert.deepEqual(loser, { ok: false, code: 'key_taken', session: a.ok ? 's1' : 's2' });
+    },
+  },
+  {
+    name: 'where a session has a lease only its holder with its epoch, in time, passes the fence',
+    async run({ log, home, advance }) {
+      const claim = await home.leases.claim('session/s1', 'node-a', 1_000);
+      assert.ok(claim.ok);
+      const { epoch } = claim;
+      const tried = async (holder: string, fenceEpoch: number): Promise<string> => {
+        const head = (await log.get('s1'))?.head ?? EMPTY_HEAD;
+        const result = await log.append(appendAfter('s1', head, { fence: { holder, epoch: fenceEpoch } }));
+        return result.ok ? 'ok' : result.code;
+      };
+      assert.equal(await tried('node-b', epoch), 'fenced');
+      assert.equal(await tried('node-a', epoch - 1), 'fenced');
+      assert.equal(await tried('node-a', epoch + 1), 'fenced');
+      assert.equal(await log.get('s1'), null);
+      assert.equal(await tried('node-a', epoch), 'ok');
+      advance(1_001);
+      assert.equal(await tried('node-a', epoch), 'fenced');
+      const head = (await log.get('s1'))?.head ?? EMPTY_HEAD;
+      await append(log, 's1', head);
+    },
+  },
+  {
+    name: 'where a session has no lease an epoch older than the opening is fenced off',
+    async run(world) {
+      const before = world.store.epoch;
+      const head = await append(world.log, 's1', EMPTY_HEAD, { fence: { holder: 'me', epoch: before } });
+      await world.reopen();
+      assert.ok(world.store.epoch > before, 'the epoch grows with each opening');
+      const stale = appendAfter('s1', head, { fence: { holder: 'me', epoch: before } });
+      assert.deepEqual(await world.log.append(stale), { ok: false, code: 'fenced' });
+      await append(world.log, 's1', head, { fence: { holder: 'me', epoch: world.store.epoch } });
+    },
+  },
+  {
+    name: 'a watcher hears each commit of its tenant once and in order, until it ends the watch',
+    async run({ log, store }) {
+      const heard: string[] = [];
+      const end = log.watch(({ session, head, status, agent }) => {
+        heard.push(`${session}@${head} ${status} ${agent}`);
+      });
+      const head = await append(log, 's1', EMPTY_HEAD, { entries: 2, index: { status: 'running' } });
+      assert.deepEqual(heard, ['s1@2 running assistant'], 'heard before the append resolves');
+      await append(store.tenant('other').log, 's1', EMPTY_HEAD);
+      await log.append(appendAfter('s1', EMPTY_HEAD));
+      const next = await append(log, 's1', head);
+      await append(store.tenant('default').log, 's2', EMPTY_HEAD, { index: { agent: 'b' } });
+      end();
+      end();
+      await append(log, 's1', next);
+      assert.deepEqual(heard, ['s1@2 running assistant', 's1@3 idle assistant', 's2@1 idle b']);
+    },
+  },
+  {
+    name: 'after close an append is unavailable and every other method rejects with that code',
+    async run({ store, home, log }) {
+      await append(log, 's1', EMPTY_HEAD);
+      const pending = log.append(appendAfter('s2', EMPTY_HEAD));
+      await store.close();
+      assert.ok((await pending).ok, 'close waits for what is under way');
+      await store.close();
+      const late = await log.append(appendAfter('s3', EMPTY_HEAD));
+      assert.equal(late.ok ? 'ok' : late.code, 'unavailable');
+      const calls = [
+        () => log.read('s1', { after: 0, limit: 1 }),
+        () => log.get('s1'),
+        () => log.find('k'),
+        () => log.body('s1', 1, 'd'),
+        () => log.list({ limit: 1 }),
+        () => log.runs({ limit: 1 }),
+        () => log.run('s1', 'r1'),
+        () => log.due({ now: 0, after: null, limit: 1 }),
+        () => log.feed('', 1),
+        () => log.delete('s1'),
+        () => log.verify(),
+        () => home.snapshots.load('s1'),
+        () => home.snapshots.drop('s1'),
+        () => home.blobs.put(new Uint8Array(1)),
+        () => home.blobs.get('d'),
+        () => home.blobs.has('d'),
+        () => home.blobs.list({ after: null, limit: 1 }),
+        () => home.blobs.delete('d'),
+        () => home.docs.get('k', 'i'),
+        () => home.docs.put('k', 'i', {}, 0),
+        () => home.docs.list('k', { after: null, limit: 1 }),
+        () => home.docs.search('k', 'q', 1),
+        () => home.leases.claim('n', 'h', 1),
+        () => home.leases.renew('n', 'h', 1, 1),
+        () => home.leases.release('n', 'h', 1),
+        () => store.tenants(),
+      ];
+      for (const call of calls) await rejectsWith('unavailable', call());
+    },
+  },
+];
