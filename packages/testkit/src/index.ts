@@ -2,3 +2,28 @@ export { storeSuite } from './store-suite.ts';
 export type { OpenedStore, StoreSuiteOptions } from './store-suite.ts';
 export { append, appendAfter, bodyOf, EMPTY_HEAD, indexOf, runRow } from './store-suite/world.ts';
 export type { AppendParts } from './store-suite/world.ts';
+export { createChatEmulator } from './emulator/chat-emulator.ts';
+export type {
+  ChatEmulator,
+  ChatEmulatorOptions,
+  ChatFailure,
+  ChatFaults,
+  ChatReply,
+  ChatStep,
+  SeenRequest,
+} from './emulator/chat-emulator.ts';
+export type { ChatMessage, ChatRequest } from './emulator/chat-rules.ts';
+export { chatCompletion, chatEvents } from './emulator/chat-wire.ts';
+export type { ChatAnswer, ChatError, ChatUsage, StreamOptions } from './emulator/chat-wire.ts';
+export { createFixedEmulator } from './emulator/fixed-emulator.ts';
+export type { FixedEmulator } from './emulator/fixed-emulator.ts';
+export { createScriptedModel } from './scripted-model.ts';
+export type {
+  ScriptedAnswer,
+  ScriptedCall,
+  ScriptedFailure,
+  ScriptedModel,
+  ScriptedOptions,
+  ScriptedReply,
+  ScriptStep,
+} from './scripted-model.ts';
