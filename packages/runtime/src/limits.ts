@@ -1,0 +1,51 @@
+/** Every bound the runtime keeps, by name. */
+export const LIMITS = {
+  /** A larger body goes to the blob store before the append that refers to it. */
+  inlineBodyBytes: 64 * 1024,
+  /** Sessions kept folded in memory; the least recently used is let go when idle. */
+  hotSessions: 10_000,
+  /** An idle session leaves memory after this time. */
+  hotIdleMs: 5 * 60_000,
+  /** Bodies of a hot session that are kept beside its state. */
+  hotBodies: 64,
+  /** Entries between two snapshots. */
+  snapshotEntries: 1_000,
+  /** Frames read from the store at a time. */
+  readFrames: 512,
+  /** An append that meets another writer folds again so many times. */
+  appendTries: 16,
+  /** Effects under way at once in one process; the rest wait, fairly by session. */
+  effects: 512,
+  /** Inputs that wait in one session's mailbox. */
+  mailbox: 1_000,
+  /** How often the sweeper looks for work whose notification was lost. */
+  sweepMs: 30_000,
+  sweepPage: 500,
+  /** A session whose own step throws so often within the time is parked as quarantined. */
+  faultsToQuarantine: 3,
+  faultsWithinMs: 60_000,
+  faultBackoffMs: 100,
+  /** One model call, from request to outcome. */
+  generateMs: 15 * 60_000,
+  toolMs: 60_000,
+  /** What does not obey its abort within this time is given up, with an honest outcome. */
+  abortGraceMs: 5_000,
+  /** An unsafe call gets so long when the process drains. */
+  drainMs: 30_000,
+  /** Arguments of one call and the text of one result, as the model sees it. */
+  argumentBytes: 256 * 1024,
+  resultBytes: 1024 * 1024,
+  /** A result longer than this is cut for the model, with a word on where the rest is. */
+  resultPreviewChars: 50_000,
+  /** A live subscriber that is further behind re-reads from the log. */
+  streamQueueItems: 2_000,
+  streamQueueBytes: 1024 * 1024,
+  /** Text of one effect that a late joiner of the stream gets whole. */
+  liveTextChars: 2 * 1024 * 1024,
+  subscribersPerSession: 1_000,
+  /** Depth of JSON that is canonicalised. */
+  jsonDepth: 64,
+  waitTimeoutMs: 120_000,
+  titleChars: 80,
+  runTextBytes: 1024 * 1024,
+} as const;
