@@ -50,7 +50,7 @@ export const TABLE: Readonly<Record<string, Row>> = {
   }),
   stores: row({ workspace: ['runtime'] }),
   models: row({ workspace: ['runtime'], libraries: ['undici', 'eventsource-parser'], typeOnly: ['openai'] }),
-  tools: row({ workspace: ['runtime', 'contract'], libraries: ['zod', 'picomatch'] }),
+  tools: row({ workspace: ['runtime', 'contract'], libraries: ['zod', 're2js'] }),
   gateway: row({ workspace: ['runtime', 'contract'], libraries: ['hono', '@hono/node-server'] }),
   testkit: row({
     workspace: ['engine', 'runtime', 'contract', 'gateway'],
