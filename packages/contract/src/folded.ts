@@ -1,0 +1,122 @@
+/** What the folds give: messages, spans, an explanation. */
+import type { CallOutcome } from '@perdure/engine';
+import { z } from 'zod';
+import { partSchema } from './params.ts';
+import { costSchema, runStatusSchema, shortageSchema, usageSchema } from './values.ts';
+
+const at = z.int();
+const seq = z.int().min(1);
+export const callOutcomeSchema = z.enum([
+  'done',
+  'failed',
+  'denied',
+  'cancelled',
+  'unknown',
+]) satisfies z.ZodType<CallOutcome>;
+
+/** One tool call of a turn as a transcript shows it. */
+export const stepSchema = z.strictObject({
+  call: z.string(),
+  name: z.string(),
+  /** Parsed; the model's text where it does not parse; absent when its body is erased or not at hand. */
+  arguments: z.unknown().optional(),
+  /** `asked` waits for leave or its turn, `running` flies, `waiting` is parked on `wait`; else its outcome. */
+  status: z.enum(['asked', 'running', 'waiting', ...callOutcomeSchema.options]),
+  code: z.string().exactOptional(),
+  result: z.unknown().optional(),
+  details: z.unknown().optional(),
+  wait: z.string().exactOptional(),
+});
+export type Step = z.output<typeof stepSchema>;
+
+export const messageSchema = z.strictObject({
+  /** Of the entry that brought it: a message's key and its place. */
+  seq,
+  at,
+  run: z.string(),
+  role: z.enum(['user', 'assistant']),
+  parts: z.array(partSchema),
+  text: z.string(),
+  reasoning: z.string().exactOptional(),
+  steps: z.array(stepSchema).exactOptional(),
+  /** `queued`: not read by a model yet. `dropped`: its run was unqueued or cancelled before it was read. */
+  status: z.enum(['queued', 'read', 'dropped', 'complete', 'cut']),
+});
+export type Message = z.output<typeof messageSchema>;
+
+export const spanSchema = z.strictObject({
+  /** The id of what it spans, in its session: `r3`, `r3t2`, `r3t2c0`, `w5`; the session's own id for the root. */
+  id: z.string(),
+  parent: z.string().nullable(),
+  kind: z.enum(['session', 'run', 'turn', 'call', 'wait']),
+  name: z.string(),
+  status: z.string(),
+  seq,
+  startedAt: at,
+  /** Absent while it goes on. */
+  endedAt: at.exactOptional(),
+  /** How often it was tried; only where that can be more than once. */
+  attempts: z.int().min(0).exactOptional(),
+  usage: usageSchema.exactOptional(),
+  cost: costSchema.exactOptional(),
+  code: z.string().exactOptional(),
+});
+export type Span = z.output<typeof spanSchema>;
+
+/** One thing a run does or waits for, with the reason. */
+export const causeSchema = z.strictObject({
+  code: z.enum([
+    'queued',
+    'held',
+    'model_flying',
+    'model_retry',
+    'tool_ready',
+    'tool_flying',
+    'tool_retry',
+    'tool_verifying',
+    'approval',
+    'question',
+    'timer',
+    'callback',
+    'child',
+    'outcome',
+    'budget',
+    'tool_missing',
+    'closing',
+    'cancelling',
+    'between_steps',
+    'ended',
+  ]),
+  text: z.string(),
+  /** What a person can do about it; absent where nothing is to be done. */
+  next: z.string().exactOptional(),
+  effect: z.string().exactOptional(),
+  tool: z.string().exactOptional(),
+  wait: z.string().exactOptional(),
+  rule: z.string().exactOptional(),
+  attempt: z.int().exactOptional(),
+  error: z.string().exactOptional(),
+  retryAt: at.exactOptional(),
+  expiresAt: at.exactOptional(),
+  shortage: shortageSchema.exactOptional(),
+  /** Runs that go before it. */
+  behind: z.array(z.string()).exactOptional(),
+});
+export type Cause = z.output<typeof causeSchema>;
+
+export const explanationSchema = z.strictObject({
+  run: z.string(),
+  status: runStatusSchema,
+  reason: z.string().exactOptional(),
+  detail: z.string().exactOptional(),
+  /** The model that the run is pinned to; absent before it starts. */
+  model: z.string().exactOptional(),
+  agent: z.string(),
+  turns: z.int(),
+  calls: z.int(),
+  retries: z.int(),
+  usage: usageSchema,
+  cost: costSchema,
+  causes: z.array(causeSchema),
+});
+export type Explanation = z.output<typeof explanationSchema>;

@@ -1,0 +1,23 @@
+export { LIMITS } from './limits.ts';
+export type { ErrorBody, ErrorCode, ErrorDetails } from './errors.ts';
+export { ApiError, ERROR_STATUS, errorBodySchema } from './errors.ts';
+export type { AnswerKind, SessionStatus } from './values.ts';
+export type { AnswerInput, ConfigPatch, MessageInput, Part } from './params.ts';
+export { answerSchema, configPatchSchema, inputSchema, partSchema } from './params.ts';
+export type { Delta, Entry, FeedChange } from './stream.ts';
+export { deltaSchema, entrySchema, feedChangeSchema } from './stream.ts';
+export type { AgentView, ModelView, ReceiptView, RunView, SessionView, TurnRequestView, WaitView } from './views.ts';
+export {
+  agentViewSchema,
+  modelViewSchema,
+  runViewSchema,
+  sessionViewSchema,
+  turnRequestSchema,
+  waitViewSchema,
+} from './views.ts';
+export type { Cause, Explanation, Message, Span, Step } from './folded.ts';
+export { explanationSchema, messageSchema, spanSchema } from './folded.ts';
+export type { Bodies, MessageBody, PromptBody, ResultBody, TurnBody } from './bodies.ts';
+export { noBodies, readMessage, readPrompt, readResult, readTurn, textOf } from './bodies.ts';
+export type { Channel, ChannelName, Method, MethodName, Params, ParamsInput, Result, Verb } from './methods.ts';
+export { CHANNELS, COMMON_ERRORS, METHODS, pathParams } from './methods.ts';

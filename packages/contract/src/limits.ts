@@ -1,0 +1,46 @@
+/** Every bound of the wire, by name. Bytes, counts and milliseconds are in the names. */
+export const LIMITS = {
+  /** One request's body of JSON. */
+  bodyBytes: 1024 * 1024,
+  /** Nesting of objects and arrays in a request. */
+  jsonDepth: 64,
+  /** What a list answers when it is not told, and at most. */
+  listDefault: 100,
+  listMax: 1_000,
+  /** One text of a message or an answer, in UTF-16 units; the bytes of the request bound it first. */
+  textChars: 1024 * 1024,
+  noteChars: 10_000,
+  reasonChars: 1_000,
+  parts: 64,
+  /** Names of agents, tools, models and files. */
+  nameChars: 200,
+  mediaTypeChars: 200,
+  /** Submission ids and session keys, chosen by the client. */
+  submissionChars: 200,
+  digestChars: 128,
+  tokenChars: 200,
+  cursorChars: 1_000,
+  rules: 1_000,
+  /** Higher goes first; 0 where it is not said. */
+  priorityMax: 1_000,
+  /** Long poll of events. */
+  waitMaxMs: 60_000,
+  /** How long a one-shot run with `wait` keeps its request open. */
+  runWaitDefaultMs: 120_000,
+  runWaitMaxMs: 600_000,
+  turns: 10_000,
+  calls: 100_000,
+  /** A year. */
+  deadlineMaxMs: 365 * 24 * 60 * 60_000,
+  approvalTtlMaxMs: 365 * 24 * 60 * 60_000,
+  outputTokens: 10_000_000,
+  /** A run's text in its view; a longer one is cut there and read in full as a message. */
+  runTextBytes: 1024 * 1024,
+  /** One blob, sent or fetched. */
+  blobBytes: 32 * 1024 * 1024,
+  /** Bytes of one event of a stream that the client takes before it gives up on the connection. */
+  clientEventBytes: 4 * 1024 * 1024,
+  /** The client's pause before it connects again: doubled from the first to the last. */
+  reconnectFirstMs: 250,
+  reconnectMaxMs: 15_000,
+} as const;

@@ -1,0 +1,75 @@
+/** What callers send: messages, configuration, answers. Unknown members are refused with their path. */
+import type { Config } from '@perdure/engine';
+import { z } from 'zod';
+import { LIMITS } from './limits.ts';
+import {
+  blobDigestSchema,
+  capsSchema,
+  digestSchema,
+  nameSchema,
+  policiesSchema,
+  someLimitsSchema,
+  textSchema,
+  toolChoiceSchema,
+} from './values.ts';
+
+const mediaType = z.string().min(1).max(LIMITS.mediaTypeChars);
+
+/** A part of a message. An image or a file is a blob that was sent before (`POST /blobs`), by its digest. */
+export const partSchema = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('text'), text: textSchema }),
+  z.strictObject({ type: z.literal('image'), digest: blobDigestSchema, mediaType }),
+  z.strictObject({ type: z.literal('file'), digest: blobDigestSchema, mediaType, name: nameSchema }),
+]);
+export type Part = z.output<typeof partSchema>;
+
+export const inputSchema = z.union([textSchema, z.array(partSchema).min(1).max(LIMITS.parts)]);
+/** A message: a text, or parts. */
+export type MessageInput = z.output<typeof inputSchema>;
+
+/** What a session or one run may override; what is left out stays as it is. */
+export const configPatchSchema = z.strictObject({
+  model: nameSchema.exactOptional(),
+  instructions: z.string().max(LIMITS.textChars).exactOptional(),
+  effort: z.enum(['minimal', 'low', 'medium', 'high']).exactOptional(),
+  maxOutputTokens: z.int().min(1).max(LIMITS.outputTokens).exactOptional(),
+  temperature: z.number().min(0).max(2).exactOptional(),
+  toolChoice: toolChoiceSchema.exactOptional(),
+  limits: someLimitsSchema.exactOptional(),
+  policies: policiesSchema.exactOptional(),
+}) satisfies z.ZodType<Omit<Config, 'instructions'> & { instructions?: string }>;
+export type ConfigPatch = z.output<typeof configPatchSchema>;
+
+/** `digest` is what the approver saw (P14); `arguments` replaces what the model asked for. */
+export const approvalAnswerSchema = z.strictObject({
+  decision: z.enum(['approve', 'deny']),
+  digest: digestSchema,
+  arguments: z.record(z.string(), z.unknown()).exactOptional(),
+  note: z.string().max(LIMITS.noteChars).exactOptional(),
+});
+export const questionAnswerSchema = z.strictObject({ answer: z.string().max(LIMITS.textChars) });
+/** What became of an effect that nobody knows the outcome of; `content` is what the model is told. */
+export const outcomeAnswerSchema = z.strictObject({
+  outcome: z.enum(['done', 'failed', 'retry']),
+  content: z.string().max(LIMITS.textChars).exactOptional(),
+  note: z.string().max(LIMITS.noteChars).exactOptional(),
+});
+/** The new cap of the account that is short; the cap as a whole, not what is added. */
+export const capAnswerSchema = z.strictObject({
+  cap: capsSchema.refine((cap) => cap.tokens !== undefined || cap.nanoUsd !== undefined, {
+    error: 'names neither tokens nor nanoUsd',
+  }),
+});
+export const denyAnswerSchema = z.strictObject({ decision: z.literal('deny') });
+export const toolAnswerSchema = z.strictObject({ decision: z.enum(['back', 'gone']) });
+
+/** An answer says by its form which kind of wait it is for; the engine refuses one that does not fit. */
+export const answerSchema = z.union([
+  approvalAnswerSchema,
+  questionAnswerSchema,
+  outcomeAnswerSchema,
+  capAnswerSchema,
+  denyAnswerSchema,
+  toolAnswerSchema,
+]);
+export type AnswerInput = z.output<typeof answerSchema>;

@@ -1,0 +1,149 @@
+/** Values of the engine as they stand on the wire. Each schema is held against the engine's own type. */
+import type {
+  Actor,
+  Answer,
+  BodyRef,
+  CallId,
+  Caps,
+  Cost,
+  EffectClass,
+  Limits,
+  Mode,
+  Policies,
+  PolicyRule,
+  Price,
+  RunId,
+  RunStatus,
+  Shortage,
+  ToolChoice,
+  TurnId,
+  Usage,
+  WaitId,
+  WaitKind,
+} from '@perdure/engine';
+import { z } from 'zod';
+import { LIMITS } from './limits.ts';
+
+const count = z.int().min(0);
+/** A text of a fixed form whose type says so. */
+const shaped = <T extends string>(pattern: RegExp): z.ZodType<T, T> =>
+  z.string().regex(pattern) as unknown as z.ZodType<T, T>;
+
+export const sessionIdSchema = z.string().regex(/^ses_[0-9A-Za-z]{26}$/);
+export const runIdSchema = shaped<RunId>(/^r[1-9][0-9]{0,8}$/);
+export const turnIdSchema = shaped<TurnId>(/^r[1-9][0-9]{0,8}t[1-9][0-9]{0,8}$/);
+export const callIdSchema = shaped<CallId>(/^r[1-9][0-9]{0,8}t[1-9][0-9]{0,8}c[0-9]{1,9}$/);
+export const waitIdSchema = shaped<WaitId>(/^w[1-9][0-9]{0,8}$/);
+
+/** SHA-256 in base64url; `canonical` digests of arguments are of the same form. */
+export const digestSchema = z.string().min(1).max(LIMITS.digestChars);
+export const blobDigestSchema = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
+export const nameSchema = z.string().min(1).max(LIMITS.nameChars);
+export const textSchema = z.string().min(1).max(LIMITS.textChars);
+
+export const bodyRefSchema = z.looseObject({ digest: digestSchema, bytes: count }) satisfies z.ZodType<BodyRef>;
+
+export const actorSchema = z.strictObject({
+  kind: z.enum(['user', 'key', 'agent', 'system', 'approver']),
+  id: z.string(),
+}) satisfies z.ZodType<Actor>;
+
+export const usageSchema = z.strictObject({
+  input: count,
+  cachedInput: count,
+  cacheWrite: count,
+  output: count,
+  reasoning: count,
+  source: z.enum(['provider', 'bound']),
+}) satisfies z.ZodType<Usage>;
+
+export const costSchema = z.strictObject({
+  nanoUsd: count,
+  price: z.string().nullable(),
+}) satisfies z.ZodType<Cost>;
+
+export const priceSchema = z.strictObject({
+  id: z.string(),
+  input: count,
+  cachedInput: count,
+  cacheWrite: count,
+  output: count,
+}) satisfies z.ZodType<Price>;
+
+export const capsSchema = z.strictObject({
+  tokens: count.exactOptional(),
+  nanoUsd: count.exactOptional(),
+}) satisfies z.ZodType<Caps>;
+
+export const limitsSchema = z.strictObject({
+  turns: z.int().min(1).max(LIMITS.turns),
+  calls: z.int().min(0).max(LIMITS.calls),
+  deadlineMs: z.int().min(1).max(LIMITS.deadlineMaxMs),
+  tokens: count.exactOptional(),
+  nanoUsd: count.exactOptional(),
+  session: capsSchema.exactOptional(),
+}) satisfies z.ZodType<Limits>;
+
+/** Limits of which any may be left out. */
+export const someLimitsSchema = z.strictObject({
+  ...limitsSchema.shape,
+  turns: limitsSchema.shape.turns.exactOptional(),
+  calls: limitsSchema.shape.calls.exactOptional(),
+  deadlineMs: limitsSchema.shape.deadlineMs.exactOptional(),
+}) satisfies z.ZodType<Partial<Limits>>;
+
+export const modeSchema = z.enum(['ask', 'accept-edits', 'read-only', 'bypass']) satisfies z.ZodType<Mode>;
+export const effectClassSchema = z.enum(['pure', 'keyed', 'unsafe']) satisfies z.ZodType<EffectClass>;
+
+export const policyRuleSchema = z.strictObject({
+  decision: z.enum(['allow', 'ask', 'deny']),
+  tool: nameSchema,
+  reason: z.string().max(LIMITS.reasonChars).exactOptional(),
+}) satisfies z.ZodType<PolicyRule>;
+
+export const policiesSchema = z.strictObject({
+  mode: modeSchema.exactOptional(),
+  rules: z.array(policyRuleSchema).max(LIMITS.rules).exactOptional(),
+  approvalTtlMs: z.int().min(1).max(LIMITS.approvalTtlMaxMs).exactOptional(),
+}) satisfies z.ZodType<Policies>;
+
+export const toolChoiceSchema = z.union([
+  z.enum(['auto', 'none', 'required']),
+  z.strictObject({ tool: nameSchema }),
+]) satisfies z.ZodType<ToolChoice>;
+
+export const runStatusSchema = z.enum([
+  'queued',
+  'running',
+  'waiting',
+  'held',
+  'cancelling',
+  'completed',
+  'limited',
+  'failed',
+  'cancelled',
+]) satisfies z.ZodType<RunStatus>;
+
+export const sessionStatusSchema = z.enum(['idle', 'running', 'waiting', 'closed', 'quarantined']);
+
+export const waitKindSchema = z.enum([
+  'approval',
+  'question',
+  'timer',
+  'callback',
+  'child',
+  'outcome',
+  'budget',
+  'tool',
+]) satisfies z.ZodType<WaitKind>;
+
+export const shortageSchema = z.strictObject({
+  account: z.string(),
+  limit: z.enum(['tokens', 'money']),
+  needed: count,
+  free: z.int(),
+}) satisfies z.ZodType<Shortage>;
+
+export type SessionStatus = z.output<typeof sessionStatusSchema>;
+/** The kinds of answer a person gives; a callback is answered by its token, a timer by time, a child by its end. */
+export type AnswerKind = Exclude<Answer['kind'], 'callback' | 'child'>;

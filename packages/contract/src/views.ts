@@ -1,0 +1,144 @@
+/** What is answered: sessions, runs, waits, agents and models as people and programs read them. */
+import { z } from 'zod';
+import { configPatchSchema } from './params.ts';
+import {
+  costSchema,
+  effectClassSchema,
+  limitsSchema,
+  policiesSchema,
+  priceSchema,
+  runStatusSchema,
+  sessionStatusSchema,
+  shortageSchema,
+  usageSchema,
+  waitKindSchema,
+} from './values.ts';
+
+/** Wall time, integer ms. */
+const at = z.int();
+const count = z.int().min(0);
+const jsonSchema = z.record(z.string(), z.unknown());
+
+export const sessionViewSchema = z.strictObject({
+  id: z.string(),
+  agent: z.string(),
+  key: z.string().exactOptional(),
+  title: z.string(),
+  status: sessionStatusSchema,
+  /** The seq of the log's last entry. */
+  head: count,
+  activeRun: z.string().exactOptional(),
+  /** Runs that wait to start, in their order. */
+  queue: z.array(z.string()),
+  waits: z.array(z.strictObject({ id: z.string(), kind: waitKindSchema, run: z.string() })),
+  config: z.strictObject({ revision: count, ...configPatchSchema.shape }),
+  usage: usageSchema,
+  cost: costSchema,
+  createdAt: at,
+  updatedAt: at,
+});
+export type SessionView = z.output<typeof sessionViewSchema>;
+
+export const runViewSchema = z.strictObject({
+  id: z.string(),
+  session: z.string(),
+  agent: z.string(),
+  status: runStatusSchema,
+  /** Why it ended so: `turns`, `money`, `provider`, `requested`, ... */
+  reason: z.string().exactOptional(),
+  detail: z.string().exactOptional(),
+  /** The final answer; '' while there is none. */
+  text: z.string(),
+  /** The text goes on beyond its bound: read it in full as a message. */
+  truncated: z.literal(true).exactOptional(),
+  /** The structured answer, where the agent asks for one. */
+  output: z.unknown().optional(),
+  usage: usageSchema,
+  cost: costSchema,
+  /** Seq of the entry that accepted it. */
+  seq: count,
+  startedAt: at.exactOptional(),
+  endedAt: at.exactOptional(),
+});
+export type RunView = z.output<typeof runViewSchema>;
+
+/** An open wait, with everything a person needs to answer it. */
+export const waitViewSchema = z.strictObject({
+  id: z.string(),
+  session: z.string(),
+  run: z.string(),
+  kind: waitKindSchema,
+  openedAt: at,
+  expiresAt: at.exactOptional(),
+  /** Of an approval: what an approver signs, given back with the answer. */
+  digest: z.string().exactOptional(),
+  /** The call that is parked; `arguments` are parsed, or the model's text where they do not parse. */
+  call: z
+    .strictObject({
+      id: z.string(),
+      name: z.string(),
+      arguments: z.unknown(),
+      class: effectClassSchema,
+      attempt: count,
+      /** The rule that asks. */
+      rule: z.string().exactOptional(),
+    })
+    .exactOptional(),
+  question: z.string().exactOptional(),
+  choices: z.array(z.string()).exactOptional(),
+  shortage: shortageSchema.exactOptional(),
+  /** Where whoever is waited for posts the result, below the server's address. */
+  callback: z.strictObject({ path: z.string(), note: z.string().exactOptional() }).exactOptional(),
+  /** Of an outcome: why nobody knows what became of the effect. */
+  evidence: z.string().exactOptional(),
+});
+export type WaitView = z.output<typeof waitViewSchema>;
+
+export const agentViewSchema = z.strictObject({
+  name: z.string(),
+  /** Content hash of the definition: its version. */
+  hash: z.string(),
+  description: z.string(),
+  model: z.string(),
+  tools: z.array(
+    z.strictObject({
+      name: z.string(),
+      description: z.string(),
+      class: effectClassSchema,
+      approval: z.enum(['always', 'never']),
+      input: jsonSchema,
+    }),
+  ),
+  limits: limitsSchema,
+  policies: policiesSchema,
+});
+export type AgentView = z.output<typeof agentViewSchema>;
+
+export const modelViewSchema = z.strictObject({
+  /** `provider/model`, as an agent names it. */
+  id: z.string(),
+  provider: z.string(),
+  windowTokens: count.nullable(),
+  maxOutputTokens: count,
+  /** Nano-USD per 1,000 tokens, with where and when it was read. */
+  price: z.strictObject({ ...priceSchema.shape, source: z.string(), date: z.string() }).nullable(),
+  known: z.boolean(),
+});
+export type ModelView = z.output<typeof modelViewSchema>;
+
+/** Accepted: from `seq` on the log holds it. */
+export const receiptSchema = z.strictObject({ seq: count, run: z.string(), wait: z.string() });
+export type ReceiptView = z.output<typeof receiptSchema>;
+
+/** Exactly what one turn sent to its model. */
+export const turnRequestSchema = z.strictObject({
+  turn: z.string(),
+  model: z.string(),
+  /** Digest of the neutral context, as `turn.requested` recorded it. */
+  fingerprint: z.string(),
+  /** False: a build with another assembler cannot rebuild the recorded context byte for byte. */
+  exact: z.boolean(),
+  /** The request's body as the provider's API takes it. */
+  request: z.unknown(),
+});
+export type TurnRequestView = z.output<typeof turnRequestSchema>;
