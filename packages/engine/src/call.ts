@@ -10,9 +10,9 @@ import type { Input, RuledCall, ToolOutcome } from './commands.ts';
 import type { CallOutcome, Entry, Event, EventData } from './events.ts';
 import { callId } from './ids.ts';
 import { LIMITS } from './limits.ts';
-import type { Call, Located, Run, State, Turn } from './state.ts';
+import type { Call, Run, State, Turn } from './state.ts';
 import { attemptsOf } from './state.ts';
-import type { BodyRef } from './values.ts';
+import type { BodyRef, Located } from './values.ts';
 import { openWait } from './wait.ts';
 
 type Of<K extends Entry['kind']> = Extract<Entry, { kind: K }>;

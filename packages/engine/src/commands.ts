@@ -45,6 +45,8 @@ export type TurnOutcome =
       body: BodyRef;
       usage: Usage;
       calls: RuledCall[];
+      /** What the request was built from, where that was not the fingerprint that had been sealed. */
+      built?: Digest;
     }
   | { type: 'turn-failed'; code: string; detail?: string; retry: Retry; spent: Spent };
 

@@ -12,6 +12,7 @@ import type {
   Digest,
   EffectClass,
   LimitReason,
+  Located,
   Pin,
   RunEnd,
   Usage,
@@ -45,7 +46,8 @@ export type EventData = {
   'run.released': Record<string, never>;
   'run.cancelling': { reason: CancelReason };
   'run.limited': { limit: LimitReason };
-  'run.ended': RunEnd & { usage: Usage; cost: Cost };
+  /** `text` is the body of the last turn that was done: what the run has to say, whatever its status. */
+  'run.ended': RunEnd & { usage: Usage; cost: Cost; text?: Located };
 
   'turn.requested': {
     /** Who may dispatch attempt 1: an attempt of an earlier epoch is lost. */
@@ -58,7 +60,7 @@ export type EventData = {
   };
   'turn.attempted': { n: number; reason: string; epoch: number; notBefore?: number; charged?: Amount };
   'turn.failed': { attempt: number; code: string; spent: Spent };
-  'turn.settled': TurnEnd & { attempt: number };
+  'turn.settled': TurnEnd & { attempt: number; built?: Digest };
 
   'call.requested': {
     name: string;

@@ -16,6 +16,7 @@ export type {
   FailReason,
   LimitReason,
   Limits,
+  Located,
   Mode,
   Pin,
   Policies,
@@ -46,13 +47,13 @@ export type {
   TurnOutcome,
 } from './commands.ts';
 export { ImpossibleState } from './commands.ts';
-export type { Call, CallPhase, Context, Item, Located, Phase, Run, State, Turn, Wait } from './state.ts';
+export type { Call, CallPhase, Context, Item, Phase, Run, State, Turn, Wait } from './state.ts';
 export { freshState } from './state.ts';
 export type { Transition } from './machine.ts';
 export { advance, decide, evolve, fold, transition } from './machine.ts';
 export type { Effect } from './outstanding.ts';
 export { outstanding, statusOf, wakeAt } from './outstanding.ts';
-export { isCapped, runAccount, sessionAccount, sessionCaps } from './budget.ts';
+export { costOf, isCapped, runAccount, sessionAccount, sessionCaps } from './budget.ts';
 export { pendingItems } from './context.ts';
 export { mergeConfig } from './config.ts';
 export { attemptsOf, flying } from './state.ts';

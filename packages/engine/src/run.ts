@@ -17,7 +17,7 @@ import { runId } from './ids.ts';
 import { LIMITS } from './limits.ts';
 import type { Run, State } from './state.ts';
 import { flying } from './state.ts';
-import { endLimited, followTurn, requestTurn } from './turn.ts';
+import { endRun, followTurn, requestTurn } from './turn.ts';
 import type { CancelReason, Pin, Receipt } from './values.ts';
 import { ZERO_USAGE } from './values.ts';
 
@@ -67,9 +67,7 @@ const cancelling = (run: Run, reason: CancelReason): Event => ({
   data: { reason },
 });
 
-function endCancelled(run: Run, reason: CancelReason): Event {
-  return { kind: 'run.ended', run: run.id, data: { status: 'cancelled', reason, usage: run.usage, cost: run.cost } };
-}
+const endCancelled = (run: Run, reason: CancelReason): Event => endRun(run, { status: 'cancelled', reason });
 
 /** Cancel, hold, release and unqueue. Repeated on a run already in that state they change nothing. */
 export function decideOnRun(
@@ -125,13 +123,7 @@ function startNext(state: State, input: Input): Event[] {
     const pin = input.facts.pin(mergeConfig(state.config, run.config));
     if (pin === null) return [];
     if (lacksPrice(state, pin)) {
-      return [
-        {
-          kind: 'run.ended',
-          run: id,
-          data: { status: 'failed', reason: 'internal', detail: 'unpriced_model', usage: ZERO_USAGE, cost: run.cost },
-        },
-      ];
+      return [endRun(run, { status: 'failed', reason: 'internal', detail: 'unpriced_model' })];
     }
     return [
       {
@@ -171,7 +163,7 @@ function advanceClosing(
   const stopping = stop(state, run);
   if (stopping.length > 0 || flying(run).length > 0 || run.held) return stopping;
   const closed = run.turn?.closing !== null && run.turn?.phase.at === 'settled';
-  return closed ? [endLimited(run, limit)] : requestTurn(state, run, input, limit);
+  return closed ? [endRun(run, { status: 'limited', reason: limit })] : requestTurn(state, run, input, limit);
 }
 
 const stop = (state: State, run: Run): Event[] => [...cancelWaits(state, run, stopCode(run)), ...stopCalls(run)];
@@ -212,6 +204,7 @@ export function evolveRunQueued(state: State, entry: Of<'run.queued'>, id: RunId
     retries: 0,
     turn: null,
     asked: [],
+    text: null,
     steers: [],
     overrun: false,
     spent: { tokens: 0, nanoUsd: 0 },

@@ -3,7 +3,6 @@ import type { CallId, EffectId, RunId, TurnId, WaitId } from './ids.ts';
 import type {
   AccountId,
   Amount,
-  BodyRef,
   CancelReason,
   Caps,
   Config,
@@ -11,15 +10,13 @@ import type {
   Digest,
   EffectClass,
   LimitReason,
+  Located,
   Pin,
   Receipt,
   Usage,
   WaitKind,
 } from './values.ts';
 import { ZERO_USAGE } from './values.ts';
-
-/** A body and the entry whose frame carries it. */
-export type Located = BodyRef & { seq: number };
 
 /**
  * One item of the context, in the order the model reads them. `code` stands for a text the assembler supplies (an
@@ -114,6 +111,8 @@ export type Run = {
   turn: Turn | null;
   /** Calls of the current turn, in the order the model asked. */
   asked: Call[];
+  /** The body of the last turn that was done. */
+  text: Located | null;
   steers: { body: Located; trusted: boolean }[];
   /** A bill passed its reservation: this run reserves nothing more. */
   overrun: boolean;

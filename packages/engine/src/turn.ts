@@ -12,7 +12,7 @@ import { addItem, flushPending } from './context.ts';
 import type { Entry, Event, EventData, Spent } from './events.ts';
 import { turnId } from './ids.ts';
 import type { Run, State, Turn } from './state.ts';
-import type { Amount, Cost, LimitReason, Usage } from './values.ts';
+import type { Amount, Cost, LimitReason, RunEnd, Usage } from './values.ts';
 import { addUsage, tokensOf, ZERO_USAGE } from './values.ts';
 import { openWait } from './wait.ts';
 
@@ -35,13 +35,16 @@ export function requestTurn(state: State, run: Run, input: Input, closing: Limit
     if (closing !== null) data.closing = closing;
     return [{ kind: 'turn.requested', run: run.id, effect: turnId(run.id, run.turns + 1), data }];
   }
-  if (closing !== null) return [endLimited(run, closing)];
+  if (closing !== null) return [endRun(run, { status: 'limited', reason: closing })];
   if (plan.owner === 'run') return [{ kind: 'run.limited', run: run.id, data: { limit: plan.shortage.limit } }];
   return [openWait(state, run, { kind: 'budget', ...plan.shortage })];
 }
 
-export function endLimited(run: Run, reason: LimitReason): Event {
-  return { kind: 'run.ended', run: run.id, data: { status: 'limited', reason, usage: run.usage, cost: run.cost } };
+/** The last entry of a run. */
+export function endRun(run: Run, end: RunEnd): Event {
+  const bill = { usage: run.usage, cost: run.cost };
+  if (run.text === null) return { kind: 'run.ended', run: run.id, data: { ...end, ...bill } };
+  return { kind: 'run.ended', run: run.id, refs: [run.text.digest], data: { ...end, ...bill, text: run.text } };
 }
 
 /** A turn's outcome arrived for the attempt that flies. */
@@ -93,6 +96,7 @@ function settleDone(
       calls: outcome.calls.length,
       usage: outcome.usage,
       cost,
+      ...(outcome.built === undefined ? {} : { built: outcome.built }),
     },
   };
   return [
@@ -147,13 +151,7 @@ export function followTurn(state: State, run: Run, turn: Turn, input: Input): Ev
   const { outcome, code } = turn.phase;
   if (outcome === 'failed' && code !== 'lost') {
     const reason = code === 'context_length' ? 'context' : 'provider';
-    return [
-      {
-        kind: 'run.ended',
-        run: run.id,
-        data: { status: 'failed', reason, detail: code, usage: run.usage, cost: run.cost },
-      },
-    ];
+    return [endRun(run, { status: 'failed', reason, detail: code })];
   }
   if (outcome === 'done' && run.asked.length === 0 && run.steers.length === 0) return [endOf(run, code)];
   const limits = run.pin?.limits;
@@ -167,16 +165,15 @@ export function followTurn(state: State, run: Run, turn: Turn, input: Input): Ev
 
 /** How a run ends on a final answer: cut, filtered, empty or unfit is never a success. */
 function endOf(run: Run, stop: string): Event {
-  const bill = { usage: run.usage, cost: run.cost };
   switch (stop) {
     case 'length':
-      return { kind: 'run.ended', run: run.id, data: { status: 'limited', reason: 'length', ...bill } };
+      return endRun(run, { status: 'limited', reason: 'length' });
     case 'filtered':
     case 'empty':
     case 'invalid_output':
-      return { kind: 'run.ended', run: run.id, data: { status: 'failed', reason: stop, ...bill } };
+      return endRun(run, { status: 'failed', reason: stop });
     default:
-      return { kind: 'run.ended', run: run.id, data: { status: 'completed', ...bill } };
+      return endRun(run, { status: 'completed' });
   }
 }
 
@@ -222,6 +219,7 @@ export function evolveTurnSettled(state: State, run: Run, turn: Turn, entry: Of<
   if (data.outcome !== 'done') return;
   const model = run.pin?.model ?? '';
   turn.body = { ...data.body, seq: entry.seq };
+  run.text = turn.body;
   addItem(state.context, { kind: 'turn', body: turn.body, model });
   if (data.usage.source === 'provider') {
     state.context.counted = { tokens: tokensOf(data.usage), model };

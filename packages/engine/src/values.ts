@@ -6,6 +6,9 @@ export type Digest = string;
 /** A body beside the frame. `bytes` counts its UTF-8 length and bounds its tokens. */
 export type BodyRef = { digest: Digest; bytes: number };
 
+/** A body and the entry whose frame carries it. */
+export type Located = BodyRef & { seq: number };
+
 /** Who caused an entry. */
 export type Actor = { kind: 'user' | 'key' | 'agent' | 'system' | 'approver'; id: string };
 
