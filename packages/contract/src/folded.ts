@@ -30,7 +30,7 @@ export const stepSchema = z.strictObject({
 export type Step = z.output<typeof stepSchema>;
 
 export const messageSchema = z.strictObject({
-  /** Of the entry that brought it: a message's key and its place. */
+  /** Of the entry that brought it: a message's key. Their order is that in which a model reads them. */
   seq,
   at,
   run: z.string(),
@@ -52,6 +52,8 @@ export const spanSchema = z.strictObject({
   name: z.string(),
   status: z.string(),
   seq,
+  /** Of a run: when it was accepted, where that is not when it started. */
+  queuedAt: at.exactOptional(),
   startedAt: at,
   /** Absent while it goes on. */
   endedAt: at.exactOptional(),

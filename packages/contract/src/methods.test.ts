@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CHANNELS, METHODS, pathParams } from './methods.ts';
+import { CHANNELS } from './channels.ts';
+import { METHODS, pathParams } from './methods.ts';
 import type { Params, Result } from './methods.ts';
 
 // Held at compile time: what the runtime is given and must give back.

@@ -10,8 +10,14 @@ import { explanationSchema, messageSchema, spanSchema } from './folded.ts';
 import { LIMITS } from './limits.ts';
 import { answerSchema, configPatchSchema, inputSchema } from './params.ts';
 import { entrySchema } from './stream.ts';
-import { blobDigestSchema, nameSchema, runIdSchema, runStatusSchema } from './values.ts';
-import { sessionIdSchema, sessionStatusSchema, waitIdSchema } from './values.ts';
+import {
+  nameSchema,
+  runIdSchema,
+  runStatusSchema,
+  sessionIdSchema,
+  sessionStatusSchema,
+  waitIdSchema,
+} from './values.ts';
 import {
   agentViewSchema,
   modelViewSchema,
@@ -38,9 +44,6 @@ export type Method = {
   scope: 'read' | 'write';
   summary: string;
 };
-/** What is not answered as one JSON document: an event stream, or bytes. */
-export type Channel = Omit<Method, 'result'> & { mode: 'stream' | 'binary'; description: string };
-
 /** What any method may answer with. */
 export const COMMON_ERRORS = [
   'invalid_request',
@@ -383,55 +386,6 @@ export type Params<K extends MethodName> = z.output<(typeof METHODS)[K]['params'
 /** What a caller writes: what has a default may be left out. */
 export type ParamsInput<K extends MethodName> = z.input<(typeof METHODS)[K]['params']>;
 export type Result<K extends MethodName> = z.output<(typeof METHODS)[K]['result']>;
-
-export const CHANNELS = {
-  'events.stream': {
-    mode: 'stream',
-    verb: 'GET',
-    path: '/sessions/{session}/events',
-    params: z.strictObject({ session, after: z.int().min(0).default(0), deltas: z.boolean().default(true) }),
-    status: [200],
-    errors: ['not_found'],
-    scope: 'read',
-    summary: 'The same address as events.list with Accept: text/event-stream: entries, then live',
-    description:
-      'Entries have the kind as event and the seq as id; Last-Event-ID wins over after. delta, caught-up, resync and end have no id.',
-  },
-  'feed.stream': {
-    mode: 'stream',
-    verb: 'GET',
-    path: '/events',
-    params: z.strictObject({ after: cursor, agent: nameSchema.exactOptional() }),
-    status: [200],
-    errors: [],
-    scope: 'read',
-    summary: 'Where the log of each session stands, then each change: one stream over all sessions',
-    description: 'Events are change (its id is the feed’s cursor), caught-up, resync and end.',
-  },
-  'blobs.put': {
-    mode: 'binary',
-    verb: 'POST',
-    path: '/blobs',
-    params: z.strictObject({}),
-    status: [201],
-    errors: ['storage_full'],
-    scope: 'write',
-    summary: 'Stores bytes; answers {digest, bytes}',
-    description: 'The same bytes give the same digest. A blob that nothing refers to is collected after a day.',
-  },
-  'blobs.get': {
-    mode: 'binary',
-    verb: 'GET',
-    path: '/blobs/{digest}',
-    params: z.strictObject({ digest: blobDigestSchema }),
-    status: [200],
-    errors: ['not_found'],
-    scope: 'read',
-    summary: 'The bytes of a blob; HEAD says only whether it is there and how long it is',
-    description: 'What a digest names never changes: the answer may be cached for ever.',
-  },
-} as const satisfies { [name: string]: Channel };
-export type ChannelName = keyof typeof CHANNELS;
 
 /** The names in a path's braces, in order. */
 export function pathParams(path: string): string[] {

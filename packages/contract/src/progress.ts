@@ -1,0 +1,252 @@
+/**
+ * Where each run of a session stands, folded from its entries: what an explanation is made of. It follows the engine's
+ * own rules for what flies and what waits, without its context and budgets. `apply` changes the state it is given.
+ */
+import type { CallOutcome, Cost, EffectClass, RunEnd, Shortage, Usage, WaitKind } from '@perdure/engine';
+import type { Entry } from './stream.ts';
+
+type Of<K extends Entry['kind']> = Extract<Entry, { kind: K }>;
+
+export type CallProgress = {
+  id: string;
+  name: string;
+  class: EffectClass;
+  rule: string;
+  verify: boolean;
+  attempt: number;
+  /** Why the attempt that is under way is not the first. */
+  error: string | null;
+  notBefore: number;
+  at: 'asked' | 'ready' | 'flying' | 'parked' | 'verifying' | CallOutcome;
+};
+
+export type TurnProgress = {
+  id: string;
+  attempt: number;
+  error: string | null;
+  notBefore: number;
+  at: 'flying' | 'done' | 'failed' | 'cancelled';
+};
+
+export type WaitProgress = {
+  id: string;
+  kind: WaitKind;
+  openedAt: number;
+  call: string | null;
+  expiresAt: number | null;
+  shortage: Shortage | null;
+};
+
+export type RunProgress = {
+  id: string;
+  priority: number;
+  model: string | null;
+  phase:
+    | { at: 'queued' }
+    | { at: 'active' }
+    | { at: 'closing'; limit: string }
+    | { at: 'cancelling'; reason: string }
+    | { at: 'ended'; end: RunEnd };
+  held: boolean;
+  turns: number;
+  calls: number;
+  retries: number;
+  turn: TurnProgress | null;
+  asked: CallProgress[];
+  waits: Map<string, WaitProgress>;
+  usage: Usage;
+  cost: Cost;
+};
+
+export type Progress = {
+  agent: string;
+  model: string;
+  readonly runs: Map<string, RunProgress>;
+  /** Runs that have not started, in the order in which they will. */
+  queue: string[];
+  active: string | null;
+};
+
+export function emptyProgress(): Progress {
+  return { agent: '', model: '', runs: new Map(), queue: [], active: null };
+}
+
+/** Takes the next entry of the log. */
+export function applyProgress(state: Progress, entry: Entry): Progress {
+  if (entry.kind === 'session.opened') state.agent = entry.data.agent;
+  if (entry.kind === 'run.queued') queueRun(state, entry);
+  const run = state.runs.get(entry.run ?? '');
+  if (run !== undefined) {
+    applyToRun(state, run, entry);
+    applyToTurn(run, entry);
+    applyToCall(run, entry);
+    applyToWait(run, entry);
+  }
+  return state;
+}
+
+function queueRun(state: Progress, entry: Of<'run.queued'>): void {
+  const id = entry.run ?? '';
+  const { priority, mode } = entry.data;
+  state.runs.set(id, {
+    id,
+    priority,
+    model: null,
+    phase: { at: 'queued' },
+    held: false,
+    turns: 0,
+    calls: 0,
+    retries: 0,
+    turn: null,
+    asked: [],
+    waits: new Map(),
+    usage: { input: 0, cachedInput: 0, cacheWrite: 0, output: 0, reasoning: 0, source: 'provider' },
+    cost: { nanoUsd: 0, price: null },
+  });
+  // An interrupt goes first; the others stand behind everything of their priority or a higher one.
+  let place = mode === 'interrupt' ? 0 : state.queue.length;
+  while (place > 0 && (state.runs.get(state.queue[place - 1] ?? '')?.priority ?? 0) < priority) place -= 1;
+  state.queue.splice(place, 0, id);
+}
+
+function applyToRun(state: Progress, run: RunProgress, entry: Entry): void {
+  switch (entry.kind) {
+    case 'run.started':
+      state.model = entry.data.pin?.model ?? state.model;
+      run.model = state.model;
+      run.phase = { at: 'active' };
+      state.queue = state.queue.filter((id) => id !== run.id);
+      state.active = run.id;
+      break;
+    case 'run.held':
+      run.held = true;
+      break;
+    case 'run.released':
+      run.held = false;
+      break;
+    case 'run.cancelling':
+      run.phase = { at: 'cancelling', reason: entry.data.reason };
+      break;
+    case 'run.limited':
+      run.phase = { at: 'closing', limit: entry.data.limit };
+      break;
+    case 'run.ended':
+      run.phase = { at: 'ended', end: entry.data };
+      run.usage = entry.data.usage;
+      run.cost = entry.data.cost;
+      run.asked = [];
+      run.waits.clear();
+      state.queue = state.queue.filter((id) => id !== run.id);
+      if (state.active === run.id) state.active = null;
+      break;
+    default:
+  }
+}
+
+function applyToTurn(run: RunProgress, entry: Entry): void {
+  const { turn } = run;
+  switch (entry.kind) {
+    case 'turn.requested':
+      run.turns += 1;
+      run.asked = [];
+      run.turn = { id: entry.effect ?? '', attempt: 1, error: null, notBefore: 0, at: 'flying' };
+      break;
+    case 'turn.attempted':
+      if (turn === null) break;
+      turn.attempt = entry.data.n;
+      turn.error = entry.data.reason;
+      turn.notBefore = entry.data.notBefore ?? 0;
+      break;
+    case 'turn.failed':
+      run.retries += 1;
+      break;
+    case 'turn.settled':
+      if (turn !== null) turn.at = entry.data.outcome;
+      break;
+    default:
+  }
+}
+
+function applyToCall(run: RunProgress, entry: Entry): void {
+  if (entry.kind === 'call.requested') {
+    const { name, rule, decision, verify } = entry.data;
+    run.calls += 1;
+    run.asked.push({
+      id: entry.effect ?? '',
+      name,
+      class: entry.data.class,
+      rule,
+      verify: verify ?? false,
+      attempt: 0,
+      error: null,
+      notBefore: 0,
+      at: decision === 'allow' ? 'ready' : 'asked',
+    });
+    promote(run);
+    return;
+  }
+  const call = run.asked.find(({ id }) => id === entry.effect);
+  if (call === undefined) return;
+  switch (entry.kind) {
+    case 'call.attempted':
+      call.attempt = entry.data.n;
+      call.error = entry.data.n > 1 ? entry.data.reason : null;
+      call.notBefore = entry.data.notBefore ?? 0;
+      call.at = 'flying';
+      break;
+    case 'call.failed':
+      run.retries += 1;
+      break;
+    case 'call.unknown':
+      call.error = entry.data.reason;
+      call.at = call.verify ? 'verifying' : 'parked';
+      break;
+    case 'call.settled':
+      call.at = entry.data.outcome;
+      promote(run);
+      break;
+    default:
+  }
+}
+
+/** Pure calls fly at once; of the others only the first that is not settled, and an unsafe one after its own entry. */
+function promote(run: RunProgress): void {
+  const next = run.asked.find((call) => call.class !== 'pure' && !isSettled(call));
+  for (const call of run.asked) {
+    if (call.at !== 'ready' || call.class === 'unsafe') continue;
+    if (call.class !== 'pure' && call !== next) continue;
+    call.at = 'flying';
+    call.attempt = 1;
+  }
+}
+
+/** Its outcome is recorded. */
+export function isSettled(call: CallProgress): boolean {
+  return !['asked', 'ready', 'flying', 'parked', 'verifying'].includes(call.at);
+}
+
+function applyToWait(run: RunProgress, entry: Entry): void {
+  if (entry.kind === 'wait.opened') {
+    const { wait, kind, call, expiresAt, account, limit, needed, free } = entry.data;
+    const short = account !== undefined && limit !== undefined;
+    run.waits.set(wait, {
+      id: wait,
+      kind,
+      openedAt: entry.at,
+      call: call ?? null,
+      expiresAt: expiresAt ?? null,
+      shortage: short ? { account, limit, needed: needed ?? 0, free: free ?? 0 } : null,
+    });
+    const parked = run.asked.find(({ id }) => id === call);
+    if (parked !== undefined) parked.at = 'parked';
+  }
+  if (entry.kind === 'wait.resolved') {
+    const wait = run.waits.get(entry.data.wait);
+    run.waits.delete(entry.data.wait);
+    const call = run.asked.find(({ id }) => id === wait?.call);
+    const { answer } = entry.data;
+    if (call === undefined || answer?.kind !== 'approval' || answer.decision !== 'approve') return;
+    call.at = 'ready';
+    promote(run);
+  }
+}

@@ -1,0 +1,291 @@
+/**
+ * Where the time, the tokens and the money went: spans of the session, its runs, turns, calls and waits, as a fold over
+ * entries. What turns cost adds up to what the run and the session cost. `apply` changes the state it is given.
+ */
+import type { Amount, Cost, Pin, Spent, Usage } from '@perdure/engine';
+import type { Span } from './folded.ts';
+import type { Entry } from './stream.ts';
+
+type Of<K extends Entry['kind']> = Extract<Entry, { kind: K }>;
+type Bill = { usage: Usage; cost: Cost };
+
+export type Trace = {
+  /** In the order they began; the session's own is the first. */
+  readonly spans: Span[];
+  /** Spans that still change, by id. */
+  readonly open: Map<string, Span>;
+  /** What each open turn reserved: the bill where nobody knows the true one. */
+  readonly reserves: Map<string, { reserve: Amount; maxOutputTokens: number }>;
+  /** The last pin: a run that starts under the same repeats only its hash. */
+  price: Pin['price'];
+  model: string;
+};
+
+export function emptyTrace(): Trace {
+  return { spans: [], open: new Map(), reserves: new Map(), price: null, model: '' };
+}
+
+/** The spans of the session, or those of one run. */
+export function viewTrace(state: Trace, run?: string): Span[] {
+  if (run === undefined) return state.spans;
+  const inside = new Set([run]);
+  return state.spans.filter((span) => {
+    const belongs = span.id === run || (span.parent !== null && inside.has(span.parent));
+    if (belongs) inside.add(span.id);
+    return belongs;
+  });
+}
+
+/** Takes the next entry of the log; kinds that begin, end and cost nothing pass by. */
+export function applyTrace(state: Trace, entry: Entry): Trace {
+  switch (entry.kind) {
+    case 'session.opened':
+      begin(state, {
+        ...from(entry),
+        id: entry.data.id,
+        parent: null,
+        kind: 'session',
+        name: entry.data.agent,
+        status: 'open',
+      });
+      break;
+    case 'session.closing':
+      mark(state.spans[0], 'closing');
+      break;
+    case 'session.closed':
+      end(state, state.spans[0], entry, 'closed');
+      break;
+    case 'run.queued':
+    case 'run.started':
+    case 'run.held':
+    case 'run.released':
+    case 'run.cancelling':
+    case 'run.limited':
+    case 'run.ended':
+      applyToRun(state, entry);
+      break;
+    case 'turn.requested':
+    case 'turn.attempted':
+    case 'turn.failed':
+    case 'turn.settled':
+      applyToTurn(state, entry);
+      break;
+    case 'call.requested':
+    case 'call.attempted':
+    case 'call.unknown':
+    case 'call.settled':
+      applyToCall(state, entry);
+      break;
+    case 'wait.opened':
+      begin(state, {
+        ...from(entry),
+        id: entry.data.wait,
+        parent: entry.data.call ?? entry.run ?? null,
+        kind: 'wait',
+        name: entry.data.kind,
+        status: 'open',
+      });
+      break;
+    case 'wait.resolved':
+      end(state, state.open.get(entry.data.wait), entry, entry.data.how);
+      break;
+    default:
+  }
+  return state;
+}
+
+const from = (entry: Entry): Pick<Span, 'seq' | 'startedAt'> => ({ seq: entry.seq, startedAt: entry.at });
+
+function begin(state: Trace, span: Span): void {
+  state.spans.push(span);
+  state.open.set(span.id, span);
+}
+
+function mark(span: Span | undefined, status: string): void {
+  if (span !== undefined) span.status = status;
+}
+
+function end(state: Trace, span: Span | undefined, entry: Entry, status: string, code?: string): void {
+  if (span === undefined) return;
+  span.status = status;
+  span.endedAt = entry.at;
+  if (code !== undefined) span.code = code;
+  state.open.delete(span.id);
+}
+
+type RunEntry = Of<
+  'run.queued' | 'run.started' | 'run.held' | 'run.released' | 'run.cancelling' | 'run.limited' | 'run.ended'
+>;
+
+function applyToRun(state: Trace, entry: RunEntry): void {
+  if (entry.kind === 'run.queued') {
+    const root = state.spans[0]?.id ?? null;
+    begin(state, { ...from(entry), id: entry.run ?? '', parent: root, kind: 'run', name: 'run', status: 'queued' });
+    return;
+  }
+  const span = state.open.get(entry.run ?? '');
+  if (span === undefined) return;
+  switch (entry.kind) {
+    case 'run.started':
+      if (span.startedAt !== entry.at) span.queuedAt = span.startedAt;
+      span.startedAt = entry.at;
+      span.status = 'running';
+      bind(state, entry.data.pin);
+      return;
+    case 'run.held':
+      return mark(span, 'held');
+    case 'run.released':
+      return mark(span, 'running');
+    case 'run.cancelling':
+      return mark(span, 'cancelling');
+    case 'run.limited':
+      span.code = entry.data.limit;
+      return;
+    case 'run.ended': {
+      const { data } = entry;
+      span.usage = data.usage;
+      span.cost = data.cost;
+      end(state, span, entry, data.status, 'reason' in data ? data.reason : undefined);
+      return;
+    }
+    default: {
+      const never: never = entry;
+      return never;
+    }
+  }
+}
+
+function bind(state: Trace, pin: Pin | undefined): void {
+  if (pin === undefined) return;
+  state.price = pin.price;
+  state.model = pin.model;
+}
+
+function applyToTurn(
+  state: Trace,
+  entry: Of<'turn.requested' | 'turn.attempted' | 'turn.failed' | 'turn.settled'>,
+): void {
+  const id = entry.effect ?? '';
+  if (entry.kind === 'turn.requested') {
+    const { reserve, maxOutputTokens } = entry.data;
+    state.reserves.set(id, { reserve, maxOutputTokens });
+    const parent = entry.run ?? null;
+    begin(state, { ...from(entry), id, parent, kind: 'turn', name: state.model, status: 'running', attempts: 1 });
+    return;
+  }
+  const span = state.open.get(id);
+  if (span === undefined) return;
+  switch (entry.kind) {
+    case 'turn.attempted':
+      span.attempts = entry.data.n;
+      span.status = 'running';
+      if (entry.data.charged !== undefined) book(state, span, lostBill(state, id, entry.data.charged));
+      return;
+    case 'turn.failed':
+      span.code = entry.data.code;
+      book(state, span, billOf(state, id, entry.data.spent));
+      return;
+    case 'turn.settled': {
+      const { data } = entry;
+      book(state, span, data);
+      state.reserves.delete(id);
+      end(state, span, entry, data.outcome, data.outcome === 'done' ? data.stop : undefined);
+      if (data.outcome === 'failed') span.code = data.code;
+      return;
+    }
+    default: {
+      const never: never = entry;
+      return never;
+    }
+  }
+}
+
+function applyToCall(
+  state: Trace,
+  entry: Of<'call.requested' | 'call.attempted' | 'call.unknown' | 'call.settled'>,
+): void {
+  const id = entry.effect ?? '';
+  if (entry.kind === 'call.requested') {
+    const parent = id.slice(0, id.lastIndexOf('c'));
+    // An unsafe call has its own entry before it flies; what else is allowed is under way.
+    const flies = entry.data.decision === 'allow' && entry.data.class !== 'unsafe';
+    const [status, attempts] = flies ? ['running', 1] : ['asked', 0];
+    begin(state, { ...from(entry), id, parent, kind: 'call', name: entry.data.name, status, attempts });
+    return;
+  }
+  const span = state.open.get(id);
+  if (span === undefined) return;
+  switch (entry.kind) {
+    case 'call.attempted':
+      span.attempts = entry.data.n;
+      span.status = 'running';
+      return;
+    case 'call.unknown':
+      span.status = 'unknown';
+      return;
+    case 'call.settled':
+      span.attempts = Math.max(span.attempts ?? 0, entry.data.attempt);
+      return end(state, span, entry, entry.data.outcome, entry.data.code);
+    default: {
+      const never: never = entry;
+      return never;
+    }
+  }
+}
+
+const NOTHING: Usage = { input: 0, cachedInput: 0, cacheWrite: 0, output: 0, reasoning: 0, source: 'provider' };
+
+/** What the attempt was billed, as the engine reckons it: exactly, or at what was reserved. */
+function billOf(state: Trace, id: string, spent: Spent): Bill {
+  const price = state.price;
+  switch (spent.kind) {
+    case 'none':
+      return { usage: NOTHING, cost: { nanoUsd: 0, price: null } };
+    case 'bound':
+      return lostBill(state, id, state.reserves.get(id)?.reserve ?? { tokens: 0, nanoUsd: 0 });
+    case 'usage': {
+      const { usage } = spent;
+      if (price === null) return { usage, cost: { nanoUsd: 0, price: null } };
+      const thousandfold =
+        usage.input * price.input +
+        usage.cachedInput * price.cachedInput +
+        usage.cacheWrite * price.cacheWrite +
+        usage.output * price.output;
+      return { usage, cost: { nanoUsd: Math.ceil(thousandfold / 1000), price: price.id } };
+    }
+    default: {
+      const never: never = spent;
+      return never;
+    }
+  }
+}
+
+function lostBill(state: Trace, id: string, charged: Amount): Bill {
+  const output = state.reserves.get(id)?.maxOutputTokens ?? 0;
+  const usage: Usage = { ...NOTHING, input: Math.max(0, charged.tokens - output), output, source: 'bound' };
+  return { usage, cost: { nanoUsd: charged.nanoUsd, price: state.price?.id ?? null } };
+}
+
+/** Adds a bill to a turn, and with it to its run and its session. */
+function book(state: Trace, turn: Span, bill: Bill): void {
+  for (const span of [turn, state.open.get(turn.parent ?? ''), state.spans[0]]) {
+    if (span === undefined) continue;
+    span.usage = plus(span.usage, bill.usage);
+    span.cost = {
+      nanoUsd: (span.cost?.nanoUsd ?? 0) + bill.cost.nanoUsd,
+      price: bill.cost.price ?? span.cost?.price ?? null,
+    };
+  }
+}
+
+function plus(a: Usage | undefined, b: Usage): Usage {
+  if (a === undefined) return b;
+  return {
+    input: a.input + b.input,
+    cachedInput: a.cachedInput + b.cachedInput,
+    cacheWrite: a.cacheWrite + b.cacheWrite,
+    output: a.output + b.output,
+    reasoning: a.reasoning + b.reasoning,
+    source: a.source === 'bound' || b.source === 'bound' ? 'bound' : 'provider',
+  };
+}
