@@ -4,7 +4,7 @@ import { nextInOrder } from './call.ts';
 import { deadlineAt } from './run.ts';
 import type { Call, Run, State } from './state.ts';
 import { flying } from './state.ts';
-import type { RunStatus } from './values.ts';
+import type { EffectClass, RunStatus } from './values.ts';
 
 /**
  * Work for the outside world that the state says must be under way. A driver dispatches what it has not dispatched;
@@ -12,7 +12,7 @@ import type { RunStatus } from './values.ts';
  */
 export type Effect =
   | { type: 'generate'; id: TurnId; run: RunId; attempt: number; epoch: number; notBefore: number }
-  | { type: 'call'; id: CallId; run: RunId; attempt: number; epoch: number; notBefore: number }
+  | { type: 'call'; id: CallId; run: RunId; attempt: number; epoch: number; notBefore: number; class: EffectClass }
   /** An unsafe call whose turn it is: ask for leave with `attempt` (reason `gate`). */
   | { type: 'gate'; id: CallId; run: RunId }
   /** Ask the tool whether its attempt happened. */
@@ -59,6 +59,7 @@ function effectOf(run: Run, call: Call): Effect | null {
       attempt: phase.attempt,
       epoch: phase.epoch,
       notBefore: phase.notBefore,
+      class: call.class,
     };
   if (phase.at === 'verifying')
     return { type: 'verify', id: call.id, run: run.id, attempt: phase.attempt, epoch: phase.epoch };

@@ -87,7 +87,8 @@ export class Sessions {
 
   async #fromSnapshot(id: string): Promise<Hot | null> {
     const snapshot = await this.#store.snapshots.load(id);
-    if (snapshot === null || snapshot.engine !== this.#engineHash || snapshot.checksum !== checksumOf(snapshot)) return null;
+    if (snapshot === null || snapshot.engine !== this.#engineHash || snapshot.checksum !== checksumOf(snapshot))
+      return null;
     const frames = await this.#store.log.read(id, { after: snapshot.seq - 1, limit: 1 });
     const frame = frames[0];
     if (frame === undefined || frame.hash !== snapshot.hash || frame.first + frame.count - 1 !== snapshot.seq) {
@@ -172,7 +173,8 @@ export class Sessions {
   /** Saves every hot session's fold: for an orderly end. */
   async settleAll(): Promise<void> {
     for (const hot of this.#hot.values()) {
-      if (hot.head.seq - hot.snapshotAt >= SNAPSHOT_AT_EVICTION_ENTRIES) await this.exclusive(hot.id, async () => this.snapshot(hot, true));
+      if (hot.head.seq - hot.snapshotAt >= SNAPSHOT_AT_EVICTION_ENTRIES)
+        await this.exclusive(hot.id, async () => this.snapshot(hot, true));
     }
   }
 }
@@ -207,4 +209,3 @@ export function remember(hot: Pick<Hot, 'bodies'>, digest: string, text: string)
   }
   return text;
 }
-

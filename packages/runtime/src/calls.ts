@@ -1,0 +1,112 @@
+/** Calls on their way from the model's words to a tool: parsed, validated, bound by digest, run. */
+import type { Call, Effect, ToolOutcome } from '@perdure/engine';
+import type { Agents, Manifest } from './agents.ts';
+import type { TurnBody } from './assemble.ts';
+import { argumentsDigest } from './digest.ts';
+import { LIMITS } from './limits.ts';
+import { misfitOf } from './schema.ts';
+import type { Hot, Sessions } from './sessions.ts';
+import type { PreparedCall } from './step.ts';
+import type { Bodies, Toolbus } from './toolbus.ts';
+
+/** Parses and validates what the model asked for, against the declaration the run is pinned to. */
+export async function prepareCall(
+  manifest: Manifest,
+  asked: TurnBody['calls'][number],
+  bodies: Bodies,
+): Promise<PreparedCall> {
+  const declared = manifest.tools.find(({ name }) => name === asked.name);
+  const facts = {
+    name: asked.name,
+    providerId: asked.id,
+    digest: '',
+    effect: declared?.effect ?? 'unsafe',
+    approval: declared?.approval ?? 'always',
+    timeoutMs: declared?.timeoutMs ?? LIMITS.toolMs,
+    verify: declared?.verify ?? false,
+  } as const;
+  const invalid = async (code: string, message: string): Promise<PreparedCall> => ({
+    ...facts,
+    invalid: { code, result: await bodies.add(JSON.stringify({ content: message })) },
+  });
+  if (declared === undefined) {
+    return invalid(
+      'unknown_tool',
+      `There is no tool ${asked.name}. Tools: ${manifest.tools.map(({ name }) => name).join(', ') || 'none'}.`,
+    );
+  }
+  if (Buffer.byteLength(asked.arguments) > LIMITS.argumentBytes)
+    return invalid('too_large', `The arguments have more than ${LIMITS.argumentBytes} bytes.`);
+  const parsed = parseArguments(asked.arguments);
+  if (!parsed.ok) return invalid('invalid_json', `The arguments are not valid JSON: ${parsed.message}`);
+  const misfit = misfitOf(declared.input, parsed.value);
+  if (misfit !== null) return invalid('invalid_arguments', misfit);
+  try {
+    return { ...facts, digest: argumentsDigest(asked.name, parsed.value), invalid: null };
+  } catch (error) {
+    return invalid('invalid_arguments', error instanceof Error ? error.message : 'the arguments cannot be bound');
+  }
+}
+
+/** An empty text stands for no arguments, as some providers send it. */
+export function parseArguments(text: string): { ok: true; value: unknown } | { ok: false; message: string } {
+  try {
+    return { ok: true, value: text.trim() === '' ? {} : (JSON.parse(text) as unknown) };
+  } catch (error) {
+    return { ok: false, message: error instanceof Error ? error.message : 'not JSON' };
+  }
+}
+
+/** The arguments a call runs with: as the model gave them, or as an approver edited them. */
+export async function argumentsOf(sessions: Sessions, hot: Hot, call: Call): Promise<unknown> {
+  const text = await sessions.body(hot, call.arguments.body);
+  if (call.arguments.at === 'edit') return JSON.parse(text) as unknown;
+  const asked = (JSON.parse(text) as TurnBody).calls[call.arguments.index];
+  const parsed = parseArguments(asked?.arguments ?? '');
+  return parsed.ok ? parsed.value : {};
+}
+
+export async function callTool(
+  options: { sessions: Sessions; agents: Agents; toolbus: Toolbus },
+  session: string,
+  effect: Extract<Effect, { type: 'call' | 'verify' }>,
+  signal: AbortSignal,
+  bodies: Bodies,
+): Promise<ToolOutcome | null> {
+  const { sessions, agents, toolbus } = options;
+  const found = await sessions.exclusive(session, async () => {
+    const hot = await sessions.load(session);
+    const run = hot.state.runs.get(effect.run);
+    const call = run?.asked.find(({ id }) => id === effect.id);
+    const at = effect.type === 'verify' ? 'verifying' : 'flying';
+    if (run === undefined || call === undefined || call.phase.at !== at || call.phase.attempt !== effect.attempt)
+      return null;
+    const args = await argumentsOf(sessions, hot, call);
+    // What runs is what was asked, or approved, by digest (P14).
+    if (argumentsDigest(call.name, args) !== call.digest) return { mismatch: true as const };
+    return {
+      on: {
+        state: { id: hot.state.id, tenant: hot.state.tenant },
+        run: { id: run.id },
+        call: { id: call.id, name: call.name, class: call.class, timeoutMs: call.timeoutMs },
+        attempt: effect.attempt,
+      },
+      agent: hot.state.agent,
+      args,
+    };
+  });
+  if (found === null) return null;
+  if ('mismatch' in found) {
+    return {
+      type: 'call',
+      outcome: 'failed',
+      code: 'digest_mismatch',
+      result: await bodies.add(JSON.stringify({ content: 'The arguments are not those that were allowed: not run.' })),
+    };
+  }
+  const tool = agents.get(found.agent)?.tools.get(found.on.call.name);
+  if (tool === undefined) return { type: 'call-homeless' };
+  return effect.type === 'verify'
+    ? toolbus.verify(found.on, tool, found.args, signal, bodies)
+    : toolbus.run(found.on, tool, found.args, signal, bodies);
+}

@@ -1,0 +1,333 @@
+/**
+ * Performs one effect and gives its outcome as an input. It reads the session, never writes it; it never throws for an
+ * outcome; what it sends is built from exactly what the log says.
+ */
+import type { Actor, Effect, Policies, Run, ToolOutcome, TurnOutcome } from '@perdure/engine';
+import { mergeConfig } from '@perdure/engine';
+import type { Agents, Manifest } from './agents.ts';
+import type { TurnBody } from './assemble.ts';
+import { emptyPrefix, extendPrefix, fingerprintOf, sealOf } from './assemble.ts';
+import { bounded } from './deadline.ts';
+import { effectKey, saltedBody } from './digest.ts';
+import type { Hook } from './hooks.ts';
+import { runHooks } from './hooks.ts';
+import { LIMITS } from './limits.ts';
+import type {
+  Delta,
+  GenerateOutcome,
+  GenerateRequest,
+  Logger,
+  ModelAdapter,
+  ModelSource,
+  Random,
+  TenantStore,
+  Timers,
+} from './ports.ts';
+import type { Redactor } from './redact.ts';
+import { misfitOf } from './schema.ts';
+import type { Hot, Sessions } from './sessions.ts';
+import { callTool, prepareCall } from './calls.ts';
+import type { PreparedCall, PreparedTurn, StepInput } from './step.ts';
+import type { Bodies, Toolbus } from './toolbus.ts';
+
+export type Performable = Extract<Effect, { type: 'generate' | 'call' | 'verify' }>;
+/** Null: the effect is no longer outstanding, so there is nothing to say. */
+export type Perform = (session: string, effect: Performable, signal: AbortSignal) => Promise<StepInput | null>;
+
+export type PerformOptions = {
+  store: TenantStore;
+  sessions: Sessions;
+  agents: Agents;
+  models: ModelSource;
+  toolbus: Toolbus;
+  timers: Timers;
+  random: Random;
+  logger: Logger;
+  redactor: Redactor;
+  hooks: readonly Hook[];
+  /** Live text of an attempt, already redacted. */
+  delta(session: string, effect: Performable, delta: Delta): void;
+};
+
+type Settled = TurnOutcome | ToolOutcome | PreparedTurn;
+
+export function createPerform(options: PerformOptions): Perform {
+  const manifests = createManifests(options);
+  return async (session, effect, signal) => {
+    const bodies = createBodies(options.store, options.random);
+    if (signal.aborted) return settleInput(effect, await neverBegan(effect, bodies), bodies);
+    const outcome =
+      effect.type === 'generate'
+        ? await generate(options, manifests, session, effect, signal, bodies)
+        : await callTool(options, session, effect, signal, bodies);
+    return outcome === null ? null : settleInput(effect, outcome, bodies);
+  };
+}
+
+function settleInput(effect: Performable, outcome: Settled, bodies: Bodies): StepInput {
+  const id = `${effect.id}#${effect.attempt}${effect.type === 'verify' ? 'v' : ''}`;
+  const command = { kind: 'settle', effect: effect.id, attempt: effect.attempt, outcome } as StepInput['command'];
+  return { id, by: SYSTEM, bodies: bodies.list, command };
+}
+
+const SYSTEM: Actor = { kind: 'system', id: 'perform' };
+
+/** Stopped before anything left the process: for once this is certain. */
+async function neverBegan(effect: Performable, bodies: Bodies): Promise<Settled> {
+  if (effect.type === 'generate') return failedTurn('aborted', 'stopped before it began');
+  if (effect.type === 'verify') return { type: 'call-unknown', reason: 'stopped' };
+  const result = await bodies.add(JSON.stringify({ content: 'Stopped before it began.' }));
+  return { type: 'call', outcome: 'failed', code: 'aborted', result };
+}
+
+/** Collects what an input refers to: small bodies go with its append, larger ones are flushed as blobs first. */
+export function createBodies(store: TenantStore, random: Random): Bodies {
+  const list: Bodies['list'] = [];
+  return {
+    list,
+    async add(text) {
+      const bytes = Buffer.byteLength(text);
+      if (bytes > LIMITS.inlineBodyBytes) return { digest: await store.blobs.put(Buffer.from(text)), bytes };
+      const body = saltedBody(text, random);
+      list.push(body);
+      return { digest: body.digest, bytes };
+    },
+  };
+}
+
+type Manifests = (digest: string) => Promise<Manifest | null>;
+
+/** What runs were pinned to: of this process's agents, or as an earlier process stored it. */
+function createManifests({ agents, store }: PerformOptions): Manifests {
+  const known = new Map<string, Manifest>();
+  return async (digest) => {
+    const mine = known.get(digest) ?? agents.list().find((registered) => registered.digest === digest)?.manifest;
+    if (mine !== undefined) return mine;
+    const blob = await store.blobs.get(digest);
+    if (blob === null) return null;
+    const manifest = JSON.parse(Buffer.from(blob).toString()) as Manifest;
+    known.set(digest, manifest);
+    return manifest;
+  };
+}
+
+const failedTurn = (code: string, detail: string): TurnOutcome => ({
+  type: 'turn-failed',
+  code,
+  detail,
+  retry: 'no',
+  spent: { kind: 'none' },
+});
+
+export type BuiltRequest = { request: GenerateRequest; adapter: ModelAdapter; fingerprint: string };
+
+/** The request of the turn as the log has it; extends the session's rendered prefix. Call it with the lock. */
+export async function buildRequest(
+  options: Pick<PerformOptions, 'sessions' | 'models'>,
+  manifest: Manifest,
+  hot: Hot,
+  run: Run,
+  attempt: number,
+): Promise<BuiltRequest | { code: string; detail: string }> {
+  const { pin, turn } = run;
+  if (pin === null || turn === null) return { code: 'internal', detail: 'the run has no turn' };
+  const resolved = options.models.resolve(pin.model);
+  if (!resolved.ok) return { code: 'model_unavailable', detail: resolved.message };
+  const read = async (located: Parameters<Sessions['body']>[1]): Promise<string> => options.sessions.body(hot, located);
+  const start = hot.prefix.model === pin.model ? hot.prefix : emptyPrefix(pin.model);
+  hot.prefix = await extendPrefix(start, hot.state.context.items, resolved.adapter, read);
+  const { config } = run;
+  const slots = await Promise.all(
+    [...hot.state.context.slots].map(async ([key, located]) => `\n\n# ${key}\n${await read(located)}`),
+  );
+  const own = config.instructions;
+  const base = own === undefined ? manifest.instructions : await read({ ...own, seq: own.seq ?? 0 });
+  const request: GenerateRequest = {
+    model: pin.model,
+    instructions: base + slots.join(''),
+    tools: manifest.tools.map(({ name, description, input }) => ({ name, description, input })),
+    rendered: hot.prefix.rendered,
+    params: { maxOutputTokens: turn.maxOutputTokens },
+    key: effectKey(hot.state.tenant, hot.id, turn.id),
+    attempt,
+  };
+  if (config.temperature !== undefined) request.params.temperature = config.temperature;
+  if (config.effort !== undefined) request.params.effort = config.effort;
+  if (turn.closing !== null) request.params.toolChoice = 'none';
+  else if (config.toolChoice !== undefined) request.params.toolChoice = config.toolChoice;
+  if (manifest.output !== null) request.output = manifest.output;
+  const fingerprint = sealOf(fingerprintOf(hot.state, hot.prefix), pin.hash, turn.maxOutputTokens);
+  return { request, adapter: resolved.adapter, fingerprint };
+}
+
+async function generate(
+  options: PerformOptions,
+  manifests: Manifests,
+  session: string,
+  effect: Performable,
+  signal: AbortSignal,
+  bodies: Bodies,
+): Promise<Settled | null> {
+  const { sessions, logger } = options;
+  const prepared = await sessions.exclusive(session, async () => {
+    const hot = await sessions.load(session);
+    const run = hot.state.runs.get(effect.run);
+    const turn = run?.turn;
+    if (
+      run === undefined ||
+      turn?.id !== effect.id ||
+      turn.phase.at !== 'flying' ||
+      turn.phase.attempt !== effect.attempt
+    )
+      return null;
+    const manifest = await manifests(run.pin?.manifest ?? '');
+    if (manifest === null)
+      return { code: 'manifest_missing', detail: 'what the run was pinned to is not stored any more' };
+    const built = await buildRequest(options, manifest, hot, run, effect.attempt);
+    if ('code' in built) return built;
+    const policies = mergeConfig({ policies: manifest.policies }, run.config).policies ?? {};
+    return { ...built, manifest, policies, sealed: turn.fingerprint };
+  });
+  if (prepared === null) return null;
+  if ('code' in prepared) return failedTurn(prepared.code, prepared.detail);
+  const { request, adapter, manifest, policies, fingerprint, sealed } = prepared;
+  if (fingerprint !== sealed)
+    logger.warn(
+      { session, run: effect.run, effect: effect.id },
+      'the request differs from the context that was sealed',
+    );
+  const outcome = await callModel(options, adapter, request, session, effect, signal);
+  if (outcome.type === 'failed')
+    return {
+      type: 'turn-failed',
+      code: outcome.code,
+      detail: options.redactor.text(outcome.detail),
+      retry: outcome.retry,
+      spent: outcome.spent,
+    };
+  const turn = await settleTurn(options, manifest, policies, session, effect, request.model, outcome, bodies);
+  return turn.type === 'prepared-turn' && fingerprint !== sealed ? { ...turn, built: fingerprint } : turn;
+}
+
+async function callModel(
+  options: PerformOptions,
+  adapter: ModelAdapter,
+  request: GenerateRequest,
+  session: string,
+  effect: Performable,
+  signal: AbortSignal,
+): Promise<GenerateOutcome> {
+  const live = createLive(options, session, effect);
+  const ended = await bounded(
+    options.timers,
+    { timeoutMs: LIMITS.generateMs, graceMs: LIMITS.abortGraceMs, signal },
+    async (inner) => adapter.generate(request, { signal: inner, delta: live.push }),
+  );
+  live.end();
+  if (ended.ended === 'value') return ended.value;
+  if (ended.ended === 'thrown') {
+    options.logger.error(
+      { session, run: effect.run, effect: effect.id, error: String(ended.error) },
+      'a model adapter threw',
+    );
+    return {
+      type: 'failed',
+      code: 'adapter_error',
+      detail: 'the model adapter failed',
+      retry: 'no',
+      spent: { kind: 'bound' },
+    };
+  }
+  return {
+    type: 'failed',
+    code: ended.ended,
+    detail: `the model call was ended: ${ended.ended}`,
+    retry: ended.ended === 'timeout' ? 'now' : 'no',
+    spent: { kind: 'bound' },
+  };
+}
+
+/** Deltas on their way out: redacted, each part a stream of its own. */
+function createLive(
+  options: PerformOptions,
+  session: string,
+  effect: Performable,
+): { push(delta: Delta): void; end(): void } {
+  const streams = new Map<string, { last: Delta; stream: ReturnType<Redactor['stream']> }>();
+  let open = true;
+  const send = (delta: Delta, text: string): void => {
+    if (text !== '') options.delta(session, effect, { ...delta, text });
+  };
+  return {
+    push(delta) {
+      if (!open) return;
+      const key = delta.part === 'arguments' ? `arguments ${delta.call}` : delta.part;
+      let entry = streams.get(key);
+      if (entry === undefined) {
+        entry = { last: delta, stream: options.redactor.stream() };
+        streams.set(key, entry);
+      }
+      entry.last = delta;
+      send(delta, entry.stream.push(delta.text));
+    },
+    end() {
+      open = false;
+      for (const { last, stream } of streams.values()) send(last, stream.end());
+    },
+  };
+}
+
+async function settleTurn(
+  options: PerformOptions,
+  manifest: Manifest,
+  policies: Policies,
+  session: string,
+  effect: Performable,
+  model: string,
+  outcome: Extract<GenerateOutcome, { type: 'done' }>,
+  bodies: Bodies,
+): Promise<PreparedTurn | TurnOutcome> {
+  const { redactor, hooks, logger } = options;
+  const event = { kind: 'turn' as const, session, run: effect.run, effect: effect.id, name: model, text: outcome.text };
+  const hooked = await runHooks(hooks, event, logger);
+  const spent = { kind: 'usage' as const, usage: outcome.usage };
+  if (!hooked.ok)
+    return { type: 'turn-failed', code: 'blocked', detail: `${hooked.hook}: ${hooked.reason}`, retry: 'no', spent };
+  const raw: TurnBody = {
+    model,
+    text: hooked.text,
+    calls: outcome.calls,
+    native: hooked.text === outcome.text ? outcome.native : null,
+  };
+  if (outcome.reasoning !== '') raw.reasoning = outcome.reasoning;
+  const clean = cleanTurn(raw, redactor);
+  const stop = stopOf(clean, outcome.stop, manifest);
+  const body = await bodies.add(JSON.stringify(clean));
+  const calls: PreparedCall[] = [];
+  for (const asked of clean.calls) calls.push(await prepareCall(manifest, asked, bodies));
+  return { type: 'prepared-turn', stop, body, usage: outcome.usage, calls, policies };
+}
+
+/** Without secrets; provider items in which one was found are dropped, because a changed item is no longer theirs. */
+function cleanTurn(turn: TurnBody, redactor: Redactor): TurnBody {
+  const text = JSON.stringify(turn);
+  const clean = redactor.text(text);
+  return clean === text ? turn : { ...(JSON.parse(clean) as TurnBody), native: null };
+}
+
+function stopOf(
+  turn: TurnBody,
+  stop: 'end' | 'calls' | 'length' | 'filtered',
+  manifest: Manifest,
+): PreparedTurn['stop'] {
+  if (turn.calls.length > 0) return stop === 'end' ? 'calls' : stop;
+  if (stop !== 'end' && stop !== 'calls') return stop;
+  if (turn.text.trim() === '') return 'empty';
+  if (manifest.output === null) return 'end';
+  try {
+    turn.output = JSON.parse(turn.text);
+  } catch {
+    return 'invalid_output';
+  }
+  return misfitOf(manifest.output, turn.output) === null ? 'end' : 'invalid_output';
+}

@@ -1,0 +1,226 @@
+/**
+ * Streams of sessions: each entry once and in order, live text in between (P8). A subscriber that falls behind is not
+ * waited for: it re-reads the log from its own cursor.
+ */
+import type { Delta, Entry as WireEntry } from '@perdure/contract';
+import type { Entry } from '@perdure/engine';
+import type { StreamEvent } from './api.ts';
+import { LIMITS } from './limits.ts';
+import type { Delta as ModelDelta, LogStore } from './ports.ts';
+import type { BodyText } from './wire.ts';
+import { toWire, wireFrame } from './wire.ts';
+
+type Item =
+  | { kind: 'entries'; entries: WireEntry[] }
+  | { kind: 'delta'; delta: Delta }
+  | { kind: 'end'; event: Extract<StreamEvent, { type: 'end' }> };
+
+/** All of one part of an attempt so far: what a late joiner gets first, at offset 0. */
+type Partial = Omit<Delta, 'text' | 'offset'> & { text: string };
+
+type Subscriber = { items: Item[]; bytes: number; lagged: boolean; wake: (() => void) | null };
+type Channel = { subscribers: Set<Subscriber>; partials: Map<string, Partial> };
+
+export class Streams {
+  readonly #channels = new Map<string, Channel>();
+
+  #channel(session: string): Channel {
+    let channel = this.#channels.get(session);
+    if (channel === undefined) {
+      channel = { subscribers: new Set(), partials: new Map() };
+      this.#channels.set(session, channel);
+    }
+    return channel;
+  }
+
+  #tidy(session: string, channel: Channel): void {
+    if (channel.subscribers.size === 0 && channel.partials.size === 0) this.#channels.delete(session);
+  }
+
+  /** Called after each durable append, in the session's order. */
+  committed(session: string, entries: readonly Entry[], hash: string, body: BodyText): void {
+    const channel = this.#channels.get(session);
+    if (channel === undefined) return;
+    for (const entry of entries) if (endsAttempt(entry)) forget(channel, entry.effect ?? '');
+    if (channel.subscribers.size > 0) {
+      const wire = entries.map((entry) => toWire(entry, hash, body));
+      for (const subscriber of channel.subscribers)
+        push(subscriber, { kind: 'entries', entries: wire }, wire.length * 512);
+    }
+    this.#tidy(session, channel);
+  }
+
+  /** Live text of an attempt; `offset` is counted here, per part and call. */
+  delta(session: string, effect: { id: string; run: string; attempt: number }, delta: ModelDelta): void {
+    const channel = this.#channel(session);
+    const call = delta.part === 'arguments' ? `${effect.id}c${delta.call}` : undefined;
+    const key = `${effect.id} ${delta.part} ${call ?? ''}`;
+    let partial = channel.partials.get(key);
+    if (partial === undefined || partial.attempt !== effect.attempt) {
+      partial = { run: effect.run, effect: effect.id, attempt: effect.attempt, part: delta.part, text: '' };
+      if (call !== undefined) partial.call = call;
+      if (delta.part === 'arguments') partial.name = delta.name;
+      channel.partials.set(key, partial);
+    }
+    if (partial.text.length > LIMITS.liveTextChars) return;
+    const live = deltaOf(partial, partial.text.length, delta.text);
+    partial.text += delta.text;
+    for (const subscriber of channel.subscribers)
+      push(subscriber, { kind: 'delta', delta: live }, delta.text.length * 2 + 128);
+  }
+
+  /** An attempt is over without an entry of its own (its process lets go): its text is not shown to late joiners. */
+  ended(session: string, effect: string): void {
+    const channel = this.#channels.get(session);
+    if (channel === undefined) return;
+    forget(channel, effect);
+    this.#tidy(session, channel);
+  }
+
+  /** Ends the streams of one session, or all of them. */
+  end(event: Extract<StreamEvent, { type: 'end' }>, session?: string): void {
+    for (const [id, channel] of this.#channels) {
+      if (session !== undefined && id !== session) continue;
+      for (const subscriber of channel.subscribers) push(subscriber, { kind: 'end', event }, 0);
+    }
+  }
+
+  /** Entries after `after` from the log, then live. Ends with `signal`, with the session, or when the server drains. */
+  async *subscribe(
+    log: LogStore,
+    session: string,
+    options: { after: number; deltas: boolean; signal: AbortSignal },
+  ): AsyncGenerator<StreamEvent> {
+    const channel = this.#channel(session);
+    const subscriber: Subscriber = { items: [], bytes: 0, lagged: false, wake: null };
+    channel.subscribers.add(subscriber);
+    const onAbort = (): void => subscriber.wake?.();
+    options.signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      yield* follow(log, session, channel, subscriber, options);
+    } finally {
+      options.signal.removeEventListener('abort', onAbort);
+      channel.subscribers.delete(subscriber);
+      this.#tidy(session, channel);
+    }
+  }
+}
+
+async function* follow(
+  log: LogStore,
+  session: string,
+  channel: Channel,
+  subscriber: Subscriber,
+  options: { after: number; deltas: boolean; signal: AbortSignal },
+): AsyncGenerator<StreamEvent> {
+  let cursor = options.after;
+  const shown = new Map<string, { attempt: number; offset: number }>();
+  for (;;) {
+    // From the log up to its head; what was committed meanwhile also waits in the queue, and is passed over there.
+    subscriber.lagged = false;
+    for await (const entry of fromLog(log, session, cursor)) {
+      if (options.signal.aborted) return;
+      cursor = entry.seq;
+      yield { type: 'entry', entry };
+      if (entry.kind === 'session.closed') return yield { type: 'end', reason: 'closed' };
+    }
+    yield { type: 'caught-up', head: cursor };
+    if (options.deltas)
+      for (const partial of channel.partials.values()) {
+        const delta = fresh(shown, deltaOf(partial, 0, partial.text));
+        if (delta !== null) yield { type: 'delta', delta };
+      }
+    for (;;) {
+      const item = await take(subscriber, options.signal);
+      if (item === 'lagged') break;
+      if (item === null) return;
+      if (item.kind === 'end') return yield item.event;
+      if (item.kind === 'delta') {
+        const delta = options.deltas ? fresh(shown, item.delta) : null;
+        if (delta !== null) yield { type: 'delta', delta };
+        continue;
+      }
+      for (const entry of item.entries) {
+        if (entry.seq <= cursor) continue;
+        if (entry.seq > cursor + 1) {
+          subscriber.lagged = true;
+          break;
+        }
+        cursor = entry.seq;
+        yield { type: 'entry', entry };
+        if (entry.kind === 'session.closed') return yield { type: 'end', reason: 'closed' };
+      }
+    }
+  }
+}
+
+async function* fromLog(log: LogStore, session: string, after: number): AsyncGenerator<WireEntry> {
+  let cursor = after;
+  for (;;) {
+    const frames = await log.read(session, { after: cursor, limit: LIMITS.readFrames });
+    for (const frame of frames) {
+      for (const entry of wireFrame(frame)) {
+        if (entry.seq <= cursor) continue;
+        cursor = entry.seq;
+        yield entry;
+      }
+    }
+    if (frames.length < LIMITS.readFrames) return;
+  }
+}
+
+/** What of a delta this subscriber has not seen; null when all of it was shown. */
+function fresh(shown: Map<string, { attempt: number; offset: number }>, delta: Delta): Delta | null {
+  const key = `${delta.effect} ${delta.part} ${delta.call ?? ''}`;
+  const before = shown.get(key);
+  const end = delta.offset + delta.text.length;
+  const from = before !== undefined && before.attempt === delta.attempt ? before.offset : 0;
+  if (before !== undefined && delta.attempt < before.attempt) return null;
+  if (end <= from && !(end === 0)) return null;
+  shown.set(key, { attempt: delta.attempt, offset: end });
+  if (delta.offset >= from || (delta.offset === 0 && from === 0)) return delta;
+  return { ...delta, offset: from, text: delta.text.slice(from - delta.offset) };
+}
+
+async function take(subscriber: Subscriber, signal: AbortSignal): Promise<Item | 'lagged' | null> {
+  for (;;) {
+    if (signal.aborted) return null;
+    if (subscriber.lagged) {
+      subscriber.items = subscriber.items.filter((item) => item.kind === 'end');
+      subscriber.bytes = 0;
+      return 'lagged';
+    }
+    const item = subscriber.items.shift();
+    if (item !== undefined) {
+      if (subscriber.items.length === 0) subscriber.bytes = 0;
+      return item;
+    }
+    await new Promise<void>((resolve) => {
+      subscriber.wake = resolve;
+    });
+    subscriber.wake = null;
+  }
+}
+
+function push(subscriber: Subscriber, item: Item, bytes: number): void {
+  subscriber.bytes += bytes;
+  if (
+    item.kind !== 'end' &&
+    (subscriber.items.length >= LIMITS.streamQueueItems || subscriber.bytes > LIMITS.streamQueueBytes)
+  )
+    subscriber.lagged = true;
+  else subscriber.items.push(item);
+  subscriber.wake?.();
+}
+
+function deltaOf(partial: Partial, offset: number, text: string): Delta {
+  const { text: _all, ...rest } = partial;
+  return { ...rest, offset, text };
+}
+
+function forget(channel: Channel, effect: string): void {
+  for (const [key, partial] of channel.partials) if (partial.effect === effect) channel.partials.delete(key);
+}
+
+const endsAttempt = (entry: Entry): boolean =>
+  entry.kind === 'turn.settled' || entry.kind === 'turn.failed' || entry.kind === 'turn.attempted';
