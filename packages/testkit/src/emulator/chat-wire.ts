@@ -151,7 +151,7 @@ function piecesOf(answer: ChatAnswer): readonly string[] {
 
 /** At most `count` pieces, whole characters each. */
 function split(text: string, count: number): string[] {
-  const characters = [...text];
+  const characters = Array.from(text);
   const size = Math.max(1, Math.ceil(characters.length / count));
   const pieces: string[] = [];
   for (let at = 0; at < characters.length; at += size) pieces.push(characters.slice(at, at + size).join(''));

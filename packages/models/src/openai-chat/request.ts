@@ -1,0 +1,116 @@
+/**
+ * What is sent. The messages are the runtime's own text of the items, kept from turn to turn, so that a request costs
+ * what is new; everything before them is the same in each turn of a run, and the provider's prompt cache finds its
+ * prefix (tools, then messages, in their order).
+ */
+import type { GenerateRequest, NeutralItem, ToolDeclaration } from '@perdure/runtime/ports';
+import type {
+  ChatCompletionAssistantMessageParam,
+  ChatCompletionCreateParamsStreaming,
+  ChatCompletionFunctionTool,
+  ChatCompletionMessageParam,
+} from 'openai/resources/chat/completions';
+import { textOf } from '../parts.ts';
+import type { Endpoint, Quirks } from './endpoint.ts';
+
+/** One item as JSON of the messages it adds; '' adds none. Pure. */
+export function renderItem(item: NeutralItem, model: string, quirks: Quirks): string {
+  if (item.kind === 'turn') return renderTurn(item, model, quirks);
+  const message: ChatCompletionMessageParam =
+    item.kind === 'message'
+      ? { role: 'user', content: textOf(item.parts) }
+      : { role: 'tool', tool_call_id: item.providerId, content: resultText(item) };
+  return JSON.stringify(message);
+}
+
+/** The protocol has no mark for a failed call: the text says it. */
+function resultText(item: Extract<NeutralItem, { kind: 'result' }>): string {
+  return item.outcome === 'done' ? item.content : `[${item.outcome}] ${item.content}`;
+}
+
+/** The message as it came when this model said it, else its text and calls. An empty one would be refused: left out. */
+function renderTurn(item: Extract<NeutralItem, { kind: 'turn' }>, model: string, quirks: Quirks): string {
+  if (item.model === model && isAssistant(item.native)) {
+    if (!saysSomething(item.native)) return '';
+    const own = quirks.dropReasoning === true ? withoutReasoning(item.native) : item.native;
+    return JSON.stringify(own);
+  }
+  const message: ChatCompletionAssistantMessageParam = {
+    role: 'assistant',
+    content: item.text === '' ? null : item.text,
+  };
+  if (item.calls.length > 0) {
+    message.tool_calls = item.calls.map((call) => ({
+      id: call.id,
+      type: 'function',
+      function: { name: call.name, arguments: call.arguments },
+    }));
+  }
+  return saysSomething(message) ? JSON.stringify(message) : '';
+}
+
+function withoutReasoning(native: ChatCompletionAssistantMessageParam): object {
+  return Object.fromEntries(Object.entries(native).filter(([name]) => !name.startsWith('reasoning')));
+}
+
+function isAssistant(native: unknown): native is ChatCompletionAssistantMessageParam {
+  return typeof native === 'object' && native !== null && (native as { role?: unknown }).role === 'assistant';
+}
+
+function saysSomething(message: ChatCompletionAssistantMessageParam): boolean {
+  return Boolean(message.content) || Boolean(message.refusal) || (message.tool_calls?.length ?? 0) > 0;
+}
+
+/** Tool declarations of a pin are one array for all its turns: their JSON is made once. */
+const TOOLS_JSON = new WeakMap<readonly ToolDeclaration[], string>();
+
+function toolsJson(tools: readonly ToolDeclaration[]): string {
+  const known = TOOLS_JSON.get(tools);
+  if (known !== undefined) return known;
+  const wire: ChatCompletionFunctionTool[] = tools.map(({ name, description, input }) => ({
+    type: 'function',
+    function: { name, description, parameters: input },
+  }));
+  const json = JSON.stringify(wire);
+  TOOLS_JSON.set(tools, json);
+  return json;
+}
+
+type Head = Omit<ChatCompletionCreateParamsStreaming, 'messages' | 'tools'>;
+
+/** The exact body of the request. */
+export function renderBody(request: GenerateRequest, endpoint: Endpoint): string {
+  const head = JSON.stringify(headOf(request, endpoint));
+  const tools = request.tools.length === 0 ? '' : `,"tools":${toolsJson(request.tools)}`;
+  const system: ChatCompletionMessageParam = { role: 'system', content: request.instructions };
+  const first = request.instructions === '' ? '' : JSON.stringify(system);
+  const comma = first !== '' && request.rendered !== '' ? ',' : '';
+  return `${head.slice(0, -1)}${tools},"messages":[${first}${comma}${request.rendered}]}`;
+}
+
+function headOf(request: GenerateRequest, endpoint: Endpoint): Head {
+  const { params, output, tools } = request;
+  const { quirks } = endpoint;
+  const head: Head = { model: wireModel(request.model, endpoint), stream: true };
+  if (quirks.noStreamOptions !== true) head.stream_options = { include_usage: true };
+  head[quirks.maxTokensField ?? 'max_completion_tokens'] = params.maxOutputTokens;
+  if (params.temperature !== undefined) head.temperature = params.temperature;
+  if (params.effort !== undefined) head.reasoning_effort = params.effort as NonNullable<Head['reasoning_effort']>;
+  if (params.toolChoice !== undefined && tools.length > 0) {
+    const choice = params.toolChoice;
+    head.tool_choice = typeof choice === 'string' ? choice : { type: 'function', function: { name: choice.tool } };
+  }
+  if (output !== undefined) {
+    head.response_format =
+      quirks.noJsonSchema === true
+        ? { type: 'json_object' }
+        : { type: 'json_schema', json_schema: { name: 'answer', schema: output } };
+  }
+  return head;
+}
+
+/** `endpoint/model` as an agent names it → the provider's own name, which may hold further slashes. */
+function wireModel(id: string, endpoint: Endpoint): string {
+  const prefix = `${endpoint.name}/`;
+  return id.startsWith(prefix) ? id.slice(prefix.length) : id;
+}

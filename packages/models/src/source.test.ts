@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { System } from '@perdure/runtime/ports';
+import { CATALOG_MODELS } from './catalog.ts';
+import { ModelConfigError, openEndpoint, type EndpointRecord } from './openai-chat/endpoint.ts';
+import { createModelSource, type ModelSourceOptions } from './source.ts';
+
+const system: System = {
+  clock: { now: () => 0, monotonicMs: () => 0 },
+  timers: { set: () => ({ cancel: () => undefined }) },
+  random: { bytes: (count) => new Uint8Array(count) },
+};
+const source = (options: Partial<ModelSourceOptions> = {}) => createModelSource({ env: {}, system, ...options });
+const local: EndpointRecord = { name: 'local', baseUrl: 'http://127.0.0.1:9/v1' };
+
+function refusal(options: Partial<ModelSourceOptions>, model: string): string {
+  const found = source(options).resolve(model);
+  assert.ok(!found.ok, `${model} resolved`);
+  return found.message;
+}
+function info(options: Partial<ModelSourceOptions>, model: string) {
+  const found = source(options).resolve(model);
+  assert.ok(found.ok, JSON.stringify(found));
+  return found.info;
+}
+
+describe('the model source', () => {
+  it('says which key is missing and what does without one', () => {
+    assert.match(refusal({}, 'openai-chat/gpt-4o'), /set OPENAI_API_KEY.*'demo'/);
+    assert.match(refusal({ env: { OPENAI_API_KEY: '  ' } }, 'openai-chat/gpt-4o'), /set OPENAI_API_KEY/);
+    const keyed = { endpoints: [{ ...local, apiKeyEnv: 'LOCAL_KEY' }] };
+    assert.match(refusal(keyed, 'local/m'), /local needs a key: set LOCAL_KEY/);
+    assert.equal(info({ ...keyed, env: { LOCAL_KEY: 'k' } }, 'local/m').provider, 'local');
+    assert.equal(info({ endpoints: [local] }, 'local/m').id, 'local/m');
+  });
+
+  it('says what there is when a provider is unknown or no model is named', () => {
+    assert.match(refusal({ endpoints: [local] }, 'nope/m'), /'nope'.*demo, openai-chat\/MODEL, local\/MODEL/);
+    assert.match(refusal({}, 'openai-chat'), /names no model/);
+    assert.match(refusal({}, 'constructor/x'), /no endpoint 'constructor'/);
+  });
+
+  it('says what is wrong with OPENAI_BASE_URL, and takes it blank as unset', () => {
+    const env = { OPENAI_API_KEY: 'k' };
+    assert.match(
+      refusal({ env: { ...env, OPENAI_BASE_URL: 'api.openai.com' } }, 'openai-chat/x'),
+      /OPENAI_BASE_URL.*not a URL/,
+    );
+    assert.equal(info({ env: { ...env, OPENAI_BASE_URL: ' ' } }, 'openai-chat/gpt-4o').known, true);
+  });
+
+  it('has demo with no key, priced at zero', () => {
+    assert.deepEqual([info({}, 'demo').price?.output, info({}, 'demo').known], [0, true]);
+    assert.equal(info({}, 'demo/small').id, 'demo/small');
+  });
+
+  it('prices the catalog in integers with source and date, and accepts what it does not know, unpriced', () => {
+    const env = { OPENAI_API_KEY: 'k' };
+    const mini = info({ env }, 'openai-chat/gpt-4o-mini');
+    assert.deepEqual([mini.price?.input, mini.price?.cachedInput, mini.price?.output], [150_000, 75_000, 600_000]);
+    assert.match(mini.price?.source ?? '', /^https:/);
+    assert.match(mini.price?.date ?? '', /^\d{4}-\d\d-\d\d$/);
+    for (const model of CATALOG_MODELS) {
+      const { price, windowTokens, maxOutputTokens } = info({ env }, `openai-chat/${model}`);
+      assert.ok(price !== null && windowTokens !== null && maxOutputTokens < windowTokens);
+      for (const rate of [price.input, price.cachedInput, price.cacheWrite, price.output]) {
+        assert.ok(Number.isSafeInteger(rate) && rate > 0, model);
+      }
+      assert.ok(price.cachedInput <= price.input && price.input < price.output, model);
+    }
+    const unknown = info({ env }, 'openai-chat/toString');
+    assert.deepEqual([unknown.price, unknown.known, unknown.maxOutputTokens], [null, false, 4_096]);
+  });
+
+  it('lets the configuration set a price, in dollars for a million tokens', () => {
+    const prices = {
+      'local/m': { input: 0.18, output: 0.6 },
+      'openai-chat/gpt-4o': { input: 1, cachedInput: 0.1, output: 2 },
+    };
+    const options = { endpoints: [local], prices, env: { OPENAI_API_KEY: 'k' } };
+    const { price, known } = info(options, 'local/m');
+    assert.deepEqual([price?.input, price?.cachedInput, price?.output, known], [180_000, 180_000, 600_000, false]);
+    assert.equal(info(options, 'openai-chat/gpt-4o').price?.cachedInput, 100_000);
+    const listed = source(options)
+      .list()
+      .map((model) => model.id);
+    assert.ok(listed.includes('demo') && listed.includes('openai-chat/gpt-4o') && listed.includes('local/m'));
+    assert.equal(new Set(listed).size, listed.length);
+  });
+
+  it('refuses a wrong record with the path of what is wrong', () => {
+    const path = (options: Partial<ModelSourceOptions>): string => {
+      try {
+        source(options);
+      } catch (error) {
+        assert.ok(error instanceof ModelConfigError && error.code === 'invalid_config', String(error));
+        return error.path;
+      }
+      return assert.fail('it was accepted');
+    };
+    const endpoint = (more: object) => path({ endpoints: [{ ...local, ...more }] });
+    assert.equal(endpoint({ name: 'Up Case' }), 'models.endpoints[0].name');
+    assert.equal(endpoint({ name: 'demo' }), 'models.endpoints[0].name');
+    assert.equal(endpoint({ baseURL: 'x' }), 'models.endpoints[0].baseURL');
+    assert.equal(endpoint({ quirks: { noDonne: true } }), 'models.endpoints[0].quirks.noDonne');
+    assert.equal(endpoint({ apiKey: ' ' }), 'models.endpoints[0].apiKey');
+    assert.equal(endpoint({ apiKey: 'k', apiKeyEnv: 'K' }), 'models.endpoints[0].apiKey');
+    assert.equal(endpoint({ idleTimeoutMs: 0 }), 'models.endpoints[0].idleTimeoutMs');
+    assert.equal(path({ endpoints: [local, local] }), 'models.endpoints[1].name');
+    assert.equal(path({ prices: { 'a/b': { input: -1, output: 1 } } }), "models.prices['a/b'].input");
+    assert.equal(
+      path({ prices: { 'a/b': { input: 1 } as { input: number; output: number } } }),
+      "models.prices['a/b'].output",
+    );
+  });
+
+  it('takes a base URL as the official client does, and refuses one that cannot be meant', () => {
+    const pathOf = (baseUrl: string): string => {
+      const opened = openEndpoint({ ...local, baseUrl }, {});
+      assert.ok(opened.ok);
+      return `${opened.endpoint.origin}${opened.endpoint.path}`;
+    };
+    assert.equal(pathOf('https://api.openai.com/v1'), 'https://api.openai.com/v1/chat/completions');
+    assert.equal(pathOf('https://api.openai.com/v1/'), 'https://api.openai.com/v1/chat/completions');
+    assert.equal(pathOf('http://localhost:11434/v1//'), 'http://localhost:11434/v1/chat/completions');
+    assert.equal(pathOf('https://host'), 'https://host/chat/completions');
+    assert.equal(pathOf('https://host/a/b/v1'), 'https://host/a/b/v1/chat/completions');
+    for (const baseUrl of [
+      'api.openai.com/v1',
+      'ftp://host/v1',
+      ['https://user', 'word@host/v1'].join(':'),
+      'https://host/v1?x=1',
+      'https://host/v1#x',
+      'https://host/v1/chat/completions',
+      '',
+    ]) {
+      assert.throws(() => source({ endpoints: [{ ...local, baseUrl }] }), ModelConfigError, baseUrl);
+    }
+  });
+});
