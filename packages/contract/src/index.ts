@@ -30,3 +30,4 @@ export { applyTrace, emptyTrace, viewTrace } from './trace.ts';
 export type { Progress } from './progress.ts';
 export { applyProgress, emptyProgress } from './progress.ts';
 export { explainRun } from './explain.ts';
+export { buildOpenApi } from './openapi.ts';

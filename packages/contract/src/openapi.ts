@@ -1,0 +1,231 @@
+/** OpenAPI 3.1 out of the table of methods. */
+import { z } from 'zod';
+import type { Channel } from './channels.ts';
+import { CHANNELS } from './channels.ts';
+import type { ErrorCode } from './errors.ts';
+import { ERROR_STATUS, errorBodySchema } from './errors.ts';
+import { explanationSchema, messageSchema, spanSchema } from './folded.ts';
+import type { Method } from './methods.ts';
+import { COMMON_ERRORS, METHODS, pathParams } from './methods.ts';
+import { answerSchema, configPatchSchema, inputSchema } from './params.ts';
+import { deltaSchema, entrySchema, feedChangeSchema } from './stream.ts';
+import { agentViewSchema, modelViewSchema, runViewSchema, sessionViewSchema, waitViewSchema } from './views.ts';
+
+type Json = { [name: string]: unknown };
+
+/** Schemas with a name of their own; wherever they stand, the document refers to them. */
+const NAMED: { [name: string]: z.ZodType } = {
+  Error: errorBodySchema,
+  SessionView: sessionViewSchema,
+  RunView: runViewSchema,
+  WaitView: waitViewSchema,
+  AgentView: agentViewSchema,
+  ModelView: modelViewSchema,
+  Entry: entrySchema,
+  Delta: deltaSchema,
+  FeedChange: feedChangeSchema,
+  Message: messageSchema,
+  Span: spanSchema,
+  Explanation: explanationSchema,
+};
+const NAMED_INPUTS: { [name: string]: z.ZodType } = {
+  Input: inputSchema,
+  ConfigPatch: configPatchSchema,
+  Answer: answerSchema,
+};
+
+/** The whole document; pure, the same each time. */
+export function buildOpenApi(): Json {
+  const paths: { [path: string]: { [verb: string]: Json } } = {};
+  const add = (path: string, verb: string, operation: Json): void => {
+    const item = (paths[path] ??= {});
+    item[verb.toLowerCase()] = operation;
+  };
+  for (const [name, row] of Object.entries(METHODS)) add(row.path, row.verb, operationOf(name, row));
+  for (const [name, row] of Object.entries(CHANNELS)) {
+    if (name === 'events.stream') continue;
+    add(row.path, row.verb, channelOperation(name, row));
+  }
+  mergeStream(paths);
+  Object.assign(paths, AROUND);
+  add('/blobs/{digest}', 'head', {
+    ...channelOperation('blobs.head', CHANNELS['blobs.get']),
+    responses: HEAD_RESPONSES,
+  });
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Perdure',
+      version: '1',
+      description:
+        'A runtime for AI agents that must not lose their work. Accepted means durable; the seq is the cursor.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    servers: [{ url: '/v1' }],
+    security: [{}, { bearer: [] }],
+    paths,
+    components: {
+      schemas: components(),
+      securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } },
+    },
+  };
+}
+
+const ref = (name: string): Json => ({ $ref: `#/components/schemas/${name}` });
+
+function convert(schema: z.ZodType, io: 'input' | 'output', self?: z.ZodType): Json {
+  const found = new Map<z.ZodType, string>();
+  const named = io === 'input' ? NAMED_INPUTS : NAMED;
+  for (const [name, candidate] of Object.entries(named)) if (candidate !== self) found.set(candidate, name);
+  const direct = found.get(schema);
+  if (direct !== undefined) return ref(direct);
+  const json = z.toJSONSchema(schema, {
+    io,
+    unrepresentable: 'any',
+    override: ({ zodSchema, jsonSchema }) => {
+      const name = found.get(zodSchema as unknown as z.ZodType);
+      if (name === undefined) return;
+      for (const key of Object.keys(jsonSchema)) delete jsonSchema[key as keyof typeof jsonSchema];
+      jsonSchema.$ref = `#/components/schemas/${name}`;
+    },
+  }) as Json;
+  delete json['$schema'];
+  return json;
+}
+
+function components(): Json {
+  const schemas: Json = {};
+  for (const [name, schema] of Object.entries(NAMED)) schemas[name] = convert(schema, 'output', schema);
+  for (const [name, schema] of Object.entries(NAMED_INPUTS)) schemas[name] = convert(schema, 'input', schema);
+  return schemas;
+}
+
+type Row = Pick<Method, 'verb' | 'path' | 'params' | 'body' | 'errors' | 'scope' | 'summary' | 'status'>;
+
+function operationOf(name: string, row: Method): Json {
+  const content = { 'application/json': { schema: convert(row.result, 'output') } };
+  const responses: Json = {};
+  for (const status of row.status) responses[status] = { description: STATUS_TEXT[status] ?? 'Success', content };
+  return { ...headOf(name, row), ...inputsOf(row), responses: { ...responses, ...errorsOf(row.errors) } };
+}
+
+function headOf(name: string, row: Row): Json {
+  return { operationId: name, summary: row.summary, tags: [name.split('.')[0] ?? name], 'x-scope': row.scope };
+}
+
+/** Where each parameter stands: path, query or body. */
+function inputsOf(row: Row): Json {
+  const inPath = pathParams(row.path);
+  const schema = convert(row.params, 'input') as { properties?: Json; required?: string[] };
+  const properties = schema.properties ?? {};
+  const required = schema.required ?? [];
+  const rest = Object.keys(properties).filter((name) => !inPath.includes(name));
+  const parameters: Json[] = inPath.map((name) => ({ name, in: 'path', required: true, schema: properties[name] }));
+  if (row.verb === 'GET' || row.verb === 'DELETE') {
+    for (const name of rest)
+      parameters.push({ name, in: 'query', required: required.includes(name), schema: properties[name] });
+    return parameters.length > 0 ? { parameters } : {};
+  }
+  const inputs: Json = parameters.length > 0 ? { parameters } : {};
+  if (rest.length === 0) return inputs;
+  const needed = required.filter((name) => rest.includes(name));
+  const whole = row.body === undefined ? undefined : properties[row.body];
+  const object: Json = {
+    type: 'object',
+    properties: Object.fromEntries(rest.map((name) => [name, properties[name]])),
+    ...(needed.length > 0 ? { required: needed } : {}),
+    additionalProperties: false,
+  };
+  return {
+    ...inputs,
+    requestBody: { required: needed.length > 0, content: { 'application/json': { schema: whole ?? object } } },
+  };
+}
+
+function errorsOf(own: readonly ErrorCode[]): Json {
+  const byStatus = new Map<number, ErrorCode[]>();
+  for (const code of new Set([...COMMON_ERRORS, ...own])) {
+    const status = ERROR_STATUS[code];
+    byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
+  }
+  const responses: Json = {};
+  for (const [status, codes] of byStatus) {
+    responses[status] = { description: codes.join(', '), content: { 'application/json': { schema: ref('Error') } } };
+  }
+  return responses;
+}
+
+function channelOperation(name: string, row: Channel): Json {
+  const bytes = { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } };
+  const stored = {
+    'application/json': {
+      schema: {
+        type: 'object',
+        properties: { digest: { type: 'string' }, bytes: { type: 'integer' } },
+        required: ['digest', 'bytes'],
+      },
+    },
+  };
+  const content = row.mode === 'stream' ? EVENT_STREAM : row.verb === 'POST' ? stored : bytes;
+  const success = { [row.status[0]]: { description: STATUS_TEXT[row.status[0]] ?? 'Success', content } };
+  return {
+    ...headOf(name, row),
+    description: row.description,
+    ...inputsOf(row),
+    ...(row.mode === 'binary' && row.verb === 'POST' ? { requestBody: { required: true, content: bytes } } : {}),
+    responses: { ...success, ...errorsOf(row.errors) },
+  };
+}
+
+const EVENT_STREAM: Json = { 'text/event-stream': { schema: { type: 'string' } } };
+const HEAD_RESPONSES: Json = {
+  200: { description: 'It is there; Content-Length says how long.' },
+  404: { description: 'not_found' },
+};
+
+/** What is served beside the methods, for probes and for programs that read this document. */
+const root = [{ url: '/' }];
+const AROUND: { [path: string]: Json } = {
+  '/openapi.json': {
+    get: { operationId: 'openapi', summary: 'This document', responses: { 200: { description: 'OpenAPI 3.1' } } },
+  },
+  '/health/live': {
+    servers: root,
+    get: {
+      operationId: 'health.live',
+      summary: 'The process answers',
+      security: [{}],
+      responses: { 200: { description: 'It does' } },
+    },
+  },
+  '/health/ready': {
+    servers: root,
+    get: {
+      operationId: 'health.ready',
+      summary: 'The server takes work; if not, the reason',
+      security: [{}],
+      responses: { 200: { description: 'Ready' }, 503: { description: 'Not ready: {ready, reason}' } },
+    },
+  },
+};
+
+/** One address, two answers: what `events.list` gives as JSON, `events.stream` gives as events. */
+function mergeStream(paths: { [path: string]: { [verb: string]: Json } }): void {
+  const stream = CHANNELS['events.stream'];
+  const operation = paths[stream.path]?.['get'];
+  if (operation === undefined) return;
+  const responses = operation['responses'] as { [status: string]: { content: Json } };
+  const success = responses['200'];
+  if (success !== undefined) success.content = { ...success.content, ...EVENT_STREAM };
+  const own = (inputsOf(stream)['parameters'] as Json[]).filter((parameter) => parameter['name'] === 'deltas');
+  const header = { name: 'Last-Event-ID', in: 'header', required: false, schema: { type: 'string' } };
+  operation['parameters'] = [...(operation['parameters'] as Json[]), ...own, header];
+  operation['description'] =
+    `With Accept: text/event-stream: ${stream.description} limit and waitMs are of the JSON answer only, deltas of the stream.`;
+}
+
+const STATUS_TEXT: { [status: number]: string } = {
+  200: 'Done',
+  201: 'Created',
+  202: 'Accepted: durable, and under way',
+};

@@ -1,0 +1,258 @@
+/**
+ * REST and event streams over the table of methods. A transport is glue: it reads, checks and writes; what a request
+ * means is known to the Api alone.
+ */
+import { ApiError, CHANNELS, LIMITS as WIRE, METHODS, buildOpenApi } from '@perdure/contract';
+import type { MethodName } from '@perdure/contract';
+import type { Api, Caller } from '@perdure/runtime';
+import type { Clock, Logger, Random, Timers } from '@perdure/runtime/ports';
+import type { Context } from 'hono';
+import { Hono } from 'hono';
+import { createAccess, LOOPBACK_HOSTS } from './access.ts';
+import { blobRoutes } from './blobs.ts';
+import { createReader, readJson } from './input.ts';
+import type { ParamsOf, Row } from './input.ts';
+import { LIMITS } from './limits.ts';
+import { matchPath, routePath, splitNames } from './paths.ts';
+import { feedLine, sessionLine } from './sse.ts';
+import type { Opened, Source } from './stream.ts';
+import { openStream } from './stream.ts';
+
+export type GatewayOptions = {
+  api: Api;
+  /** With a token every route but `/health/*` wants it as Bearer. */
+  token?: string;
+  /** Without a token: the host names (no ports) to answer to; by default those of the loopback. */
+  allowedHosts?: readonly string[];
+  maxBodyBytes?: number;
+  logger: Logger;
+  clock: Clock;
+  timers: Timers;
+  random: Random;
+};
+/** What the server that calls `fetch` knows of the connection. */
+export type Env = { port?: number };
+
+export type Gateway = {
+  /** Fetch style, for any server. Never rejects. */
+  fetch(request: Request, env?: Env): Promise<Response>;
+  /** Ends open streams with a hint to come back, and refuses new work from here on. Idempotent. */
+  drain(): void;
+  readonly hasToken: boolean;
+  readonly timers: Timers;
+  readonly logger: Logger;
+};
+
+export type Bindings = { Bindings: Env };
+export type Reply = {
+  status: number;
+  headers: { [name: string]: string };
+  body: string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | null;
+};
+/** Answers one authorised request. */
+export type Answer = (context: Context<Bindings>, caller: Caller) => Promise<Reply> | Reply;
+export type Route = (answer: Answer) => (context: Context<Bindings>) => Promise<Response>;
+
+const BASE = '/v1';
+
+/** Makes the gateway over an Api. It holds open streams only; it owns no store, port or timer of its own. */
+export function createGateway(options: GatewayOptions): Gateway {
+  const { api, token, logger, clock, timers, random } = options;
+  const access = createAccess({ token, allowedHosts: options.allowedHosts ?? LOOPBACK_HOSTS });
+  const maxBytes = options.maxBodyBytes ?? WIRE.bodyBytes;
+  const streams = new Set<Opened>();
+  let isDraining = false;
+
+  const route: Route = (answer) => async (context) => {
+    const requestId = requestIdOf(context.req.raw.headers, random);
+    const startedMs = clock.monotonicMs();
+    let reply: Reply;
+    try {
+      const actor = access(context.req.raw.headers, context.env?.port);
+      if (isDraining) throw new ApiError('unavailable', 'the server is shutting down: try again shortly');
+      reply = await answer(context, { tenant: 'default', actor, requestId });
+    } catch (error) {
+      reply = refuse(error, requestId, logger);
+    }
+    const { status, body } = reply;
+    const durationMs = Math.round(clock.monotonicMs() - startedMs);
+    const { method, path } = context.req;
+    logger.debug({ requestId, method, path, status, durationMs }, 'request');
+    return new Response(body, { status, headers: { ...reply.headers, 'x-request-id': requestId } });
+  };
+
+  const stream = async <E>(context: Context<Bindings>, caller: Caller, source: Source<E>): Promise<Reply> => {
+    if (context.req.raw.method === 'HEAD') return { status: 200, headers: STREAM_HEADERS, body: null };
+    if (streams.size >= LIMITS.streams)
+      throw new ApiError('rate_limited', 'too many streams are open: try again later');
+    const { signal } = context.req.raw;
+    const failed = (error: unknown): void =>
+      logger.error({ requestId: caller.requestId, error: String(error) }, 'a stream failed');
+    const opened: Opened = await openStream(source, { signal, timers, failed, closed: () => streams.delete(opened) });
+    streams.add(opened);
+    if (isDraining) opened.drain();
+    return { status: 200, headers: STREAM_HEADERS, body: opened.body };
+  };
+
+  const app = new Hono<Bindings>();
+  addHealth(app, api, () => isDraining);
+  addMethods(app, { api, route, stream, maxBytes });
+  blobRoutes(app, BASE, api, route);
+  const document = JSON.stringify(buildOpenApi());
+  app.get(
+    `${BASE}/openapi.json`,
+    route(() => json(200, document)),
+  );
+  app.notFound(route(missing));
+
+  return {
+    fetch: async (request, env = {}) => app.fetch(request, env),
+    drain: () => {
+      isDraining = true;
+      for (const opened of streams) opened.drain();
+    },
+    hasToken: token !== undefined,
+    timers,
+    logger,
+  };
+}
+
+const STREAM_HEADERS = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-store, no-transform',
+  'x-accel-buffering': 'no',
+  'x-content-type-options': 'nosniff',
+};
+
+export function json(status: number, body: string, more: { [name: string]: string } = {}): Reply {
+  return { status, headers: { 'content-type': 'application/json', 'cache-control': 'no-store', ...more }, body };
+}
+
+type Wiring = {
+  api: Api;
+  route: Route;
+  stream<E>(context: Context<Bindings>, caller: Caller, source: Source<E>): Promise<Reply>;
+  maxBytes: number;
+};
+
+function addMethods(app: Hono<Bindings>, wiring: Wiring): void {
+  const { api, route } = wiring;
+  const streamed = sessionStream(wiring);
+  for (const name of Object.keys(METHODS) as MethodName[]) {
+    const row = METHODS[name];
+    const read = paramsOf(row, wiring.maxBytes);
+    const handler = route(async (context, caller) => {
+      if (name === 'events.list' && wantsStream(context)) return streamed(context, caller);
+      const params = await read(context);
+      const { status, result } = await api.call(caller, name, params);
+      return json(status, JSON.stringify(result));
+    });
+    app.on(row.verb, `${BASE}${routePath(row.path)}`, handler);
+  }
+  const feed = CHANNELS['feed.stream'];
+  app.on(feed.verb, `${BASE}${routePath(feed.path)}`, route(feedStream(wiring)));
+}
+
+const wantsStream = (context: Context<Bindings>): boolean =>
+  (context.req.raw.headers.get('accept') ?? '').includes('text/event-stream');
+
+/** Reads a request's parameters by its row of the table. */
+export function paramsOf<R extends Row>(
+  row: R,
+  maxBytes: number,
+): (context: Context<Bindings>) => Promise<ParamsOf<R>> {
+  const read = createReader(row);
+  return (context) => {
+    const { raw } = context.req;
+    const mark = raw.url.indexOf('?');
+    return read({
+      path: splitNames(row.path, context.req.param()),
+      query: mark === -1 ? '' : raw.url.slice(mark + 1),
+      body: () => readJson(raw, maxBytes),
+    });
+  };
+}
+
+function sessionStream({ api, stream }: Wiring): Answer {
+  const row = CHANNELS['events.stream'];
+  const read = paramsOf(row, 0);
+  return async (context, caller) => {
+    const { session, after, deltas } = await read(context);
+    const start = resumeSeq(context) ?? after;
+    return stream(context, caller, {
+      open: (signal) => api.events(caller, session, { after: start, deltas, signal }),
+      toLine: sessionLine,
+      isLive: ({ type }) => type === 'caught-up',
+      from: String(start),
+    });
+  };
+}
+
+function feedStream({ api, stream }: Wiring): Answer {
+  const row = CHANNELS['feed.stream'];
+  const read = paramsOf(row, 0);
+  return async (context, caller) => {
+    const { after, agent } = await read(context);
+    const start = lastEventId(context) ?? after ?? null;
+    return stream(context, caller, {
+      open: (signal) => api.feed(caller, { after: start, signal, ...(agent === undefined ? {} : { agent }) }),
+      toLine: feedLine,
+      isLive: ({ type }) => type === 'caught-up',
+      from: start,
+    });
+  };
+}
+
+/** What a client that comes back saw last; it wins over what its address says. */
+function lastEventId(context: Context<Bindings>): string | null {
+  const id = context.req.raw.headers.get('last-event-id');
+  if (id === null || id === '') return null;
+  if (id.length > WIRE.cursorChars) throw new ApiError('invalid_request', 'Last-Event-ID is not an id of this stream');
+  return id;
+}
+
+function resumeSeq(context: Context<Bindings>): number | null {
+  const id = lastEventId(context);
+  if (id === null) return null;
+  if (/^\d{1,15}$/.test(id)) return Number(id);
+  throw new ApiError('invalid_request', 'Last-Event-ID is not a seq', { details: { lastEventId: id.slice(0, 50) } });
+}
+
+function addHealth(app: Hono<Bindings>, api: Api, isDraining: () => boolean): void {
+  const headers = { 'cache-control': 'no-store' };
+  app.get('/health/live', () => Response.json({ live: true }, { headers }));
+  app.get('/health/ready', () => {
+    const state = isDraining() ? { ready: false, reason: 'draining' } : api.ready();
+    return Response.json(state, { status: state.ready ? 200 : 503, headers });
+  });
+}
+
+/** 404, or 405 with what is allowed where the address exists for other verbs. */
+function missing(context: Context<Bindings>, caller: Caller): Reply {
+  const { method, path } = context.req;
+  const allowed = path.startsWith(`${BASE}/`) ? matchPath(path.slice(BASE.length)) : [];
+  if (allowed.length === 0) throw new ApiError('not_found', `there is nothing at ${method} ${path.slice(0, 200)}`);
+  const error = new ApiError('method_not_allowed', `${method} is not for this address`, { details: { allowed } });
+  return json(error.status, JSON.stringify(error.toBody(caller.requestId)), { allow: allowed.join(', ') });
+}
+
+function refuse(error: unknown, requestId: string, logger: Logger): Reply {
+  if (error instanceof ApiError) return json(error.status, JSON.stringify(error.toBody(requestId)), HINTS[error.code]);
+  logger.error({ requestId, error: error instanceof Error ? error.stack : String(error) }, 'a request failed');
+  const text = `something went wrong here; the server's log says more under ${requestId}`;
+  return json(500, JSON.stringify(new ApiError('internal', text).toBody(requestId)));
+}
+
+const HINTS: { [code: string]: { [name: string]: string } } = {
+  unauthorized: { 'www-authenticate': 'Bearer' },
+  rate_limited: { 'retry-after': '1' },
+  unavailable: { 'retry-after': '1' },
+};
+
+const REQUEST_ID = new RegExp(`^[A-Za-z0-9._:-]{1,${LIMITS.requestIdChars}}$`);
+
+function requestIdOf(headers: Headers, random: Random): string {
+  const given = headers.get('x-request-id');
+  if (given !== null && REQUEST_ID.test(given)) return given;
+  return `req_${Buffer.from(random.bytes(12)).toString('hex')}`;
+}

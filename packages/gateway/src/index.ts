@@ -1,0 +1,6 @@
+export type { Env, Gateway, GatewayOptions } from './gateway.ts';
+export { createGateway } from './gateway.ts';
+export type { ListenErrorCode, Listening } from './listen.ts';
+export { ListenError, listen } from './listen.ts';
+export { isLoopback, LOOPBACK_HOSTS } from './access.ts';
+export { LIMITS } from './limits.ts';

@@ -1,0 +1,24 @@
+/** Every bound of the gateway, by name; those of the wire itself stand in the contract's limits. */
+export const LIMITS = {
+  /** What one stream may hold for a reader that does not read; beyond it the reader is cut. */
+  streamBufferBytes: 1024 * 1024,
+  /** One piece handed to the socket: many small events go out as one write. */
+  streamChunkBytes: 64 * 1024,
+  heartbeatMs: 15_000,
+  /** Heartbeats at which a reader may have taken nothing of what waits for it; then it is cut. */
+  stalledHeartbeats: 4,
+  /** What a client is told to wait before it connects again. */
+  retryMs: 1_000,
+  /** Streams that are open at once. */
+  streams: 10_000,
+  headerBytes: 16 * 1024,
+  /** The whole of a request's headers, and of the request, must have arrived by then. */
+  headersTimeoutMs: 20_000,
+  requestTimeoutMs: 60_000,
+  keepAliveTimeoutMs: 75_000,
+  requestIdChars: 100,
+  /** Problems named in one refusal. */
+  issues: 10,
+  /** How long a drain waits for what is under way, when it is not told. */
+  drainMs: 5_000,
+} as const;

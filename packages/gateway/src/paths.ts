@@ -1,0 +1,36 @@
+/** The table's paths as routes. A segment may hold two names, as `/runs/{session}.{run}` does. */
+import { CHANNELS, METHODS, pathParams } from '@perdure/contract';
+
+const names = (segment: string): string[] => pathParams(segment);
+const joined = (segment: string): string => names(segment).join('_');
+
+/** `/sessions/{session}/runs` → `/sessions/:session/runs`; a segment of two names becomes one with a dot inside. */
+export function routePath(path: string): string {
+  const segments = path.split('/').map((segment) => {
+    const count = names(segment).length;
+    if (count === 0) return segment;
+    return count === 1 ? `:${joined(segment)}` : `:${joined(segment)}{[^/.]+\\.[^/.]+}`;
+  });
+  return segments.join('/');
+}
+
+/** What stands in the path, by the names of the table. */
+export function splitNames(path: string, given: Record<string, string>): Record<string, string> {
+  const split: Record<string, string> = {};
+  for (const segment of path.split('/')) {
+    const values = names(segment).length > 1 ? given[joined(segment)]?.split('.') : [given[joined(segment)] ?? ''];
+    for (const [index, name] of names(segment).entries()) split[name] = values?.[index] ?? '';
+  }
+  return split;
+}
+
+const ROUTES = [...Object.values(METHODS), ...Object.values(CHANNELS)].map(({ verb, path }) => {
+  const pattern = path.split('/').map((segment) => segment.replaceAll('.', '\\.').replace(/\{\w+\}/g, '[^/]+'));
+  return { verb, pattern: new RegExp(`^${pattern.join('/')}$`) };
+});
+
+/** The verbs that a path (below the base) has in the table; empty where it is not in it. */
+export function matchPath(path: string): string[] {
+  const verbs = ROUTES.filter(({ pattern }) => pattern.test(path)).map(({ verb }) => verb);
+  return [...new Set(verbs.flatMap((verb) => (verb === 'GET' ? ['GET', 'HEAD'] : [verb])))];
+}

@@ -1,0 +1,227 @@
+/**
+ * From an async iterable of events to the body of a response, bounded on both sides.
+ *  S1 What waits for the reader is at most `streamBufferBytes`. While the log is replayed, the source is read no faster
+ *     than the reader reads; once it is live it is never kept waiting: a reader who falls behind is cut.
+ *  S2 Who is cut loses what waited and nothing else: the last event is an `end` with the id to resume from.
+ *  S3 When the reader goes, the server drains or the source ends, the source's signal is aborted and its iterator closed.
+ */
+import type { Timer, Timers } from '@perdure/runtime/ports';
+import { LIMITS } from './limits.ts';
+import type { Line } from './sse.ts';
+import { endLine, HEARTBEAT, retryHint } from './sse.ts';
+
+export type Source<E> = {
+  /** Each call of `open` reads from the start of the wanted range; it ends with its signal. */
+  open(signal: AbortSignal): AsyncIterable<E>;
+  toLine(event: E): Line;
+  /** From this event on the source is live. */
+  isLive(event: E): boolean;
+  /** The id to resume from before any event was sent. */
+  from: string | null;
+};
+
+export type Opened = { body: ReadableStream<Uint8Array>; drain(): void };
+
+const encoder = new TextEncoder();
+
+/**
+ * Waits for the source's first event, so that its refusal is still an answer with a status, and gives the body.
+ * Rejects with what the source throws before that; later it says `end` with reason `error`.
+ */
+export async function openStream<E>(
+  source: Source<E>,
+  given: { signal: AbortSignal; timers: Timers; closed: () => void; failed: (error: unknown) => void },
+): Promise<Opened> {
+  const abort = new AbortController();
+  const stop = (): void => abort.abort();
+  given.signal.addEventListener('abort', stop, { once: true });
+  if (given.signal.aborted) stop();
+  const iterator = source.open(abort.signal)[Symbol.asyncIterator]();
+  const closed = (): void => {
+    given.signal.removeEventListener('abort', stop);
+    stop();
+    given.closed();
+  };
+  try {
+    const first = await iterator.next();
+    const pipe = new Pipe(given.timers, source.from, closed);
+    void pump(pipe, source, iterator, first).catch((error: unknown) => {
+      if (abort.signal.aborted) return;
+      given.failed(error);
+      pipe.finish(endLine('error', { retryMs: LIMITS.retryMs, resume: pipe.resume }));
+    });
+    return { body: pipe.body, drain: () => pipe.finish(endLine('drain', { retryMs: LIMITS.retryMs })) };
+  } catch (error) {
+    closed();
+    throw error;
+  }
+}
+
+async function pump<E>(
+  pipe: Pipe,
+  source: Source<E>,
+  iterator: AsyncIterator<E>,
+  first: IteratorResult<E>,
+): Promise<void> {
+  let isLive = false;
+  try {
+    for (let result = first; result.done !== true; result = await iterator.next()) {
+      const line = source.toLine(result.value);
+      if (line.last === true) return pipe.finish(line);
+      isLive ||= source.isLive(result.value);
+      pipe.push(line, isLive);
+      if (pipe.isClosed) return;
+      if (!isLive && pipe.isFull) await pipe.room();
+      if (pipe.isClosed) return;
+    }
+    pipe.finish(null);
+  } finally {
+    await iterator.return?.();
+  }
+}
+
+/** What waits for one reader. */
+class Pipe {
+  readonly body: ReadableStream<Uint8Array>;
+  isClosed = false;
+  /** The id of the last event that was handed over to be sent. */
+  resume: string | null;
+  readonly #timers: Timers;
+  readonly #closed: () => void;
+  #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
+  #waiting: { line: Line; bytes: number }[] = [];
+  #bytes = 0;
+  /** The reader asked for more and there was nothing. */
+  #pulled: (() => void) | null = null;
+  #roomed: (() => void) | null = null;
+  #heartbeat: Timer;
+  #stalled = 0;
+
+  constructor(timers: Timers, from: string | null, closed: () => void) {
+    this.#timers = timers;
+    this.#closed = closed;
+    this.resume = from;
+    this.#add({ text: retryHint(LIMITS.retryMs) });
+    this.#heartbeat = this.#beat();
+    this.body = new ReadableStream<Uint8Array>(
+      {
+        start: (controller) => void (this.#controller = controller),
+        pull: () => this.#pull(),
+        cancel: () => this.#close(),
+      },
+      { highWaterMark: 0 },
+    );
+  }
+
+  get isFull(): boolean {
+    return this.#bytes >= LIMITS.streamBufferBytes / 2;
+  }
+
+  /** Adds an event; past the bound, a live reader is cut. One event alone may be as large as it is. */
+  push(line: Line, isLive: boolean): void {
+    if (this.isClosed) return;
+    const bytes = Buffer.byteLength(line.text);
+    const isOver = this.#bytes > 0 && this.#bytes + bytes > LIMITS.streamBufferBytes;
+    if (isOver && isLive) return this.#cut();
+    this.#add(line, bytes);
+    this.#wake();
+  }
+
+  /** Resolves when the reader has taken enough, or is gone. */
+  async room(): Promise<void> {
+    while (this.isFull && !this.isClosed) await new Promise<void>((resolve) => (this.#roomed = resolve));
+  }
+
+  /** What waits is still sent, then `line`, then nothing. */
+  finish(line: Line | null): void {
+    if (this.isClosed) return;
+    if (line !== null) this.#add(line);
+    this.#finishing = true;
+    this.#wake();
+  }
+  #finishing = false;
+
+  #cut(): void {
+    this.#waiting = [];
+    this.#bytes = 0;
+    this.finish(endLine('slow', { retryMs: LIMITS.retryMs, resume: this.resume }));
+  }
+
+  #add(line: Line, bytes = Buffer.byteLength(line.text)): void {
+    this.#waiting.push({ line, bytes });
+    this.#bytes += bytes;
+  }
+
+  #wake(): void {
+    const pulled = this.#pulled;
+    this.#pulled = null;
+    pulled?.();
+  }
+
+  async #pull(): Promise<void> {
+    this.#stalled = 0;
+    while (this.#waiting.length === 0 && !this.#finishing) {
+      await new Promise<void>((resolve) => (this.#pulled = resolve));
+      if (this.isClosed) return;
+    }
+    this.#hand();
+    if (this.#finishing && this.#waiting.length === 0) {
+      this.#controller?.close();
+      this.#close();
+    }
+  }
+
+  /** Hands over the next piece: as many events as fit into it, at least one. */
+  #hand(): void {
+    let size = 0;
+    let count = 0;
+    for (const { bytes } of this.#waiting) {
+      if (count > 0 && size + bytes > LIMITS.streamChunkBytes) break;
+      size += bytes;
+      count += 1;
+    }
+    if (count === 0) return;
+    const taken = this.#waiting.splice(0, count);
+    this.#bytes -= size;
+    for (const { line } of taken) this.resume = line.id ?? this.resume;
+    this.#controller?.enqueue(encoder.encode(taken.map(({ line }) => line.text).join('')));
+    if (!this.isFull) this.#makeRoom();
+  }
+
+  #makeRoom(): void {
+    const roomed = this.#roomed;
+    this.#roomed = null;
+    roomed?.();
+  }
+
+  #beat(): Timer {
+    return this.#timers.set(LIMITS.heartbeatMs, () => {
+      if (this.isClosed) return;
+      if (this.#waiting.length === 0) {
+        this.#add({ text: HEARTBEAT });
+        this.#wake();
+      } else {
+        this.#stalled += 1;
+        if (this.#stalled >= LIMITS.stalledHeartbeats) return this.#abandon();
+      }
+      this.#heartbeat = this.#beat();
+    });
+  }
+
+  /** The reader has taken nothing for so long that it is taken for gone: the connection is broken off. */
+  #abandon(): void {
+    this.#waiting = [];
+    this.#bytes = 0;
+    this.#controller?.error(new Error('the reader of this stream stopped reading'));
+    this.#close();
+  }
+
+  #close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.#heartbeat.cancel();
+    this.#makeRoom();
+    this.#wake();
+    this.#closed();
+  }
+}
