@@ -10,7 +10,7 @@ const START: Head = { seq: 0, hash: '' };
 export function appendTo(tenant: MemoryTenant, request: Append, epoch: number, now: number): AppendResult {
   const stored = tenant.sessions.get(request.session);
   const head = stored?.head ?? START;
-  if (!sameHead(head, request.expectedHead)) return { ok: false, code: 'conflict', head };
+  if (!sameHead(head, request.expectedHead) || stored?.deleted === true) return { ok: false, code: 'conflict', head };
   checkContinuity(request);
   if (request.fence !== undefined) {
     const lease = tenant.leases.get(sessionLease(request.session));

@@ -161,6 +161,7 @@ export const readLaws: readonly Law[] = [
         assert.equal(await log.delete('s1'), false);
         assert.deepEqual(await log.verify('s1'), []);
         assert.deepEqual(await log.append(appendAfter('s1', EMPTY_HEAD)), { ok: false, code: 'conflict', head });
+        assert.deepEqual(await log.append(appendAfter('s1', head)), { ok: false, code: 'conflict', head });
       };
       await gone();
       await world.reopen();

@@ -1,0 +1,17 @@
+export const LIMITS = {
+  /** Writes that wait for a commit; what comes beyond is refused as `overloaded`. */
+  pendingWrites: 100_000,
+  /** Writes that share one transaction. */
+  groupWrites: 1_024,
+  /** The heads journal is flushed at most this long after the commits it records. */
+  journalSyncMs: 100,
+  /** Pages (4 KiB) in the write-ahead log from which it is folded into the database, and the heads journal starts anew. */
+  walPages: 4_000,
+  /** Page cache of the committing connection and of the reading one, in KiB. */
+  writeCacheKiB: 64 * 1024,
+  readCacheKiB: 16 * 1024,
+  /** Sessions whose head the committer remembers; others are looked up. */
+  knownSessions: 20_000,
+  /** Documents that one search reads. */
+  searchedDocs: 10_000,
+} as const;

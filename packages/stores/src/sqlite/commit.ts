@@ -1,0 +1,115 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { StoreError } from '../errors.ts';
+import { LIMITS } from '../limits.ts';
+import { createAppender } from './append.ts';
+import { type Failure, failureOf, messageOf } from './failure.ts';
+import { encodeRecord, type Journal } from './journal.ts';
+import { writeOther } from './other-writes.ts';
+import { bytesOf, type Group, type OtherWrite, receiveAppend, type ReceivedAppend, type Reply } from './protocol.ts';
+import { integer, statements } from './schema.ts';
+
+/** A flush failed. What was under way may or may not be stored: only opening the data anew can say. */
+export class Stopped extends Error {}
+
+export type Committer = {
+  /** Commits a group in one transaction and records its heads. Throws `Stopped`. */
+  commit(group: Group): Reply[];
+  /** After the answer is out: folds a long write-ahead log into the database. Throws `Stopped`. */
+  tidy(): void;
+};
+
+type Write = ReceivedAppend | OtherWrite;
+
+export function createCommitter(db: DatabaseSync, journal: Journal, epoch: number): Committer {
+  const sql = statements(db);
+  const appender = createAppender(db, epoch);
+  let erased = false;
+
+  const apply = (write: Write): Reply => {
+    if ('op' in write) {
+      const { tid } = appender.tenant(write.tenant);
+      if (write.op === 'delete') appender.forget(write.tenant, write.session);
+      if (write.op === 'claim') appender.tenant(write.tenant).leased = true;
+      erased ||= write.op === 'delete';
+      return { value: writeOther(sql, tid, write) };
+    }
+    try {
+      const refusal = appender.append(write);
+      return refusal === null ? 0 : { refusal };
+    } catch (error) {
+      if (error instanceof StoreError) return { error: error.code, message: error.message };
+      throw error;
+    }
+  };
+  const transact = (writes: readonly Write[]): Reply[] => {
+    try {
+      sql('BEGIN IMMEDIATE').run();
+      const replies = writes.map(apply);
+      sql('COMMIT').run();
+      return replies;
+    } catch (error) {
+      appender.forgetAll();
+      const failure = failureOf(error);
+      if (failure === 'stopped') throw new Stopped(messageOf(error), { cause: error });
+      if (db.isTransaction) db.exec('ROLLBACK');
+      // One write must not take its neighbours with it: each alone, so that only those fail that cannot be stored.
+      if (writes.length > 1) return writes.flatMap((write) => transact([write]));
+      return writes.map((write) => failedReply(write, failure, messageOf(error)));
+    }
+  };
+  return {
+    commit(group) {
+      const writes = received(group);
+      const replies = transact(writes);
+      stopping(() => journal.write(recordsOf(writes, replies)));
+      return replies;
+    },
+    tidy() {
+      stopping(() => {
+        const log = integer(sql('PRAGMA wal_checkpoint(NOOP)').get()?.['log']);
+        if (!erased && log < LIMITS.walPages) return;
+        // What was erased must leave the log too, and that needs the log to be cut.
+        const row = sql(`PRAGMA wal_checkpoint(${erased ? 'TRUNCATE' : 'PASSIVE'})`).get();
+        if (row?.['busy'] !== 0 || row['log'] !== row['checkpointed']) return;
+        erased = false;
+        journal.startAnew();
+      });
+    },
+  };
+}
+
+/** Outside a transaction, what fails for want of space or of a moment's peace is done another time. */
+function stopping(work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    const failure = failureOf(error);
+    if (failure !== 'full' && failure !== 'busy') throw new Stopped(messageOf(error), { cause: error });
+  }
+}
+
+function received(group: Group): Write[] {
+  const data = Buffer.from(group.data.buffer, group.data.byteOffset, group.data.byteLength);
+  let at = 0;
+  return group.writes.map((write) => {
+    if (!Array.isArray(write)) return write;
+    const append = receiveAppend(write, data, at);
+    at += bytesOf(write);
+    return append;
+  });
+}
+
+function recordsOf(writes: readonly Write[], replies: readonly Reply[]): string {
+  let records = '';
+  for (const [at, write] of writes.entries()) {
+    if (replies[at] !== 0 || 'op' in write) continue;
+    const { tenant, session, first, count, hash } = write;
+    records += encodeRecord({ tenant, session, seq: first + count - 1, hash });
+  }
+  return records;
+}
+
+function failedReply(write: Write, failure: Failure, message: string): Reply {
+  if (failure === 'full' && !('op' in write)) return { refusal: { ok: false, code: 'full' } };
+  return { error: failure === 'full' || failure === 'damaged' ? failure : 'invalid_append', message };
+}

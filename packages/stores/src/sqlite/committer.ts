@@ -1,0 +1,67 @@
+/** The thread that commits: it owns the writing connection and the heads journal, and takes one group at a time. */
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { parentPort, workerData } from 'node:worker_threads';
+import { StoreError } from '../errors.ts';
+import { checkAtOpening } from './check.ts';
+import { createCommitter, Stopped, type Committer } from './commit.ts';
+import { failureOf, messageOf } from './failure.ts';
+import { type Journal, openJournal, readJournal } from './journal.ts';
+import type { FromCommitter, ToCommitter } from './protocol.ts';
+import { configureWriter, DATABASE, prepareSchema, raiseEpoch } from './schema.ts';
+
+type Open = { db: DatabaseSync; journal: Journal; committer: Committer };
+
+function open(directory: string): Open {
+  const db = new DatabaseSync(join(directory, DATABASE));
+  try {
+    configureWriter(db);
+    prepareSchema(db);
+    const damage = checkAtOpening(db, readJournal(directory));
+    const epoch = raiseEpoch(db);
+    const journal = openJournal(directory);
+    const committer = createCommitter(db, journal, epoch);
+    send({ type: 'opened', epoch, damage });
+    return { db, journal, committer };
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+function serve({ db, journal, committer }: Open): void {
+  let stopped = false;
+  const guard = (work: () => void): void => {
+    try {
+      if (!stopped) work();
+    } catch (error) {
+      stopped = true;
+      send({ type: 'stopped', detail: messageOf(error) });
+      if (!(error instanceof Stopped)) throw error;
+    }
+  };
+  parentPort?.on('message', (message: ToCommitter) => {
+    if (message.type === 'close') {
+      guard(() => journal.close());
+      db.close();
+      send({ type: 'closed' });
+      parentPort?.close();
+      return;
+    }
+    guard(() => {
+      send({ type: 'replies', replies: committer.commit(message) });
+      committer.tidy();
+    });
+  });
+}
+
+function send(message: FromCommitter): void {
+  parentPort?.postMessage(message);
+}
+
+try {
+  serve(open(String(workerData)));
+} catch (error) {
+  const code = failureOf(error) === 'damaged' ? 'damaged' : failureOf(error) === 'full' ? 'full' : null;
+  send({ type: 'failed', code: error instanceof StoreError ? error.code : code, message: messageOf(error) });
+}

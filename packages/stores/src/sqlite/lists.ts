@@ -1,0 +1,134 @@
+import type { Change, LogStore, RunRow } from '@perdure/runtime/ports';
+import { decodeCursor, encodeCursor } from '../cursors.ts';
+import type { Scope } from './log.ts';
+import { reading, sessionRow } from './reader.ts';
+import { integer, type Row, spanOf, TENANT_SPAN, text } from './schema.ts';
+
+type Lists = Pick<LogStore, 'list' | 'runs' | 'run' | 'due' | 'feed'>;
+type Filter = [clause: string, value: string | number | undefined];
+
+/** Lists and work, read from the rows of sessions and runs. */
+export function sqliteLists(scope: Scope): Lists {
+  return { ...pagedLists(scope), ...workLists(scope) };
+}
+
+function pagedLists({ tenant, reader, checkOpen }: Scope): Pick<Lists, 'list' | 'runs' | 'run'> {
+  const { sql } = reader;
+  /** A page below a cursor, newest first: one row more than asked tells whether there is a next. */
+  const page = (select: string, id: 'sid' | 'rid', filters: Filter[], before: number, limit: number): Row[] => {
+    const tid = reader.tenantId(tenant);
+    if (tid === null) return [];
+    const { from, to } = spanOf(tid);
+    const given = filters.filter(([, value]) => value !== undefined);
+    const clauses = given.map(([clause]) => ` AND ${clause} = ?`).join('');
+    const values = given.map(([, value]) => value ?? null);
+    return reading(() =>
+      sql(`${select} WHERE tid = ? AND ${id} > ? AND ${id} < ?${clauses} ORDER BY ${id} DESC LIMIT ?`).all(
+        tid,
+        from,
+        Math.min(from + before, to),
+        ...values,
+        limit + 1,
+      ),
+    );
+  };
+  return {
+    async list({ agent, status, cursor, limit }) {
+      const before = cursor === undefined ? Infinity : decodeCursor('s', cursor);
+      checkOpen();
+      const filters: Filter[] = [
+        ['deleted', 0],
+        ['agent', agent],
+        ['status', status],
+      ];
+      const rows = page('SELECT sid, id, seq, hash, doc FROM sessions', 'sid', filters, before, limit);
+      return { items: rows.slice(0, limit).map(sessionRow), next: nextOf('s', 'sid', rows, limit) };
+    },
+    async runs({ agent, status, session, cursor, limit }) {
+      const before = cursor === undefined ? Infinity : decodeCursor('r', cursor);
+      checkOpen();
+      const tid = reader.tenantId(tenant);
+      const sid =
+        session === undefined
+          ? undefined
+          : (sql('SELECT sid FROM sessions WHERE tid = ? AND id = ?').get(tid, session)?.['sid'] ?? 0);
+      const filters: Filter[] = [
+        ['sid', sid === undefined ? undefined : integer(sid)],
+        ['agent', agent],
+        ['status', status],
+      ];
+      const rows = page('SELECT rid, sid, doc FROM runs', 'rid', filters, before, limit);
+      const items = rows.slice(0, limit).map((row) => {
+        const owner = sql('SELECT id FROM sessions WHERE sid = ?').get(integer(row['sid']));
+        return { ...runOf(row), session: text(owner?.['id']) };
+      });
+      return { items, next: nextOf('r', 'rid', rows, limit) };
+    },
+    async run(session, run) {
+      checkOpen();
+      const row = sql(
+        'SELECT doc FROM runs WHERE run = ? AND sid = (SELECT sid FROM sessions WHERE tid = ? AND id = ?)',
+      ).get(run, reader.tenantId(tenant), session);
+      return row === undefined ? null : runOf(row);
+    },
+  };
+}
+
+function workLists({ tenant, reader, damaged, checkOpen }: Scope): Pick<Lists, 'due' | 'feed'> {
+  const { sql } = reader;
+  return {
+    async due({ now, after, limit }) {
+      const place = after === null ? 0 : decodeCursor('d', after);
+      checkOpen();
+      const tid = reader.tenantId(tenant);
+      if (tid === null) return { sessions: [], next: null };
+      const { from, to } = spanOf(tid);
+      const rows = reading(() =>
+        sql(
+          'SELECT sid, id FROM sessions WHERE due IS NOT NULL AND due <= ? AND sid > ? AND sid < ? ORDER BY sid LIMIT ?',
+        ).all(now, from + place, to, limit + 1),
+      );
+      const ids = rows.slice(0, limit).map((row) => text(row['id']));
+      return { sessions: ids.filter((id) => !damaged.has(id)), next: nextOf('d', 'sid', rows, limit) };
+    },
+    async feed(after, limit) {
+      const place = after === '' ? 0 : decodeCursor('f', after);
+      checkOpen();
+      const tid = reader.tenantId(tenant);
+      const newest = Number(sql('SELECT max(change) AS newest FROM sessions WHERE tid = ?').get(tid)?.['newest'] ?? 0);
+      if (place > newest) return { resync: true, cursor: encodeCursor('f', newest) };
+      const rows = reading(() =>
+        sql(
+          `SELECT id, agent, seq, status, change FROM sessions WHERE tid = ? AND change > ? AND deleted = 0
+           ORDER BY change LIMIT ?`,
+        ).all(tid, place, limit),
+      );
+      const last = rows.at(-1)?.['change'];
+      return { changes: rows.map(changeOf), cursor: encodeCursor('f', last === undefined ? place : integer(last)) };
+    },
+  };
+}
+
+/** The cursor of the next page, when there is one more row than was asked for. */
+function nextOf(kind: 's' | 'r' | 'd', id: 'sid' | 'rid', rows: Row[], limit: number): string | null {
+  const last = rows[limit - 1];
+  return rows.length > limit && last !== undefined ? encodeCursor(kind, placeOf(last, id)) : null;
+}
+
+/** The tenant's own count inside a rowid (see the schema). */
+function placeOf(row: Row, id: 'sid' | 'rid'): number {
+  return integer(row[id]) % TENANT_SPAN;
+}
+
+function runOf(row: Row): RunRow {
+  return JSON.parse(text(row['doc']));
+}
+
+function changeOf(row: Row): Change {
+  return {
+    session: text(row['id']),
+    agent: text(row['agent']),
+    head: integer(row['seq']),
+    status: text(row['status']) as Change['status'],
+  };
+}

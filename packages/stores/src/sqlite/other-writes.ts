@@ -1,0 +1,64 @@
+import { writeLease } from './lease-rows.ts';
+import type { OtherWrite } from './protocol.ts';
+import { integer, type Sql } from './schema.ts';
+
+/** Does any write but an append, inside a transaction of the caller; what it returns is the answer of the port. */
+export function writeOther(sql: Sql, tid: number, write: OtherWrite): unknown {
+  switch (write.op) {
+    case 'tenant':
+      return undefined;
+    case 'delete':
+      return eraseSession(sql, write.tenant, tid, write.session);
+    case 'snapshot':
+      return writeSnapshot(sql, tid, write);
+    case 'doc':
+      return writeDoc(sql, tid, write);
+    default:
+      return writeLease(sql, tid, write);
+  }
+}
+
+function eraseSession(sql: Sql, tenant: string, tid: number, session: string): boolean {
+  const { changes: losses } = sql('DELETE FROM lost WHERE tenant = ? AND session = ?').run(tenant, session);
+  const row = sql('SELECT sid FROM sessions WHERE tid = ? AND id = ? AND deleted = 0').get(tid, session);
+  if (row === undefined) return losses !== 0;
+  const sid = integer(row['sid']);
+  sql(`UPDATE sessions SET deleted = 1, key = NULL, due = NULL, doc = '' WHERE sid = ?`).run(sid);
+  sql('UPDATE frames SET bodies = NULL WHERE sid = ?').run(sid);
+  sql('DELETE FROM runs WHERE sid = ?').run(sid);
+  sql('DELETE FROM snapshots WHERE sid = ?').run(sid);
+  return true;
+}
+
+function writeSnapshot(sql: Sql, tid: number, write: Extract<OtherWrite, { op: 'snapshot' }>): undefined {
+  const row = sql('SELECT sid FROM sessions WHERE tid = ? AND id = ? AND deleted = 0').get(tid, write.session);
+  if (row === undefined) return;
+  const sid = integer(row['sid']);
+  if (write.snapshot === null) {
+    sql('DELETE FROM snapshots WHERE sid = ?').run(sid);
+    return;
+  }
+  const { seq, hash, engine, checksum, state, prefix } = write.snapshot;
+  sql('INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?, ?, ?, ?)').run(
+    sid,
+    seq,
+    hash,
+    engine,
+    checksum,
+    state,
+    prefix,
+  );
+}
+
+function writeDoc(sql: Sql, tid: number, write: Extract<OtherWrite, { op: 'doc' }>): unknown {
+  const { kind, id, doc, words, expectedRevision } = write;
+  const row = sql('SELECT revision FROM docs WHERE tid = ? AND kind = ? AND id = ?').get(tid, kind, id);
+  const stored = row === undefined ? 0 : integer(row['revision']);
+  if (stored !== expectedRevision) return { ok: false, code: 'conflict', revision: stored };
+  if (doc === null) {
+    sql('DELETE FROM docs WHERE tid = ? AND kind = ? AND id = ?').run(tid, kind, id);
+    return { ok: true, revision: 0 };
+  }
+  sql('INSERT OR REPLACE INTO docs VALUES (?, ?, ?, ?, ?, ?)').run(tid, kind, id, stored + 1, doc, words);
+  return { ok: true, revision: stored + 1 };
+}

@@ -1,0 +1,89 @@
+import type { Worker } from 'node:worker_threads';
+import type { Append } from '@perdure/runtime/ports';
+import { LIMITS } from '../limits.ts';
+import { groupOf, type Pending } from './group.ts';
+import type { Reply } from './protocol.ts';
+
+/** The writes that wait for the committer. While there are any they keep the process alive. */
+export type Queue = {
+  /** Settles it at once when nothing is accepted. */
+  submit(pending: Pending): void;
+  /** The answers to the group that is under way. */
+  replied(replies: readonly Reply[]): void;
+  /** Why nothing is accepted any more; null while it is. */
+  unavailable(): string | null;
+  /** Accepts nothing more and answers what waits with `unavailable`. */
+  stop(detail: string): void;
+  /** Accepts nothing more and waits until what was accepted is answered. */
+  drain(detail: string): Promise<void>;
+};
+
+export type QueueEvents = {
+  /** In commit order, before the append resolves. */
+  appended(tenant: string, request: Append): void;
+  /** After each group, before its writes resolve. */
+  committed(): void;
+};
+
+export function createQueue(worker: Pick<Worker, 'postMessage' | 'ref' | 'unref'>, events: QueueEvents): Queue {
+  let waiting: Pending[] = [];
+  let flying: Pending[] = [];
+  let scheduled = false;
+  let ended: string | null = null;
+  let drained = (): void => {};
+
+  const flush = (): void => {
+    scheduled = false;
+    if (flying.length > 0 || waiting.length === 0) return;
+    flying = waiting.splice(0, LIMITS.groupWrites);
+    const group = groupOf(flying);
+    worker.postMessage(group, [group.data.buffer as ArrayBuffer]);
+  };
+  const settle = (settled: readonly Pending[], replyOf: (at: number) => Reply): void => {
+    for (const [at, { tenant, request }] of settled.entries()) {
+      if (request !== null && replyOf(at) === 0) events.appended(tenant, request);
+    }
+    for (const [at, pending] of settled.entries()) pending.settle(replyOf(at));
+    if (waiting.length > 0 || flying.length > 0) return;
+    worker.unref();
+    drained();
+  };
+  return {
+    submit(pending) {
+      if (ended !== null) return pending.settle({ error: 'unavailable', message: ended });
+      if (waiting.length >= LIMITS.pendingWrites) {
+        return pending.settle({ error: 'overloaded', message: `${LIMITS.pendingWrites} writes wait already` });
+      }
+      if (waiting.length === 0 && flying.length === 0) worker.ref();
+      waiting.push(pending);
+      if (scheduled || flying.length > 0) return;
+      scheduled = true;
+      // A tick runs once all that can go on without waiting has gone on: whatever it appends shares this commit.
+      process.nextTick(flush);
+    },
+    replied(replies) {
+      const settled = flying;
+      flying = [];
+      // The next group first: the committer works while these are settled.
+      flush();
+      events.committed();
+      settle(settled, (at) => replies[at] ?? { error: 'unavailable', message: 'the committer gave no answer' });
+    },
+    unavailable: () => ended,
+    stop(detail) {
+      ended ??= detail;
+      const message = ended;
+      const left = [...flying, ...waiting];
+      flying = [];
+      waiting = [];
+      settle(left, () => ({ error: 'unavailable', message }));
+    },
+    async drain(detail) {
+      ended ??= detail;
+      if (waiting.length === 0 && flying.length === 0) return;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      drained = resolve;
+      await promise;
+    },
+  };
+}
