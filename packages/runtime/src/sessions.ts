@@ -115,6 +115,11 @@ export class Sessions {
     }
   }
 
+  /** The hot session, if it is in memory; for reading bodies only. */
+  peek(id: string): Pick<Hot, 'id' | 'bodies'> | undefined {
+    return this.#hot.get(id);
+  }
+
   /** Forgets what is in memory: its append failed, or another writer is ahead. The log is the truth. */
   drop(id: string): void {
     this.#hot.delete(id);

@@ -1,0 +1,48 @@
+import type { FeedEvent } from './api.ts';
+import type { LogStore } from './ports.ts';
+
+const PAGE = 500;
+
+/** The newest change of each session after the cursor, then each change as it comes; at least once (DESIGN §7). */
+export async function* feed(
+  log: LogStore,
+  options: { after: string | null; agent?: string; signal: AbortSignal },
+  draining: () => boolean,
+): AsyncGenerator<FeedEvent> {
+  let wake = (): void => {};
+  let changed = true;
+  const stir = (): void => {
+    changed = true;
+    wake();
+  };
+  const unwatch = log.watch(stir);
+  options.signal.addEventListener('abort', stir, { once: true });
+  let cursor = options.after ?? '';
+  let caughtUp = false;
+  try {
+    while (!options.signal.aborted) {
+      if (draining()) return yield { type: 'end', reason: 'drain', retryMs: 1_000 };
+      changed = false;
+      const page = await log.feed(cursor, PAGE);
+      cursor = page.cursor;
+      if ('resync' in page) {
+        yield { type: 'resync', cursor };
+        changed = true;
+        continue;
+      }
+      for (const change of page.changes) {
+        if (options.agent === undefined || change.agent === options.agent) yield { type: 'change', cursor, change };
+      }
+      if (page.changes.length === PAGE) continue;
+      if (!caughtUp) yield { type: 'caught-up', cursor };
+      caughtUp = true;
+      if (changed) continue;
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    }
+  } finally {
+    unwatch();
+    options.signal.removeEventListener('abort', stir);
+  }
+}

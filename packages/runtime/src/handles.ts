@@ -1,0 +1,169 @@
+/** Sessions and runs as a program holds them: the library's face of a host in the same process. */
+import type {
+  AnswerInput,
+  ConfigPatch,
+  Delta,
+  Entry,
+  MessageInput,
+  ReceiptView,
+  RunView,
+  SessionView,
+  WaitView,
+} from '@perdure/contract';
+import type { Caller } from './api.ts';
+import { guarded } from './guard.ts';
+import type { Host } from './host.ts';
+import { createSession } from './methods/sessions.ts';
+import { isEnded, untilRest } from './rest.ts';
+
+export type SendOptions = {
+  /** `queue` (default): its turn comes; `steer`: the run reads it at its next turn; `interrupt`: it replaces the run. */
+  mode?: 'queue' | 'steer' | 'interrupt';
+  /** Chosen by the caller: the same submission and message again is the same run. */
+  submission?: string;
+  priority?: number;
+  config?: ConfigPatch;
+};
+/** A run at its end, or at rest with the waits that somebody must answer. */
+export type RunEndView = RunView & { waits?: WaitView[] };
+
+export type SessionRun = {
+  /** `r1`, `r2`, ... in its session. */
+  readonly id: string;
+  /** Seq of the entry that accepted it. */
+  readonly seq: number;
+  /** Entries of the run and live deltas, from its acceptance to its end; ends when the run ends or waits for a person. */
+  events(options?: { signal?: AbortSignal }): AsyncGenerator<Entry | ({ kind: 'delta' } & Delta)>;
+  /** Resolves at the run's end, or with status `waiting` and its waits when a person is needed. */
+  result(options?: { timeoutMs?: number; signal?: AbortSignal }): Promise<RunEndView>;
+  cancel(): Promise<RunView>;
+};
+
+export type Session = {
+  readonly id: string;
+  readonly agent: string;
+  /** Resolves when the message is accepted: durable, not done. */
+  send(input: MessageInput, options?: SendOptions): Promise<SessionRun>;
+  resolve(wait: string, answer: AnswerInput): Promise<ReceiptView>;
+  view(): Promise<SessionView>;
+  waits(): Promise<WaitView[]>;
+  configure(ifRevision: number, config: ConfigPatch): Promise<SessionView>;
+  run(id: string): Promise<SessionRun>;
+  close(): Promise<SessionView>;
+};
+
+const FOREVER_MS = 2 ** 47;
+
+const callerOf = (host: Host): Caller => ({
+  tenant: host.parts.tenant,
+  actor: { kind: 'user', id: 'local' },
+  requestId: host.parts.newId(),
+});
+
+/** A new session of an agent: durable with its first send (a submission or a key of its own then decides its id). */
+export function openSession(host: Host, agent: string, options: { key?: string; config?: ConfigPatch } = {}): Session {
+  return sessionHandle(host, host.parts.newSession(), agent, { ...options, fresh: true });
+}
+
+/** A session that is already in the log. Throws ApiError `not_found`. */
+export async function findSession(host: Host, id: string): Promise<Session> {
+  const { result } = await host.call(callerOf(host), 'sessions.get', { session: id });
+  return sessionHandle(host, id, result.agent, { fresh: false });
+}
+
+type Opening = { key?: string; config?: ConfigPatch; fresh: boolean };
+
+function sessionHandle(host: Host, initialId: string, agent: string, opening: Opening): Session {
+  let id = initialId;
+  let { fresh } = opening;
+  const call: Host['call'] = async (_caller, method, params) => host.call(callerOf(host), method, params);
+  const caller = callerOf(host);
+  const open = async (input: MessageInput, options: SendOptions): Promise<SessionRun> => {
+    const { key, config } = opening;
+    const { submission } = options;
+    const params = {
+      agent,
+      input,
+      ...(submission === undefined ? {} : { submission }),
+      ...(key === undefined ? {} : { key }),
+      ...(config === undefined && options.config === undefined ? {} : { config: { ...config, ...options.config } }),
+    };
+    const { result } = await guarded(host.parts, caller, async () =>
+      createSession(host.parts, caller, params, initialId),
+    );
+    fresh = false;
+    id = result.session.id;
+    return runHandle(host, id, result.run?.id ?? '', result.seq);
+  };
+  return {
+    get id() {
+      return id;
+    },
+    agent,
+    async send(input, options = {}) {
+      if (fresh) return open(input, options);
+      const { mode = 'queue', priority = 0, submission, config } = options;
+      const { result } = await call(caller, 'runs.start', {
+        session: id,
+        input,
+        mode,
+        priority,
+        ...(submission === undefined ? {} : { submission }),
+        ...(config === undefined ? {} : { config }),
+      });
+      return runHandle(host, id, result.run.id, result.seq);
+    },
+    resolve: async (wait, answer) =>
+      (await call(caller, 'waits.resolve', { session: id, wait: wait as `w${number}`, answer })).result,
+    view: async () => (await call(caller, 'sessions.get', { session: id })).result,
+    waits: async () => (await call(caller, 'waits.list', { session: id, limit: 1_000 })).result.waits,
+    configure: async (ifRevision, config) =>
+      (await call(caller, 'sessions.configure', { session: id, ifRevision, ...config })).result,
+    async run(run) {
+      const { result } = await call(caller, 'runs.get', { session: id, run: run as `r${number}` });
+      return runHandle(host, id, result.id, result.seq);
+    },
+    close: async () => (await call(caller, 'sessions.close', { session: id })).result,
+  };
+}
+
+function runHandle(host: Host, session: string, id: string, seq: number): SessionRun {
+  const run = id as `r${number}`;
+  const waitsOf = async (): Promise<WaitView[]> => {
+    const { result } = await host.call(callerOf(host), 'waits.list', { session, limit: 1_000 });
+    return result.waits.filter((wait) => wait.run === id);
+  };
+  return {
+    id,
+    seq,
+    async *events(options = {}) {
+      const controller = new AbortController();
+      const abort = (): void => controller.abort();
+      options.signal?.addEventListener('abort', abort, { once: true });
+      try {
+        for await (const event of host.events(callerOf(host), session, {
+          after: seq - 1,
+          deltas: true,
+          signal: controller.signal,
+        })) {
+          if (event.type === 'delta' && event.delta.run === id) yield { kind: 'delta', ...event.delta };
+          if (event.type !== 'entry' || event.entry.run !== id) continue;
+          yield event.entry;
+          if (event.entry.kind === 'run.ended') return;
+          if (event.entry.kind === 'wait.opened' && event.entry.data.kind !== 'timer') {
+            const view = await untilRest(host.parts, session, id, 0);
+            if (view.status === 'waiting') return;
+          }
+        }
+      } finally {
+        options.signal?.removeEventListener('abort', abort);
+        controller.abort();
+      }
+    },
+    async result(options = {}) {
+      const view = await untilRest(host.parts, session, id, options.timeoutMs ?? FOREVER_MS, options.signal);
+      return isEnded(view) ? view : { ...view, waits: await waitsOf() };
+    },
+    cancel: async () => (await host.call(callerOf(host), 'runs.cancel', { session, run })).result,
+  };
+}

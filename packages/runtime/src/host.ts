@@ -1,0 +1,296 @@
+/**
+ * The runtime of one tenant's agents: what a gateway and the library call. It composes step, perform, driver and
+ * streams, and turns every refusal into an `ApiError`.
+ */
+import type { MethodName, Params, Result } from '@perdure/contract';
+import type { Actor, Limits, Policies } from '@perdure/engine';
+import { outstanding, wakeAt } from '@perdure/engine';
+import type { AgentDefinition } from './agents.ts';
+import { Agents } from './agents.ts';
+import type { Api, Caller, FeedEvent, StreamEvent } from './api.ts';
+import { base32, sessionId } from './digest.ts';
+import type { Courier, Driver } from './driver.ts';
+import { NotAdmitted } from './driver.ts';
+import { feed } from './feed.ts';
+import { guarded, refused } from './guard.ts';
+import type { Hook } from './hooks.ts';
+import { LIMITS } from './limits.ts';
+import { createLocalDriver } from './local.ts';
+import { createMethods } from './methods.ts';
+import { createPerform } from './perform.ts';
+import type { Logger, ModelSource, Store, System, TenantStore } from './ports.ts';
+import { Quarantine } from './quarantine.ts';
+import type { Reads } from './reads.ts';
+import { createReads, existing, notFound } from './reads.ts';
+import type { Redactor } from './redact.ts';
+import { Sessions } from './sessions.ts';
+import type { Step, StepInput, StepResult } from './step.ts';
+import { createStep } from './step.ts';
+import { Streams } from './stream.ts';
+import { createToolbus } from './toolbus.ts';
+
+export type HostOptions = {
+  store: Store;
+  agents: readonly AgentDefinition[];
+  models: ModelSource;
+  system: System;
+  logger: Logger;
+  redactor: Redactor;
+  /** Hash of the engine's sources: snapshots of another are not believed, quarantines of another are lifted. */
+  engineHash: string;
+  hooks?: readonly Hook[];
+  defaults?: { policies?: Policies; limits?: Partial<Limits> };
+  tenant?: string;
+  /** Effects under way at once. */
+  effects?: number;
+  sweepMs?: number;
+};
+
+/** All parts of a running host, for methods and the library. */
+export type Parts = {
+  tenant: string;
+  store: TenantStore;
+  agents: Agents;
+  models: ModelSource;
+  sessions: Sessions;
+  streams: Streams;
+  reads: Reads;
+  driver: Driver;
+  system: System;
+  logger: Logger;
+  quarantine: Quarantine;
+  callbackSecret: string;
+  /** Submits and unwraps: a refusal is thrown as ApiError. */
+  submit(session: string, input: StepInput): Promise<Extract<StepResult, { ok: true }>>;
+  newId(): string;
+  newSession(): string;
+};
+
+export type Host = Api & {
+  readonly parts: Parts;
+  start(): Promise<void>;
+  /** Drains: no admission, streams end with a hint, what is unsafe gets `drainMs`. Does not close the store. */
+  stop(options?: { drainMs?: number }): Promise<void>;
+};
+
+/** Builds a host; nothing runs before `start`. */
+export async function createHost(options: HostOptions): Promise<Host> {
+  const parts = await compose(options);
+  const methods = createMethods(parts);
+  let draining = false;
+  return {
+    parts,
+    async start() {
+      await parts.quarantine.load();
+      for (const { text } of parts.agents.list()) await parts.store.blobs.put(Buffer.from(text));
+      await parts.driver.start();
+      await bringToolsBack(parts);
+    },
+    async stop(stopping) {
+      if (draining) return;
+      draining = true;
+      parts.streams.end({ type: 'end', reason: 'drain', retryMs: 1_000 });
+      await parts.driver.stop(stopping);
+      await parts.sessions.settleAll();
+    },
+    async call(caller, method, params) {
+      checkTenant(parts, caller);
+      return guarded(parts, caller, async () => dispatch(methods, caller, method, params));
+    },
+    async *events(caller, session, streaming): AsyncGenerator<StreamEvent> {
+      checkTenant(parts, caller);
+      const row = await guarded(parts, caller, async () => parts.store.log.get(session));
+      if (row === null) throw notFound(`session ${session}`);
+      if (streaming.after > row.head.seq) {
+        yield { type: 'resync', after: row.head.seq, reason: `the log ends at ${row.head.seq}` };
+        yield* parts.streams.subscribe(parts.store.log, session, { ...streaming, after: row.head.seq });
+        return;
+      }
+      yield* parts.streams.subscribe(parts.store.log, session, streaming);
+    },
+    feed: (caller, feeding): AsyncIterable<FeedEvent> => {
+      checkTenant(parts, caller);
+      return feed(parts.store.log, feeding, () => draining);
+    },
+    async putBlob(caller, bytes) {
+      checkTenant(parts, caller);
+      return guarded(parts, caller, async () => parts.store.blobs.put(bytes));
+    },
+    async getBlob(caller, digest) {
+      checkTenant(parts, caller);
+      return guarded(parts, caller, async () => parts.store.blobs.get(digest));
+    },
+    ready: () => (draining ? { ready: false, reason: 'shutting down' } : { ready: true }),
+  };
+}
+
+async function compose(options: HostOptions): Promise<Parts> {
+  const { system, logger, redactor, models, engineHash } = options;
+  const tenant = options.tenant ?? 'default';
+  const store = options.store.tenant(tenant);
+  const agents = new Agents(options.agents, models, options.defaults);
+  const sessions = new Sessions({ store, clock: system.clock, engineHash, logger });
+  const streams = new Streams();
+  const quarantine = new Quarantine(store.docs, engineHash);
+  const callbackSecret = await ownSecret(store, system);
+  const step = createStep({
+    store,
+    sessions,
+    agents,
+    clock: system.clock,
+    holder: `epoch ${options.store.epoch}`,
+    epoch: options.store.epoch,
+    committed: (session, entries, hash, hot) =>
+      streams.committed(session, entries, hash, (digest) => hot.bodies.get(digest)),
+  });
+  const toolbus = createToolbus({
+    store,
+    clock: system.clock,
+    timers: system.timers,
+    logger,
+    redactor,
+    hooks: options.hooks ?? [],
+    callbackSecret,
+    progress: (session, run, call, text) => logger.info({ session, run, call, progress: text }, 'progress'),
+  });
+  const perform = createPerform({
+    store,
+    sessions,
+    agents,
+    models,
+    toolbus,
+    timers: system.timers,
+    random: system.random,
+    logger,
+    redactor,
+    hooks: options.hooks ?? [],
+    delta: (session, effect, delta) => streams.delta(session, effect, delta),
+  });
+  const driver = createLocalDriver({
+    courier: courierOf({ step, perform, sessions, store, system, quarantine, logger }),
+    system,
+    logger,
+    epoch: options.store.epoch,
+    ...(options.effects === undefined ? {} : { effects: options.effects }),
+    ...(options.sweepMs === undefined ? {} : { sweepMs: options.sweepMs }),
+  });
+  const reads = createReads({
+    store,
+    sessions,
+    agents,
+    models,
+    callbackSecret,
+    quarantined: (id) => quarantine.has(id),
+  });
+  const submit: Parts['submit'] = async (session, input) => {
+    if (quarantine.has(session))
+      throw new NotAdmitted('quarantined', `session ${session} is quarantined: its own step failed again and again`);
+    const result = await driver.submit(session, input);
+    if (!result.ok) throw refused(result.rejection);
+    return result;
+  };
+  const newId = (): string => base32(system.random.bytes(16));
+  return {
+    tenant,
+    store,
+    agents,
+    models,
+    sessions,
+    streams,
+    reads,
+    driver,
+    system,
+    logger,
+    quarantine,
+    callbackSecret,
+    submit,
+    newId,
+    newSession: () => sessionId(system.random),
+  };
+}
+
+function courierOf(of: {
+  step: Step;
+  perform: Courier['perform'];
+  sessions: Sessions;
+  store: TenantStore;
+  system: System;
+  quarantine: Quarantine;
+  logger: Logger;
+}): Courier {
+  const { sessions, store, system } = of;
+  return {
+    step: of.step,
+    perform: of.perform,
+    look: async (session) =>
+      sessions.exclusive(session, async () => {
+        const { state } = await existing(sessions, session);
+        return { effects: outstanding(state), wakeAt: wakeAt(state) };
+      }),
+    due: async (after) => {
+      const page = await store.log.due({ now: system.clock.now(), after, limit: LIMITS.sweepPage });
+      return { sessions: page.sessions.filter((id) => !of.quarantine.has(id)), next: page.next };
+    },
+    quarantine: async (session, reason) => {
+      sessions.drop(session);
+      of.logger.error({ session, reason }, 'the session is quarantined');
+      await of.quarantine.add(session, reason, system.clock.now());
+    },
+    evict: async (busy) => sessions.evict(busy),
+  };
+}
+
+/** A secret of this data: callback tokens made with it can be told from others. */
+async function ownSecret(store: TenantStore, system: System): Promise<string> {
+  for (;;) {
+    const known = await store.docs.get('secret', 'callback');
+    if (known !== null) return String(known.doc);
+    await store.docs.put('secret', 'callback', base32(system.random.bytes(32)), 0);
+  }
+}
+
+/** Calls that are parked because their tool was gone go on when this process has it. */
+async function bringToolsBack(parts: Parts): Promise<void> {
+  let cursor: string | undefined;
+  do {
+    const page = await parts.store.log.list({
+      status: 'waiting',
+      limit: LIMITS.sweepPage,
+      ...(cursor === undefined ? {} : { cursor }),
+    });
+    for (const row of page.items) {
+      const tools = parts.agents.get(row.agent)?.tools;
+      if (tools === undefined || !row.waits.some(({ kind }) => kind === 'tool')) continue;
+      for (const wait of await parts.reads.waits(row.id)) {
+        if (wait.kind !== 'tool' || wait.call === undefined || !tools.has(wait.call.name)) continue;
+        const by: Actor = { kind: 'system', id: 'host' };
+        await parts.submit(row.id, {
+          id: `back ${wait.id}`,
+          by,
+          bodies: [],
+          command: {
+            kind: 'resolve',
+            wait: wait.id as `w${number}`,
+            answer: { kind: 'tool', decision: 'back' },
+            digest: 'back',
+          },
+        });
+      }
+    }
+    cursor = page.next ?? undefined;
+  } while (cursor !== undefined);
+}
+
+type Methods = ReturnType<typeof createMethods>;
+async function dispatch<K extends MethodName>(
+  methods: Methods,
+  caller: Caller,
+  method: K,
+  params: Params<K>,
+): Promise<{ status: number; result: Result<K> }> {
+  return methods[method](caller, params);
+}
+
+function checkTenant(parts: Parts, caller: Caller): void {
+  if (caller.tenant !== parts.tenant) throw notFound('such thing');
+}

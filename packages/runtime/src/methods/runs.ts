@@ -1,0 +1,74 @@
+import type { Params, RunView } from '@perdure/contract';
+import type { Command, OpenSession } from '@perdure/engine';
+import type { Caller } from '../api.ts';
+import { derivedSessionId } from '../digest.ts';
+import type { Parts } from '../host.ts';
+import { LIMITS } from '../limits.ts';
+import { createBodies } from '../perform.ts';
+import { untilRest, isEnded } from '../rest.ts';
+import { agentFor, sendInput } from '../sends.ts';
+import type { Answered, Methods } from './shared.ts';
+import { actorOf, checkAgentModel, given, ok } from './shared.ts';
+
+type RunMethod =
+  | 'runs.start'
+  | 'runs.get'
+  | 'runs.cancel'
+  | 'runs.hold'
+  | 'runs.release'
+  | 'runs.unqueue'
+  | 'runs.create'
+  | 'runs.list'
+  | 'runs.find';
+
+export function runMethods(parts: Parts): Pick<Methods, RunMethod> {
+  const { reads, store } = parts;
+  const onRun =
+    (kind: 'cancel' | 'hold' | 'release' | 'unqueue') =>
+    async (caller: Caller, { session, run }: Params<'runs.get'>): Promise<{ status: number; result: RunView }> => {
+      const command = { kind, run } as Command;
+      await parts.submit(session, { id: parts.newId(), by: actorOf(caller), bodies: [], command });
+      return { status: 202, result: await reads.run(session, run) };
+    };
+  return {
+    'runs.start': async (caller, { session, input, mode, submission, priority, config }) => {
+      const bodies = createBodies(store, parts.system.random);
+      const message = { input, submission: submission ?? parts.newId(), mode, priority, config, open: undefined };
+      const { receipt } = await parts.submit(session, await sendInput(message, bodies, actorOf(caller), parts.models));
+      return { status: 202, result: { run: await reads.run(session, receipt.run ?? ''), seq: receipt.seq } };
+    },
+    'runs.get': async (_caller, { session, run }) => ok(await reads.run(session, run)),
+    'runs.cancel': onRun('cancel'),
+    'runs.hold': onRun('hold'),
+    'runs.release': onRun('release'),
+    'runs.unqueue': onRun('unqueue'),
+    'runs.create': async (caller, params) => oneShot(parts, caller, params),
+    'runs.list': async (_caller, { agent, status, cursor, limit }) => {
+      const page = await store.log.runs({ limit, ...given({ agent, status, cursor }) });
+      const runs = await Promise.all(page.items.map(async ({ session, ...row }) => reads.runRow(session, row)));
+      return ok(page.next === null ? { runs } : { runs, next: page.next });
+    },
+    'runs.find': async (_caller, { session, run }) =>
+      ok({ session: await reads.session(session), run: await reads.run(session, run) }),
+  };
+}
+
+async function oneShot(parts: Parts, caller: Caller, params: Params<'runs.create'>): Answered<'runs.create'> {
+  const { reads } = parts;
+  const agent = agentFor(parts.agents, params.agent);
+  checkAgentModel(parts, agent, params.config?.model);
+  const submission = params.submission ?? parts.newId();
+  const id = params.submission === undefined ? parts.newSession() : derivedSessionId(parts.tenant, submission);
+  const bodies = createBodies(parts.store, parts.system.random);
+  const open: OpenSession = { id, tenant: parts.tenant, agent };
+  const message = { input: params.input, submission, mode: 'queue' as const, priority: 0, config: params.config, open };
+  const { receipt } = await parts.submit(id, await sendInput(message, bodies, actorOf(caller), parts.models));
+  const run = receipt.run ?? '';
+  const view = params.wait
+    ? await untilRest(parts, id, run, params.timeoutMs ?? LIMITS.waitTimeoutMs)
+    : await reads.run(id, run);
+  return {
+    status: params.wait && isEnded(view) ? 200 : 202,
+    result: { session: await reads.session(id), run: view, seq: receipt.seq },
+  };
+}
