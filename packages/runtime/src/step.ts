@@ -100,7 +100,7 @@ export function createStep(options: {
     const hot = await sessions.load(session);
     const { state } = hot;
     const at = clock.now();
-    const facts: Input['facts'] = { pin: (config): Pin | null => agents.pin(state.agent, config) };
+    const facts: Input['facts'] = { pin: (config): Pin | null => agents.pin(agentOf(state.agent, step), config) };
     if (refusal !== undefined) facts.refusal = refusal;
     const runs = new Map<string, Run>(state.runs);
     const fresh = state.phase === 'fresh';
@@ -187,6 +187,13 @@ export function createStep(options: {
         `session ${session} did not come to rest after ${LIMITS.appendTries} tries`,
       );
     });
+}
+
+/** The session's agent; of one that this very input opens, the one it names. */
+function agentOf(known: string, { command }: StepInput): string {
+  if (known !== '') return known;
+  if (command.kind === 'open') return command.agent;
+  return command.kind === 'send' ? (command.open?.agent ?? '') : '';
 }
 
 /** Entries that say who may dispatch: these carry the fence (DESIGN §7). */

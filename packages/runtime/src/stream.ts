@@ -106,6 +106,8 @@ export class Streams {
   }
 }
 
+type Following = { cursor: number; readonly shown: Map<string, { attempt: number; offset: number }> };
+
 async function* follow(
   log: LogStore,
   session: string,
@@ -113,45 +115,64 @@ async function* follow(
   subscriber: Subscriber,
   options: { after: number; deltas: boolean; signal: AbortSignal },
 ): AsyncGenerator<StreamEvent> {
-  let cursor = options.after;
-  const shown = new Map<string, { attempt: number; offset: number }>();
+  const at: Following = { cursor: options.after, shown: new Map() };
   for (;;) {
     // From the log up to its head; what was committed meanwhile also waits in the queue, and is passed over there.
     subscriber.lagged = false;
-    for await (const entry of fromLog(log, session, cursor)) {
+    for await (const entry of fromLog(log, session, at.cursor)) {
       if (options.signal.aborted) return;
-      cursor = entry.seq;
+      at.cursor = entry.seq;
       yield { type: 'entry', entry };
       if (entry.kind === 'session.closed') return yield { type: 'end', reason: 'closed' };
     }
-    yield { type: 'caught-up', head: cursor };
-    if (options.deltas)
-      for (const partial of channel.partials.values()) {
-        const delta = fresh(shown, deltaOf(partial, 0, partial.text));
-        if (delta !== null) yield { type: 'delta', delta };
-      }
+    // What is queued came before this moment's live text: entries first, and the text whole instead of its pieces.
+    const queued = subscriber.items.splice(0).filter((item) => item.kind !== 'delta');
+    const partials = options.deltas
+      ? [...channel.partials.values()].map((partial) => deltaOf(partial, 0, partial.text))
+      : [];
+    let ended = false;
+    for (const item of queued) ended ||= yield* show(item, at, subscriber, options.deltas);
+    if (ended) return;
+    yield { type: 'caught-up', head: at.cursor };
+    for (const delta of partials) yield* show({ kind: 'delta', delta }, at, subscriber, options.deltas);
     for (;;) {
       const item = await take(subscriber, options.signal);
       if (item === 'lagged') break;
-      if (item === null) return;
-      if (item.kind === 'end') return yield item.event;
-      if (item.kind === 'delta') {
-        const delta = options.deltas ? fresh(shown, item.delta) : null;
-        if (delta !== null) yield { type: 'delta', delta };
-        continue;
-      }
-      for (const entry of item.entries) {
-        if (entry.seq <= cursor) continue;
-        if (entry.seq > cursor + 1) {
-          subscriber.lagged = true;
-          break;
-        }
-        cursor = entry.seq;
-        yield { type: 'entry', entry };
-        if (entry.kind === 'session.closed') return yield { type: 'end', reason: 'closed' };
-      }
+      if (item === null || (yield* show(item, at, subscriber, options.deltas))) return;
     }
   }
+}
+
+/** One item, as far as this subscriber has not seen it; true when the stream is over. */
+async function* show(
+  item: Item,
+  at: Following,
+  subscriber: Subscriber,
+  deltas: boolean,
+): AsyncGenerator<StreamEvent, boolean> {
+  if (item.kind === 'end') {
+    yield item.event;
+    return true;
+  }
+  if (item.kind === 'delta') {
+    const delta = deltas ? fresh(at.shown, item.delta) : null;
+    if (delta !== null) yield { type: 'delta', delta };
+    return false;
+  }
+  for (const entry of item.entries) {
+    if (entry.seq <= at.cursor) continue;
+    if (entry.seq > at.cursor + 1) {
+      subscriber.lagged = true;
+      return false;
+    }
+    at.cursor = entry.seq;
+    yield { type: 'entry', entry };
+    if (entry.kind === 'session.closed') {
+      yield { type: 'end', reason: 'closed' };
+      return true;
+    }
+  }
+  return false;
 }
 
 async function* fromLog(log: LogStore, session: string, after: number): AsyncGenerator<WireEntry> {
@@ -176,9 +197,9 @@ function fresh(shown: Map<string, { attempt: number; offset: number }>, delta: D
   const end = delta.offset + delta.text.length;
   const from = before !== undefined && before.attempt === delta.attempt ? before.offset : 0;
   if (before !== undefined && delta.attempt < before.attempt) return null;
-  if (end <= from && !(end === 0)) return null;
+  if (end <= from) return null;
   shown.set(key, { attempt: delta.attempt, offset: end });
-  if (delta.offset >= from || (delta.offset === 0 && from === 0)) return delta;
+  if (delta.offset >= from) return delta;
   return { ...delta, offset: from, text: delta.text.slice(from - delta.offset) };
 }
 
