@@ -1,0 +1,52 @@
+import type { JsonSchema, ToolContext, ToolDefinition, ToolParks, ToolResult } from '@perdure/runtime/ports';
+import { z } from 'zod';
+import { ToolFailure } from './failure.ts';
+
+type Spec<Input extends z.ZodType> = {
+  name: string;
+  description: string;
+  input: Input;
+  timeoutMs: number;
+  run(args: z.output<Input>, context: ToolContext): Promise<ToolResult | ToolParks>;
+};
+
+/**
+ * A tool without effects on the world: it runs unasked and may run again. Arguments are parsed with the same schema that
+ * the model sees, so that a default exists once; a ToolFailure becomes an error result `code: message`.
+ */
+export function definePure<Input extends z.ZodType>(spec: Spec<Input>): ToolDefinition {
+  return {
+    name: spec.name,
+    description: spec.description,
+    input: schemaOf(spec.input),
+    effect: 'pure',
+    approval: 'never',
+    timeoutMs: spec.timeoutMs,
+    async run(args, context) {
+      context.signal.throwIfAborted();
+      const parsed = spec.input.safeParse(args);
+      if (!parsed.success) return failed(new ToolFailure('invalid_arguments', z.prettifyError(parsed.error)));
+      try {
+        return await spec.run(parsed.data, context);
+      } catch (error) {
+        if (error instanceof ToolFailure) return failed(error);
+        throw error;
+      }
+    },
+  };
+}
+
+/** The dialect is left out: it is the runtime's to choose, and some providers refuse the key. */
+function schemaOf(input: z.ZodType): JsonSchema {
+  const schema: JsonSchema = { ...z.toJSONSchema(input, { io: 'input' }) };
+  delete schema['$schema'];
+  return schema;
+}
+
+function failed(failure: ToolFailure): ToolResult {
+  return {
+    content: `${failure.code}: ${failure.message}`,
+    details: { code: failure.code, message: failure.message },
+    isError: true,
+  };
+}

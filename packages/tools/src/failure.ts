@@ -1,0 +1,36 @@
+/** What the first word of a failed result says; a model and a test switch on it, never on the text after it. */
+export type ToolFailureCode =
+  | 'invalid_arguments'
+  | 'invalid_path'
+  | 'invalid_pattern'
+  | 'outside_root'
+  | 'hidden'
+  | 'not_found'
+  | 'not_a_file'
+  | 'not_a_directory'
+  | 'hard_linked'
+  | 'link_loop'
+  | 'changed'
+  | 'not_readable'
+  | 'binary'
+  | 'too_large'
+  | 'past_end'
+  | 'out_of_range';
+
+/** Ends a tool's run with an error result: the message tells the model what to do, and names nothing outside the root. */
+export class ToolFailure extends Error {
+  readonly code: ToolFailureCode;
+  constructor(code: ToolFailureCode, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** Thrown where tools are made with options that cannot be obeyed. */
+export class ToolOptionsError extends Error {
+  readonly code: 'invalid_root' | 'invalid_prefix';
+  constructor(code: 'invalid_root' | 'invalid_prefix', message: string) {
+    super(message);
+    this.code = code;
+  }
+}

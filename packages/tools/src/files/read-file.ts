@@ -1,0 +1,46 @@
+import type { ToolDefinition, ToolResult } from '@perdure/runtime/ports';
+import { z } from 'zod';
+import { definePure } from '../define.ts';
+import { ToolFailure } from '../failure.ts';
+import { LIMITS } from '../limits.ts';
+import { openNamed, quote, type Opened, type Root } from './root.ts';
+import { excerptOf, readText, type Excerpt } from './text.ts';
+
+const DESCRIPTION = `Reads a text file, as it is. One answer holds at most ${LIMITS.readLines} lines and \
+${LIMITS.answerChars} characters; when there is more, its last line says with which offset and column to read on. Files \
+over ${LIMITS.fileBytes / 1024 / 1024} MiB and files that are not text are refused.`;
+
+const input = z.strictObject({
+  path: z.string().min(1).max(LIMITS.pathChars).describe('The file, relative to the root.'),
+  offset: z.int().min(1).max(LIMITS.fileBytes).default(1).describe('The first line to read; the first of all is 1.'),
+  limit: z.int().min(1).max(LIMITS.readLines).default(LIMITS.readLines).describe('At most so many lines.'),
+  column: z
+    .int()
+    .min(1)
+    .max(LIMITS.fileBytes)
+    .default(1)
+    .describe('Where to start in the first line, for lines too long for one answer.'),
+});
+
+export function createReadFile(root: Root, name: string): ToolDefinition {
+  return definePure({
+    name,
+    description: DESCRIPTION,
+    input,
+    timeoutMs: LIMITS.readTimeoutMs,
+    async run({ path, offset, column, limit }, { signal }) {
+      await using file = await openNamed(root, path, 'file');
+      const excerpt = await excerptOf(readText(file, signal), { offset, column, limit, chars: LIMITS.answerChars });
+      return answer(file, offset, excerpt);
+    },
+  });
+}
+
+function answer(file: Opened, offset: number, { text, last, next, lines }: Excerpt): ToolResult {
+  if (next === null && last < offset && offset > 1)
+    throw new ToolFailure('past_end', `${quote(file.shown)} has only ${lines} lines: use a smaller offset.`);
+  const details = { path: file.shown, bytes: file.bytes, from: offset, to: last, lines, next };
+  if (next === null) return { content: lines === 0 ? '[the file is empty]' : text, details };
+  const on = next.column > 1 ? `offset ${next.offset} and column ${next.column}` : `offset ${next.offset}`;
+  return { content: `${text}\n[up to here; there is more: read on with ${on}]`, details };
+}

@@ -1,0 +1,56 @@
+/** Every bound of this package, by name. */
+export const LIMITS = {
+  /** A prefix of tool names: providers take names of up to 64 characters. */
+  prefixChars: 32,
+
+  /** A path as a model writes it. */
+  pathChars: 4_096,
+  /** Symbolic links followed on the way to one file; what the kernel allows, too. */
+  links: 40,
+  /** Where the kernel does not tell a descriptor's path: how often name and file are compared. */
+  identityLooks: 8,
+  /** Bytes of one file that are looked at; a larger one is refused. */
+  fileBytes: 32 * 1024 * 1024,
+  /** Read and decoded at a time; between two pieces an abort is seen and other work gets its turn. */
+  chunkBytes: 64 * 1024,
+  /** Entries read of one directory. */
+  directoryEntries: 20_000,
+
+  /** Lines of one `read_file` answer. */
+  readLines: 2_000,
+  /** UTF-16 units of text in one answer: below what the runtime shows a model of one result. */
+  answerChars: 40_000,
+  /** Entries in one `list_files` answer. */
+  listedEntries: 1_000,
+  /** Paths in one `glob` answer. */
+  globPaths: 1_000,
+
+  /** A glob or an expression, in UTF-16 units. */
+  patternChars: 1_000,
+  /** Instructions of a compiled pattern: what bounds the time for each character of text. */
+  patternInstructions: 500,
+  /** Entries met by one search, files and directories. */
+  walkedEntries: 50_000,
+  walkedDepth: 64,
+  /** Bytes read by one search. */
+  searchedBytes: 256 * 1024 * 1024,
+  /** Of a longer line only so much is searched, in UTF-16 units. */
+  searchedLineChars: 4_000,
+  /** Of a matching line so much is shown, in UTF-16 units. */
+  shownLineChars: 400,
+  contextLines: 10,
+  grepMatches: 200,
+
+  readTimeoutMs: 30_000,
+  searchTimeoutMs: 60_000,
+  /** A tool that only parks. */
+  parkTimeoutMs: 10_000,
+
+  questionChars: 4_000,
+  choices: 20,
+  choiceChars: 200,
+  minAskSeconds: 60,
+  maxAskSeconds: 30 * 24 * 60 * 60,
+  minSleepSeconds: 1,
+  maxSleepSeconds: 30 * 24 * 60 * 60,
+} as const;
