@@ -131,8 +131,10 @@ export function tool<Input = unknown>(options: ToolOptions<Input>): ToolDefiniti
     timeoutMs: shape.timeoutMs ?? LIMITS.toolMs,
     run: async (args, context) => options.run(parse(args), context),
   };
-  const { verify } = options;
-  if (verify !== undefined) definition.verify = async (key, args, context) => verify(key, parse(args), context);
+  if (options.verify !== undefined) {
+    const verify = options.verify.bind(options);
+    definition.verify = async (key, args, context) => verify(key, parse(args), context);
+  }
   checkToolSchema(definition);
   return definition;
 }
@@ -260,15 +262,7 @@ export class Agents {
       model: definition.model,
       instructions: definition.instructions,
       description: definition.description,
-      tools: definition.tools.map(({ name, description, input, effect, approval, timeoutMs, verify }) => ({
-        name,
-        description,
-        input,
-        effect,
-        approval,
-        timeoutMs,
-        verify: verify !== undefined,
-      })),
+      tools: definition.tools.map(declarationOf),
       policies: { ...this.#defaults.policies, ...definition.policies },
       limits: { ...this.#defaults.limits, ...definition.limits },
       output: definition.output,
@@ -322,6 +316,11 @@ export class Agents {
     this.#pins.set(key, pin);
     return pin;
   }
+}
+
+function declarationOf(definition: ToolDefinition): Manifest['tools'][number] {
+  const { name, description, input, effect, approval, timeoutMs } = definition;
+  return { name, description, input, effect, approval, timeoutMs, verify: definition.verify !== undefined };
 }
 
 /** Where the instructions are stored says nothing about what the run is bound to. */

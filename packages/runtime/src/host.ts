@@ -24,7 +24,7 @@ import type { Reads } from './reads.ts';
 import { createReads, existing, notFound } from './reads.ts';
 import type { Redactor } from './redact.ts';
 import { Sessions } from './sessions.ts';
-import type { Step, StepInput, StepResult } from './step.ts';
+import type { StepInput, StepResult } from './step.ts';
 import { createStep } from './step.ts';
 import { Streams } from './stream.ts';
 import { createToolbus } from './toolbus.ts';
@@ -125,7 +125,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
 }
 
 async function compose(options: HostOptions): Promise<Parts> {
-  const { system, logger, redactor, models, engineHash } = options;
+  const { system, logger, models, engineHash } = options;
   const tenant = options.tenant ?? 'default';
   const store = options.store.tenant(tenant);
   const agents = new Agents(options.agents, models, options.defaults);
@@ -133,23 +133,64 @@ async function compose(options: HostOptions): Promise<Parts> {
   const streams = new Streams();
   const quarantine = new Quarantine(store.docs, engineHash);
   const callbackSecret = await ownSecret(store, system);
+  const core = { store, agents, sessions, streams, quarantine, callbackSecret };
+  const driver = createLocalDriver({
+    courier: courierOf(options, core),
+    system,
+    logger,
+    epoch: options.store.epoch,
+    ...(options.effects === undefined ? {} : { effects: options.effects }),
+    ...(options.sweepMs === undefined ? {} : { sweepMs: options.sweepMs }),
+  });
+  const reads = createReads({ ...core, models, quarantined: (id) => quarantine.has(id) });
+  const submit: Parts['submit'] = async (session, input) => {
+    if (quarantine.has(session)) {
+      throw new NotAdmitted('quarantined', `session ${session} is quarantined: its own step failed again and again`);
+    }
+    const result = await driver.submit(session, input);
+    if (!result.ok) throw refused(result.rejection);
+    return result;
+  };
+  const newId = (): string => base32(system.random.bytes(16));
+  return {
+    ...core,
+    tenant,
+    models,
+    reads,
+    driver,
+    system,
+    logger,
+    submit,
+    newId,
+    newSession: () => sessionId(system.random),
+  };
+}
+
+type Core = Pick<Parts, 'store' | 'agents' | 'sessions' | 'streams' | 'quarantine' | 'callbackSecret'>;
+
+/** Step and perform, as the driver is given them. */
+function courierOf(options: HostOptions, core: Core): Courier {
+  const { system, logger, redactor, models, store: opened } = options;
+  const { store, agents, sessions, streams, quarantine, callbackSecret } = core;
+  const hooks = options.hooks ?? [];
+  const { clock, timers, random } = system;
   const step = createStep({
     store,
     sessions,
     agents,
-    clock: system.clock,
-    holder: `epoch ${options.store.epoch}`,
-    epoch: options.store.epoch,
+    clock,
+    holder: `epoch ${opened.epoch}`,
+    epoch: opened.epoch,
     committed: (session, entries, hash, hot) =>
       streams.committed(session, entries, hash, (digest) => hot.bodies.get(digest)),
   });
   const toolbus = createToolbus({
     store,
-    clock: system.clock,
-    timers: system.timers,
+    clock,
+    timers,
     logger,
     redactor,
-    hooks: options.hooks ?? [],
+    hooks,
     callbackSecret,
     progress: (session, run, call, text) => logger.info({ session, run, call, progress: text }, 'progress'),
   });
@@ -159,69 +200,22 @@ async function compose(options: HostOptions): Promise<Parts> {
     agents,
     models,
     toolbus,
-    timers: system.timers,
-    random: system.random,
+    timers,
+    random,
     logger,
     redactor,
-    hooks: options.hooks ?? [],
+    hooks,
     delta: (session, effect, delta) => streams.delta(session, effect, delta),
   });
-  const driver = createLocalDriver({
-    courier: courierOf({ step, perform, sessions, store, system, quarantine, logger }),
-    system,
-    logger,
-    epoch: options.store.epoch,
-    ...(options.effects === undefined ? {} : { effects: options.effects }),
-    ...(options.sweepMs === undefined ? {} : { sweepMs: options.sweepMs }),
-  });
-  const reads = createReads({
-    store,
-    sessions,
-    agents,
-    models,
-    callbackSecret,
-    quarantined: (id) => quarantine.has(id),
-  });
-  const submit: Parts['submit'] = async (session, input) => {
-    if (quarantine.has(session))
-      throw new NotAdmitted('quarantined', `session ${session} is quarantined: its own step failed again and again`);
-    const result = await driver.submit(session, input);
-    if (!result.ok) throw refused(result.rejection);
-    return result;
-  };
-  const newId = (): string => base32(system.random.bytes(16));
-  return {
-    tenant,
-    store,
-    agents,
-    models,
-    sessions,
-    streams,
-    reads,
-    driver,
-    system,
-    logger,
-    quarantine,
-    callbackSecret,
-    submit,
-    newId,
-    newSession: () => sessionId(system.random),
-  };
+  return { step, perform, ...upkeep(options, { store, sessions, quarantine }) };
 }
 
-function courierOf(of: {
-  step: Step;
-  perform: Courier['perform'];
-  sessions: Sessions;
-  store: TenantStore;
-  system: System;
-  quarantine: Quarantine;
-  logger: Logger;
-}): Courier {
-  const { sessions, store, system } = of;
+/** What a driver asks besides: what is outstanding, what is due, what must be parked or may leave memory. */
+function upkeep(
+  { system, logger }: HostOptions,
+  { store, sessions, quarantine }: Pick<Core, 'store' | 'sessions' | 'quarantine'>,
+): Omit<Courier, 'step' | 'perform'> {
   return {
-    step: of.step,
-    perform: of.perform,
     look: async (session) =>
       sessions.exclusive(session, async () => {
         const { state } = await existing(sessions, session);
@@ -229,12 +223,12 @@ function courierOf(of: {
       }),
     due: async (after) => {
       const page = await store.log.due({ now: system.clock.now(), after, limit: LIMITS.sweepPage });
-      return { sessions: page.sessions.filter((id) => !of.quarantine.has(id)), next: page.next };
+      return { sessions: page.sessions.filter((id) => !quarantine.has(id)), next: page.next };
     },
     quarantine: async (session, reason) => {
       sessions.drop(session);
-      of.logger.error({ session, reason }, 'the session is quarantined');
-      await of.quarantine.add(session, reason, system.clock.now());
+      logger.error({ session, reason }, 'the session is quarantined');
+      await quarantine.add(session, reason, system.clock.now());
     },
     evict: async (busy) => sessions.evict(busy),
   };

@@ -221,7 +221,7 @@ async function callModel(
   const ended = await bounded(
     options.timers,
     { timeoutMs: LIMITS.generateMs, graceMs: LIMITS.abortGraceMs, signal },
-    async (inner) => adapter.generate(request, { signal: inner, delta: live.push }),
+    async (inner) => adapter.generate(request, { signal: inner, delta: (delta) => live.push(delta) }),
   );
   live.end();
   if (ended.ended === 'value') return ended.value;

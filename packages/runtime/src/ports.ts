@@ -19,8 +19,6 @@ import type {
 
 export type { AccountId, Amount, Caps, Cost, Digest, EffectClass, Price, Retry, RunStatus, Shortage, Spent, Usage };
 
-// ---------------------------------------------------------------------------------------------------- the system
-
 /** Wall time for people (`now`, integer ms) and monotonic time for durations. Leases use the store's own clock. */
 export interface Clock {
   now(): number;
@@ -391,8 +389,6 @@ export type ToolDefinition = {
     { outcome: 'done'; content: ToolContent } | { outcome: 'failed'; message: string } | { outcome: 'unknown' }
   >;
 };
-
-// ---------------------------------------------------------------------------------------------------- logs
 
 /** What the runtime says to operators; `fields` pass the redactor. */
 export interface Logger {

@@ -13,6 +13,7 @@ import type {
   Receipt,
   Rejection,
   Run,
+  State,
   RuledCall,
   Usage,
   BodyRef,
@@ -24,7 +25,7 @@ import { encodeFrame } from './frame.ts';
 import { ledgerOps } from './ledger.ts';
 import { LIMITS } from './limits.ts';
 import { decisionOf, ruleOn } from './policy.ts';
-import type { Body, Clock, EffectClass, Shortage, TenantStore } from './ports.ts';
+import type { Append, AppendResult, Body, Clock, EffectClass, Shortage, TenantStore } from './ports.ts';
 import type { Hot, Sessions } from './sessions.ts';
 import { remember } from './sessions.ts';
 import { changedRows, indexOf } from './views.ts';
@@ -80,7 +81,7 @@ export class KeyTaken extends Error {
 export type Committed = (session: string, entries: readonly Entry[], hash: string, hot: Hot) => void;
 export type Step = (session: string, input: StepInput) => Promise<StepResult>;
 
-export function createStep(options: {
+export type StepOptions = {
   store: TenantStore;
   sessions: Sessions;
   agents: Agents;
@@ -89,95 +90,14 @@ export function createStep(options: {
   holder: string;
   epoch: number;
   committed: Committed;
-}): Step {
-  const { store, sessions, agents, clock, holder, epoch, committed } = options;
+};
 
-  const once = async (
-    session: string,
-    step: StepInput,
-    refusal: Shortage | undefined,
-  ): Promise<StepResult | Shortage | 'again'> => {
-    const hot = await sessions.load(session);
-    const { state } = hot;
-    const at = clock.now();
-    const facts: Input['facts'] = { pin: (config): Pin | null => agents.pin(agentOf(state.agent, step), config) };
-    if (refusal !== undefined) facts.refusal = refusal;
-    const runs = new Map<string, Run>(state.runs);
-    const fresh = state.phase === 'fresh';
-    let moved: ReturnType<typeof transition>;
-    try {
-      moved = transition(state, { id: step.id, at, by: step.by, epoch, command: ruled(hot, step.command, at), facts });
-    } catch (error) {
-      sessions.drop(session);
-      throw error;
-    }
-    if (!moved.ok) {
-      if (fresh) sessions.drop(session);
-      return moved;
-    }
-    const effects = (): Effect[] => outstanding(state);
-    if (moved.entries.length === 0)
-      return { ok: true, receipt: moved.receipt, entries: [], effects: effects(), wakeAt: wakeAt(state) };
-    for (const run of state.runs.values()) runs.set(run.id, run);
-    return commit(hot, runs, moved, step);
-  };
-
-  const commit = async (
-    hot: Hot,
-    runs: Map<string, Run>,
-    moved: { entries: Entry[]; receipt: Receipt },
-    step: StepInput,
-  ): Promise<StepResult | Shortage | 'again'> => {
-    const { state } = hot;
-    const { entries, receipt } = moved;
-    if (hot.title === '' && step.title !== undefined) hot.title = step.title.slice(0, LIMITS.titleChars);
-    let result;
-    try {
-      seal(hot, entries);
-      const frame = encodeFrame(entries, hot.head.hash);
-      result = await store.log.append({
-        session: hot.id,
-        expectedHead: hot.head,
-        frame,
-        bodies: step.bodies,
-        ledger: ledgerOps(state, runs, entries),
-        index: indexOf(state, hot.title),
-        runs: changedRows(hot, runs, entries),
-        ...(entries.some(namesAttempt) ? { fence: { holder, epoch } } : {}),
-      });
-    } catch (error) {
-      sessions.drop(hot.id);
-      throw error;
-    }
-    if (!result.ok) {
-      sessions.drop(hot.id);
-      switch (result.code) {
-        case 'conflict':
-          return 'again';
-        case 'refused':
-          return result.shortage;
-        case 'key_taken':
-          throw new KeyTaken(result.session);
-        case 'full':
-          throw new StorageUnavailable('storage_full', 'the storage is full: nothing was written');
-        case 'fenced':
-          throw new StorageUnavailable('fenced', 'this process no longer holds the session');
-        default:
-          throw new StorageUnavailable('unavailable', result.detail);
-      }
-    }
-    hot.head = result.head;
-    for (const { digest, text } of step.bodies) remember(hot, digest, text);
-    committed(hot.id, entries, result.head.hash, hot);
-    await sessions.snapshot(hot);
-    return { ok: true, receipt, entries, effects: outstanding(state), wakeAt: wakeAt(state) };
-  };
-
+export function createStep(options: StepOptions): Step {
   return async (session, input) =>
-    sessions.exclusive(session, async () => {
+    options.sessions.exclusive(session, async () => {
       let refusal: Shortage | undefined;
       for (let tries = 0; tries < LIMITS.appendTries; tries += 1) {
-        const result = await once(session, input, refusal);
+        const result = await attempt(options, session, input, refusal);
         if (result === 'again') continue;
         if ('ok' in result) return result;
         refusal = result;
@@ -187,6 +107,106 @@ export function createStep(options: {
         `session ${session} did not come to rest after ${LIMITS.appendTries} tries`,
       );
     });
+}
+
+/** One fold of the input: stepped, or the ledger's refusal, or `again` because the head had moved. */
+async function attempt(
+  options: StepOptions,
+  session: string,
+  step: StepInput,
+  refusal: Shortage | undefined,
+): Promise<StepResult | Shortage | 'again'> {
+  const { sessions, agents, clock, epoch } = options;
+  const hot = await sessions.load(session);
+  const { state } = hot;
+  const at = clock.now();
+  const facts: Input['facts'] = { pin: (config): Pin | null => agents.pin(agentOf(state.agent, step), config) };
+  if (refusal !== undefined) facts.refusal = refusal;
+  const runs = new Map<string, Run>(state.runs);
+  let moved: ReturnType<typeof transition>;
+  try {
+    moved = transition(state, { id: step.id, at, by: step.by, epoch, command: ruled(hot, step.command, at), facts });
+  } catch (error) {
+    sessions.drop(session);
+    throw error;
+  }
+  if (!moved.ok) {
+    if (state.phase === 'fresh') sessions.drop(session);
+    return moved;
+  }
+  if (moved.entries.length === 0) return stepped(state, moved.receipt, []);
+  for (const run of state.runs.values()) runs.set(run.id, run);
+  return commit(options, hot, runs, moved, step);
+}
+
+const stepped = (state: State, receipt: Receipt, entries: readonly Entry[]): StepResult => ({
+  ok: true,
+  receipt,
+  entries,
+  effects: outstanding(state),
+  wakeAt: wakeAt(state),
+});
+
+async function commit(
+  options: StepOptions,
+  hot: Hot,
+  runs: Map<string, Run>,
+  moved: { entries: Entry[]; receipt: Receipt },
+  step: StepInput,
+): Promise<StepResult | Shortage | 'again'> {
+  const { store, sessions, holder, epoch } = options;
+  const { state } = hot;
+  const { entries, receipt } = moved;
+  if (hot.title === '' && step.title !== undefined) hot.title = step.title.slice(0, LIMITS.titleChars);
+  let result: AppendResult;
+  try {
+    seal(hot, entries);
+    const request: Append = {
+      session: hot.id,
+      expectedHead: hot.head,
+      frame: encodeFrame(entries, hot.head.hash),
+      bodies: step.bodies,
+      ledger: ledgerOps(state, runs, entries),
+      index: indexOf(state, hot.title),
+      runs: changedRows(hot, runs, entries),
+    };
+    if (entries.some(namesAttempt)) request.fence = { holder, epoch };
+    result = await store.log.append(request);
+  } catch (error) {
+    sessions.drop(hot.id);
+    throw error;
+  }
+  if (!result.ok) {
+    sessions.drop(hot.id);
+    return notAppended(result);
+  }
+  hot.head = result.head;
+  for (const { digest, text } of step.bodies) remember(hot, digest, text);
+  options.committed(hot.id, entries, result.head.hash, hot);
+  await sessions.snapshot(hot);
+  return stepped(state, receipt, entries);
+}
+
+/** What a refused append means: fold again, a fact for the next fold, or trouble that is not the session's. */
+function notAppended(result: Extract<AppendResult, { ok: false }>): Shortage | 'again' {
+  switch (result.code) {
+    case 'conflict':
+      return 'again';
+    case 'refused':
+      return result.shortage;
+    case 'key_taken':
+      throw new KeyTaken(result.session);
+    case 'full':
+      throw new StorageUnavailable('storage_full', 'the storage is full: nothing was written');
+    case 'fenced':
+      throw new StorageUnavailable('fenced', 'this process no longer holds the session');
+    case 'unavailable':
+      throw new StorageUnavailable('unavailable', result.detail);
+    default: {
+      const never: never = result;
+      return never;
+    }
+  }
 }
 
 /** The session's agent; of one that this very input opens, the one it names. */
