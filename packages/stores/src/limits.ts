@@ -5,11 +5,15 @@ export const LIMITS = {
   groupWrites: 1_024,
   /** The heads journal is flushed at most this long after the commits it records. */
   journalSyncMs: 100,
-  /** Pages (4 KiB) in the write-ahead log from which it is folded into the database, and the heads journal starts anew. */
-  walPages: 4_000,
+  /** Pages (8 KiB) in the write-ahead log from which it is folded into the database, and the heads journal starts anew. */
+  walPages: 2_000,
+  /** The length of the write-ahead log is looked at after this many groups. */
+  tidyGroups: 16,
   /** Page cache of the committing connection and of the reading one, in KiB. */
   writeCacheKiB: 64 * 1024,
   readCacheKiB: 16 * 1024,
+  /** How long a connection waits for a lock that another one of this process holds for a moment. */
+  busyMs: 1_000,
   /** Sessions whose head the committer remembers; others are looked up. */
   knownSessions: 20_000,
   /** Documents that one search reads. */

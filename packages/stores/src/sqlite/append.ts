@@ -34,8 +34,8 @@ export type Appender = {
   /** Checks all, then writes: a refusal or a `StoreError` has written nothing. Inside a transaction of the caller. */
   append(write: ReceivedAppend): Refusal | null;
   tenant(name: string): Tenant;
-  /** What is remembered of a session is wrong from now on. */
-  forget(tenant: string, session: string): void;
+  /** What is remembered of a tenant is wrong from now on. */
+  forget(tenant: string): void;
   /** After a rollback: everything remembered may be wrong. */
   forgetAll(): void;
 };
@@ -68,8 +68,8 @@ export function createAppender(db: DatabaseSync, epoch: number): Appender {
       return null;
     },
     tenant,
-    forget(name, session) {
-      tenants.get(name)?.known.delete(session);
+    forget(name) {
+      tenants.delete(name);
     },
     forgetAll() {
       tenants.clear();

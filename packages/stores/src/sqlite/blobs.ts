@@ -19,6 +19,8 @@ export type BlobScope = {
   epoch: number;
   now(): number;
   checkOpen(): void;
+  /** Closing waits for this. */
+  track<T>(work: Promise<T>): Promise<T>;
   /** Makes the tenant known before it has its first blob. */
   admit(): Promise<void>;
   stop(detail: string): void;
@@ -52,20 +54,23 @@ export function sqliteBlobs(scope: BlobScope): BlobStore {
     }
     for (const parent of created === undefined ? [folder] : parents) await flushFolder(parent);
   };
+  const put = async (bytes: Buffer): Promise<Digest> => {
+    await scope.admit();
+    const digest = blobDigest(bytes);
+    try {
+      await store(nameOf(digest) ?? '', bytes);
+    } catch (error) {
+      if (failureOf(error) === 'full') throw new StoreError('full', 'no space is left for a blob', { cause: error });
+      if (error instanceof Error && 'syscall' in error && error.syscall === 'fsync') scope.stop(messageOf(error));
+      throw new StoreError('unavailable', `a blob could not be stored: ${messageOf(error)}`, { cause: error });
+    }
+    return digest;
+  };
   return {
     async put(bytes) {
       scope.checkOpen();
-      await scope.admit();
       const copy = Buffer.from(bytes);
-      const digest = blobDigest(copy);
-      try {
-        await store(nameOf(digest) ?? '', copy);
-      } catch (error) {
-        if (failureOf(error) === 'full') throw new StoreError('full', 'no space is left for a blob', { cause: error });
-        if (error instanceof Error && 'syscall' in error && error.syscall === 'fsync') scope.stop(messageOf(error));
-        throw new StoreError('unavailable', `a blob could not be stored: ${messageOf(error)}`, { cause: error });
-      }
-      return digest;
+      return scope.track(put(copy));
     },
     async get(digest) {
       scope.checkOpen();

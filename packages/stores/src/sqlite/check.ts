@@ -15,7 +15,7 @@ const NOTHING: Place = { seq: 0, hash: '' };
  */
 export function checkAtOpening(db: DatabaseSync, journal: readonly JournalHead[]): TenantDamage[] {
   const sql = statements(db);
-  const expected = [...readLost(sql), ...journal];
+  const expected = expectedHeads(sql, journal);
   const damage = new Map<string, TenantDamage>();
   sql('BEGIN IMMEDIATE').run();
   sql('DELETE FROM lost').run();
@@ -40,22 +40,25 @@ export function checkAtOpening(db: DatabaseSync, journal: readonly JournalHead[]
   return [...damage.values()];
 }
 
-export function readLost(sql: Sql): JournalHead[] {
-  return sql('SELECT tenant, session, seq, hash FROM lost')
-    .all()
-    .map((row) => ({
-      tenant: text(row['tenant']),
-      session: text(row['session']),
-      seq: integer(row['seq']),
-      hash: text(row['hash']),
-    }));
+/** What must be there: the newest head of each session among those the journal names and those known as lost. */
+export function expectedHeads(sql: Sql, journal: readonly JournalHead[]): JournalHead[] {
+  const heads = new Map(journal.map((head) => [placeOf(head.tenant, head.session), head]));
+  for (const row of sql('SELECT tenant, session, seq, hash FROM lost').all()) {
+    const tenant = text(row['tenant']);
+    const session = text(row['session']);
+    const place = placeOf(tenant, session);
+    const seq = integer(row['seq']);
+    if ((heads.get(place)?.seq ?? 0) < seq) heads.set(place, { tenant, session, seq, hash: text(row['hash']) });
+  }
+  return [...heads.values()];
 }
 
-/** Is the head that the journal names still in the log? */
+/** Is the head that the journal names still in the log? Of a deleted session nobody asks. */
 export function compareWithJournal(sql: Sql, { tenant, session, seq, hash }: JournalHead): Problem | null {
   const row = sql(
-    'SELECT sid, seq, hash FROM sessions WHERE tid = (SELECT tid FROM tenants WHERE name = ?) AND id = ?',
+    'SELECT sid, seq, hash, deleted FROM sessions WHERE tid = (SELECT tid FROM tenants WHERE name = ?) AND id = ?',
   ).get(tenant, session);
+  if (row?.['deleted'] === 1) return null;
   const stored = row === undefined ? 0 : integer(row['seq']);
   if (row === undefined || stored < seq) {
     return { code: 'tail_lost', seq: stored + 1, detail: `the entries up to ${seq} were committed and are gone` };

@@ -24,14 +24,14 @@ export function createCommitter(db: DatabaseSync, journal: Journal, epoch: numbe
   const sql = statements(db);
   const appender = createAppender(db, epoch);
   let erased = false;
+  let groups = 0;
 
   const apply = (write: Write): Reply => {
     if ('op' in write) {
-      const { tid } = appender.tenant(write.tenant);
-      if (write.op === 'delete') appender.forget(write.tenant, write.session);
-      if (write.op === 'claim') appender.tenant(write.tenant).leased = true;
-      erased ||= write.op === 'delete';
-      return { value: writeOther(sql, tid, write) };
+      const value = writeOther(sql, appender.tenant(write.tenant).tid, write);
+      if (write.op === 'delete') erased = true;
+      if (write.op === 'delete' || write.op === 'claim') appender.forget(write.tenant);
+      return { value };
     }
     try {
       const refusal = appender.append(write);
@@ -65,6 +65,7 @@ export function createCommitter(db: DatabaseSync, journal: Journal, epoch: numbe
       return replies;
     },
     tidy() {
+      if (!erased && ++groups % LIMITS.tidyGroups !== 0) return;
       stopping(() => {
         const log = integer(sql('PRAGMA wal_checkpoint(NOOP)').get()?.['log']);
         if (!erased && log < LIMITS.walPages) return;

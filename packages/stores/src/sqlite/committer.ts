@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { parentPort, workerData } from 'node:worker_threads';
 import { StoreError } from '../errors.ts';
+import { LIMITS } from '../limits.ts';
 import { checkAtOpening } from './check.ts';
 import { createCommitter, Stopped, type Committer } from './commit.ts';
 import { failureOf, messageOf } from './failure.ts';
@@ -13,7 +14,7 @@ import { configureWriter, DATABASE, prepareSchema, raiseEpoch } from './schema.t
 type Open = { db: DatabaseSync; journal: Journal; committer: Committer };
 
 function open(directory: string): Open {
-  const db = new DatabaseSync(join(directory, DATABASE));
+  const db = new DatabaseSync(join(directory, DATABASE), { timeout: LIMITS.busyMs });
   try {
     configureWriter(db);
     prepareSchema(db);

@@ -48,7 +48,9 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     owner.release();
     throw error;
   }
-  return createStore({ directory, clock, writer, reader, watchers }, async () => {
+  const underway = new Set<Promise<unknown>>();
+  return createStore({ directory, clock, writer, reader, watchers, underway }, async () => {
+    await Promise.allSettled(underway);
     // The reader first: the last connection to go folds the write-ahead log into the database.
     reader.close();
     await writer.close();
@@ -63,13 +65,22 @@ type Parts = {
   writer: Writer;
   reader: Reader;
   watchers: Map<string, Set<(change: Change) => void>>;
+  underway: Set<Promise<unknown>>;
 };
 
 function createStore(parts: Parts, letGo: () => Promise<void>): Store {
-  const { directory, clock, writer, reader, watchers } = parts;
+  const { directory, clock, writer, reader, watchers, underway } = parts;
   let closed: Promise<void> | null = null;
   const checkOpen = (): void => {
     if (closed !== null) throw new StoreError('unavailable', 'the store is closed');
+  };
+  const track = async <T>(work: Promise<T>): Promise<T> => {
+    underway.add(work);
+    try {
+      return await work;
+    } finally {
+      underway.delete(work);
+    }
   };
   const open = new Map<string, TenantStore>();
   const createTenant = (tenant: string): TenantStore => {
@@ -78,7 +89,7 @@ function createStore(parts: Parts, letGo: () => Promise<void>): Store {
     const own = writer.damage.filter((one) => one.tenant === tenant);
     const damaged = new Map<string, DamageReport>(own.map(({ report }) => [report.session, report]));
     const now = (): number => clock.now();
-    const scope: Scope = { tenant, directory, writer, reader, now, checkOpen, watchers: heard, damaged };
+    const scope: Scope = { tenant, directory, writer, reader, now, checkOpen, track, watchers: heard, damaged };
     const admit = async (): Promise<void> => {
       if (reader.tenantId(tenant) === null) await writer.write({ op: 'tenant', tenant });
     };
@@ -93,6 +104,7 @@ function createStore(parts: Parts, letGo: () => Promise<void>): Store {
         epoch: writer.epoch,
         now,
         checkOpen,
+        track,
         admit,
         stop: (detail) => writer.stop(detail),
       }),

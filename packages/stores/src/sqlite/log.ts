@@ -17,6 +17,8 @@ export type Scope = {
   now(): number;
   /** Throws `unavailable` once the store is closed. */
   checkOpen(): void;
+  /** Closing waits for this. */
+  track<T>(work: Promise<T>): Promise<T>;
   watchers: Set<(change: Change) => void>;
   /** Sessions that opening found damaged: closed to reading and appending. */
   damaged: Map<string, DamageReport>;
@@ -39,7 +41,11 @@ export function sqliteLog(scope: Scope): LogStore {
       sql('SELECT sid, id, seq, hash, doc FROM sessions WHERE tid = ? AND id = ? AND deleted = 0').get(tid, session),
     );
   };
-  const rowOf = (row: Row | undefined): SessionRow | null => (row === undefined ? null : sessionRow(row));
+  const get = async (session: string): Promise<SessionRow | null> =>
+    readingSession(session, () => {
+      const row = find(session);
+      return row === undefined ? null : sessionRow(row);
+    });
   return {
     async append(request) {
       const report = damaged.get(request.session);
@@ -51,14 +57,12 @@ export function sqliteLog(scope: Scope): LogStore {
       if (row === undefined || limit < 1) return [];
       return readingSession(session, () => readLog(sql, session, row, after, limit));
     },
-    async get(session) {
-      return readingSession(session, () => rowOf(find(session)));
-    },
+    get,
     async find(key) {
       scope.checkOpen();
       const tid = reader.tenantId(tenant);
       const id = sql('SELECT id FROM sessions WHERE tid = ? AND key = ?').get(tid, key)?.['id'];
-      return typeof id === 'string' ? this.get(id) : null;
+      return typeof id === 'string' ? get(id) : null;
     },
     async body(session, seq, digest) {
       const row = find(session);
@@ -79,7 +83,7 @@ export function sqliteLog(scope: Scope): LogStore {
     },
     async verify(session) {
       scope.checkOpen();
-      return verify(scope.directory, tenant, session ?? null);
+      return scope.track(verify(scope.directory, tenant, session ?? null));
     },
     ...sqliteLists(scope),
   };

@@ -1,6 +1,6 @@
 import { writeLease } from './lease-rows.ts';
 import type { OtherWrite } from './protocol.ts';
-import { integer, type Sql } from './schema.ts';
+import { integer, spanOf, type Sql } from './schema.ts';
 
 /** Does any write but an append, inside a transaction of the caller; what it returns is the answer of the port. */
 export function writeOther(sql: Sql, tid: number, write: OtherWrite): unknown {
@@ -21,13 +21,26 @@ export function writeOther(sql: Sql, tid: number, write: OtherWrite): unknown {
 function eraseSession(sql: Sql, tenant: string, tid: number, session: string): boolean {
   const { changes: losses } = sql('DELETE FROM lost WHERE tenant = ? AND session = ?').run(tenant, session);
   const row = sql('SELECT sid FROM sessions WHERE tid = ? AND id = ? AND deleted = 0').get(tid, session);
-  if (row === undefined) return losses !== 0;
+  if (row === undefined) {
+    if (losses !== 0) writeTombstone(sql, tid, session);
+    return losses !== 0;
+  }
   const sid = integer(row['sid']);
   sql(`UPDATE sessions SET deleted = 1, key = NULL, due = NULL, doc = '' WHERE sid = ?`).run(sid);
   sql('UPDATE frames SET bodies = NULL WHERE sid = ?').run(sid);
   sql('DELETE FROM runs WHERE sid = ?').run(sid);
   sql('DELETE FROM snapshots WHERE sid = ?').run(sid);
   return true;
+}
+
+/** Of a session that was lost whole nothing is left to mark: a tombstone keeps the journal from naming it again. */
+function writeTombstone(sql: Sql, tid: number, session: string): void {
+  const { from, to } = spanOf(tid);
+  sql(
+    `INSERT INTO sessions
+     SELECT coalesce(max(sid), ?1) + 1, ?2, ?3, 0, 0, x'', '', 'closed', NULL, NULL, 1, '' FROM sessions
+     WHERE sid > ?1 AND sid < ?4`,
+  ).run(from, tid, session, to);
 }
 
 function writeSnapshot(sql: Sql, tid: number, write: Extract<OtherWrite, { op: 'snapshot' }>): undefined {

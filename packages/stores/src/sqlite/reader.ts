@@ -16,7 +16,7 @@ export type Reader = {
 };
 
 export function openReader(directory: string): Reader {
-  const db = new DatabaseSync(join(directory, DATABASE), { readOnly: true });
+  const db = new DatabaseSync(join(directory, DATABASE), { readOnly: true, timeout: LIMITS.busyMs });
   db.exec(`PRAGMA cache_size = -${LIMITS.readCacheKiB}; PRAGMA query_only = ON;`);
   const sql = statements(db);
   const ids = new Map<string, number>();

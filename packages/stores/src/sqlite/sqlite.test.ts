@@ -1,17 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Clock, Timers } from '@perdure/runtime/ports';
 import { storeSuite } from '@perdure/testkit';
+import { timers } from '../../test/support.ts';
 import { openSqliteStore } from './index.ts';
-
-const timers: Timers = {
-  set(afterMs, run) {
-    const timer = setTimeout(run, afterMs).unref();
-    return { cancel: () => clearTimeout(timer) };
-  },
-};
-const systemClock: Clock = { now: () => Date.now(), monotonicMs: () => performance.now() };
 
 storeSuite({
   name: 'sqlite',
@@ -31,4 +23,3 @@ storeSuite({
     };
   },
 });
-void systemClock;

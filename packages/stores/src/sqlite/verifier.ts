@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { DamageReport } from '@perdure/runtime/ports';
-import { checkSession, compareWithJournal, readLost } from './check.ts';
+import { checkSession, compareWithJournal, expectedHeads } from './check.ts';
 import { readJournal } from './journal.ts';
 import { DATABASE, spanOf, integer, statements } from './schema.ts';
 
@@ -18,7 +18,7 @@ function verify({ directory, tenant, session }: Question): DamageReport[] {
     const sql = statements(db);
     const asked = (name: string): boolean => session === null || session === name;
     const reports: DamageReport[] = [];
-    for (const head of [...readLost(sql), ...journal]) {
+    for (const head of expectedHeads(sql, journal)) {
       if (head.tenant !== tenant || !asked(head.session)) continue;
       const problem = compareWithJournal(sql, head);
       if (problem !== null) reports.push({ session: head.session, ...problem });

@@ -41,6 +41,7 @@ export async function startWriter(directory: string, events: QueueEvents): Promi
     queue.stop(`the committing thread failed: ${messageOf(error)}`);
   });
   worker.on('exit', () => {
+    opened.reject(new StoreError('unavailable', 'the committing thread ended before it had opened the data'));
     queue.stop('the committing thread ended');
     closed.resolve();
   });
