@@ -25,7 +25,7 @@ export function createReader<R extends Row>(row: R): (raw: Raw) => Promise<Param
     for (const name of inPath) merged[name] = coerce(raw.path[name] ?? '', types.get(name));
     const parsed = row.params.safeParse(merged);
     if (parsed.success) return parsed.data as ParamsOf<R>;
-    throw refusal(parsed.error.issues, inPath);
+    throw refusal(parsed.error.issues, inPath, row.body);
   };
 }
 
@@ -79,8 +79,10 @@ type Issue = {
 };
 
 /** All that is wrong, each with its path; a name in the path that cannot exist is simply not there. */
-function refusal(issues: readonly unknown[], inPath: Set<string>): ApiError {
-  const found = (issues as readonly Issue[]).flatMap((issue) => flatten(issue, []));
+function refusal(issues: readonly unknown[], inPath: Set<string>, whole: string | undefined): ApiError {
+  // The parameter that is the whole body is no member of it.
+  const inBody = (path: PropertyKey[]): PropertyKey[] => (path[0] === whole ? path.slice(1) : path);
+  const found = (issues as readonly Issue[]).flatMap((issue) => flatten({ ...issue, path: inBody(issue.path) }, []));
   const lost = found.find(({ path }) => inPath.has(path));
   if (lost !== undefined) return new ApiError('not_found', `there is no such ${lost.path} here`);
   const [first] = found;
@@ -96,7 +98,9 @@ function flatten(issue: Issue, above: PropertyKey[]): { path: string; message: s
   if (issue.code === 'invalid_union' && issue.errors !== undefined && issue.errors.length > 0) {
     return closest(issue.errors).flatMap((inner) => flatten(inner, path));
   }
-  return [{ path: dotted(path), message: `is not valid: ${issue.message.replace(/^Invalid input: /, '')}` }];
+  const said = issue.message.replace(/^Invalid input: /, '');
+  const message = said.endsWith('received undefined') ? 'is missing' : `is not valid: ${said}`;
+  return [{ path: dotted(path), message }];
 }
 
 /** Of a union's branches the one that was most likely meant: of the right type, with the fewest problems. */

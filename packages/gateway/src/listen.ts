@@ -1,8 +1,12 @@
 /** Serves a gateway on a port of this machine, and drains it. */
-import type { Server } from 'node:http';
-import { createAdaptorServer } from '@hono/node-server';
+import type { Server, ServerResponse } from 'node:http';
+import { createServer } from 'node:http';
+import type { HttpBindings } from '@hono/node-server';
+import { getRequestListener } from '@hono/node-server';
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
+import { ApiError } from '@perdure/contract';
 import { isLoopback } from './access.ts';
-import type { Gateway } from './gateway.ts';
+import type { Gateway, Reply } from './gateway.ts';
 import { LIMITS } from './limits.ts';
 
 export type Listening = {
@@ -32,21 +36,24 @@ export async function listen(gateway: Gateway, options: { host: string; port: nu
     const text = `${host} can be reached from other machines: set a token (--token, PERDURE_TOKEN), or listen on 127.0.0.1`;
     throw new ListenError('token_required', text);
   }
-  let bound: number | undefined;
-  const server = createAdaptorServer({
-    fetch: async (request) => gateway.fetch(request, bound === undefined ? {} : { port: bound }),
-    serverOptions: {
-      headersTimeout: LIMITS.headersTimeoutMs,
-      requestTimeout: LIMITS.requestTimeoutMs,
-      keepAliveTimeout: LIMITS.keepAliveTimeoutMs,
-      maxHeaderSize: LIMITS.headerBytes,
-    },
-  }) as Server;
+  let bound = port;
+  let closing: Promise<void> | undefined;
+  const limits = {
+    headersTimeout: LIMITS.headersTimeoutMs,
+    requestTimeout: LIMITS.requestTimeoutMs,
+    keepAliveTimeout: LIMITS.keepAliveTimeoutMs,
+    maxHeaderSize: LIMITS.headerBytes,
+  };
+  const serve = (request: Request, { outgoing }: HttpBindings): Promise<Response> =>
+    gateway.fetch(request, { port: bound, send: (reply) => send(outgoing, reply, closing !== undefined) });
+  // The globals of the program that this server is a part of stay as they are.
+  const style = { overrideGlobalObjects: false, errorHandler };
+  const listener = getRequestListener(serve as Parameters<typeof getRequestListener>[0], style);
+  const server = createServer(limits, (incoming, outgoing) => void listener(incoming, outgoing));
   await bind(server, host.replace(/^\[|\]$/g, ''), port);
   const address = server.address();
   bound = typeof address === 'object' && address !== null ? address.port : port;
   const name = host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
-  let closing: Promise<void> | undefined;
   return {
     url: `http://${name}:${bound}`,
     port: bound,
@@ -54,14 +61,68 @@ export async function listen(gateway: Gateway, options: { host: string; port: nu
   };
 }
 
+/** What is no request that could be given to the gateway: a broken Host or address. */
+function errorHandler(): Response {
+  const error = new ApiError('invalid_request', 'the Host header or the address of this request is not valid');
+  return Response.json(error.toBody(), { status: error.status });
+}
+
+/** Writes a reply to the socket as fast as that takes it. When the client goes, the body is cancelled. */
+function send(outgoing: ServerResponse, { status, headers, body }: Reply, isLast: boolean): Response {
+  if (isLast) outgoing.setHeader('connection', 'close');
+  if (body instanceof ReadableStream) {
+    outgoing.writeHead(status, headers);
+    outgoing.flushHeaders();
+    void pipe(outgoing, body.getReader());
+  } else {
+    const length = body === null ? 0 : typeof body === 'string' ? Buffer.byteLength(body) : body.length;
+    outgoing.writeHead(status, status === 304 ? headers : { 'content-length': length, ...headers });
+    outgoing.end(body ?? undefined);
+  }
+  return RESPONSE_ALREADY_SENT;
+}
+
+async function pipe(outgoing: ServerResponse, reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+  const cancel = (): void => void reader.cancel().catch(() => undefined);
+  outgoing.once('close', cancel);
+  outgoing.once('error', cancel);
+  try {
+    for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
+      if (!outgoing.write(piece.value)) await drained(outgoing);
+    }
+    outgoing.end();
+  } catch {
+    // The body gave its reader up: whoever still listens must see that this is not its end.
+    outgoing.destroy();
+  }
+}
+
+/** Resolves when the socket takes more, or is gone. */
+function drained(outgoing: ServerResponse): Promise<void> {
+  if (outgoing.destroyed) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = (): void => {
+      outgoing.off('drain', done);
+      outgoing.off('close', done);
+      resolve();
+    };
+    outgoing.on('drain', done);
+    outgoing.on('close', done);
+  });
+}
+
 function bind(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => reject(explain(error, host, port)));
-    server.listen({ host, port }, () => {
-      server.removeAllListeners('error');
-      server.on('error', () => undefined);
-      resolve();
-    });
+    const failed = (error: NodeJS.ErrnoException): void => reject(explain(error, host, port));
+    server.once('error', failed);
+    try {
+      server.listen({ host, port }, () => {
+        server.off('error', failed);
+        resolve();
+      });
+    } catch (error) {
+      failed(error as NodeJS.ErrnoException);
+    }
   });
 }
 

@@ -25,7 +25,10 @@ export function splitNames(path: string, given: Record<string, string>): Record<
 }
 
 const ROUTES = [...Object.values(METHODS), ...Object.values(CHANNELS)].map(({ verb, path }) => {
-  const pattern = path.split('/').map((segment) => segment.replaceAll('.', '\\.').replace(/\{\w+\}/g, '[^/]+'));
+  const pattern = path.split('/').map((segment) => {
+    const value = names(segment).length > 1 ? '[^/.]+' : '[^/]+';
+    return segment.replaceAll('.', '\\.').replace(/\{\w+\}/g, value);
+  });
   return { verb, pattern: new RegExp(`^${pattern.join('/')}$`) };
 });
 

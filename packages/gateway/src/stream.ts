@@ -37,22 +37,21 @@ export async function openStream<E>(
   given.signal.addEventListener('abort', stop, { once: true });
   if (given.signal.aborted) stop();
   const iterator = source.open(abort.signal)[Symbol.asyncIterator]();
-  const closed = (): void => {
+  const ended = (): void => {
     given.signal.removeEventListener('abort', stop);
     stop();
-    given.closed();
   };
   try {
     const first = await iterator.next();
-    const pipe = new Pipe(given.timers, source.from, closed);
+    const pipe = new Pipe(given.timers, source.from, { ended, closed: given.closed });
     void pump(pipe, source, iterator, first).catch((error: unknown) => {
-      if (abort.signal.aborted) return;
+      if (pipe.isEnding) return;
       given.failed(error);
       pipe.finish(endLine('error', { retryMs: LIMITS.retryMs, resume: pipe.resume }));
     });
     return { body: pipe.body, drain: () => pipe.finish(endLine('drain', { retryMs: LIMITS.retryMs })) };
   } catch (error) {
-    closed();
+    ended();
     throw error;
   }
 }
@@ -70,9 +69,8 @@ async function pump<E>(
       if (line.last === true) return pipe.finish(line);
       isLive ||= source.isLive(result.value);
       pipe.push(line, isLive);
-      if (pipe.isClosed) return;
-      if (!isLive && pipe.isFull) await pipe.room();
-      if (pipe.isClosed) return;
+      if (!isLive) await pipe.room();
+      if (pipe.isEnding) return;
     }
     pipe.finish(null);
   } finally {
@@ -80,14 +78,19 @@ async function pump<E>(
   }
 }
 
+/** `ended`: the source is not needed any more. `closed`: the reader has had all, or is gone. Each once. */
+type Notify = { ended: () => void; closed: () => void };
+
 /** What waits for one reader. */
 class Pipe {
   readonly body: ReadableStream<Uint8Array>;
-  isClosed = false;
+  /** Nothing is added any more: the end waits to be sent, or the reader is gone. */
+  isEnding = false;
   /** The id of the last event that was handed over to be sent. */
   resume: string | null;
   readonly #timers: Timers;
-  readonly #closed: () => void;
+  readonly #notify: Notify;
+  #isClosed = false;
   #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
   #waiting: { line: Line; bytes: number }[] = [];
   #bytes = 0;
@@ -97,9 +100,9 @@ class Pipe {
   #heartbeat: Timer;
   #stalled = 0;
 
-  constructor(timers: Timers, from: string | null, closed: () => void) {
+  constructor(timers: Timers, from: string | null, notify: Notify) {
     this.#timers = timers;
-    this.#closed = closed;
+    this.#notify = notify;
     this.resume = from;
     this.#add({ text: retryHint(LIMITS.retryMs) });
     this.#heartbeat = this.#beat();
@@ -119,7 +122,7 @@ class Pipe {
 
   /** Adds an event; past the bound, a live reader is cut. One event alone may be as large as it is. */
   push(line: Line, isLive: boolean): void {
-    if (this.isClosed) return;
+    if (this.isEnding) return;
     const bytes = Buffer.byteLength(line.text);
     const isOver = this.#bytes > 0 && this.#bytes + bytes > LIMITS.streamBufferBytes;
     if (isOver && isLive) return this.#cut();
@@ -129,17 +132,23 @@ class Pipe {
 
   /** Resolves when the reader has taken enough, or is gone. */
   async room(): Promise<void> {
-    while (this.isFull && !this.isClosed) await new Promise<void>((resolve) => (this.#roomed = resolve));
+    while (this.isFull && !this.isEnding) await new Promise<void>((resolve) => (this.#roomed = resolve));
   }
 
   /** What waits is still sent, then `line`, then nothing. */
   finish(line: Line | null): void {
-    if (this.isClosed) return;
+    if (this.isEnding) return;
     if (line !== null) this.#add(line);
-    this.#finishing = true;
+    this.#end();
     this.#wake();
   }
-  #finishing = false;
+
+  #end(): void {
+    if (this.isEnding) return;
+    this.isEnding = true;
+    this.#notify.ended();
+    this.#makeRoom();
+  }
 
   #cut(): void {
     this.#waiting = [];
@@ -160,12 +169,12 @@ class Pipe {
 
   async #pull(): Promise<void> {
     this.#stalled = 0;
-    while (this.#waiting.length === 0 && !this.#finishing) {
+    while (this.#waiting.length === 0 && !this.isEnding) {
       await new Promise<void>((resolve) => (this.#pulled = resolve));
-      if (this.isClosed) return;
     }
+    if (this.#isClosed) return;
     this.#hand();
-    if (this.#finishing && this.#waiting.length === 0) {
+    if (this.isEnding && this.#waiting.length === 0) {
       this.#controller?.close();
       this.#close();
     }
@@ -196,8 +205,8 @@ class Pipe {
 
   #beat(): Timer {
     return this.#timers.set(LIMITS.heartbeatMs, () => {
-      if (this.isClosed) return;
-      if (this.#waiting.length === 0) {
+      if (this.#isClosed) return;
+      if (this.#waiting.length === 0 && !this.isEnding) {
         this.#add({ text: HEARTBEAT });
         this.#wake();
       } else {
@@ -217,11 +226,11 @@ class Pipe {
   }
 
   #close(): void {
-    if (this.isClosed) return;
-    this.isClosed = true;
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     this.#heartbeat.cancel();
-    this.#makeRoom();
+    this.#end();
     this.#wake();
-    this.#closed();
+    this.#notify.closed();
   }
 }
