@@ -23,7 +23,8 @@ type Ref = { digest: string; bytes: number; body?: unknown };
 
 export const noBodies: Bodies = () => undefined;
 
-const find = (ref: Ref | undefined, bodies: Bodies): unknown => {
+/** The body as it is, inline or looked up. */
+export const readBody = (ref: Ref | undefined, bodies: Bodies): unknown => {
   if (ref === undefined) return undefined;
   return ref.body === undefined ? bodies(ref.digest) : ref.body;
 };
@@ -31,7 +32,7 @@ const isRecord = (value: unknown): value is { [key: string]: unknown } =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 export function readMessage(ref: Ref | undefined, bodies: Bodies): MessageBody | undefined {
-  const body = find(ref, bodies);
+  const body = readBody(ref, bodies);
   if (typeof body === 'string') return { parts: [{ type: 'text', text: body }] };
   if (Array.isArray(body)) return { parts: body.filter(isPart) };
   return isRecord(body) && Array.isArray(body['parts']) ? { parts: body['parts'].filter(isPart) } : undefined;
@@ -44,7 +45,7 @@ const isPart = (value: unknown): value is Part => {
 };
 
 export function readTurn(ref: Ref | undefined, bodies: Bodies): TurnBody | undefined {
-  const body = find(ref, bodies);
+  const body = readBody(ref, bodies);
   if (!isRecord(body) || typeof body['text'] !== 'string') return undefined;
   const calls = Array.isArray(body['calls']) ? body['calls'].filter(isAskedCall) : [];
   const turn: TurnBody = { text: body['text'], calls };
@@ -56,7 +57,7 @@ const isAskedCall = (value: unknown): value is TurnBody['calls'][number] =>
   isRecord(value) && typeof value['name'] === 'string' && typeof value['arguments'] === 'string';
 
 export function readResult(ref: Ref | undefined, bodies: Bodies): ResultBody | undefined {
-  const body = find(ref, bodies);
+  const body = readBody(ref, bodies);
   if (body === undefined) return undefined;
   if (!isRecord(body) || !('content' in body)) return { content: body };
   return body['details'] === undefined
@@ -65,7 +66,7 @@ export function readResult(ref: Ref | undefined, bodies: Bodies): ResultBody | u
 }
 
 export function readPrompt(ref: Ref | undefined, bodies: Bodies): PromptBody | undefined {
-  const body = find(ref, bodies);
+  const body = readBody(ref, bodies);
   if (typeof body === 'string') return { question: body };
   if (!isRecord(body)) return undefined;
   const prompt: PromptBody = {};

@@ -179,11 +179,11 @@ test('a message stands where a model read it; until then it stands at the end, a
 });
 
 test('an edited approval shows what ran; an erased body shows nothing and breaks nothing; a body inline is used', () => {
-  bodies['edit'] = '{"a":7}';
+  bodies['edit'] = { path: 'a', content: 'b' };
   const edited = { digest: 'e', ref: ref('edit') };
   const answer = { kind: 'approval', decision: 'approve', digest: 'd', edited } as const;
   const messages = transcript(...toolRun, ['wait.resolved', { wait: 'w1', how: 'answered', answer }, 'r1']);
-  assert.deepEqual(messages[1]?.steps?.[1]?.arguments, { a: 7 });
+  assert.deepEqual(messages[1]?.steps?.[1]?.arguments, { path: 'a', content: 'b' });
   const erased = transcript(opened, ['run.queued', queued('gone'), 'r1']);
   assert.deepEqual([erased[0]?.text, erased[0]?.parts], ['', []]);
   const message = { ...ref('gone'), body: 'inline' };

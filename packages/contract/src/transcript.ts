@@ -3,7 +3,7 @@
  * read yet stands at the end. `apply` owns the state it is given and changes it in place.
  */
 import type { Bodies } from './bodies.ts';
-import { readMessage, readResult, readTurn, textOf } from './bodies.ts';
+import { readBody, readMessage, readResult, readTurn, textOf } from './bodies.ts';
 import type { Message, Step } from './folded.ts';
 import type { Entry } from './stream.ts';
 
@@ -170,9 +170,8 @@ function waitingStep(state: Transcript, entry: StepEntry): Step | undefined {
 type Approval = Extract<NonNullable<Of<'wait.resolved'>['data']['answer']>, { kind: 'approval' }>;
 
 function approve(step: Step, answer: Approval, bodies: Bodies): void {
-  const edited = readResult(answer.edited?.ref, bodies);
-  if (edited === undefined) return;
-  step.arguments = typeof edited.content === 'string' ? parse(edited.content) : edited.content;
+  const edited = readBody(answer.edited?.ref, bodies);
+  if (edited !== undefined) step.arguments = typeof edited === 'string' ? parse(edited) : edited;
 }
 
 function settleStep(step: Step, entry: Of<'call.settled'>, bodies: Bodies): void {

@@ -114,7 +114,7 @@ for (const { name, row, path, isMethod, isWhole } of rows) {
         requestId: `req_${'07'.repeat(12)}`,
       });
       for (const param of pathParams(row.path)) {
-        const value = (call?.params as { [name: string]: unknown } | undefined)?.[param];
+        const value: string | undefined = (call?.params as { [name: string]: string } | undefined)?.[param];
         assert.equal(String(value), PATH_VALUES[param]);
       }
     });
