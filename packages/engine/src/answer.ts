@@ -1,10 +1,11 @@
 /** How waits end: answered (W1, W2), expired, or cancelled with their run (W3). The invariants stand in wait.ts. */
-import { attemptCall, settleCall } from './call.ts';
+import { attemptCall, honest, settleCall } from './call.ts';
 import type { Command, Input, Rejection } from './commands.ts';
+import { ImpossibleState } from './commands.ts';
 import type { Event, EventData } from './events.ts';
 import type { Call, Run, State, Wait } from './state.ts';
 import { attemptsOf } from './state.ts';
-import type { Answer, Digest } from './values.ts';
+import type { Answer, Caps, Digest } from './values.ts';
 
 export function resolveWait(
   state: State,
@@ -17,20 +18,20 @@ export function resolveWait(
     return { code: 'wait_resolved', message: `wait ${wait.id} has expired` };
   }
   const { answer } = command;
-  const unfit = misfit(wait, answer);
-  if (unfit !== null) return unfit;
   const run = state.runs.get(wait.run);
-  if (run === undefined) return { code: 'not_found', message: `run ${wait.run} has ended` };
+  if (run === undefined) throw new ImpossibleState(`wait ${wait.id} is open, and its run ${wait.run} is not there`);
+  const unfit = misfit(run, wait, answer);
+  if (unfit !== null) return unfit;
   const data: EventData['wait.resolved'] = { wait: wait.id, how: 'answered', answer, digest: command.digest };
   if (answer.kind === 'approval' && answer.decision === 'approve') data.epoch = input.epoch;
   const resolved: Event = { kind: 'wait.resolved', run: run.id, data };
   const refs = refsOf(answer);
   if (refs.length > 0) resolved.refs = refs;
   const call = run.asked.find(({ id }) => id === wait.call);
-  return [resolved, ...consequences(run, wait, call, answer, input)];
+  return [resolved, ...consequences(state, run, wait, call, answer, input)];
 }
 
-function misfit(wait: Wait, answer: Answer): Rejection | null {
+function misfit(run: Run, wait: Wait, answer: Answer): Rejection | null {
   if (answer.kind !== wait.kind) {
     return {
       code: 'invalid_request',
@@ -44,7 +45,18 @@ function misfit(wait: Wait, answer: Answer): Rejection | null {
       details: { expected: wait.digest ?? '', given: answer.digest },
     };
   }
-  return null;
+  return answer.kind === 'budget' && answer.decision === 'raise' ? misfitCap(run, wait, answer.cap) : null;
+}
+
+function misfitCap(run: Run, wait: Wait, cap: Caps): Rejection | null {
+  const short = wait.shortage?.limit === 'tokens' ? 'tokens' : 'nanoUsd';
+  const wrong = (message: string): Rejection => ({ code: 'invalid_request', message });
+  if (cap[short] === undefined) return wrong(`wait ${wait.id} is for a cap of ${short}: the answer names none`);
+  for (const value of Object.values(cap)) {
+    if (!Number.isSafeInteger(value) || value < 0) return wrong('a cap is a whole number, zero or more');
+  }
+  if (cap.nanoUsd === undefined || run.pin?.price !== null) return null;
+  return wrong(`model ${run.pin.model} has no known price, so it cannot run under a money cap`);
 }
 
 const refsOf = (answer: Answer): Digest[] => {
@@ -56,7 +68,14 @@ const refsOf = (answer: Answer): Digest[] => {
   return bodies.flatMap((body) => (body === undefined ? [] : [body.digest]));
 };
 
-function consequences(run: Run, wait: Wait, call: Call | undefined, answer: Answer, input: Input): Event[] {
+function consequences(
+  state: State,
+  run: Run,
+  wait: Wait,
+  call: Call | undefined,
+  answer: Answer,
+  input: Input,
+): Event[] {
   if (answer.kind === 'budget') {
     if (answer.decision === 'raise') {
       return [{ kind: 'budget.raised', run: run.id, data: { account: wait.shortage?.account ?? '', cap: answer.cap } }];
@@ -75,11 +94,11 @@ function consequences(run: Run, wait: Wait, call: Call | undefined, answer: Answ
     case 'outcome':
       return answer.outcome === 'retry'
         ? [attemptCall(run, call, attempt + 1, 'person', input)]
-        : [settleCall(run, call, attempt, answer.outcome, 'by_person', answer.ref)];
+        : [settleCall(run, call, 0, answer.outcome, 'by_person', answer.ref)];
     case 'tool':
       return answer.decision === 'back'
         ? [attemptCall(run, call, attempt + 1, 'tool back', input)]
-        : [settleCall(run, call, attempt, 'failed', 'tool_gone')];
+        : [settleCall(run, call, attempt, honest(state, call, 0, 'failed'), 'tool_gone')];
     default: {
       const never: never = answer;
       return never;
@@ -97,12 +116,33 @@ export function expireWaits(state: State, at: number): Event[] {
     events.push({ kind: 'wait.resolved', run: run.id, data: { wait: wait.id, how: 'expired' } });
     const call = run.asked.find(({ id }) => id === wait.call);
     if (call === undefined) continue;
-    const attempt = attemptsOf(call);
-    if (wait.kind === 'timer') events.push(settleCall(run, call, attempt, 'done', 'timer'));
-    else if (wait.kind === 'approval') events.push(settleCall(run, call, attempt, 'denied', 'expired'));
-    else events.push(settleCall(run, call, attempt, 'failed', 'expired'));
+    events.push(expireCall(state, run, wait, call));
   }
   return events;
+}
+
+function expireCall(state: State, run: Run, wait: Wait, call: Call): Event {
+  const attempt = attemptsOf(call);
+  switch (wait.kind) {
+    case 'timer':
+      return settleCall(run, call, attempt, 'done', 'timer');
+    case 'approval':
+      return settleCall(run, call, attempt, 'denied', 'expired');
+    case 'question':
+      return settleCall(run, call, attempt, honest(state, call, 0, 'failed'), 'expired');
+    // What was begun and then not heard of may have happened (P6).
+    case 'callback':
+    case 'child':
+      return settleCall(run, call, attempt, call.class === 'pure' ? 'failed' : 'unknown', 'expired');
+    case 'outcome':
+    case 'tool':
+    case 'budget':
+      throw new ImpossibleState(`wait ${wait.id} of kind ${wait.kind} has an end`);
+    default: {
+      const never: never = wait.kind;
+      return never;
+    }
+  }
 }
 
 /** Closes a run's waits because the run stops. An effect that may have happened stays `unknown` (P6). */
@@ -113,7 +153,9 @@ export function cancelWaits(state: State, run: Run, code: string): Event[] {
     events.push({ kind: 'wait.resolved', run: run.id, data: { wait: wait.id, how: 'cancelled' } });
     const call = run.asked.find(({ id }) => id === wait.call);
     if (call === undefined) continue;
-    events.push(settleCall(run, call, attemptsOf(call), wait.kind === 'outcome' ? 'unknown' : 'cancelled', code));
+    const begun = wait.kind === 'callback' && call.class !== 'pure';
+    const outcome = begun ? 'unknown' : honest(state, call, 0, 'cancelled');
+    events.push(settleCall(run, call, wait.kind === 'outcome' ? 0 : attemptsOf(call), outcome, code));
   }
   return events;
 }

@@ -5,10 +5,11 @@
  *  B3 A bill above its reservation is an entry, and closes the account: nothing is reserved on it again.
  */
 import type { Input } from './commands.ts';
-import type { Event } from './events.ts';
+import { ImpossibleState } from './commands.ts';
 import { boundInputTokens } from './context.ts';
+import type { Event, EventData } from './events.ts';
 import { LIMITS } from './limits.ts';
-import type { Run, State } from './state.ts';
+import type { Run, State, Turn } from './state.ts';
 import type { Amount, Caps, Cost, Price, Shortage, Usage } from './values.ts';
 import { tokensOf } from './values.ts';
 
@@ -19,6 +20,7 @@ export type TurnPlan =
 export const runAccount = (state: State, run: Run): string => `${state.id}/${run.id}`;
 export const sessionAccount = (state: State): string => state.id;
 
+export type Bill = { usage: Usage; cost: Cost };
 type Account = { id: string; owner: 'run' | 'other'; free: Caps };
 
 const left = (cap: number | undefined, spent: number): number | undefined =>
@@ -39,24 +41,14 @@ export function sessionCaps(state: State, run: Run): Caps {
 }
 
 function accountsOf(state: State, run: Run, refusal: Shortage | undefined): Account[] {
-  const limits: Caps = run.pin?.limits ?? {};
+  const own = runAccount(state, run);
   const accounts: Account[] = [
-    {
-      id: runAccount(state, run),
-      owner: 'run',
-      free: run.overrun ? { tokens: 0, nanoUsd: 0 } : room(limits, run.spent),
-    },
+    { id: own, owner: 'run', free: room(run.pin?.limits ?? {}, run.spent) },
     { id: sessionAccount(state), owner: 'other', free: room(sessionCaps(state, run), state.spent) },
   ];
-  if (refusal !== undefined) {
-    const owner = refusal.account === runAccount(state, run) ? 'run' : 'other';
-    accounts.push({
-      id: refusal.account,
-      owner,
-      free: refusal.limit === 'tokens' ? { tokens: refusal.free } : { nanoUsd: refusal.free },
-    });
-  }
-  return accounts;
+  if (refusal === undefined) return accounts;
+  const free = refusal.limit === 'tokens' ? { tokens: refusal.free } : { nanoUsd: refusal.free };
+  return [...accounts, { id: refusal.account, owner: refusal.account === own ? 'run' : 'other', free }];
 }
 
 const inputRate = (price: Price): number => Math.max(price.input, price.cachedInput, price.cacheWrite);
@@ -89,12 +81,21 @@ function affordableOutput(free: Caps, inputTokens: number, wanted: number, price
   return output;
 }
 
-/** What the next turn reserves: its maximum output shrinks before it is refused. */
-export function planTurn(state: State, run: Run, input: Input): TurnPlan {
+/** What the next turn reserves: its maximum output shrinks before it is refused. A closing turn takes what is left. */
+export function planTurn(state: State, run: Run, input: Input, closing: boolean): TurnPlan {
   const pin = run.pin;
-  if (pin === null) throw new Error('a run that has not started plans no turn');
-  const inputTokens = boundInputTokens(state.context, run, pin.model, pin.manifestBytes);
-  const least = Math.min(LIMITS.minOutputTokens, pin.maxOutputTokens);
+  if (pin === null) throw new ImpossibleState(`${run.id} plans a turn and has not started`);
+  const inputTokens = boundInputTokens(state.context, run, pin);
+  const least = Math.min(closing ? LIMITS.minClosingTokens : LIMITS.minOutputTokens, pin.maxOutputTokens);
+  if (run.overrun !== null) {
+    const closed = { tokens: 0, nanoUsd: 0 };
+    const account = { id: runAccount(state, run), owner: 'run' as const, free: closed };
+    return {
+      ok: false,
+      shortage: { ...shortageOf(account, inputTokens, least, pin.price), limit: run.overrun },
+      owner: 'run',
+    };
+  }
   let output = pin.maxOutputTokens;
   for (const account of accountsOf(state, run, input.facts.refusal)) {
     const affordable = affordableOutput(account.free, inputTokens, output, pin.price);
@@ -104,6 +105,17 @@ export function planTurn(state: State, run: Run, input: Input): TurnPlan {
   }
   return { ok: true, reserve: bound(inputTokens, output, pin.price), maxOutputTokens: output };
 }
+
+/** Whether a turn's request can be made once more after what its last attempt cost. */
+export function affordsAgain(state: State, run: Run, turn: Turn, bill: Bill, input: Input): boolean {
+  const cost = { tokens: tokensOf(bill.usage), nanoUsd: bill.cost.nanoUsd };
+  if (overrunOf(state, run, turn, bill) !== null) return false;
+  const after = { ...state, spent: plus(state.spent, cost) };
+  const plan = planTurn(after, { ...run, spent: plus(run.spent, cost) }, input, turn.closing !== null);
+  return plan.ok && plan.maxOutputTokens >= turn.maxOutputTokens;
+}
+
+const plus = (a: Amount, b: Amount): Amount => ({ tokens: a.tokens + b.tokens, nanoUsd: a.nanoUsd + b.nanoUsd });
 
 function shortageOf(account: Account, inputTokens: number, least: number, price: Price | null): Shortage {
   const needed = bound(inputTokens, least, price);
@@ -132,23 +144,39 @@ export function boundUsage(reserve: Amount, maxOutputTokens: number): Usage {
   };
 }
 
-/** The entry for a bill above what was reserved (B3); none where no cap was at stake. */
-export function overrun(state: State, run: Run, usage: Usage, cost: Cost): Event[] {
-  const turn = run.turn;
-  if (turn === null || !isCapped(state, run)) return [];
+type Overrun = EventData['budget.overrun'];
+
+/** By how much a bill passes what was reserved, in what a cap counts; null: it does not. */
+function overrunOf(state: State, run: Run, turn: Turn, bill: Bill): Overrun | null {
   const over = {
-    tokens: Math.max(0, tokensOf(usage) - turn.reserve.tokens),
-    nanoUsd: Math.max(0, cost.nanoUsd - turn.reserve.nanoUsd),
+    tokens: Math.max(0, tokensOf(bill.usage) - turn.reserve.tokens),
+    nanoUsd: Math.max(0, bill.cost.nanoUsd - turn.reserve.nanoUsd),
   };
-  if (over.tokens === 0 && over.nanoUsd === 0) return [];
-  return [{ kind: 'budget.overrun', run: run.id, data: { account: runAccount(state, run), over } }];
+  const caps = capsOf(state, run);
+  const account = runAccount(state, run);
+  if (over.nanoUsd > 0 && caps.money) return { account, limit: 'money', over };
+  return over.tokens > 0 && caps.tokens ? { account, limit: 'tokens', over } : null;
+}
+
+/** The entry for a bill above what was reserved (B3); none where no cap was at stake. */
+export function overrun(state: State, run: Run, turn: Turn, bill: Bill): Event[] {
+  const data = overrunOf(state, run, turn, bill);
+  return data === null ? [] : [{ kind: 'budget.overrun', run: run.id, data }];
+}
+
+function capsOf(state: State, run: Run): { tokens: boolean; money: boolean } {
+  const limits = run.pin?.limits;
+  const session = sessionCaps(state, run);
+  return {
+    tokens: (limits?.tokens ?? session.tokens) !== undefined,
+    money: (limits?.nanoUsd ?? session.nanoUsd) !== undefined,
+  };
 }
 
 /** Whether any cap binds this run: only then does the ledger hold accounts for it. */
 export function isCapped(state: State, run: Run): boolean {
-  const limits = run.pin?.limits;
-  const session = sessionCaps(state, run);
-  return [limits?.tokens, limits?.nanoUsd, session.tokens, session.nanoUsd].some((cap) => cap !== undefined);
+  const caps = capsOf(state, run);
+  return caps.tokens || caps.money;
 }
 
 export function spend(state: State, run: Run, usage: Usage, cost: Cost): void {

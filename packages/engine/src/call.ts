@@ -11,7 +11,7 @@ import type { CallOutcome, Entry, Event, EventData } from './events.ts';
 import { callId } from './ids.ts';
 import { LIMITS } from './limits.ts';
 import type { Call, Run, State, Turn } from './state.ts';
-import { attemptsOf } from './state.ts';
+import { attemptsOf, giveUp, hear } from './state.ts';
 import type { BodyRef, Located } from './values.ts';
 import { openWait } from './wait.ts';
 
@@ -91,9 +91,16 @@ export function stopCode(run: Run): string {
 
 /** Leave to dispatch an unsafe call for the first time; [] when it is not its turn. */
 export function gateCall(run: Run, call: Call, input: Input): Event[] {
-  if (call.phase.at !== 'ready' || call.class !== 'unsafe' || run.held || run.phase.at !== 'active') return [];
-  return nextInOrder(run) === call ? [attemptCall(run, call, 1, 'gate', input)] : [];
+  return isGated(run, call) ? [attemptCall(run, call, 1, 'gate', input)] : [];
 }
+
+/** An unsafe call whose turn it is, and that has not been named (K2, K4). */
+export function isGated(run: Run, call: Call): boolean {
+  return call.phase.at === 'ready' && call.class === 'unsafe' && mayStart(run) && nextInOrder(run) === call;
+}
+
+/** A held run starts nothing new; what flies lands. */
+const mayStart = (run: Run): boolean => run.phase.at === 'active' && !run.held;
 
 /** Nobody knows what became of the flying attempt: its process is gone. */
 export function loseCall(state: State, run: Run, call: Call, input: Input): Event[] {
@@ -101,7 +108,7 @@ export function loseCall(state: State, run: Run, call: Call, input: Input): Even
   if (phase.at === 'verifying') return [unknownCall(run, call, phase.attempt, 'verify lost', input)];
   if (phase.at !== 'flying') return [];
   if (run.phase.at !== 'active') {
-    return [settleCall(run, call, phase.attempt, call.class === 'pure' ? 'cancelled' : 'unknown', stopCode(run))];
+    return [settleCall(run, call, 0, call.class === 'pure' ? 'cancelled' : 'unknown', stopCode(run))];
   }
   if (call.class === 'unsafe') return becomeUnknown(state, run, call, phase.attempt, 'lost', input);
   return [attemptCall(run, call, phase.attempt + 1, 'lost', input)];
@@ -115,12 +122,18 @@ const unknownCall = (run: Run, call: Call, attempt: number, reason: string, inpu
 });
 
 function becomeUnknown(state: State, run: Run, call: Call, attempt: number, reason: string, input: Input): Event[] {
-  if (run.phase.at !== 'active') return [settleCall(run, call, attempt, 'unknown', stopCode(run))];
+  if (run.phase.at !== 'active') return [settleCall(run, call, 0, 'unknown', stopCode(run))];
   const unknown = unknownCall(run, call, attempt, reason, input);
   return call.verify ? [unknown] : [unknown, openWait(state, run, { kind: 'outcome', call: call.id })];
 }
 
-/** An outcome arrived. The first one recorded wins, whichever attempt it is of (K1). */
+/** What is said of a call that did not succeed: `unknown` where another attempt than this one may have (K3). */
+export function honest<O extends CallOutcome>(state: State, call: Call, attempt: number, outcome: O): O | 'unknown' {
+  if (call.class === 'pure' || call.phase.at === 'verifying') return outcome;
+  return state.unheard.get(call.id)?.some((n) => n !== attempt) === true ? 'unknown' : outcome;
+}
+
+/** The outcome of the attempt that flies, or of the question put to its tool. */
 export function settleToolOutcome(
   state: State,
   run: Run,
@@ -129,29 +142,23 @@ export function settleToolOutcome(
   outcome: ToolOutcome,
   input: Input,
 ): Event[] {
-  const { phase } = call;
-  if (phase.at === 'settled' || phase.at === 'asked' || phase.at === 'ready') return [];
-  if (attempt > phase.attempt) return [];
+  const verifying = call.phase.at === 'verifying';
   switch (outcome.type) {
     case 'call':
-      return [...closeOwnWait(state, run, call), ...settleOrRetry(state, run, call, attempt, outcome, input)];
+      return settleOrRetry(state, run, call, attempt, outcome, input);
     case 'call-unknown':
-      if (phase.at === 'verifying') {
-        return run.phase.at === 'active'
-          ? [openWait(state, run, { kind: 'outcome', call: call.id })]
-          : [settleCall(run, call, attempt, 'unknown', stopCode(run))];
-      }
-      return phase.at === 'flying' ? doubt(state, run, call, attempt, outcome.reason, input) : [];
+      if (verifying) return [openWait(state, run, { kind: 'outcome', call: call.id })];
+      return doubt(state, run, call, attempt, outcome.reason, input);
     case 'call-waits': {
-      if (phase.at !== 'flying') return [];
-      if (run.phase.at !== 'active') return [settleCall(run, call, attempt, 'cancelled', stopCode(run))];
+      if (verifying) return [];
+      if (run.phase.at !== 'active')
+        return [settleCall(run, call, attempt, honest(state, call, attempt, 'cancelled'), stopCode(run))];
       const { wait } = outcome;
       if (wait.kind === 'timer') return [openWait(state, run, { kind: 'timer', call: call.id, expiresAt: wait.dueAt })];
       return [openWait(state, run, { ...wait, call: call.id })];
     }
     case 'call-homeless':
-      if (phase.at === 'verifying') return [openWait(state, run, { kind: 'outcome', call: call.id })];
-      return phase.at === 'flying' ? [openWait(state, run, { kind: 'tool', call: call.id })] : [];
+      return [openWait(state, run, { kind: verifying ? 'outcome' : 'tool', call: call.id })];
     default: {
       const never: never = outcome;
       return never;
@@ -159,20 +166,41 @@ export function settleToolOutcome(
   }
 }
 
-/** It may have happened. With a key, asking again is harmless; without one, only the tool or a person can tell. */
+/**
+ * It may have happened. A read is read again, a key makes asking again harmless; without one, or when the retries are
+ * used up, only the tool or a person can tell.
+ */
 function doubt(state: State, run: Run, call: Call, attempt: number, reason: string, input: Input): Event[] {
   const mayRetry = call.class !== 'unsafe' && run.phase.at === 'active';
   const notBefore = mayRetry ? retryAt('now', call.failures, run, `${state.id}/${call.id}`, input.at) : null;
-  if (notBefore === null) return becomeUnknown(state, run, call, attempt, reason, input);
-  const failed: Event = { kind: 'call.failed', run: run.id, effect: call.id, data: { attempt, code: reason } };
-  return [failed, attemptCall(run, call, attemptsOf(call) + 1, reason, input, notBefore)];
+  if (notBefore !== null)
+    return [
+      unknownCall(run, call, attempt, reason, input),
+      attemptCall(run, call, attempt + 1, reason, input, notBefore),
+    ];
+  if (call.class !== 'pure') return becomeUnknown(state, run, call, attempt, reason, input);
+  if (run.phase.at === 'active') return [settleCall(run, call, attempt, 'failed', reason)];
+  return [settleCall(run, call, attempt, 'cancelled', stopCode(run))];
 }
 
-/** A late result answers the question a person was asked about it. */
-function closeOwnWait(state: State, run: Run, call: Call): Event[] {
-  if (call.phase.at !== 'parked') return [];
-  const wait = state.waits.get(call.phase.wait);
-  return wait === undefined ? [] : [{ kind: 'wait.resolved', run: run.id, data: { wait: wait.id, how: 'cancelled' } }];
+/**
+ * What another attempt than the flying one says of an unsettled call. `done` is the call's outcome; that the attempt a
+ * person is asked about failed answers the question. Null: it settles nothing.
+ */
+export function settleLate(
+  state: State,
+  run: Run,
+  call: Call,
+  attempt: number,
+  outcome: Extract<ToolOutcome, { type: 'call' }>,
+): Event[] | null {
+  if (state.unheard.get(call.id)?.includes(attempt) !== true) return null;
+  const speaks = attempt === attemptsOf(call) && honest(state, call, attempt, outcome.outcome) === outcome.outcome;
+  if (outcome.outcome !== 'done' && !speaks) return null;
+  const settled = settleCall(run, call, attempt, outcome.outcome, outcome.code ?? null, outcome.result);
+  if (call.phase.at !== 'parked') return [settled];
+  const { wait } = call.phase;
+  return [{ kind: 'wait.resolved', run: run.id, data: { wait, how: 'cancelled' } }, settled];
 }
 
 function settleOrRetry(
@@ -187,11 +215,13 @@ function settleOrRetry(
   const mayRetry =
     outcome.outcome === 'failed' && retry !== undefined && call.class !== 'unsafe' && run.phase.at === 'active';
   const notBefore = mayRetry ? retryAt(retry, call.failures, run, `${state.id}/${call.id}`, input.at) : null;
-  if (notBefore === null)
-    return [settleCall(run, call, attempt, outcome.outcome, outcome.code ?? null, outcome.result)];
+  if (notBefore === null) {
+    const said = outcome.outcome === 'done' ? 'done' : honest(state, call, attempt, outcome.outcome);
+    return [settleCall(run, call, attempt, said, outcome.code ?? null, outcome.result)];
+  }
   const code = outcome.code ?? 'failed';
   const failed: Event = { kind: 'call.failed', run: run.id, effect: call.id, data: { attempt, code } };
-  return [failed, attemptCall(run, call, attemptsOf(call) + 1, code, input, notBefore)];
+  return [failed, attemptCall(run, call, attempt + 1, code, input, notBefore)];
 }
 
 /** Answers what has not flown, because the run stops; what flies is aborted and awaited. */
@@ -199,7 +229,7 @@ export function stopCalls(run: Run): Event[] {
   const code = stopCode(run);
   return run.asked.flatMap((call) => {
     if (call.phase.at === 'asked' || call.phase.at === 'ready') return [settleCall(run, call, 0, 'cancelled', code)];
-    if (call.phase.at === 'verifying') return [settleCall(run, call, call.phase.attempt, 'unknown', code)];
+    if (call.phase.at === 'verifying') return [settleCall(run, call, 0, 'unknown', code)];
     return [];
   });
 }
@@ -211,6 +241,7 @@ export function nextInOrder(run: Run): Call | undefined {
 
 /** What has leave to fly, flies: named by its `call.requested` or by the answer that allowed it. Unsafe calls wait for their gate. */
 export function promoteCalls(run: Run): void {
+  if (!mayStart(run)) return;
   const next = nextInOrder(run);
   for (const call of run.asked) {
     if (call.phase.at !== 'ready' || call.class === 'unsafe') continue;
@@ -232,6 +263,7 @@ export function evolveCallRequested(run: Run, entry: Of<'call.requested'>): void
     timeoutMs: data.timeoutMs,
     verify: data.verify ?? false,
     digest: data.digest,
+    rule: data.rule,
     arguments: { at: 'turn', body: turn.body, index: data.index },
     failures: 0,
     phase: data.decision === 'allow' ? { at: 'ready', epoch: data.epoch } : { at: 'asked' },
@@ -245,25 +277,28 @@ export function evolveCall(
   entry: Of<'call.attempted' | 'call.failed' | 'call.unknown' | 'call.settled'>,
 ): void {
   switch (entry.kind) {
-    case 'call.attempted':
-      call.phase = {
-        at: 'flying',
-        attempt: entry.data.n,
-        epoch: entry.data.epoch,
-        notBefore: entry.data.notBefore ?? 0,
-      };
+    case 'call.attempted': {
+      const { n, epoch, notBefore } = entry.data;
+      // A retry has its backoff, and uses up the budget of retries. Without one, what flew was lost with its process.
+      if (notBefore === undefined && call.phase.at === 'flying') giveUp(state, call.id, call.phase.attempt);
+      if (notBefore !== undefined) {
+        call.failures += 1;
+        run.retries += 1;
+      }
+      call.phase = { at: 'flying', attempt: n, epoch, notBefore: notBefore ?? 0 };
       return;
+    }
     case 'call.failed':
-      call.failures += 1;
-      run.retries += 1;
+      hear(state, call.id, entry.data.attempt);
       return;
     case 'call.unknown':
+      giveUp(state, call.id, entry.data.attempt);
       call.phase = { at: 'verifying', attempt: entry.data.attempt, epoch: entry.data.epoch };
       return;
     case 'call.settled': {
       const { attempt, outcome, code, result } = entry.data;
-      const flew = attemptsOf(call);
-      if (flew > 1 || (flew > 0 && outcome !== 'done')) state.disputed.set(call.id, { settled: attempt, late: [] });
+      if (call.phase.at === 'flying' && call.phase.attempt !== attempt) giveUp(state, call.id, call.phase.attempt);
+      hear(state, call.id, attempt);
       const located: Located | null = result === undefined ? null : { ...result, seq: entry.seq };
       call.phase = { at: 'settled', attempt, outcome, code: code ?? null, result: located };
       return;

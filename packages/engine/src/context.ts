@@ -5,7 +5,8 @@
  *  C3 Folding an item costs the same however long the context is.
  */
 import { LIMITS } from './limits.ts';
-import type { Context, Item, Run } from './state.ts';
+import type { Context, Item, Run, Turn } from './state.ts';
+import type { Located, Pin } from './values.ts';
 
 const bytesOf = (item: Item): number => (item.body?.bytes ?? LIMITS.itemOverheadBytes) + LIMITS.itemOverheadBytes;
 
@@ -43,11 +44,25 @@ export function pendingItems(run: Run): Item[] {
   return [...results, ...steers];
 }
 
+/** A slot is read anew by the next request: until that is counted, its bytes are new. */
+export function setSlot(context: Context, key: string, body: Located): void {
+  context.slots.set(key, body);
+  context.newBytes += body.bytes + LIMITS.itemOverheadBytes;
+}
+
+/** The provider counted what a turn sent, and what it answered: what came meanwhile stays uncounted. */
+export function countTurn(context: Context, turn: Turn, answer: Item, tokens: number, pin: Pin): void {
+  context.newBytes -= turn.sentBytes + bytesOf(answer);
+  context.counted = { tokens, model: pin.model, manifest: pin.manifest };
+}
+
 /** Upper bound of the tokens the next request sends: what was counted, plus one token a byte of what is new. */
-export function boundInputTokens(context: Context, run: Run, model: string, manifestBytes: number): number {
+export function boundInputTokens(context: Context, run: Run, pin: Pin): number {
+  const { counted, newBytes, totalBytes, slots } = context;
   let pending = 0;
   for (const item of pendingItems(run)) pending += bytesOf(item);
-  if (context.counted !== null && context.counted.model === model)
-    return context.counted.tokens + context.newBytes + pending;
-  return manifestBytes + context.totalBytes + pending;
+  if (counted?.model === pin.model)
+    return counted.tokens + newBytes + pending + (counted.manifest === pin.manifest ? 0 : pin.manifestBytes);
+  for (const { bytes } of slots.values()) pending += bytes + LIMITS.itemOverheadBytes;
+  return pin.manifestBytes + totalBytes + pending;
 }

@@ -60,6 +60,7 @@ export type EventData = {
   };
   'turn.attempted': { n: number; reason: string; epoch: number; notBefore?: number; charged?: Amount };
   'turn.failed': { attempt: number; code: string; spent: Spent };
+  /** A turn that failed as `lost` or `unaffordable` is followed by another one, if the limits allow it. */
   'turn.settled': TurnEnd & { attempt: number; built?: Digest };
 
   'call.requested': {
@@ -80,6 +81,7 @@ export type EventData = {
   'call.attempted': { n: number; reason: string; epoch: number; notBefore?: number };
   'call.failed': { attempt: number; code: string };
   'call.unknown': { attempt: number; reason: string; epoch: number };
+  /** `attempt`: whose outcome this is; 0: of none (it never flew, a person said so, it was given up). */
   'call.settled': { attempt: number; outcome: CallOutcome; code?: string; result?: BodyRef };
 
   'wait.opened': {
@@ -104,7 +106,7 @@ export type EventData = {
   };
 
   'budget.raised': { account: AccountId; cap: Caps };
-  'budget.overrun': { account: AccountId; over: Amount };
+  'budget.overrun': { account: AccountId; limit: 'tokens' | 'money'; over: Amount };
 
   'context.set': { key: string; ref: BodyRef };
   'context.unset': { key: string };

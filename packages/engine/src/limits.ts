@@ -2,12 +2,14 @@
 export const LIMITS = {
   /** One append: the exact UTF-8 bytes of its entries. */
   frameBytes: 256 * 1024,
-  /** Runs that wait in one session. */
-  queuedRuns: 1_000,
+  /** Runs that wait in one session: few enough that one frame can end them all. */
+  queuedRuns: 500,
   /** Steered messages that wait for the next turn of one run. */
   pendingSteers: 100,
-  /** Calls one turn may ask for; what is beyond is answered with an error. */
+  /** Calls of one turn that may run; what is beyond is answered with an error. */
   callsPerTurn: 128,
+  /** Calls one turn may ask for: a frame must hold them. An answer that asks for more is refused whole. */
+  callsPerAnswer: 256,
   /** Attempts at one model call or one retryable tool call. */
   attempts: 5,
   /** Retries of outcomes a run may use in all its turns and calls. */
@@ -17,7 +19,9 @@ export const LIMITS = {
   /** A Retry-After longer than this ends the attempt instead of parking the run for hours unasked. */
   retryAfterMaxMs: 15 * 60_000,
   /** The least output worth paying for: a turn that a budget shrinks below this is not requested. */
-  minOutputTokens: 64,
+  minOutputTokens: 256,
+  /** The same for a closing turn: what a run's last tokens are kept for. */
+  minClosingTokens: 64,
   /** Wire overhead of one context item in a token bound (role markers, separators), in bytes. */
   itemOverheadBytes: 16,
   /** Keyed context slots of a session. */

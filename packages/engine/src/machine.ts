@@ -2,37 +2,20 @@
  * A session as a machine: `decide` on facts, `evolve` what was decided, `advance` what follows by itself, and say what
  * is `outstanding`. Pure: the same input gives the same bytes, today and with next year's code.
  */
-import { expireWaits, resolveWait } from './answer.ts';
-import { evolveCall, evolveCallRequested, gateCall, loseCall, promoteCalls, settleToolOutcome } from './call.ts';
+import { resolveWait } from './answer.ts';
+import { evolveCall, evolveCallRequested, promoteCalls } from './call.ts';
 import type { Command, Input, Rejection } from './commands.ts';
 import { ImpossibleState } from './commands.ts';
 import type { Entry, Event } from './events.ts';
 import { VERSIONS } from './events.ts';
-import type { EffectId } from './ids.ts';
-import { isCallId, runOf } from './ids.ts';
 import { LIMITS } from './limits.ts';
-import {
-  advanceRuns,
-  cancelAll,
-  decideOnRun,
-  decideSend,
-  evolveRunEnded,
-  evolveRunQueued,
-  evolveRunStarted,
-  evolveRunSteered,
-  expireRun,
-} from './run.ts';
+import { decideAttempt, decideSettle, decideWake } from './outcome.ts';
+import { cancelAll, decideOnRun, decideSend, evolveRunQueued, evolveRunSteered } from './queue.ts';
+import { advanceRuns, evolveRunEnded, evolveRunStarted } from './run.ts';
 import { closeSession, configure, evolveSession, forget, openSession, remember } from './session.ts';
-import type { Call, Run, State } from './state.ts';
+import type { Run, State } from './state.ts';
 import { freshState } from './state.ts';
-import {
-  evolveTurnAttempted,
-  evolveTurnFailed,
-  evolveTurnRequested,
-  evolveTurnSettled,
-  loseTurn,
-  settleTurn,
-} from './turn.ts';
+import { evolveTurnAttempted, evolveTurnFailed, evolveTurnRequested, evolveTurnSettled } from './turn.ts';
 import type { Receipt } from './values.ts';
 import { evolveWaitOpened, evolveWaitResolved } from './wait.ts';
 
@@ -45,14 +28,13 @@ type Decision = Event[] | Rejection | { receipt: Receipt };
 /** What a command leads to, or why it is refused. Reads `state`, changes nothing. */
 export function decide(state: State, input: Input): Decision {
   const { command } = input;
-  if (state.phase === 'fresh' && command.kind !== 'open' && !(command.kind === 'send' && command.open !== undefined)) {
-    return { code: 'not_found', message: 'no such session' };
-  }
+  if (state.phase === 'moved') return { code: 'session_closed', message: 'the session has moved to another place' };
+  if (state.phase === 'fresh') return decideFirst(state, input);
   switch (command.kind) {
     case 'open':
       return openSession(state, command);
     case 'configure':
-      return configure(state, command);
+      return configure(state, command, input.id);
     case 'send':
       return decideSend(state, command, input);
     case 'unqueue':
@@ -69,7 +51,7 @@ export function decide(state: State, input: Input): Decision {
     case 'attempt':
       return decideAttempt(state, command, input);
     case 'settle':
-      return decideSettle(state, command, input);
+      return command.effect === 'wake' ? decideWake(state, input) : decideSettle(state, command, input);
     case 'close':
       return closeSession(state, cancelAll(state));
     default: {
@@ -79,74 +61,25 @@ export function decide(state: State, input: Input): Decision {
   }
 }
 
+/** A session begins by being opened, alone or in the append of its first message. */
+function decideFirst(state: State, input: Input): Decision {
+  const { command } = input;
+  if (command.kind === 'open') return openSession(state, command);
+  if (command.kind !== 'send' || command.open === undefined) return { code: 'not_found', message: 'no such session' };
+  const opened = openSession(state, { kind: 'open', ...command.open });
+  if (!Array.isArray(opened)) return opened;
+  // The message is decided on the session as it will be, so that a refusal opens nothing.
+  const then = freshState();
+  for (const event of opened) evolve(then, stamp(then, input, event));
+  const sent = decideSend(then, command, input);
+  return Array.isArray(sent) ? [...opened, ...sent] : sent;
+}
+
 function decideResolve(state: State, command: Extract<Command, { kind: 'resolve' }>, input: Input): Decision {
   const before = state.resolved.get(command.wait);
   if (before === undefined) return resolveWait(state, command, input);
   if (before.digest === command.digest) return { receipt: before.receipt };
   return { code: 'wait_resolved', message: `wait ${command.wait} has had another answer, or has ended` };
-}
-
-type Target = { run: Run; call: Call | null };
-
-function find(state: State, effect: EffectId): Target | null {
-  const run = state.runs.get(runOf(effect));
-  if (run === undefined) return null;
-  if (!isCallId(effect)) return run.turn?.id === effect ? { run, call: null } : null;
-  const call = run.asked.find(({ id }) => id === effect);
-  return call === undefined ? null : { run, call };
-}
-
-function decideAttempt(state: State, command: Extract<Command, { kind: 'attempt' }>, input: Input): Decision {
-  const target = find(state, command.effect);
-  const unchanged = { receipt: { seq: state.head } };
-  if (target === null) return unchanged;
-  const { run, call } = target;
-  if (command.reason === 'gate') return call === null ? unchanged : gateCall(run, call, input);
-  const phase = call === null ? run.turn?.phase : call.phase;
-  const known = phase !== undefined && 'epoch' in phase && 'attempt' in phase && phase.attempt === command.attempt;
-  // An attempt of this very epoch is not lost: whoever says so has not seen that it was named here.
-  if (!known || phase.epoch === input.epoch) return unchanged;
-  if (call !== null) return loseCall(state, run, call, input);
-  return run.turn === null ? unchanged : loseTurn(state, run, run.turn, input);
-}
-
-function decideSettle(state: State, command: Extract<Command, { kind: 'settle' }>, input: Input): Decision {
-  if (command.effect === 'wake') {
-    const at = Math.max(input.at, state.at);
-    const expired = expireWaits(state, at);
-    return expired.length > 0 ? expired : expireRun(state, at);
-  }
-  const { effect, attempt, outcome } = command;
-  const target = find(state, effect);
-  if (target !== null && target.call === null && (outcome.type === 'turn' || outcome.type === 'turn-failed')) {
-    const { turn } = target.run;
-    if (turn?.phase.at === 'flying' && turn.phase.attempt === attempt)
-      return settleTurn(state, target.run, turn, attempt, outcome, input);
-  }
-  if (target?.call && outcome.type !== 'turn' && outcome.type !== 'turn-failed' && target.call.phase.at !== 'settled') {
-    return settleToolOutcome(state, target.run, target.call, attempt, outcome, input);
-  }
-  return lateOutcome(state, command);
-}
-
-/** An outcome for what is settled already: recorded once as evidence where another attempt had settled it, else a duplicate. */
-function lateOutcome(state: State, command: Extract<Command, { kind: 'settle'; attempt: number }>): Decision {
-  const { effect, attempt, outcome } = command;
-  const disputed = state.disputed.get(effect);
-  if (disputed === undefined || disputed.settled === attempt || disputed.late.includes(attempt))
-    return { receipt: { seq: state.head } };
-  const event: Extract<Event, { kind: 'effect.late' }> = {
-    kind: 'effect.late',
-    run: runOf(effect),
-    effect,
-    data: { attempt, outcome: outcome.type },
-  };
-  const body = outcome.type === 'turn' ? outcome.body : outcome.type === 'call' ? outcome.result : undefined;
-  if (body !== undefined) {
-    event.refs = [body.digest];
-    event.data.result = body;
-  }
-  return [event];
 }
 
 /** Folds one entry into the state it is given, which it may change in place. Total: it never refuses. */
@@ -172,6 +105,7 @@ function evolveInRun(state: State, run: Run, entry: Entry): void {
       return;
     case 'run.released':
       run.held = false;
+      promoteCalls(run);
       return;
     case 'run.cancelling':
       run.phase = { at: 'cancelling', reason: entry.data.reason };
@@ -190,7 +124,7 @@ function evolveInRun(state: State, run: Run, entry: Entry): void {
     case 'turn.settled':
       return turn === null ? undefined : evolveTurnSettled(state, run, turn, entry);
     case 'budget.overrun':
-      run.overrun = true;
+      run.overrun = entry.data.limit;
       return;
     default:
       evolveCallsOf(state, run, entry);
@@ -231,56 +165,33 @@ export function advance(state: State, input: Input): Event[] {
 }
 
 /**
- * Decides, folds and advances to the fixpoint: everything one input leads to, for one append. It changes `state`: a
- * caller whose append fails drops it and folds the log again.
+ * Decides, folds and advances to the fixpoint: everything one input leads to, for one append. A refusal leaves `state`
+ * as it was; else it is what the entries lead to: a caller whose append fails drops it and folds the log again.
  */
-export function transition(state: State, input: Input): Transition {
-  const first = decideFirst(state, input);
-  if (!Array.isArray(first)) {
-    return 'code' in first ? { ok: false, rejection: first } : { ok: true, entries: [], receipt: first.receipt };
+export function transition(state: State, given: Input): Transition {
+  // Time does not go back: what a clock said before it was set back holds.
+  const input = given.at < state.at ? { ...given, at: state.at } : given;
+  const decided = decide(state, input);
+  if (!Array.isArray(decided)) {
+    return 'code' in decided ? { ok: false, rejection: decided } : { ok: true, entries: [], receipt: decided.receipt };
   }
   const entries: Entry[] = [];
-  const apply = (events: readonly Event[]): void => {
-    for (const event of events) entries.push(stamp(state, input, event));
-  };
-  apply(first);
-  if (input.command.kind === 'send' && input.command.open !== undefined && state.lastRun === 0) {
-    const sent = decideSend(state, input.command, input);
-    if (!Array.isArray(sent))
-      return 'code' in sent ? { ok: false, rejection: sent } : { ok: true, entries: [], receipt: sent.receipt };
-    apply(sent);
-  }
-  for (let round = 0; ; round += 1) {
+  for (let events = decided, round = 0; ; events = advance(state, input), round += 1) {
     if (round > LIMITS.advanceRounds)
       throw new ImpossibleState(`no fixpoint after ${round} rounds at seq ${state.head}`);
-    const events = advance(state, input);
-    if (events.length === 0) break;
-    apply(events);
+    if (events.length === 0 && round > 0) break;
+    for (const event of events) {
+      const entry = stamp(state, input, event);
+      evolve(state, entry);
+      entries.push(entry);
+    }
   }
   return { ok: true, entries, receipt: receiptOf(state, input, entries) };
 }
 
-/** A first message opens its session in the same append. */
-function decideFirst(state: State, input: Input): Decision {
-  const { command } = input;
-  if (state.phase === 'fresh' && command.kind === 'send' && command.open !== undefined) {
-    return openSession(state, { kind: 'open', ...command.open });
-  }
-  return decide(state, input);
-}
-
 function stamp(state: State, input: Input, event: Event): Entry {
-  const at = Math.max(input.at, state.at);
-  const entry = {
-    ...event,
-    seq: state.head + 1,
-    at,
-    v: VERSIONS[event.kind] ?? 1,
-    input: input.id,
-    by: input.by,
-  } as Entry;
-  evolve(state, entry);
-  return entry;
+  const { id, at, by } = input;
+  return { ...event, seq: state.head + 1, at, v: VERSIONS[event.kind] ?? 1, input: id, by } as Entry;
 }
 
 function receiptOf(state: State, input: Input, entries: readonly Entry[]): Receipt {

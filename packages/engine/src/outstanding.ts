@@ -1,9 +1,9 @@
 import { isCallId } from './ids.ts';
 import type { CallId, EffectId, RunId, TurnId } from './ids.ts';
-import { nextInOrder } from './call.ts';
+import { isGated } from './call.ts';
 import { deadlineAt } from './run.ts';
 import type { Call, Run, State } from './state.ts';
-import { flying } from './state.ts';
+import { flying, isStopping } from './state.ts';
 import type { EffectClass, RunStatus } from './values.ts';
 
 /**
@@ -21,12 +21,9 @@ export type Effect =
   | { type: 'abort'; id: EffectId; run: RunId; attempt: number; epoch: number };
 
 export function outstanding(state: State): Effect[] {
-  const run = state.active === null ? undefined : state.runs.get(state.active);
+  const run = state.active === null || state.phase === 'moved' ? undefined : state.runs.get(state.active);
   return run === undefined ? [] : effectsOf(run);
 }
-
-const isStopping = (run: Run): boolean =>
-  run.phase.at === 'cancelling' || (run.phase.at === 'closing' && (run.turn === null || run.turn.closing === null));
 
 function effectsOf(run: Run): Effect[] {
   if (isStopping(run))
@@ -63,8 +60,7 @@ function effectOf(run: Run, call: Call): Effect | null {
     };
   if (phase.at === 'verifying')
     return { type: 'verify', id: call.id, run: run.id, attempt: phase.attempt, epoch: phase.epoch };
-  const gated = phase.at === 'ready' && call.class === 'unsafe' && !run.held && nextInOrder(run) === call;
-  return gated ? { type: 'gate', id: call.id, run: run.id } : null;
+  return isGated(run, call) ? { type: 'gate', id: call.id, run: run.id } : null;
 }
 
 function epochOf(run: Run, effect: EffectId): number {
@@ -74,6 +70,7 @@ function epochOf(run: Run, effect: EffectId): number {
 
 /** The next wall time (ms) at which something happens by itself: the wake-at effect. Null: nothing is due. */
 export function wakeAt(state: State): number | null {
+  if (state.phase === 'moved') return null;
   let due = Number.POSITIVE_INFINITY;
   for (const wait of state.waits.values()) if (wait.expiresAt !== null) due = Math.min(due, wait.expiresAt);
   const run = state.active === null ? undefined : state.runs.get(state.active);

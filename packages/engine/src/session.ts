@@ -6,10 +6,12 @@
  */
 import type { Command, OpenSession, Rejection } from './commands.ts';
 import { located, mergeConfig } from './config.ts';
+import { setSlot } from './context.ts';
 import type { Entry, Event, EventData } from './events.ts';
 import { LIMITS } from './limits.ts';
 import type { State } from './state.ts';
-import type { Caps, Config, Receipt } from './values.ts';
+import { hear } from './state.ts';
+import type { Config, Receipt } from './values.ts';
 
 export function openSession(state: State, command: OpenSession & { kind: 'open' }): Event[] | { receipt: Receipt } {
   if (state.phase !== 'fresh') return { receipt: { seq: 1 } };
@@ -25,7 +27,12 @@ function withConfigRefs(event: Event, config: Config | undefined): Event {
   return event;
 }
 
-export function configure(state: State, command: Extract<Command, { kind: 'configure' }>): Event[] | Rejection {
+export function configure(
+  state: State,
+  command: Extract<Command, { kind: 'configure' }>,
+  input: string,
+): Event[] | Rejection | { receipt: Receipt } {
+  if (state.configured?.input === input) return { receipt: state.configured.receipt };
   if (state.phase !== 'open') return closed;
   if (command.ifRevision !== state.revision) {
     return {
@@ -46,10 +53,15 @@ export function closeSession(state: State, cancelled: Event[]): Event[] | Reject
   return [{ kind: 'session.closing', data: {} }, ...cancelled];
 }
 
-export function remember(state: State, command: Extract<Command, { kind: 'remember' }>): Event[] | Rejection {
+export function remember(
+  state: State,
+  command: Extract<Command, { kind: 'remember' }>,
+): Event[] | Rejection | { receipt: Receipt } {
   if (state.phase !== 'open') return closed;
   const { key, ref } = command;
-  if (!state.context.slots.has(key) && state.context.slots.size >= LIMITS.slots) {
+  const known = state.context.slots.get(key);
+  if (known?.digest === ref.digest) return { receipt: { seq: known.seq } };
+  if (known === undefined && state.context.slots.size >= LIMITS.slots) {
     return { code: 'rate_limited', message: `a session has at most ${LIMITS.slots} context slots` };
   }
   return [{ kind: 'context.set', refs: [ref.digest], data: { key, ref } }];
@@ -60,8 +72,6 @@ export function forget(state: State, command: Extract<Command, { kind: 'forget' 
   if (!state.context.slots.has(command.key)) return { code: 'not_found', message: `no context slot ${command.key}` };
   return [{ kind: 'context.unset', data: { key: command.key } }];
 }
-
-const mergeCaps = (a: Caps, b: Caps): Caps => ({ ...a, ...b });
 
 export function evolveSession(state: State, entry: Entry): void {
   switch (entry.kind) {
@@ -78,6 +88,7 @@ export function evolveSession(state: State, entry: Entry): void {
     case 'session.configured':
       state.revision = entry.data.revision;
       state.config = mergeConfig(state.config, located(entry.data.config, entry.seq));
+      state.configured = { input: entry.input, receipt: { seq: entry.seq } };
       return;
     case 'session.closing':
       state.phase = 'closing';
@@ -89,16 +100,17 @@ export function evolveSession(state: State, entry: Entry): void {
       state.phase = 'moved';
       return;
     case 'budget.raised':
-      state.caps = mergeCaps(state.caps, entry.data.cap);
+      // Other accounts are the ledger's: raising one of them changes nothing here.
+      if (entry.data.account === state.id) state.caps = { ...state.caps, ...entry.data.cap };
       return;
     case 'context.set':
-      state.context.slots.set(entry.data.key, { ...entry.data.ref, seq: entry.seq });
+      setSlot(state.context, entry.data.key, { ...entry.data.ref, seq: entry.seq });
       return;
     case 'context.unset':
       state.context.slots.delete(entry.data.key);
       return;
     case 'effect.late':
-      if (entry.effect !== undefined) state.disputed.get(entry.effect)?.late.push(entry.data.attempt);
+      if (entry.effect !== undefined) hear(state, entry.effect, entry.data.attempt);
       return;
     default:
     // Kinds of later versions and of runs that have ended change nothing here.

@@ -38,8 +38,8 @@ export type Item =
 export type Context = {
   items: Item[];
   slots: Map<string, Located>;
-  /** Tokens of the prefix as the provider last counted them, with the model that did. */
-  counted: { tokens: number; model: string } | null;
+  /** Tokens of the prefix as the provider last counted them, with the model and the manifest it was sent with. */
+  counted: { tokens: number; model: string; manifest: Digest } | null;
   /** Bytes added since then (all of them while nothing was counted): one token a byte bounds them. */
   newBytes: number;
   totalBytes: number;
@@ -57,6 +57,8 @@ export type Turn = {
   reserve: Amount;
   maxOutputTokens: number;
   closing: LimitReason | null;
+  /** Of the context's bytes that nobody has counted, those that this turn sends. */
+  sentBytes: number;
   failures: number;
   body: Located | null;
 };
@@ -80,6 +82,8 @@ export type Call = {
   timeoutMs: number;
   verify: boolean;
   digest: Digest;
+  /** What decided on it, for people. */
+  rule: string;
   /** The arguments: a place in the turn's body, or an approver's edit. */
   arguments: { at: 'turn'; body: Located; index: number } | { at: 'edit'; body: Located };
   failures: number;
@@ -114,8 +118,8 @@ export type Run = {
   /** The body of the last turn that was done. */
   text: Located | null;
   steers: { body: Located; trusted: boolean }[];
-  /** A bill passed its reservation: this run reserves nothing more. */
-  overrun: boolean;
+  /** What a bill passed its reservation in: this run reserves nothing more. */
+  overrun: 'tokens' | 'money' | null;
   spent: Amount;
   usage: Usage;
   cost: Cost;
@@ -146,6 +150,8 @@ export type State = {
   createdAt: number;
   revision: number;
   config: Config;
+  /** The input that made the last revision: delivered again, it is no conflict. */
+  configured: { input: string; receipt: Receipt } | null;
   /** Runs that have not ended: the active one and those that wait. */
   runs: Map<RunId, Run>;
   queue: RunId[];
@@ -156,9 +162,9 @@ export type State = {
   lastPin: Pin | null;
   submissions: Map<string, { payload: Digest; receipt: Receipt }>;
   waits: Map<WaitId, Wait>;
-  resolved: Map<WaitId, { digest: Digest | null; receipt: Receipt }>;
-  /** Effects that were settled by another attempt than a plain first one: a late outcome of these is evidence. */
-  disputed: Map<EffectId, { settled: number; late: number[] }>;
+  resolved: Map<WaitId, { digest: Digest | null; call: CallId | null; receipt: Receipt }>;
+  /** Attempts that were given up before anybody heard their outcome: one that comes now is evidence, once (P4). */
+  unheard: Map<EffectId, number[]>;
   context: Context;
   spent: Amount;
   reserved: Amount;
@@ -180,6 +186,7 @@ export function freshState(): State {
     createdAt: 0,
     revision: 0,
     config: {},
+    configured: null,
     runs: new Map(),
     queue: [],
     active: null,
@@ -189,7 +196,7 @@ export function freshState(): State {
     submissions: new Map(),
     waits: new Map(),
     resolved: new Map(),
-    disputed: new Map(),
+    unheard: new Map(),
     context: { items: [], slots: new Map(), counted: null, newBytes: 0, totalBytes: 0 },
     spent: { tokens: 0, nanoUsd: 0 },
     reserved: { tokens: 0, nanoUsd: 0 },
@@ -212,4 +219,24 @@ export function flying(run: Run): { effect: EffectId; attempt: number }[] {
     if (call.phase.at === 'flying') list.push({ effect: call.id, attempt: call.phase.attempt });
   }
   return list;
+}
+
+/** Whether what flies of a run is to be aborted. A closing turn is what the run stops with, so it flies on. */
+export function isStopping(run: Run): boolean {
+  return run.phase.at === 'cancelling' || (run.phase.at === 'closing' && (run.turn?.closing ?? null) === null);
+}
+
+/** An attempt is given up unheard: its outcome may still come. */
+export function giveUp(state: State, effect: EffectId, attempt: number): void {
+  const known = state.unheard.get(effect);
+  if (known === undefined) state.unheard.set(effect, [attempt]);
+  else if (!known.includes(attempt)) known.push(attempt);
+}
+
+/** The outcome of an attempt is on record, as what settled its effect or as evidence. */
+export function hear(state: State, effect: EffectId, attempt: number): void {
+  const rest = state.unheard.get(effect)?.filter((n) => n !== attempt);
+  if (rest === undefined) return;
+  if (rest.length === 0) state.unheard.delete(effect);
+  else state.unheard.set(effect, rest);
 }

@@ -5,26 +5,32 @@
  *  T3 A lost attempt is charged at its reservation before the next one is named: it was perhaps paid.
  */
 import { retryAt } from './backoff.ts';
-import { boundUsage, costOf, overrun, planTurn, spend } from './budget.ts';
+import type { Bill } from './budget.ts';
+import { affordsAgain, boundUsage, costOf, overrun, planTurn, spend } from './budget.ts';
 import { requestCalls } from './call.ts';
 import type { Input, TurnOutcome } from './commands.ts';
-import { addItem, flushPending } from './context.ts';
-import type { Entry, Event, EventData, Spent } from './events.ts';
+import { addItem, countTurn, flushPending } from './context.ts';
+import type { Entry, Event, EventData, Spent, TurnEnd } from './events.ts';
 import { turnId } from './ids.ts';
-import type { Run, State, Turn } from './state.ts';
-import type { Amount, Cost, LimitReason, RunEnd, Usage } from './values.ts';
+import { LIMITS } from './limits.ts';
+import type { Item, Run, State, Turn } from './state.ts';
+import { giveUp, isStopping } from './state.ts';
+import type { Amount, Cost, Digest, LimitReason, RunEnd, Usage } from './values.ts';
 import { addUsage, tokensOf, ZERO_USAGE } from './values.ts';
 import { openWait } from './wait.ts';
 
 type Of<K extends Entry['kind']> = Extract<Entry, { kind: K }>;
-type Bill = { usage: Usage; cost: Cost };
+type Done = Extract<TurnOutcome, { type: 'turn' }>;
 
-const isStopping = (run: Run): boolean =>
-  run.phase.at === 'cancelling' || (run.phase.at === 'closing' && run.turn?.closing === null);
+/** Failures of the engine's own making: the same request is not made again, another one may be. */
+const LOST = 'lost';
+const UNAFFORDABLE = 'unaffordable';
 
 /** The next turn of a run, or what stands in its way: a limit, or an account that somebody may raise. */
 export function requestTurn(state: State, run: Run, input: Input, closing: LimitReason | null): Event[] {
-  const plan = planTurn(state, run, input);
+  const met = closing === null ? limitMet(run, input) : null;
+  if (met !== null) return [limitRun(run, met)];
+  const plan = planTurn(state, run, input, closing !== null);
   if (plan.ok) {
     const data: EventData['turn.requested'] = {
       epoch: input.epoch,
@@ -36,8 +42,23 @@ export function requestTurn(state: State, run: Run, input: Input, closing: Limit
     return [{ kind: 'turn.requested', run: run.id, effect: turnId(run.id, run.turns + 1), data }];
   }
   if (closing !== null) return [endRun(run, { status: 'limited', reason: closing })];
-  if (plan.owner === 'run') return [{ kind: 'run.limited', run: run.id, data: { limit: plan.shortage.limit } }];
+  if (plan.owner === 'run') return [limitRun(run, plan.shortage.limit)];
   return [openWait(state, run, { kind: 'budget', ...plan.shortage })];
+}
+
+export const limitRun = (run: Run, limit: LimitReason): Event => ({
+  kind: 'run.limited',
+  run: run.id,
+  data: { limit },
+});
+
+/** The limit that bars a run's next turn. */
+function limitMet(run: Run, input: Input): LimitReason | null {
+  const limits = run.pin?.limits;
+  if (limits === undefined) return null;
+  if (run.turns >= limits.turns) return 'turns';
+  if (run.calls > limits.calls) return 'calls';
+  return run.startedAt + limits.deadlineMs <= input.at ? 'deadline' : null;
 }
 
 /** The last entry of a run. */
@@ -48,79 +69,57 @@ export function endRun(run: Run, end: RunEnd): Event {
 }
 
 /** A turn's outcome arrived for the attempt that flies. */
-export function settleTurn(
-  state: State,
-  run: Run,
-  turn: Turn,
-  attempt: number,
-  outcome: TurnOutcome,
-  input: Input,
-): Event[] {
-  if (outcome.type === 'turn') return settleDone(state, run, turn, attempt, outcome, input);
+export function settleTurn(state: State, run: Run, turn: Turn, outcome: TurnOutcome, input: Input): Event[] {
+  if (outcome.type === 'turn') return settleDone(state, run, turn, outcome, input);
   const bill = billOf(run, turn, outcome.spent);
-  if (isStopping(run)) return [cancelledTurn(run, turn, attempt, bill)];
+  const over = overrun(state, run, turn, bill);
+  if (isStopping(run)) return [settle(run, turn, { outcome: 'cancelled', ...bill }), ...over];
   const notBefore = retryAt(outcome.retry, turn.failures, run, `${state.id}/${turn.id}`, input.at);
-  if (notBefore === null) {
-    const data: EventData['turn.settled'] = { attempt, outcome: 'failed', code: outcome.code, ...bill };
-    if (outcome.detail !== undefined) data.detail = outcome.detail;
-    return [{ kind: 'turn.settled', run: run.id, effect: turn.id, data }];
-  }
+  if (notBefore === null) return [failTurn(run, turn, outcome.code, outcome.detail, bill), ...over];
+  if (!affordsAgain(state, run, turn, bill, input))
+    return [failTurn(run, turn, UNAFFORDABLE, outcome.code, bill), ...over];
   const failed: Event = {
     kind: 'turn.failed',
     run: run.id,
     effect: turn.id,
-    data: { attempt, code: outcome.code, spent: outcome.spent },
+    data: { attempt: turn.phase.attempt, code: outcome.code, spent: outcome.spent },
   };
   return [failed, nextAttempt(run, turn, outcome.code, input, { notBefore })];
 }
 
-function settleDone(
-  state: State,
-  run: Run,
-  turn: Turn,
-  attempt: number,
-  outcome: Extract<TurnOutcome, { type: 'turn' }>,
-  input: Input,
-): Event[] {
-  const cost = costOf(outcome.usage, run.pin?.price ?? null);
-  const settled: Event = {
-    kind: 'turn.settled',
-    run: run.id,
-    effect: turn.id,
-    refs: [outcome.body.digest],
-    data: {
-      attempt,
-      outcome: 'done',
-      stop: outcome.stop,
-      body: outcome.body,
-      calls: outcome.calls.length,
-      usage: outcome.usage,
-      cost,
-      ...(outcome.built === undefined ? {} : { built: outcome.built }),
-    },
-  };
-  return [
-    settled,
-    ...overrun(state, run, outcome.usage, cost),
-    ...requestCalls(state, run, turn, outcome.calls, input),
-  ];
+function settleDone(state: State, run: Run, turn: Turn, outcome: Done, input: Input): Event[] {
+  const { stop, body, usage, calls, built } = outcome;
+  const bill = { usage, cost: costOf(usage, run.pin?.price ?? null) };
+  const over = overrun(state, run, turn, bill);
+  if (calls.length > LIMITS.callsPerAnswer) {
+    const detail = `${calls.length} calls, at most ${LIMITS.callsPerAnswer}`;
+    return [failTurn(run, turn, 'too_many_calls', detail, bill), ...over];
+  }
+  const settled = settle(run, turn, { outcome: 'done', stop, body, calls: calls.length, ...bill }, built);
+  return [settled, ...over, ...requestCalls(state, run, turn, calls, input)];
 }
 
-/** Nobody knows what became of the flying attempt: its process is gone. */
+/** Nobody knows what became of the flying attempt: its process is gone. It was perhaps paid (T3). */
 export function loseTurn(state: State, run: Run, turn: Turn, input: Input): Event[] {
   if (turn.phase.at !== 'flying') return [];
   const bill = billOf(run, turn, { kind: 'bound' });
-  if (isStopping(run)) return [cancelledTurn(run, turn, turn.phase.attempt, bill)];
+  if (isStopping(run) || !affordsAgain(state, run, turn, bill, input))
+    return [failTurn(run, turn, LOST, undefined, bill)];
   const charged = { tokens: tokensOf(bill.usage), nanoUsd: bill.cost.nanoUsd };
-  const after: Run = { ...run, spent: plus(run.spent, charged) };
-  const plan = planTurn({ ...state, spent: plus(state.spent, charged) }, after, input);
-  if (plan.ok && plan.maxOutputTokens === turn.maxOutputTokens)
-    return [nextAttempt(run, turn, 'lost', input, { charged })];
-  const data: EventData['turn.settled'] = { attempt: turn.phase.attempt, outcome: 'failed', code: 'lost', ...bill };
-  return [{ kind: 'turn.settled', run: run.id, effect: turn.id, data }];
+  return [nextAttempt(run, turn, LOST, input, { charged })];
 }
 
-const plus = (a: Amount, b: Amount): Amount => ({ tokens: a.tokens + b.tokens, nanoUsd: a.nanoUsd + b.nanoUsd });
+function settle(run: Run, turn: Turn, end: TurnEnd, built?: Digest): Event {
+  const data: EventData['turn.settled'] = { attempt: turn.phase.attempt, ...end };
+  if (built !== undefined) data.built = built;
+  const event: Event = { kind: 'turn.settled', run: run.id, effect: turn.id, data };
+  if (end.outcome === 'done') event.refs = [end.body.digest];
+  return event;
+}
+
+function failTurn(run: Run, turn: Turn, code: string, detail: string | undefined, bill: Bill): Event {
+  return settle(run, turn, { outcome: 'failed', code, ...(detail === undefined ? {} : { detail }), ...bill });
+}
 
 function nextAttempt(
   run: Run,
@@ -131,10 +130,6 @@ function nextAttempt(
 ): Event {
   const n = turn.phase.attempt + 1;
   return { kind: 'turn.attempted', run: run.id, effect: turn.id, data: { n, reason, epoch: input.epoch, ...more } };
-}
-
-function cancelledTurn(run: Run, turn: Turn, attempt: number, bill: Bill): Event {
-  return { kind: 'turn.settled', run: run.id, effect: turn.id, data: { attempt, outcome: 'cancelled', ...bill } };
 }
 
 function billOf(run: Run, turn: Turn, spent: Spent): Bill {
@@ -149,25 +144,19 @@ function billOf(run: Run, turn: Turn, spent: Spent): Bill {
 export function followTurn(state: State, run: Run, turn: Turn, input: Input): Event[] {
   if (turn.phase.at !== 'settled') return [];
   const { outcome, code } = turn.phase;
-  if (outcome === 'failed' && code !== 'lost') {
+  if (outcome === 'failed' && code !== LOST && code !== UNAFFORDABLE) {
     const reason = code === 'context_length' ? 'context' : 'provider';
     return [endRun(run, { status: 'failed', reason, detail: code })];
   }
   if (outcome === 'done' && run.asked.length === 0 && run.steers.length === 0) return [endOf(run, code)];
-  const limits = run.pin?.limits;
-  if (limits !== undefined && run.turns >= limits.turns)
-    return [{ kind: 'run.limited', run: run.id, data: { limit: 'turns' } }];
-  if (limits !== undefined && run.asked.length > 0 && run.calls > limits.calls) {
-    return [{ kind: 'run.limited', run: run.id, data: { limit: 'calls' } }];
-  }
   return requestTurn(state, run, input, null);
 }
 
-/** How a run ends on a final answer: cut, filtered, empty or unfit is never a success. */
+/** What a final answer leads to: one that is cut, filtered, empty or unfit is never a success. */
 function endOf(run: Run, stop: string): Event {
   switch (stop) {
     case 'length':
-      return endRun(run, { status: 'limited', reason: 'length' });
+      return limitRun(run, 'length');
     case 'filtered':
     case 'empty':
     case 'invalid_output':
@@ -188,6 +177,7 @@ export function evolveTurnRequested(state: State, run: Run, entry: Of<'turn.requ
     reserve,
     maxOutputTokens,
     closing: closing ?? null,
+    sentBytes: state.context.newBytes,
     failures: 0,
     body: null,
   };
@@ -196,6 +186,7 @@ export function evolveTurnRequested(state: State, run: Run, entry: Of<'turn.requ
 
 export function evolveTurnAttempted(state: State, run: Run, turn: Turn, entry: Of<'turn.attempted'>): void {
   const { n, epoch, notBefore, charged } = entry.data;
+  if (charged !== undefined) giveUp(state, turn.id, turn.phase.attempt);
   turn.phase = { at: 'flying', attempt: n, epoch, notBefore: notBefore ?? 0 };
   if (charged === undefined) return;
   const usage = boundUsage(turn.reserve, turn.maxOutputTokens);
@@ -211,20 +202,17 @@ export function evolveTurnFailed(state: State, run: Run, turn: Turn, entry: Of<'
 
 export function evolveTurnSettled(state: State, run: Run, turn: Turn, entry: Of<'turn.settled'>): void {
   const { data } = entry;
-  if (data.attempt > 1) state.disputed.set(turn.id, { settled: data.attempt, late: [] });
   book(state, run, data.usage, data.cost);
   state.reserved = { tokens: 0, nanoUsd: 0 };
   const code = data.outcome === 'done' ? data.stop : data.outcome === 'failed' ? data.code : 'cancelled';
+  if (data.outcome === 'failed' && code === LOST) giveUp(state, turn.id, data.attempt);
   turn.phase = { at: 'settled', attempt: data.attempt, outcome: data.outcome, code };
-  if (data.outcome !== 'done') return;
-  const model = run.pin?.model ?? '';
+  if (data.outcome !== 'done' || run.pin === null) return;
   turn.body = { ...data.body, seq: entry.seq };
   run.text = turn.body;
-  addItem(state.context, { kind: 'turn', body: turn.body, model });
-  if (data.usage.source === 'provider') {
-    state.context.counted = { tokens: tokensOf(data.usage), model };
-    state.context.newBytes = 0;
-  }
+  const item: Item = { kind: 'turn', body: turn.body, model: run.pin.model };
+  addItem(state.context, item);
+  if (data.usage.source === 'provider') countTurn(state.context, turn, item, tokensOf(data.usage), run.pin);
 }
 
 function book(state: State, run: Run, usage: Usage, cost: Cost): void {

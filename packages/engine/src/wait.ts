@@ -56,6 +56,7 @@ export function evolveWaitResolved(state: State, run: Run, entry: Of<'wait.resol
   state.waits.delete(id);
   state.resolved.set(id, {
     digest: how === 'answered' ? (digest ?? null) : null,
+    call: wait?.call ?? null,
     receipt: { seq: entry.seq, run: run.id, wait: id },
   });
   if (answer?.kind !== 'approval' || answer.decision !== 'approve') return;

@@ -27,3 +27,6 @@ export type {
   ScriptedReply,
   ScriptStep,
 } from './scripted-model.ts';
+export { Invariants } from './invariants.ts';
+export { given, Spec } from './spec.ts';
+export type { Pattern, Step, World } from './spec.ts';

@@ -1,0 +1,345 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { answered, call, failed, given, lost, open, resolve, returned, send, Spec, usage } from '@perdure/testkit/spec';
+import { costOf, isCapped, runAccount } from './budget.ts';
+import { LIMITS } from './limits.ts';
+import type { Caps, Limits, Price } from './values.ts';
+
+/** A nano-USD a token, two for output. */
+const PRICE: Price = { id: 'list', input: 1_000, cachedInput: 100, cacheWrite: 1_250, output: 2_000 };
+/** What the first request sends, at one token a byte: the manifest, and the message with its wire overhead. */
+const INPUT = 400 + 10 + LIMITS.itemOverheadBytes;
+const PRICED_INPUT = Math.ceil((INPUT * PRICE.cacheWrite) / 1_000);
+
+const under = (limits: Partial<Limits>, price: Price | null = null) =>
+  new Spec({ pin: { price } }).given(open({ limits }), send('one'));
+const turn = (spec: Spec) => {
+  const run = spec.state.runs.get(spec.state.active ?? 'r0');
+  return { output: run?.turn?.maxOutputTokens, reserve: run?.turn?.reserve };
+};
+const cap = (to: Caps) => resolve('w1', { kind: 'budget', decision: 'raise', cap: to });
+const refuse = resolve('w1', { kind: 'budget', decision: 'deny' });
+
+describe('a turn reserves before it is requested', () => {
+  it('one token for each byte nobody has counted, and its maximum output (B2)', () => {
+    under({}).and((s) => assert.deepEqual(turn(s), { output: 1_000, reserve: { tokens: INPUT + 1_000, nanoUsd: 0 } }));
+  });
+
+  it('at list price, the dearest that its input can be billed at', () => {
+    under({}, PRICE).and((s) => assert.equal(turn(s).reserve?.nanoUsd, PRICED_INPUT + 2_000));
+  });
+
+  it('what the provider has counted of the prefix, and the bytes of what is new', () => {
+    const counted = usage({ input: 50, cachedInput: 30, cacheWrite: 10, output: 20 });
+    under({})
+      .given(answered('r1t1', [call()], { usage: counted }), returned('r1t1c0'))
+      .and((s) => assert.equal(turn(s).reserve?.tokens, 110 + 10 + LIMITS.itemOverheadBytes + 1_000));
+  });
+
+  it('the whole prefix again where the model changes, and a new manifest where that does', () => {
+    const whole = (s: Spec) => s.state.context.totalBytes + 400 + 1_000;
+    under({})
+      .given(answered('r1t1', [], { usage: usage({ input: 50, output: 20 }) }), {
+        kind: 'configure',
+        ifRevision: 1,
+        config: { model: 'demo/two' },
+      })
+      .given(send('two'))
+      .and((s) => assert.equal(turn(s).reserve?.tokens, whole(s)));
+    const spec = under({}).given(answered('r1t1', [], { usage: usage({ input: 50, output: 20 }) }));
+    assert.ok(spec.pin);
+    spec.pin = { ...spec.pin, hash: 'h2', manifest: 'longer', manifestBytes: 9_000 };
+    spec.given(send('two')).and((s) => assert.equal(turn(s).reserve?.tokens, 70 + 26 + 9_000 + 1_000));
+  });
+
+  it('what came while the model answered, a slot or a message, though the answer was counted', () => {
+    under({})
+      .given({ kind: 'remember', key: 'notes', ref: { digest: 'notes', bytes: 300 } }, send('two', { mode: 'steer' }))
+      .given(answered('r1t1', [], { usage: usage({ input: 50, output: 20 }) }))
+      .and((s) => assert.equal(turn(s).reserve?.tokens, 70 + 316 + 26 + 1_000));
+  });
+
+  it('the slots too where nothing was counted', () => {
+    given(open(), { kind: 'remember', key: 'notes', ref: { digest: 'notes', bytes: 300 } })
+      .given(send('one'))
+      .and((s) => assert.equal(turn(s).reserve?.tokens, INPUT + 316 + 1_000));
+  });
+});
+
+describe('under a cap of the run', () => {
+  it('the output shrinks to what can be reserved', () => {
+    under({ tokens: INPUT + 700 }).and((s) => assert.equal(turn(s).output, 700));
+    under({ nanoUsd: PRICED_INPUT + 1_001 }, PRICE).and((s) => assert.equal(turn(s).output, 500));
+  });
+
+  it('what is too little for a turn is kept for the closing turn', () => {
+    under({ tokens: INPUT + LIMITS.minOutputTokens - 1 })
+      .leadsTo(
+        'run.queued',
+        'run.started',
+        { kind: 'run.limited', data: { limit: 'tokens' } },
+        {
+          kind: 'turn.requested',
+          data: { closing: 'tokens', maxOutputTokens: LIMITS.minOutputTokens - 1 },
+        },
+      )
+      .when(answered('r1t1'))
+      .leadsTo('turn.settled', { kind: 'run.ended', data: { status: 'limited', reason: 'tokens' } });
+    under({ nanoUsd: PRICED_INPUT + 200 }, PRICE).leadsTo(
+      'run.queued',
+      'run.started',
+      { kind: 'run.limited', data: { limit: 'money' } },
+      {
+        kind: 'turn.requested',
+        data: { closing: 'money', maxOutputTokens: 100 },
+      },
+    );
+  });
+
+  it('what is too little even for that ends the run at once', () => {
+    under({ tokens: INPUT + LIMITS.minClosingTokens - 1 }).leadsTo('run.queued', 'run.started', 'run.limited', {
+      kind: 'run.ended',
+      data: { status: 'limited', reason: 'tokens' },
+    });
+  });
+
+  it('a lost attempt is charged, and made again only when it can be reserved again', () => {
+    under({ tokens: 2 * (INPUT + 1_000) })
+      .given({ restart: true })
+      .when(lost('r1t1'))
+      .leadsTo({ kind: 'turn.attempted', data: { n: 2 } })
+      .given({ restart: true })
+      .when(lost('r1t1', 2))
+      .leadsTo(
+        { kind: 'turn.settled', data: { outcome: 'failed', code: 'lost' } },
+        { kind: 'run.limited', data: { limit: 'tokens' } },
+        {
+          kind: 'run.ended',
+          data: { usage: { source: 'bound' } },
+        },
+      );
+  });
+
+  it('a lost attempt that cannot be as large again is followed by a smaller turn', () => {
+    under({ tokens: 2 * (INPUT + 1_000) - 100 })
+      .given({ restart: true })
+      .when(lost('r1t1'))
+      .leadsTo('turn.settled', { kind: 'turn.requested', effect: 'r1t2', data: { maxOutputTokens: 900 } });
+  });
+
+  it('a failed attempt that was billed is tried again only when it can be reserved again (B1)', () => {
+    under({ tokens: 2 * (INPUT + 1_000) - 100 })
+      .when(failed('r1t1', { spent: { kind: 'bound' } }))
+      .leadsTo(
+        { kind: 'turn.settled', data: { outcome: 'failed', code: 'unaffordable', detail: 'overloaded' } },
+        {
+          kind: 'turn.requested',
+          data: { maxOutputTokens: 900 },
+        },
+      );
+    under({ tokens: INPUT + 1_000 })
+      .when(failed('r1t1', { spent: { kind: 'usage', usage: usage({ input: 400, output: 600 }) } }))
+      .leadsTo(
+        'turn.settled',
+        { kind: 'run.limited', data: { limit: 'tokens' } },
+        {
+          kind: 'run.ended',
+          data: { status: 'limited', reason: 'tokens', usage: { input: 400, output: 600 } },
+        },
+      );
+    under({ tokens: INPUT + 1_000 })
+      .when(failed('r1t1'))
+      .leadsTo('turn.failed', 'turn.attempted');
+  });
+});
+
+describe('a bill above what was reserved', () => {
+  it('is an entry, and closes the account: no closing turn either (B3)', () => {
+    under({ tokens: 100_000 })
+      .when(answered('r1t1', [call()], { usage: usage({ input: 2_000, output: 1_000 }) }))
+      .leadsTo(
+        'turn.settled',
+        {
+          kind: 'budget.overrun',
+          data: { limit: 'tokens', account: 'ses_1/r1', over: { tokens: 3_000 - INPUT - 1_000 } },
+        },
+        'call.requested',
+      )
+      .when(returned('r1t1c0'))
+      .leadsTo(
+        'call.settled',
+        { kind: 'run.limited', data: { limit: 'tokens' } },
+        { kind: 'run.ended', data: { status: 'limited', reason: 'tokens' } },
+      );
+  });
+
+  it('in what no cap counts is none', () => {
+    under({})
+      .when(answered('r1t1', [], { usage: usage({ output: 9_000 }) }))
+      .leadsTo('turn.settled', 'run.ended');
+    under({ nanoUsd: 1_000_000 }, { ...PRICE, output: 0 })
+      .when(answered('r1t1', [], { usage: usage({ output: 9_000 }) }))
+      .leadsTo('turn.settled', 'run.ended');
+  });
+
+  it('of money is said to be one of money, also for an attempt that failed', () => {
+    under({ nanoUsd: 1_000_000 }, PRICE)
+      .when(failed('r1t1', { spent: { kind: 'usage', usage: usage({ output: 9_000 }) } }))
+      .leadsTo(
+        { kind: 'turn.settled', data: { code: 'unaffordable' } },
+        { kind: 'budget.overrun', data: { limit: 'money' } },
+        { kind: 'run.limited', data: { limit: 'money' } },
+        'run.ended',
+      );
+  });
+});
+
+describe('under a cap of the session', () => {
+  const short = (tokens: number) => under({ session: { tokens } });
+
+  it('a run that meets it waits for somebody to raise or deny it', () => {
+    short(500)
+      .leadsTo('run.queued', 'run.started', {
+        kind: 'wait.opened',
+        data: { kind: 'budget', account: 'ses_1', limit: 'tokens', needed: INPUT + LIMITS.minOutputTokens, free: 500 },
+      })
+      .when(cap({ tokens: 5_000 }))
+      .leadsTo(
+        'wait.resolved',
+        { kind: 'budget.raised', data: { account: 'ses_1', cap: { tokens: 5_000 } } },
+        'turn.requested',
+      )
+      .when(cap({ tokens: 5_000 }))
+      .changesNothing()
+      .when(cap({ tokens: 6_000 }))
+      .isRefused('wait_resolved');
+  });
+
+  it('a raise that does not suffice leads to the next question', () => {
+    short(500)
+      .when(cap({ tokens: 501 }))
+      .leadsTo('wait.resolved', 'budget.raised', { kind: 'wait.opened', data: { wait: 'w2', free: 501 } });
+  });
+
+  it('a denial ends the run as limited, with a closing turn when there is something left', () => {
+    short(100)
+      .when(refuse)
+      .leadsTo(
+        'wait.resolved',
+        { kind: 'run.limited', data: { limit: 'tokens' } },
+        { kind: 'run.ended', data: { status: 'limited' } },
+      );
+    short(INPUT + 100)
+      .when(refuse)
+      .leadsTo('wait.resolved', 'run.limited', {
+        kind: 'turn.requested',
+        data: { closing: 'tokens', maxOutputTokens: 100 },
+      });
+  });
+
+  it('what earlier runs spent counts, and a raise holds for later ones', () => {
+    short(INPUT + 1_000)
+      .given(answered('r1t1', [], { usage: usage({ input: 300, output: 100 }) }), send('two'))
+      .and((s) => assert.equal(turn(s).output, INPUT + 1_000 - 400 - 400 - 26))
+      .given(answered('r2t1', [], { usage: usage({ input: 400, output: 500 }) }))
+      .when(send('three'))
+      .leadsTo('run.queued', 'run.started', { kind: 'wait.opened', data: { free: 126 } })
+      .given(cap({ tokens: 10_000 }), answered('r3t1'))
+      .when(send('four'))
+      .leadsTo('run.queued', 'run.started', 'turn.requested');
+  });
+
+  it('an answer that names no fitting cap is refused', () => {
+    const spec = short(500);
+    for (const caps of [{}, { nanoUsd: 5_000 }, { tokens: -1 }, { tokens: 0.5 }, { tokens: Number.POSITIVE_INFINITY }])
+      spec.when(cap(caps)).isRefused('invalid_request');
+    spec.when(cap({ tokens: 9_000, nanoUsd: 5_000 })).isRefused('invalid_request');
+  });
+
+  it('the wait ends with its run', () => {
+    short(500)
+      .when({ kind: 'cancel', run: 'r1' })
+      .leadsTo('run.cancelling', { kind: 'wait.resolved', data: { how: 'cancelled' } }, 'run.ended');
+  });
+});
+
+describe('a refusal of the ledger is a fact of the same input', () => {
+  const refused = (account: string, free: number) => {
+    const spec = new Spec().given(open());
+    spec.refusal = { account, limit: 'tokens', needed: 2_000, free };
+    return spec.when(send('one'));
+  };
+
+  it('that shrinks the output', () => {
+    refused('agent/clerk', INPUT + 300).leadsTo('run.queued', 'run.started', {
+      kind: 'turn.requested',
+      data: { maxOutputTokens: 300 },
+    });
+  });
+
+  it('that parks the run where the account is another one, which a raise does not make the session’s', () => {
+    refused('agent/clerk', 100)
+      .leadsTo('run.queued', 'run.started', {
+        kind: 'wait.opened',
+        data: { kind: 'budget', account: 'agent/clerk', free: 100 },
+      })
+      .when(cap({ tokens: 9_000 }))
+      .leadsTo('wait.resolved', { kind: 'budget.raised', data: { account: 'agent/clerk' } }, 'turn.requested')
+      .and((s) => assert.deepEqual(s.state.caps, {}));
+  });
+
+  it('that limits the run where the account is its own', () => {
+    refused('ses_1/r1', 100).leadsTo(
+      'run.queued',
+      'run.started',
+      { kind: 'run.limited', data: { limit: 'tokens' } },
+      'run.ended',
+    );
+  });
+
+  it('that lets a lost attempt not be made again as it was', () => {
+    const spec = under({ tokens: 100_000 }).given({ restart: true });
+    spec.refusal = { account: 'ses_1', limit: 'tokens', needed: 2_000, free: INPUT + 300 };
+    spec.when(lost('r1t1')).leadsTo('turn.settled', { kind: 'turn.requested', data: { maxOutputTokens: 300 } });
+  });
+});
+
+describe('a model without a known price', () => {
+  it('cannot run under a money cap, of the run or of the session', () => {
+    const spec = new Spec().given(open());
+    spec.when(send('one', { config: { limits: { nanoUsd: 5 } } })).isRefused('invalid_request');
+    spec.when(send('one', { config: { limits: { session: { nanoUsd: 5 } } } })).isRefused('invalid_request');
+  });
+
+  it('ends a run that was accepted before its price was gone', () => {
+    const spec = new Spec({ pin: { price: PRICE } }).given(
+      open({ limits: { nanoUsd: 1_000_000 } }),
+      send('one'),
+      send('two'),
+    );
+    assert.ok(spec.pin);
+    spec.pin = { ...spec.pin, price: null };
+    spec.when(answered('r1t1')).leadsTo('turn.settled', 'run.ended', {
+      kind: 'run.ended',
+      run: 'r2',
+      data: { status: 'failed', reason: 'internal', detail: 'unpriced_model' },
+    });
+  });
+});
+
+it('a cost is what each kind of token costs, rounded up', () => {
+  const billed = usage({ input: 10, cachedInput: 15, cacheWrite: 2, output: 1 });
+  assert.deepEqual(costOf(billed, PRICE), { nanoUsd: 10 + 2 + 2 + 2 + 0, price: 'list' });
+  assert.deepEqual(costOf(billed, null), { nanoUsd: 0, price: null });
+});
+
+it('only a run with a cap has accounts', () => {
+  const of = (limits: Partial<Limits>) => {
+    const { state } = under(limits, PRICE);
+    const run = state.runs.get('r1');
+    assert.ok(run);
+    assert.equal(runAccount(state, run), 'ses_1/r1');
+    return isCapped(state, run);
+  };
+  assert.deepEqual([of({}), of({ tokens: 9_000 }), of({ session: { nanoUsd: 9_000 } })], [false, true, true]);
+});

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { answered, approve, call, failed, given, open, send, Spec, wake } from '@perdure/testkit/spec';
+import { LIMITS } from './limits.ts';
+import { outstanding, wakeAt } from './outstanding.ts';
+
+const slot = (key: string, digest = key) => ({ kind: 'remember', key, ref: { digest, bytes: 5 } }) as const;
+const opening = { id: 'ses_1', tenant: 'default', agent: 'clerk' };
+
+describe('a session', () => {
+  it('is opened once (S1)', () => {
+    given()
+      .when(open({ instructions: { digest: 'be brief', bytes: 8 } }))
+      .leadsTo('session.opened')
+      .and((s) => assert.deepEqual(s.log[0]?.refs, ['be brief']))
+      .when(open())
+      .changesNothing()
+      .and((s) => assert.deepEqual(s.last.ok && s.last.receipt, { seq: 1 }));
+  });
+
+  it('is opened by its first message, in one append', () => {
+    given()
+      .when(send('one', { open: opening }))
+      .leadsTo('session.opened', 'run.queued', 'run.started', 'turn.requested')
+      .and((s) => assert.deepEqual(s.last.ok && s.last.receipt, { seq: 2, run: 'r1' }))
+      .when(send('two', { open: opening }))
+      .leadsTo('run.queued');
+  });
+
+  it('is not opened by a message that is refused', () => {
+    const spec = new Spec({ pin: null });
+    spec
+      .when(send('one', { open: opening }))
+      .isRefused('not_found')
+      .and((s) => assert.equal(s.state.phase, 'fresh'));
+  });
+
+  it('that was not opened is not found', () => {
+    given()
+      .when(send('one'))
+      .isRefused('not_found')
+      .when(wake)
+      .isRefused('not_found')
+      .when({ kind: 'close' })
+      .isRefused('not_found');
+  });
+});
+
+describe('configuration', () => {
+  it('changes at the revision it was seen at, member by member (S2)', () => {
+    given(open({ model: 'a', limits: { turns: 5, calls: 6 } }))
+      .when({ kind: 'configure', ifRevision: 1, config: { effort: 'low', limits: { turns: 7 } } })
+      .leadsTo({ kind: 'session.configured', data: { revision: 2 } })
+      .and((s) => assert.deepEqual(s.state.config, { model: 'a', effort: 'low', limits: { turns: 7, calls: 6 } }))
+      .when({ kind: 'configure', ifRevision: 1, config: { effort: 'high' } })
+      .isRefused('revision_conflict')
+      .and((s) => assert.deepEqual(!s.last.ok && s.last.rejection.details, { revision: 2 }));
+  });
+
+  it('names the body of its instructions, and where that is', () => {
+    given(open())
+      .when({ kind: 'configure', ifRevision: 1, config: { instructions: { digest: 'be brief', bytes: 8 } } })
+      .and((s) => assert.deepEqual(s.log[1]?.refs, ['be brief']))
+      .and((s) => assert.deepEqual(s.state.config.instructions, { digest: 'be brief', bytes: 8, seq: 2 }));
+  });
+});
+
+describe('what a session remembers', () => {
+  it('is kept by key, and what is known already is not written again', () => {
+    given(open())
+      .when(slot('notes', 'one'))
+      .leadsTo('context.set')
+      .when(slot('notes', 'one'))
+      .changesNothing()
+      .when(slot('notes', 'two'))
+      .leadsTo('context.set')
+      .and((s) => assert.deepEqual(s.state.context.slots.get('notes'), { digest: 'two', bytes: 5, seq: 3 }))
+      .when({ kind: 'forget', key: 'notes' })
+      .leadsTo('context.unset')
+      .when({ kind: 'forget', key: 'notes' })
+      .isRefused('not_found');
+  });
+
+  it('is bounded, and a known key may still change', () => {
+    const spec = given(open());
+    for (let i = 0; i < LIMITS.slots; i += 1) spec.given(slot(`k${i}`));
+    spec.when(slot('more')).isRefused('rate_limited').when(slot('k0', 'new')).leadsTo('context.set');
+  });
+});
+
+describe('closing', () => {
+  it('an idle session closes it at once, and a closed one stays closed (S3)', () => {
+    given(open())
+      .when({ kind: 'close' })
+      .leadsTo('session.closing', 'session.closed')
+      .when({ kind: 'close' })
+      .changesNothing()
+      .when({ kind: 'configure', ifRevision: 1, config: {} })
+      .isRefused('session_closed')
+      .when(slot('notes'))
+      .isRefused('session_closed')
+      .when({ kind: 'forget', key: 'notes' })
+      .isRefused('session_closed');
+  });
+
+  it('cancels what runs and what waits, and is done when nothing flies', () => {
+    given(open(), send('one'), send('two'))
+      .when({ kind: 'close' })
+      .leadsTo(
+        'session.closing',
+        { kind: 'run.cancelling', run: 'r1', data: { reason: 'closed' } },
+        { kind: 'run.ended', run: 'r2', data: { status: 'cancelled', reason: 'closed' } },
+      )
+      .when({ kind: 'close' })
+      .changesNothing()
+      .when(failed('r1t1'))
+      .leadsTo('turn.settled', { kind: 'run.ended', run: 'r1', data: { reason: 'closed' } }, 'session.closed');
+  });
+
+  it('a waiting session closes its waits', () => {
+    given(open(), send('one'), answered('r1t1', [call('unsafe', { decision: { verdict: 'ask' } })]))
+      .when({ kind: 'close' })
+      .leadsTo('session.closing', 'run.cancelling', 'wait.resolved', 'call.settled', 'run.ended', 'session.closed')
+      .when(approve('w1'))
+      .isRefused('wait_resolved');
+  });
+});
+
+it('a session that has moved takes nothing, dispatches nothing and wakes for nothing', () => {
+  given(open(), send('one'), { kind: 'session.moved', data: { to: 'elsewhere' } })
+    .when(answered('r1t1'))
+    .isRefused('session_closed')
+    .and((s) => assert.deepEqual([outstanding(s.state), wakeAt(s.state)], [[], null]));
+});

@@ -1,0 +1,215 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import {
+  answered,
+  call,
+  failed,
+  given,
+  lost,
+  open,
+  returned,
+  send,
+  type Spec,
+  usage,
+  wake,
+} from '@perdure/testkit/spec';
+import { LIMITS } from './limits.ts';
+import { outstanding } from './outstanding.ts';
+
+const started = (limits = {}) => given(open({ limits }), send('one'));
+const attempted = (spec: Spec) => spec.log.filter((entry) => entry.kind === 'turn.attempted');
+
+describe('a turn', () => {
+  it('is requested before it is dispatched, by the entry that names its first attempt', () => {
+    started().and((s) => {
+      const [effect] = outstanding(s.state);
+      assert.deepEqual(effect, { type: 'generate', id: 'r1t1', run: 'r1', attempt: 1, epoch: 1, notBefore: 0 });
+      assert.equal(s.log.at(-1)?.kind, 'turn.requested');
+    });
+  });
+
+  it('has one outcome: the same again changes nothing, nor does another one of the same attempt', () => {
+    started()
+      .given(answered('r1t1', [call()]))
+      .when(answered('r1t1', [call()]))
+      .changesNothing()
+      .when(failed('r1t1'))
+      .changesNothing()
+      .when(answered('r9t1'))
+      .changesNothing();
+  });
+
+  it('that asks for more calls than a frame can hold has failed', () => {
+    const many = Array.from({ length: LIMITS.callsPerAnswer + 1 }, () => call());
+    started()
+      .when(answered('r1t1', many))
+      .leadsTo(
+        { kind: 'turn.settled', data: { outcome: 'failed', code: 'too_many_calls', usage: { output: 20 } } },
+        {
+          kind: 'run.ended',
+          data: { status: 'failed', reason: 'provider' },
+        },
+      );
+  });
+
+  it('with as many calls as an answer may have fits a frame, and runs those that a turn may run', () => {
+    const long = call('unsafe', {
+      name: 'n'.repeat(64),
+      providerId: 'p'.repeat(64),
+      rule: 'r'.repeat(128),
+      verify: true,
+    });
+    const many = Array.from({ length: LIMITS.callsPerAnswer }, () => long);
+    const spec = started({ calls: 1_000 }).given(answered('r1t1', many));
+    assert.ok(spec.last.ok && JSON.stringify(spec.last.entries).length <= LIMITS.frameBytes);
+    const open_ = spec.state.runs.get('r1')?.asked.filter(({ phase }) => phase.at === 'ready');
+    assert.equal(open_?.length, LIMITS.callsPerTurn);
+  });
+});
+
+describe('a failed model call', () => {
+  it('is tried again after a backoff that doubles, within its upper half', () => {
+    const spec = started();
+    for (let n = 1; n < LIMITS.attempts; n += 1) {
+      spec
+        .when(failed('r1t1', { attempt: n }))
+        .leadsTo(
+          { kind: 'turn.failed', data: { attempt: n, code: 'overloaded' } },
+          { kind: 'turn.attempted', data: { n: n + 1 } },
+        );
+      const delayMs = (attempted(spec).at(-1)?.data.notBefore ?? 0) - spec.at;
+      const ceiling = LIMITS.backoffBaseMs * 2 ** (n - 1);
+      assert.ok(delayMs >= ceiling / 2 && delayMs <= ceiling, `${delayMs} of ${ceiling}`);
+    }
+    spec
+      .when(failed('r1t1', { attempt: LIMITS.attempts }))
+      .leadsTo(
+        { kind: 'turn.settled', data: { outcome: 'failed' } },
+        { kind: 'run.ended', data: { status: 'failed' } },
+      );
+  });
+
+  it('whose failure is delivered twice is tried again once', () => {
+    started().given(failed('r1t1')).when(failed('r1t1')).changesNothing().when(answered('r1t1')).changesNothing();
+  });
+
+  it('waits as long as the provider asks, and not for hours', () => {
+    started()
+      .given(failed('r1t1', { retry: { afterMs: 90_000 } }))
+      .and((s) => assert.equal(attempted(s).at(-1)?.data.notBefore, s.at + 90_000))
+      .when(failed('r1t1', { attempt: 2, retry: { afterMs: LIMITS.retryAfterMaxMs + 1 } }))
+      .leadsTo('turn.settled', { kind: 'run.ended', data: { status: 'failed', detail: 'overloaded' } });
+  });
+
+  it('that cannot get better is not tried again', () => {
+    started()
+      .when(failed('r1t1', { retry: 'no' }))
+      .leadsTo('turn.settled', 'run.ended');
+  });
+
+  it('uses up the budget of retries of its run, in all its turns', () => {
+    const spec = started();
+    let turn = 1;
+    for (let used = 0; used < LIMITS.retriesPerRun; used += 2, turn += 1) {
+      spec.given(failed(`r1t${turn}`), failed(`r1t${turn}`, { attempt: 2 }));
+      spec.given(answered(`r1t${turn}`, [call()], { attempt: 3 }), returned(`r1t${turn}c0`));
+    }
+    spec.when(failed(`r1t${turn}`)).leadsTo('turn.settled', 'run.ended');
+  });
+
+  it('after the clock was set back is tried again after what the log knows', () => {
+    const spec = started();
+    spec.at = 10;
+    spec.given(failed('r1t1'));
+    assert.ok((attempted(spec)[0]?.data.notBefore ?? 0) > 1_000);
+  });
+});
+
+describe('a model call whose process is gone', () => {
+  const restarted = () => started().given({ restart: true });
+
+  it('is made again, and the lost one is charged at what was reserved (T3)', () => {
+    restarted()
+      .and((s) => assert.equal(outstanding(s.state)[0]?.type, 'generate'))
+      .when(lost('r1t1'))
+      .leadsTo({
+        kind: 'turn.attempted',
+        data: { n: 2, reason: 'lost', epoch: 2, charged: { tokens: 1_426, nanoUsd: 0 } },
+      })
+      .and((s) => assert.deepEqual(s.state.spent, { tokens: 1_426, nanoUsd: 0 }));
+  });
+
+  it('uses up no retry, however often processes die', () => {
+    const spec = started();
+    for (let n = 1; n <= LIMITS.retriesPerRun + LIMITS.attempts; n += 1) spec.given({ restart: true }, lost('r1t1', n));
+    spec.when(failed('r1t1', { attempt: 26 })).leadsTo('turn.failed', 'turn.attempted');
+  });
+
+  it('is not lost for the process that named it, and not lost twice', () => {
+    started()
+      .when(lost('r1t1'))
+      .changesNothing()
+      .given({ restart: true }, lost('r1t1'))
+      .when(lost('r1t1'))
+      .changesNothing()
+      .when(lost('r1t1', 2))
+      .changesNothing();
+  });
+
+  it('answers late: that is evidence, once, and the next attempt stays the one that counts (T1, P4)', () => {
+    restarted()
+      .given(lost('r1t1'))
+      .when(answered('r1t1', [], { usage: usage({ output: 7 }) }))
+      .leadsTo({
+        kind: 'effect.late',
+        effect: 'r1t1',
+        data: {
+          attempt: 1,
+          outcome: 'done',
+          result: { digest: 'answer r1t1' },
+          spent: { kind: 'usage', usage: { output: 7 } },
+        },
+      })
+      .and((s) => assert.deepEqual(s.log.at(-1)?.refs, ['answer r1t1']))
+      .when(answered('r1t1'))
+      .changesNothing()
+      .when(answered('r1t1', [], { attempt: 2 }))
+      .leadsTo('turn.settled', 'run.ended');
+  });
+
+  it('answers after its run has ended: evidence still, once', () => {
+    restarted()
+      .given(lost('r1t1'), answered('r1t1', [], { attempt: 2 }))
+      .when(failed('r1t1', { spent: { kind: 'bound' } }))
+      .leadsTo({ kind: 'effect.late', run: 'r1', data: { outcome: 'failed', spent: { kind: 'bound' } } })
+      .when(failed('r1t1', { spent: { kind: 'bound' } }))
+      .changesNothing()
+      .when(answered('r1t1', [], { attempt: 2 }))
+      .changesNothing();
+  });
+
+  it('in a run that is being cancelled ends, charged; it is not made again', () => {
+    started()
+      .given({ kind: 'cancel', run: 'r1' }, { restart: true })
+      .and((s) =>
+        assert.deepEqual(outstanding(s.state), [{ type: 'abort', id: 'r1t1', run: 'r1', attempt: 1, epoch: 1 }]),
+      )
+      .when(lost('r1t1'))
+      .leadsTo(
+        { kind: 'turn.settled', data: { outcome: 'failed', code: 'lost', usage: { source: 'bound' } } },
+        {
+          kind: 'run.ended',
+          data: { status: 'cancelled' },
+        },
+      )
+      .when(answered('r1t1'))
+      .leadsTo('effect.late');
+  });
+
+  it('in a run whose deadline has passed is followed by the closing turn', () => {
+    started({ deadlineMs: 1_000 })
+      .given({ pass: 1_000 }, wake, { restart: true })
+      .when(lost('r1t1'))
+      .leadsTo('turn.settled', { kind: 'turn.requested', data: { closing: 'deadline' } });
+  });
+});

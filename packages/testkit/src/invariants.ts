@@ -1,0 +1,224 @@
+/**
+ * The engine's numbered invariants, checked entry by entry on a log and, after each append, against the state that
+ * wrote it. The names in brackets are those at the head of the engine's files and the promises of the design.
+ */
+import assert from 'node:assert/strict';
+import type { Amount, CallId, Caps, Entry, EventKind, Run, RunId, State, TurnId, WaitId } from '@perdure/engine';
+import { attemptsOf, callId, evolve, flying, freshState, outstanding, sessionCaps } from '@perdure/engine';
+
+/** What one entry may weigh, whatever came before it. */
+const ENTRY_MAX_CHARS = 4_096;
+
+const DISPATCHING: ReadonlySet<EventKind> = new Set(['turn.requested', 'turn.attempted', 'call.attempted']);
+
+export class Invariants {
+  readonly #folded: State = freshState();
+  readonly #submissions = new Set<string>();
+  readonly #cancelled = new Set<RunId>();
+  readonly #ended = new Set<RunId>();
+  readonly #waits = new Map<WaitId, 'open' | 'resolved'>();
+  /** How many calls the answer in the frame of this seq asked for. */
+  readonly #asked = new Map<number, { turn: TurnId; calls: number }>();
+
+  /**
+   * Folds the entries and throws where one breaks an invariant. `state`: what the writer holds after them; null in the
+   * middle of an append. `defined`: the session's agent can start runs here.
+   */
+  observe(entries: readonly Entry[], state: State | null, defined = true): void {
+    for (const entry of entries) {
+      try {
+        this.#before(entry);
+        evolve(this.#folded, entry);
+        this.#after(entry);
+      } catch (error) {
+        const said = error instanceof Error ? error.message : String(error);
+        assert.fail(`${said}\nbroken by ${JSON.stringify(entry)}`);
+      }
+    }
+    if (state === null) return;
+    assert.deepStrictEqual(this.#folded, state, 'the fold of the entries is the state that wrote them [P3]');
+    checkParked(state);
+    checkLive(state, defined);
+  }
+
+  #before(entry: Entry): void {
+    const { run } = entry;
+    assert.equal(entry.seq, this.#folded.head + 1, 'seq has no gap [P2]');
+    assert.ok(entry.at >= this.#folded.at, 'at never goes back');
+    assert.ok(JSON.stringify(entry).length <= ENTRY_MAX_CHARS, 'an entry is small');
+    checkRefs(entry);
+    if (run === undefined) return;
+    if (entry.kind !== 'effect.late') assert.ok(!this.#ended.has(run), 'run.ended is the last entry of its run');
+    if (DISPATCHING.has(entry.kind)) assert.ok(!this.#cancelled.has(run), 'no attempt after a cancel [R3, P10]');
+    this.#beforeRun(entry);
+    const before = this.#folded.runs.get(run);
+    if (before !== undefined) beforeEffect(this.#folded, before, entry);
+  }
+
+  #beforeRun(entry: Entry): void {
+    switch (entry.kind) {
+      case 'run.queued':
+      case 'run.steered':
+        assert.ok(!this.#submissions.has(entry.data.submission), 'a submission is accepted once [R2]');
+        this.#submissions.add(entry.data.submission);
+        break;
+      case 'run.started':
+        assert.equal(this.#folded.active, null, 'at most one run is active [R1]');
+        break;
+      case 'run.cancelling':
+        this.#cancelled.add(entry.run as RunId);
+        break;
+      case 'run.ended':
+        this.#beforeEnd(entry.run as RunId);
+        break;
+      case 'wait.opened':
+        assert.ok(!this.#waits.has(entry.data.wait), 'a wait is opened once');
+        this.#waits.set(entry.data.wait, 'open');
+        break;
+      case 'wait.resolved':
+        assert.equal(this.#waits.get(entry.data.wait), 'open', 'a wait is resolved once [W1]');
+        this.#waits.set(entry.data.wait, 'resolved');
+        break;
+      case 'turn.settled':
+        if (entry.data.outcome === 'done')
+          this.#asked.set(entry.seq, { turn: entry.effect as TurnId, calls: entry.data.calls });
+        break;
+      default:
+    }
+  }
+
+  #beforeEnd(id: RunId): void {
+    const run = this.#folded.runs.get(id);
+    assert.ok(run, 'only a run that is there ends');
+    assert.deepEqual(flying(run), [], 'a run ends when nothing of it flies [R3]');
+    for (const call of run.asked) assert.equal(call.phase.at, 'settled', `${call.id} has its answer [C2]`);
+    for (const wait of this.#folded.waits.values()) assert.notEqual(wait.run, id, 'no wait of an ended run is open');
+    this.#ended.add(id);
+  }
+
+  #after(entry: Entry): void {
+    const run = entry.run === undefined ? undefined : this.#folded.runs.get(entry.run);
+    if (entry.kind === 'run.ended') this.#checkHistory();
+    if (run === undefined) return;
+    checkOrder(run);
+    if (entry.kind !== 'turn.requested' && entry.kind !== 'turn.attempted') return;
+    checkBudget(this.#folded, run);
+    this.#checkHistory();
+  }
+
+  /** Each call of each turn is answered once, directly behind its turn [C1, C2]. */
+  #checkHistory(): void {
+    let owed: CallId[] = [];
+    for (const item of this.#folded.context.items) {
+      if (item.kind === 'result') {
+        assert.equal(item.call, owed.shift(), 'results stand behind their turn, in the order it asked [C1]');
+        continue;
+      }
+      assert.deepEqual(owed, [], 'every call has its answer before the next item [C2]');
+      const asked = item.kind === 'turn' ? this.#asked.get(item.body.seq) : undefined;
+      if (asked !== undefined) owed = Array.from({ length: asked.calls }, (_, n) => callId(asked.turn, n));
+    }
+  }
+}
+
+/** Every body that data names is in refs: collection, export and forks know no kinds. */
+function checkRefs(entry: Entry): void {
+  const named: string[] = [];
+  const visit = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return;
+    if ('digest' in value && 'bytes' in value) named.push(String(value.digest));
+    if ('manifest' in value) named.push(String(value.manifest));
+    Object.values(value).forEach(visit);
+  };
+  visit(entry.data);
+  for (const digest of named) assert.ok(entry.refs?.includes(digest), `refs name ${digest}`);
+}
+
+function beforeEffect(state: State, run: Run, entry: Entry): void {
+  switch (entry.kind) {
+    case 'turn.requested':
+      assert.deepEqual(flying(run), [], 'a turn is requested when nothing flies');
+      for (const call of run.asked) assert.equal(call.phase.at, 'settled', `${call.id} has its answer [C2]`);
+      if (entry.data.closing === undefined)
+        assert.ok(run.turns < (run.pin?.limits.turns ?? 0), 'turns are within their limit [R4]');
+      else assert.equal(run.turn?.closing ?? null, null, 'one closing turn [R4]');
+      return;
+    case 'turn.attempted':
+    case 'turn.settled': {
+      const phase = run.turn?.phase;
+      assert.ok(phase?.at === 'flying' && run.turn?.id === entry.effect, 'only a flying turn goes on [T1]');
+      const named = entry.kind === 'turn.settled' ? entry.data.attempt : entry.data.n - 1;
+      assert.equal(named, phase.attempt, 'attempts follow one another [T2]');
+      return;
+    }
+    case 'call.attempted':
+    case 'call.settled':
+      beforeCall(state, run, entry);
+      return;
+    default:
+  }
+}
+
+function beforeCall(state: State, run: Run, entry: Extract<Entry, { kind: 'call.attempted' | 'call.settled' }>): void {
+  const call = run.asked.find(({ id }) => id === entry.effect);
+  assert.ok(call, 'the call is one of the turn');
+  assert.notEqual(call.phase.at, 'settled', 'a call has one outcome [K1]');
+  if (entry.kind === 'call.attempted') {
+    const { n, reason } = entry.data;
+    assert.equal(n, attemptsOf(call) + 1, 'attempts follow one another');
+    assert.equal(run.phase.at, 'active', 'only an active run attempts a call');
+    if (call.class === 'unsafe' && n > 1)
+      assert.ok(['person', 'tool back'].includes(reason), 'an unsafe call is repeated only by a person [K3]');
+    return;
+  }
+  const { outcome, code, attempt } = entry.data;
+  const doubted = (state.unheard.get(call.id) ?? []).some((n) => n !== attempt);
+  if (outcome === 'failed' && call.class !== 'pure' && doubted && code !== 'by_person')
+    assert.equal(call.phase.at, 'verifying', 'what may have happened has not failed [K3, P6]');
+}
+
+/** Of the calls that are not pure, only the first unsettled one may fly [K4]; an unsafe one only once it was named [K2]. */
+function checkOrder(run: Run): void {
+  const ordered = run.asked.filter((call) => call.class !== 'pure');
+  const next = ordered.findIndex((call) => call.phase.at !== 'settled');
+  for (const [i, call] of ordered.entries()) {
+    if (call.phase.at === 'flying' || call.phase.at === 'verifying') assert.equal(i, next, 'one after another [K4]');
+  }
+}
+
+function checkBudget(state: State, run: Run): void {
+  const within = (caps: Caps, spent: Amount, whose: string): void => {
+    if (caps.tokens !== undefined)
+      assert.ok(spent.tokens + state.reserved.tokens <= caps.tokens, `the ${whose} keeps its tokens [B1, P9]`);
+    if (caps.nanoUsd !== undefined)
+      assert.ok(spent.nanoUsd + state.reserved.nanoUsd <= caps.nanoUsd, `the ${whose} keeps its money [B1, P9]`);
+  };
+  within(run.pin?.limits ?? {}, run.spent, 'run');
+  within(sessionCaps(state, run), state.spent, 'session');
+  assert.ok(!run.overrun, 'a closed account reserves nothing [B3]');
+}
+
+function checkParked(state: State): void {
+  for (const run of state.runs.values()) {
+    for (const { id, phase } of run.asked) {
+      if (phase.at === 'parked') assert.equal(state.waits.get(phase.wait)?.call, id, 'a parked call has its wait [W3]');
+    }
+  }
+  for (const wait of state.waits.values()) {
+    const call = state.runs.get(wait.run)?.asked.find(({ id }) => id === wait.call);
+    if (wait.call !== null) assert.equal(call?.phase.at, 'parked', 'an open wait has its parked call [W3]');
+  }
+}
+
+/** What has not ended makes progress, or waits for something with a name [P7]. */
+function checkLive(state: State, defined: boolean): void {
+  const run = state.active === null ? undefined : state.runs.get(state.active);
+  if (run !== undefined) {
+    const waits = [...state.waits.values()].some((wait) => wait.run === run.id);
+    assert.ok(outstanding(state).length > 0 || waits || run.held, `${run.id} is live [P7]`);
+    return;
+  }
+  const startable = state.queue.filter((id) => state.runs.get(id)?.held === false);
+  if (defined && state.phase === 'open') assert.deepEqual(startable, [], 'a queued run starts when it can [P7]');
+  if (state.phase === 'closing') assert.fail('a closing session with no active run is closed [S3]');
+}
