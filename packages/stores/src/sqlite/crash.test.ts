@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -178,13 +178,9 @@ test('data that another process owns is in use, and free the moment that process
   assert.deepEqual(store.damage, []);
 });
 
-test('a write that the disk fails stops the store: nothing is acknowledged after it, reads go on', async (t) => {
-  if (process.platform === 'win32') return t.skip('needs a shell with ulimit');
-  const directory = directoryFor(t);
-  // A limit on file sizes makes the kernel refuse writes in the middle of a commit, with an error that is not "full".
-  const command = `trap '' XFSZ; ulimit -f 1200; exec "$0" "$@"`;
-  const args = ['-c', command, process.execPath, ...NODE_FLAGS, LOAD, directory, '8'];
-  const child = spawn('/bin/sh', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+/** Runs the load under a command of its own and gives what it said: acknowledged heads, and all other lines. */
+async function runLoad(t: TestContext, command: string, args: string[]) {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'ignore'] });
   t.after(() => child.kill('SIGKILL'));
   const heads = new Map<string, number>();
   const rest: string[] = [];
@@ -197,8 +193,57 @@ test('a write that the disk fails stops the store: nothing is acknowledged after
       rest.push(line);
     }
   }
-  assert.deepEqual(rest, [...Array(8).fill('refused unavailable'), 'late unavailable', 'read 1', 'closed']);
+  return { heads, rest };
+}
+
+async function assertReopens(t: TestContext, directory: string, heads: Map<string, number>): Promise<void> {
   const store = await openFor(t, directory);
   assert.deepEqual(store.damage, []);
   for (const [session, seq] of heads) await assertStored(store, session, seq);
+  assert.deepEqual(await store.tenant('default').log.verify(), []);
+  await store.close();
+}
+
+const STOPPED = [...Array(8).fill('refused unavailable'), 'late unavailable', 'read 1', 'closed'];
+
+test('a write that the disk fails stops the store: nothing is acknowledged after it, reads go on', async (t) => {
+  if (process.platform === 'win32') return t.skip('needs a shell with ulimit');
+  const directory = directoryFor(t);
+  // A limit on file sizes makes the kernel refuse writes in the middle of a commit, with an error that is not "full".
+  const command = `trap '' XFSZ; ulimit -f 1200; exec "$0" "$@"`;
+  const args = ['-c', command, process.execPath, ...NODE_FLAGS, LOAD, directory, '8'];
+  const { heads, rest } = await runLoad(t, '/bin/sh', args);
+  assert.deepEqual(rest, STOPPED);
+  await assertReopens(t, directory, heads);
+});
+
+/** Runs the load with a fault injected into one kind of system call, from the `when`th call on. */
+function straceArgs(directory: string, calls: string, fault: string): string[] {
+  const inject = ['-e', `trace=${calls}`, '-e', `inject=${calls}:${fault}`];
+  return ['-f', '-qq', '-o', '/dev/null', ...inject, process.execPath, ...NODE_FLAGS, LOAD, directory, '8'];
+}
+
+const noStrace = spawnSync('strace', ['-V'], { stdio: 'ignore' }).status !== 0 ? 'needs strace' : false;
+
+for (const [call, when] of [
+  ['fsync', 25],
+  ['fsync', 40],
+  ['fdatasync', 3],
+] as const) {
+  test(`a flush that fails stops the store and is not tried again (${call} ${when})`, { skip: noStrace }, async (t) => {
+    const directory = directoryFor(t);
+    const { heads, rest } = await runLoad(t, 'strace', straceArgs(directory, call, `error=EIO:when=${when}`));
+    assert.deepEqual(rest, STOPPED);
+    await assertReopens(t, directory, heads);
+  });
+}
+
+test('a kill at any write or flush of a commit loses nothing acknowledged', { skip: noStrace }, async (t) => {
+  for (let when = 5; when < 400; when += 43) {
+    const directory = directoryFor(t);
+    const fault = `signal=SIGKILL:when=${when}`;
+    const { heads, rest } = await runLoad(t, 'strace', straceArgs(directory, 'pwrite64,fsync', fault));
+    assert.deepEqual(rest, []);
+    await assertReopens(t, directory, heads);
+  }
 });

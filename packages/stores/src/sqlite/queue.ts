@@ -63,6 +63,8 @@ export function createQueue(worker: Pick<Worker, 'postMessage' | 'ref' | 'unref'
     },
     replied(replies) {
       const settled = flying;
+      // Stopped meanwhile: these writes have their answer.
+      if (settled.length === 0) return;
       flying = [];
       // The next group first: the committer works while these are settled.
       flush();

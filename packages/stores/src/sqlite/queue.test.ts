@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { appendAfter, EMPTY_HEAD } from '@perdure/testkit';
+import { appendTuple, type Pending } from './group.ts';
+import type { Group, Reply } from './protocol.ts';
+import { createQueue } from './queue.ts';
+
+function fixture() {
+  const sent: Group[] = [];
+  const heard: string[] = [];
+  const settled: string[] = [];
+  let held = false;
+  const worker = {
+    postMessage: (group: Group) => void sent.push(group),
+    ref: () => void (held = true),
+    unref: () => void (held = false),
+  };
+  const queue = createQueue(worker, {
+    appended: (_, request) => void heard.push(request.session),
+    committed: () => {},
+  });
+  const submit = (session: string): void => {
+    const request = appendAfter(session, EMPTY_HEAD);
+    const pending: Pending = {
+      tenant: 't',
+      write: appendTuple('t', request, 0),
+      request,
+      settle: (reply: Reply) => {
+        settled.push(`${session} ${reply === 0 ? 'ok' : 'error' in reply ? reply.error : 'refused'}`);
+      },
+    };
+    queue.submit(pending);
+  };
+  const sizes = (): number[] => sent.map((group) => group.writes.length);
+  return { queue, submit, sizes, heard, settled, held: () => held };
+}
+
+const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+test('what is appended in one go shares a commit, however many promises lie between', async () => {
+  const { submit, sizes } = fixture();
+  submit('a');
+  void Promise.resolve()
+    .then(() => submit('b'))
+    .then(() => submit('c'));
+  await tick();
+  assert.deepEqual(sizes(), [3]);
+});
+
+test('what arrives while a commit is under way goes into the next one, as one message', async () => {
+  const { queue, submit, sizes, settled } = fixture();
+  submit('a');
+  await tick();
+  submit('b');
+  await tick();
+  submit('c');
+  await tick();
+  assert.deepEqual(sizes(), [1]);
+  queue.replied([0]);
+  assert.deepEqual(sizes(), [1, 2]);
+  assert.deepEqual(settled, ['a ok']);
+});
+
+test('watchers hear of a whole group in commit order, and only of what is stored', async () => {
+  const { queue, submit, heard, settled } = fixture();
+  for (const session of ['a', 'b', 'c']) submit(session);
+  await tick();
+  queue.replied([0, { refusal: { ok: false, code: 'fenced' } }, 0]);
+  assert.deepEqual(heard, ['a', 'c']);
+  assert.deepEqual(settled, ['a ok', 'b refused', 'c ok']);
+});
+
+test('a stop answers what is under way, what waits and what comes, once each', async () => {
+  const { queue, submit, settled, held } = fixture();
+  submit('a');
+  await tick();
+  submit('b');
+  queue.stop('the disk failed');
+  submit('c');
+  assert.deepEqual(settled, ['a unavailable', 'b unavailable', 'c unavailable']);
+  queue.replied([0]);
+  assert.equal(settled.length, 3);
+  assert.equal(held(), false);
+});
+
+test('writes under way hold the process, an idle store does not', async () => {
+  const { queue, submit, held } = fixture();
+  assert.equal(held(), false);
+  submit('a');
+  assert.equal(held(), true);
+  await tick();
+  queue.replied([0]);
+  assert.equal(held(), false);
+});
+
+test('a drain takes nothing more and waits for what was taken', async () => {
+  const { queue, submit, settled } = fixture();
+  submit('a');
+  let drained = false;
+  const drain = queue.drain('closed').then(() => (drained = true));
+  submit('b');
+  await tick();
+  assert.deepEqual([settled, drained], [['b unavailable'], false]);
+  queue.replied([0]);
+  await drain;
+  assert.deepEqual(settled, ['b unavailable', 'a ok']);
+});
