@@ -38,7 +38,10 @@ function startNext(state: State, input: Input): Event[] {
     if (lacksPrice(state, pin))
       return [endRun(run, { status: 'failed', reason: 'internal', detail: 'unpriced_model' })];
     const data = samePin(state.lastPin, pin) ? { hash: pin.hash } : { hash: pin.hash, pin };
-    return [{ kind: 'run.started', run: id, refs: [pin.manifest], data }];
+    const started: Event = { kind: 'run.started', run: id, data };
+    // The manifest is named where it is new to this log: once is enough for whoever collects.
+    if (data.pin !== undefined) started.refs = [pin.manifest];
+    return [started];
   }
   return [];
 }

@@ -1,10 +1,14 @@
-/** Frames: the exact bytes of one append. What its entries share (time, input, actor) is written once. */
+/**
+ * Frames: the exact bytes of one append. What its entries share (time, input, actor) is written once, and what every
+ * reader can put back is left out (see packing.ts): a round costs a few kilobytes, for ever.
+ */
 import type { Entry } from '@perdure/engine';
 import { LIMITS as ENGINE } from '@perdure/engine';
 import { chainHash } from './digest.ts';
+import type { Packed } from './packing.ts';
+import { packEntry, unpackEntry } from './packing.ts';
 import type { Frame, StoredFrame } from './ports.ts';
 
-type Packed = Pick<Entry, 'kind' | 'run' | 'effect' | 'refs' | 'data'> & { v?: number };
 type FrameBody = { seq: number; at: number; input: string; by: Entry['by']; entries: Packed[] };
 
 /** The entries of one append do not fit into a frame: the input is refused, nothing is written. */
@@ -30,14 +34,7 @@ export function encodeFrame(entries: readonly Entry[], previousHash: string): Fr
     at: first.at,
     input: first.input,
     by: first.by,
-    entries: entries.map((entry) => {
-      const packed: Packed = { kind: entry.kind, data: entry.data };
-      if (entry.v !== 1) packed.v = entry.v;
-      if (entry.run !== undefined) packed.run = entry.run;
-      if (entry.effect !== undefined) packed.effect = entry.effect;
-      if (entry.refs !== undefined) packed.refs = entry.refs;
-      return packed;
-    }),
+    entries: entries.map(packEntry),
   };
   const bytes = Buffer.from(JSON.stringify(body));
   if (bytes.length > ENGINE.frameBytes)
@@ -50,7 +47,7 @@ export function decodeFrame(frame: Pick<StoredFrame, 'bytes'>): Entry[] {
   const { bytes } = frame;
   const body = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()) as FrameBody;
   return body.entries.map((packed, index) => {
-    const current = upcast(packed);
+    const current = upcast(unpackEntry(packed));
     return {
       ...current,
       v: current.v ?? 1,

@@ -1,0 +1,144 @@
+/**
+ * `npm run bench`: rounds of Perdure beside a floor that is part of the bench, in one run on this machine. Prints ratios,
+ * writes them as JSON, and says how noisy the machine was. `--quick` for fewer rounds, `--out FILE` for the JSON.
+ */
+import { execFile, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs, promisify } from 'node:util';
+import { createFloor } from './floor.ts';
+import type { Floor } from './floor.ts';
+import { long } from './long.ts';
+import type { Measured } from './measure.ts';
+import { measure, noise } from './measure.ts';
+import { overHttp } from './http.ts';
+import { openSubject, roundOf } from './subject.ts';
+
+const { values } = parseArgs({
+  options: { quick: { type: 'boolean', default: false }, out: { type: 'string', default: 'bench/results.json' } },
+});
+const scale = values.quick ? 0.2 : 1;
+const NODE = [process.execPath, ['--disable-warning=ExperimentalWarning']] as const;
+
+async function startProvider(): Promise<{ origin: string; stop: () => void }> {
+  const child = spawn(NODE[0], [...NODE[1], join(import.meta.dirname, 'provider.ts')], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const port = await new Promise<string>((resolve) =>
+    child.stdout.once('data', (data) => resolve(String(data).trim())),
+  );
+  return { origin: `http://127.0.0.1:${port}`, stop: () => child.stdin.end() };
+}
+
+type Row = { name: string; value: number; unit: string; target: number; aim?: number };
+const rows: Row[] = [];
+const report = (row: Row): void => {
+  rows.push(row);
+  const verdict = row.value <= row.target ? 'within' : 'OVER';
+  const aim = row.aim === undefined ? '' : `, aim ${row.aim}`;
+  process.stdout.write(
+    `${verdict.padEnd(7)} ${row.name.padEnd(48)} ${row.value.toFixed(2).padStart(9)} ${row.unit}  (to reach ${row.target}${aim})\n`,
+  );
+};
+const say = (text: string): void => void process.stderr.write(`${text}\n`);
+
+/** Floor and subject in turns, so that a slow spell of the machine meets both; the medians count. */
+async function inTurns(
+  repeats: number,
+  floor: () => Promise<Measured>,
+  subject: () => Promise<Measured>,
+): Promise<[Measured, Measured]> {
+  const pairs: [Measured, Measured][] = [];
+  for (let i = 0; i < repeats; i += 1) pairs.push([await floor(), await subject()]);
+  return [middle(pairs.map(([one]) => one)), middle(pairs.map(([, two]) => two))];
+}
+
+function middle(all: Measured[]): Measured {
+  const of = (pick: (one: Measured) => number): number =>
+    all.map(pick).sort((a, b) => a - b)[Math.floor(all.length / 2)] ?? 0;
+  return {
+    rounds: of((m) => m.rounds),
+    perSecond: of((m) => m.perSecond),
+    cpuMsPerRound: of((m) => m.cpuMsPerRound),
+    p50Ms: of((m) => m.p50Ms),
+    p99Ms: of((m) => m.p99Ms),
+  };
+}
+
+const line = (name: string, m: Measured): void =>
+  say(
+    `  ${name.padEnd(24)} ${m.perSecond.toFixed(0).padStart(6)} rounds/s  ${m.cpuMsPerRound.toFixed(3)} ms CPU  p50 ${m.p50Ms.toFixed(2)} ms  p99 ${m.p99Ms.toFixed(2)} ms`,
+  );
+
+async function w1(origin: string, directory: string, floor: Floor): Promise<object> {
+  const subject = await openSubject(origin, join(directory, 'w1'));
+  const round = roundOf(subject);
+  say('W1: a new session with one round');
+  await measure(1_000 * scale, 32, async () => floor.round(''));
+  await measure(1_000 * scale, 32, round);
+  const [f32, p32] = await inTurns(
+    5,
+    async () => measure(4_000 * scale, 32, async () => floor.round('')),
+    async () => measure(2_000 * scale, 32, round),
+  );
+  line('floor at 32', f32);
+  line('perdure at 32', p32);
+  const [f1, p1] = await inTurns(
+    5,
+    async () => measure(300 * scale, 1, async () => floor.round('')),
+    async () => measure(300 * scale, 1, round),
+  );
+  line('floor at 1', f1);
+  line('perdure at 1', p1);
+  report({
+    name: 'W1 at 32, rounds/s, floor / perdure',
+    value: f32.perSecond / p32.perSecond,
+    unit: 'x',
+    target: 4,
+    aim: 2,
+  });
+  report({ name: 'W1 at 32, CPU a round', value: p32.cpuMsPerRound, unit: 'ms', target: 0.35, aim: 0.2 });
+  report({ name: 'W1 at 1, p50, perdure / floor', value: p1.p50Ms / f1.p50Ms, unit: 'x', target: 1.8 });
+  const client = async (rounds: number, concurrency: number, url: string): Promise<Measured> => {
+    const { stdout } = await promisify(execFile)(NODE[0], [
+      ...NODE[1],
+      join(import.meta.dirname, 'client.ts'),
+      url,
+      String(rounds),
+      String(concurrency),
+    ]);
+    return JSON.parse(stdout) as Measured;
+  };
+  const http = await overHttp(subject.host, async (url) => [
+    await client(2_000 * scale, 32, url),
+    await client(300 * scale, 1, url),
+  ]);
+  for (const [index, measured] of http.entries()) line(`over HTTP with SSE at ${index === 0 ? 32 : 1}`, measured);
+  await subject.close();
+  return { floor: { at32: f32, at1: f1 }, perdure: { at32: p32, at1: p1 }, http: { at32: http[0], at1: http[1] } };
+}
+
+const before = noise();
+const directory = mkdtempSync(join(tmpdir(), 'perdure-bench-'));
+const provider = await startProvider();
+const floor = createFloor(provider.origin, join(directory, 'floor.db'));
+const short = await w1(provider.origin, directory, floor);
+const session = await long({
+  origin: provider.origin,
+  directory: join(directory, 'w2'),
+  floor,
+  rounds: Math.round(1_000 * scale),
+  say,
+  report,
+});
+await floor.close();
+provider.stop();
+rmSync(directory, { recursive: true, force: true });
+const after = noise();
+const spread = Math.max(before.spread, after.spread);
+process.stdout.write(
+  `noise of the machine: a fixed piece of work spread by ${(spread * 100).toFixed(0)} % (${after.medianMs.toFixed(1)} ms)\n`,
+);
+writeFileSync(values.out, `${JSON.stringify({ rows, short, session, noise: { before, after } }, null, 2)}\n`);
+say(`written to ${values.out}`);

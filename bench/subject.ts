@@ -1,0 +1,50 @@
+/** Perdure under test: the real runtime on SQLite, with one agent, one tool and the Chat Completions adapter. */
+import { createModelSource } from '@perdure/models';
+import { agent, createHost, openSession, Redactor, silentLogger, system, tool } from '@perdure/runtime';
+import type { Host } from '@perdure/runtime';
+import { openSqliteStore } from '@perdure/stores/sqlite';
+
+export type Subject = { host: Host; close(): Promise<void> };
+
+export async function openSubject(origin: string, directory: string): Promise<Subject> {
+  const store = await openSqliteStore({ directory, clock: system.clock, timers: system.timers });
+  const models = createModelSource({
+    env: { OPENAI_API_KEY: 'EXAMPLE-key-of-the-bench', OPENAI_BASE_URL: `${origin}/v1` },
+    system,
+  });
+  const add = tool<{ a: number; b: number }>({
+    name: 'add',
+    description: 'Adds two numbers.',
+    input: { type: 'object', properties: { a: { type: 'number' }, b: { type: 'number' } }, required: ['a', 'b'] },
+    effect: 'pure',
+    run: ({ a, b }) => String(a + b),
+  });
+  const bench = agent({ name: 'bench', model: 'openai-chat/bench', instructions: 'You add numbers.', tools: [add] });
+  const host = await createHost({
+    store,
+    agents: [bench],
+    models,
+    system,
+    logger: silentLogger,
+    redactor: new Redactor(),
+    engineHash: 'bench',
+  });
+  await host.start();
+  return {
+    host,
+    async close() {
+      await host.stop();
+      await models.close();
+      await store.close();
+    },
+  };
+}
+
+/** A new session with one message, to its end. */
+export function roundOf({ host }: Subject): () => Promise<void> {
+  return async () => {
+    const end = await (await openSession(host, 'bench').send('What is 2 + 3?')).result();
+    if (end.status !== 'completed')
+      throw new Error(`the run ended ${end.status}: ${end.reason ?? ''} ${end.detail ?? ''}`);
+  };
+}

@@ -1,0 +1,58 @@
+/**
+ * What an entry leaves out in its frame, and how it is put back. Generic over kinds: the run that its effect names,
+ * references that its data names, counters that are zero. Unpacking is total: an entry written in full reads the same.
+ */
+import type { Cost, EffectId, Entry, Usage } from '@perdure/engine';
+import { runOf, ZERO_USAGE } from '@perdure/engine';
+
+export type Packed = { kind: Entry['kind']; v?: number; run?: string; effect?: string; refs?: string[]; data: object };
+
+const FREE: Cost = { nanoUsd: 0, price: null };
+
+export function packEntry(entry: Entry): Packed {
+  const packed: Packed = { kind: entry.kind, data: packData(entry.data) };
+  if (entry.v !== 1) packed.v = entry.v;
+  if (entry.effect !== undefined) packed.effect = entry.effect;
+  else if (entry.run !== undefined) packed.run = entry.run;
+  if (entry.refs !== undefined && !sameList(entry.refs, refsIn(entry.data))) packed.refs = [...entry.refs];
+  return packed;
+}
+
+export function unpackEntry(packed: Packed): Packed {
+  const data = unpackData(packed.data);
+  const entry: Packed = { ...packed, data };
+  if (packed.run === undefined && packed.effect !== undefined) entry.run = runOf(packed.effect as EffectId);
+  if (packed.refs !== undefined) return entry;
+  const refs = refsIn(data);
+  if (refs.length > 0) entry.refs = refs;
+  return entry;
+}
+
+/** Digests of the bodies that data refers to (`{digest, bytes}`), in the order of its members. */
+function refsIn(data: object): string[] {
+  const refs: string[] = [];
+  const visit = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return;
+    if ('digest' in value && 'bytes' in value && typeof value.digest === 'string') refs.push(value.digest);
+    else for (const member of Object.values(value)) visit(member);
+  };
+  visit(data);
+  return refs;
+}
+
+const sameList = (a: readonly string[], b: readonly string[]): boolean =>
+  a.length === b.length && a.every((item, index) => item === b[index]);
+
+/** Usage without its zeros, and no cost where nothing was charged and no price was known. */
+function packData(data: object): object {
+  if (!('usage' in data) || !('cost' in data)) return data;
+  const { usage, cost, ...rest } = data as { usage: Usage; cost: Cost };
+  const counts = Object.entries(usage).filter(([name, value]) => value !== ZERO_USAGE[name as keyof Usage]);
+  const packed = { ...rest, usage: Object.fromEntries(counts) };
+  return cost.nanoUsd === 0 && cost.price === null ? packed : { ...packed, cost };
+}
+
+function unpackData(data: object): object {
+  if (!('usage' in data)) return data;
+  return { ...data, usage: { ...ZERO_USAGE, ...(data.usage as object) }, cost: 'cost' in data ? data.cost : FREE };
+}
