@@ -21,7 +21,7 @@ export type StoreSuiteOptions = {
 export function storeSuite(options: StoreSuiteOptions): void {
   const laws: Law[] = [...appendLaws, ...readLaws, ...ledgerLaws, ...listLaws, ...portLaws];
   const reasons = new Map((options.skip ?? []).flatMap(({ reason, tests }) => tests.map((name) => [name, reason])));
-  describe(`store suite: ${options.name}`, () => {
+  void describe(`store suite: ${options.name}`, () => {
     for (const law of laws) {
       const reason = reasons.get(law.name);
       reasons.delete(law.name);

@@ -169,11 +169,15 @@ test('what was deleted is in no file any more', async (t) => {
     state: 'STATE-TO-ERASE',
     prefix: '',
   });
+  const contents = () => readdirSync(directory).map((name) => readFileSync(join(directory, name), 'latin1'));
+  assert.ok(contents().some((content) => content.includes('BODY-TO-ERASE')));
   assert.equal(await log.delete('s1'), true);
+  // The next commit begins when the committer has cleaned up.
+  await append(log, 's3', EMPTY_HEAD);
+  for (const content of contents()) assert.doesNotMatch(content, /TO-ERASE/);
   await store.close();
-  const all = readdirSync(directory).map((name) => readFileSync(join(directory, name), 'latin1'));
-  assert.ok(all.some((content) => content.includes('BODY-TO-KEEP')));
-  for (const content of all) assert.doesNotMatch(content, /TO-ERASE/);
+  assert.ok(contents().some((content) => content.includes('BODY-TO-KEEP')));
+  for (const content of contents()) assert.doesNotMatch(content, /TO-ERASE/);
 });
 
 test('a blob whose bytes changed counts as missing, and putting it again heals it', async (t) => {

@@ -14,9 +14,9 @@ export type Scope = {
   directory: string;
   writer: Writer;
   reader: Reader;
-  now(): number;
+  now: () => number;
   /** Throws `unavailable` once the store is closed. */
-  checkOpen(): void;
+  checkOpen: () => void;
   /** Closing waits for this. */
   track<T>(work: Promise<T>): Promise<T>;
   watchers: Set<(change: Change) => void>;

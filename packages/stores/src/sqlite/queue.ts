@@ -11,9 +11,9 @@ export type Queue = {
   /** The answers to the group that is under way. */
   replied(replies: readonly Reply[]): void;
   /** Why nothing is accepted any more; null while it is. */
-  unavailable(): string | null;
+  unavailable: () => string | null;
   /** Accepts nothing more and answers what waits with `unavailable`. */
-  stop(detail: string): void;
+  stop: (detail: string) => void;
   /** Accepts nothing more and waits until what was accepted is answered. */
   drain(detail: string): Promise<void>;
 };

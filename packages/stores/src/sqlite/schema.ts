@@ -85,7 +85,10 @@ export function configureWriter(db: DatabaseSync): void {
   db.exec('PRAGMA synchronous = FULL');
   const synchronous = db.prepare('PRAGMA synchronous').get()?.['synchronous'];
   if (mode !== 'wal' || synchronous !== 2) {
-    throw new StoreError('unavailable', `the file system allows no durable commits (${mode}, ${synchronous})`);
+    throw new StoreError(
+      'unavailable',
+      `the file system allows no durable commits (${String(mode)}, ${String(synchronous)})`,
+    );
   }
   db.exec(`PRAGMA wal_autocheckpoint = 0; PRAGMA secure_delete = ON; PRAGMA cache_size = -${LIMITS.writeCacheKiB};`);
 }

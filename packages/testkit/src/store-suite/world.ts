@@ -22,9 +22,9 @@ export type World = {
   readonly log: LogStore;
   /** Milliseconds of the store's clock. */
   now(): number;
-  advance(ms: number): void;
+  advance: (ms: number) => void;
   /** Closes and opens the same data again; `store`, `home` and `log` are the new ones from then on. */
-  reopen(): Promise<void>;
+  reopen: () => Promise<void>;
   dispose(): Promise<void>;
 };
 
