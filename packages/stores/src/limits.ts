@@ -7,6 +7,8 @@ export const LIMITS = {
   journalSyncMs: 100,
   /** Pages (8 KiB) in the write-ahead log from which it is folded into the database, and the heads journal starts anew. */
   walPages: 2_000,
+  /** The heads journal starts anew from this size, too, so that many short lives of a process do not pile it up. */
+  journalBytes: 1024 * 1024,
   /** The length of the write-ahead log is looked at after this many groups. */
   tidyGroups: 16,
   /** Page cache of the committing connection and of the reading one, in KiB. */

@@ -14,7 +14,7 @@ export class Stopped extends Error {}
 export type Committer = {
   /** Commits a group in one transaction and records its heads. Throws `Stopped`. */
   commit(group: Group): Reply[];
-  /** After the answer is out: folds a long write-ahead log into the database. Throws `Stopped`. */
+  /** After opening and after each answer: folds a long write-ahead log into the database. Throws `Stopped`. */
   tidy(): void;
 };
 
@@ -65,10 +65,10 @@ export function createCommitter(db: DatabaseSync, journal: Journal, epoch: numbe
       return replies;
     },
     tidy() {
-      if (!erased && ++groups % LIMITS.tidyGroups !== 0) return;
+      if (!erased && groups++ % LIMITS.tidyGroups !== 0) return;
       stopping(() => {
         const log = integer(sql('PRAGMA wal_checkpoint(NOOP)').get()?.['log']);
-        if (!erased && log < LIMITS.walPages) return;
+        if (!erased && log < LIMITS.walPages && journal.bytes() < LIMITS.journalBytes) return;
         // What was erased must leave the log too, and that needs the log to be cut.
         const row = sql(`PRAGMA wal_checkpoint(${erased ? 'TRUNCATE' : 'PASSIVE'})`).get();
         if (row?.['busy'] !== 0 || row['log'] !== row['checkpointed']) return;

@@ -22,6 +22,7 @@ function open(directory: string): Open {
     const epoch = raiseEpoch(db);
     const journal = openJournal(directory);
     const committer = createCommitter(db, journal, epoch);
+    committer.tidy();
     send({ type: 'opened', epoch, damage });
     return { db, journal, committer };
   } catch (error) {

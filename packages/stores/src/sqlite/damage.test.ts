@@ -247,6 +247,18 @@ test('a long log is folded into the database while it is written, and the heads 
   assert.equal((await again.tenant('default').log.get('s1'))?.head.seq, 700);
 });
 
+test('a heads journal that many openings left long starts anew', async (t) => {
+  const directory = await writtenData(t);
+  const journal = join(directory, 'heads.journal');
+  writeFileSync(journal, readFileSync(journal, 'utf8').repeat(2_000));
+  assert.ok(statSync(journal).size > 1_100_000);
+  const store = await openFor(t, directory);
+  assert.deepEqual(store.damage, []);
+  await append(store.tenant('default').log, 'new', EMPTY_HEAD);
+  await store.close();
+  assert.ok(statSync(journal).size < 1_000);
+});
+
 test('a full disk refuses with its own code, writes nothing, serves reads, and heals when space returns', async (t) => {
   const directory = directoryFor(t);
   const mount = (...args: string[]): number | null => spawnSync('mount', args, { stdio: 'ignore' }).status;

@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { failureOf } from './failure.ts';
@@ -60,6 +60,7 @@ export type Journal = {
   /** Written, not flushed. A full disk keeps the records for the next call: the commits they name are durable. */
   write(records: string): void;
   startAnew(): void;
+  bytes(): number;
   /** Flushes and lets go of the file. */
   close(): void;
 };
@@ -70,12 +71,14 @@ export function openJournal(directory: string): Journal {
   let file = openSync(path, 'a');
   // What a crash left at the end may be half a line: it must not swallow the first new one.
   let unwritten: string = NEWLINE;
+  let size = fstatSync(file).size;
   return {
     write(records) {
       const bytes = Buffer.from(unwritten + records, 'latin1');
       try {
         for (let done = 0; done < bytes.length;) done += writeSync(file, bytes, done);
         unwritten = '';
+        size += bytes.length;
       } catch (error) {
         if (failureOf(error) !== 'full') throw error;
         unwritten = NEWLINE + bytes.toString('latin1');
@@ -85,8 +88,10 @@ export function openJournal(directory: string): Journal {
       closeSync(file);
       renameSync(path, join(directory, PREVIOUS_JOURNAL));
       file = openSync(path, 'a');
+      size = 0;
       syncDirectory(directory);
     },
+    bytes: () => size,
     close() {
       fsyncSync(file);
       closeSync(file);

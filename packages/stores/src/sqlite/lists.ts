@@ -5,7 +5,25 @@ import { reading, sessionRow } from './reader.ts';
 import { integer, type Row, spanOf, TENANT_SPAN, text } from './schema.ts';
 
 type Lists = Pick<LogStore, 'list' | 'runs' | 'run' | 'due' | 'feed'>;
-type Filter = [clause: string, value: string | number | undefined];
+type PagedTable = 'sessions' | 'runs';
+type Filters = { agent?: string | undefined; status?: string | undefined; sid?: number | undefined };
+
+/**
+ * A page of a table, newest first, between two rowids (which also say the tenant). The tenant is a condition of its own
+ * only where an index begins with it: everywhere else it would lead the planner away from the order of the rows.
+ */
+export function pageQuery(table: PagedTable, tid: number, { agent, status, sid }: Filters) {
+  const indexed = sid === undefined && (agent !== undefined || status !== undefined);
+  const conditions = Object.entries({ tid: indexed ? tid : undefined, sid, agent, status });
+  const given = conditions.filter((entry): entry is [string, string | number] => entry[1] !== undefined);
+  const [select, id] =
+    table === 'sessions'
+      ? ['SELECT sid, id, seq, hash, doc FROM sessions WHERE deleted = 0 AND', 'sid']
+      : ['SELECT rid, sid, doc FROM runs WHERE', 'rid'];
+  const clauses = given.map(([column]) => ` AND ${column} = ?`).join('');
+  const query = `${select} ${id} > ? AND ${id} < ?${clauses} ORDER BY ${id} DESC LIMIT ?`;
+  return { query, values: given.map(([, value]) => value) };
+}
 
 /** Lists and work, read from the rows of sessions and runs. */
 export function sqliteLists(scope: Scope): Lists {
@@ -14,34 +32,18 @@ export function sqliteLists(scope: Scope): Lists {
 
 function pagedLists({ tenant, reader, checkOpen }: Scope): Pick<Lists, 'list' | 'runs' | 'run'> {
   const { sql } = reader;
-  /** A page below a cursor, newest first: one row more than asked tells whether there is a next. */
-  const page = (select: string, id: 'sid' | 'rid', filters: Filter[], before: number, limit: number): Row[] => {
+  const page = (table: PagedTable, filters: Filters, before: number, limit: number): Row[] => {
     const tid = reader.tenantId(tenant);
     if (tid === null) return [];
     const { from, to } = spanOf(tid);
-    const given = filters.filter(([, value]) => value !== undefined);
-    const clauses = given.map(([clause]) => ` AND ${clause} = ?`).join('');
-    const values = given.map(([, value]) => value ?? null);
-    return reading(() =>
-      sql(`${select} WHERE tid = ? AND ${id} > ? AND ${id} < ?${clauses} ORDER BY ${id} DESC LIMIT ?`).all(
-        tid,
-        from,
-        Math.min(from + before, to),
-        ...values,
-        limit + 1,
-      ),
-    );
+    const { query, values } = pageQuery(table, tid, filters);
+    return reading(() => sql(query).all(from, Math.min(from + before, to), ...values, limit + 1));
   };
   return {
     async list({ agent, status, cursor, limit }) {
       const before = cursor === undefined ? Infinity : decodeCursor('s', cursor);
       checkOpen();
-      const filters: Filter[] = [
-        ['deleted', 0],
-        ['agent', agent],
-        ['status', status],
-      ];
-      const rows = page('SELECT sid, id, seq, hash, doc FROM sessions', 'sid', filters, before, limit);
+      const rows = page('sessions', { agent, status }, before, limit);
       return { items: rows.slice(0, limit).map(sessionRow), next: nextOf('s', 'sid', rows, limit) };
     },
     async runs({ agent, status, session, cursor, limit }) {
@@ -52,12 +54,8 @@ function pagedLists({ tenant, reader, checkOpen }: Scope): Pick<Lists, 'list' | 
         session === undefined
           ? undefined
           : (sql('SELECT sid FROM sessions WHERE tid = ? AND id = ?').get(tid, session)?.['sid'] ?? 0);
-      const filters: Filter[] = [
-        ['sid', sid === undefined ? undefined : integer(sid)],
-        ['agent', agent],
-        ['status', status],
-      ];
-      const rows = page('SELECT rid, sid, doc FROM runs', 'rid', filters, before, limit);
+      const filters = { agent, status, sid: sid === undefined ? undefined : integer(sid) };
+      const rows = page('runs', filters, before, limit);
       const items = rows.slice(0, limit).map((row) => {
         const owner = sql('SELECT id FROM sessions WHERE sid = ?').get(integer(row['sid']));
         return { ...runOf(row), session: text(owner?.['id']) };
@@ -109,7 +107,7 @@ function workLists({ tenant, reader, damaged, checkOpen }: Scope): Pick<Lists, '
   };
 }
 
-/** The cursor of the next page, when there is one more row than was asked for. */
+/** The cursor of the next page: one row more than was asked for tells that there is one. */
 function nextOf(kind: 's' | 'r' | 'd', id: 'sid' | 'rid', rows: Row[], limit: number): string | null {
   const last = rows[limit - 1];
   return rows.length > limit && last !== undefined ? encodeCursor(kind, placeOf(last, id)) : null;
