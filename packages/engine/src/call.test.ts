@@ -119,12 +119,25 @@ describe('an unsafe call', () => {
       .when(lost('r1t1c0'))
       .leadsTo('call.unknown')
       .and((s) => assert.deepEqual(effects(s), ['verify r1t1c0']))
+      .when(returned('r1t1c0', 'failed', { attempt: 2 }))
+      .leadsTo({ kind: 'call.settled', data: { outcome: 'failed', attempt: 2 } }, 'turn.requested');
+  });
+
+  it('whose tool is asked is not answered by a doubled delivery, and is by its own outcome', () => {
+    const verifying = () => asking(verifiable).given(gate('r1t1c0'), unknown('r1t1c0'));
+    verifying()
+      .when(unknown('r1t1c0'))
+      .changesNothing()
       .when(returned('r1t1c0', 'failed'))
       .leadsTo({ kind: 'call.settled', data: { outcome: 'failed', attempt: 1 } }, 'turn.requested');
+    verifying()
+      .given(unknown('r1t1c0', 2))
+      .when(returned('r1t1c0', 'done'))
+      .leadsTo('wait.resolved', { kind: 'call.settled', data: { outcome: 'done', attempt: 1 } }, 'turn.requested');
   });
 
   it('whose tool cannot tell either, or is gone, is put to a person', () => {
-    for (const answer of [unknown('r1t1c0'), homeless('r1t1c0')]) {
+    for (const answer of [unknown('r1t1c0', 2), homeless('r1t1c0', 2)]) {
       asking(verifiable)
         .given(gate('r1t1c0'), { restart: true }, lost('r1t1c0'))
         .when(answer)
@@ -135,8 +148,10 @@ describe('an unsafe call', () => {
   it('whose question was lost with its process is asked about again', () => {
     asking(verifiable)
       .given(gate('r1t1c0'), { restart: true }, lost('r1t1c0'), { restart: true })
-      .when(lost('r1t1c0'))
-      .leadsTo({ kind: 'call.unknown', data: { reason: 'verify lost', epoch: 3 } });
+      .when(lost('r1t1c0', 2))
+      .leadsTo({ kind: 'call.unknown', data: { reason: 'verify lost', epoch: 3 } })
+      .when(returned('r1t1c0', 'done', { attempt: 3 }))
+      .leadsTo({ kind: 'call.settled', data: { outcome: 'done' } }, 'turn.requested');
   });
 
   it('that timed out is unknown, never failed', () => {

@@ -11,7 +11,7 @@ import type { CallOutcome, Entry, Event, EventData } from './events.ts';
 import { callId } from './ids.ts';
 import { LIMITS } from './limits.ts';
 import type { Call, Run, State, Turn } from './state.ts';
-import { attemptsOf, giveUp, hear } from './state.ts';
+import { giveUp, hear } from './state.ts';
 import type { BodyRef, Located } from './values.ts';
 import { openWait } from './wait.ts';
 
@@ -129,7 +129,7 @@ function becomeUnknown(state: State, run: Run, call: Call, attempt: number, reas
 
 /** What is said of a call that did not succeed: `unknown` where another attempt than this one may have (K3). */
 export function honest<O extends CallOutcome>(state: State, call: Call, attempt: number, outcome: O): O | 'unknown' {
-  if (call.class === 'pure' || call.phase.at === 'verifying') return outcome;
+  if (call.class === 'pure') return outcome;
   return state.unheard.get(call.id)?.some((n) => n !== attempt) === true ? 'unknown' : outcome;
 }
 
@@ -195,7 +195,7 @@ export function settleLate(
   outcome: Extract<ToolOutcome, { type: 'call' }>,
 ): Event[] | null {
   if (state.unheard.get(call.id)?.includes(attempt) !== true) return null;
-  const speaks = attempt === attemptsOf(call) && honest(state, call, attempt, outcome.outcome) === outcome.outcome;
+  const speaks = call.phase.at !== 'flying' && honest(state, call, attempt, outcome.outcome) === outcome.outcome;
   if (outcome.outcome !== 'done' && !speaks) return null;
   const settled = settleCall(run, call, attempt, outcome.outcome, outcome.code ?? null, outcome.result);
   if (call.phase.at !== 'parked') return [settled];
@@ -213,10 +213,16 @@ function settleOrRetry(
 ): Event[] {
   const { retry } = outcome;
   const mayRetry =
-    outcome.outcome === 'failed' && retry !== undefined && call.class !== 'unsafe' && run.phase.at === 'active';
+    outcome.outcome === 'failed' &&
+    retry !== undefined &&
+    call.class !== 'unsafe' &&
+    call.phase.at === 'flying' &&
+    run.phase.at === 'active';
   const notBefore = mayRetry ? retryAt(retry, call.failures, run, `${state.id}/${call.id}`, input.at) : null;
   if (notBefore === null) {
-    const said = outcome.outcome === 'done' ? 'done' : honest(state, call, attempt, outcome.outcome);
+    // A tool that was asked speaks for all attempts; an attempt that failed, for itself.
+    const sure = outcome.outcome === 'done' || call.phase.at === 'verifying';
+    const said = sure ? outcome.outcome : honest(state, call, attempt, outcome.outcome);
     return [settleCall(run, call, attempt, said, outcome.code ?? null, outcome.result)];
   }
   const code = outcome.code ?? 'failed';
@@ -291,10 +297,13 @@ export function evolveCall(
     case 'call.failed':
       hear(state, call.id, entry.data.attempt);
       return;
-    case 'call.unknown':
-      giveUp(state, call.id, entry.data.attempt);
-      call.phase = { at: 'verifying', attempt: entry.data.attempt, epoch: entry.data.epoch };
+    case 'call.unknown': {
+      const { attempt, epoch } = entry.data;
+      if (call.phase.at === 'flying') giveUp(state, call.id, attempt);
+      // Where no tool can be asked, the wait or the attempt that follows in this append says what becomes of it.
+      if (call.verify) call.phase = { at: 'verifying', attempt: attempt + 1, epoch };
       return;
+    }
     case 'call.settled': {
       const { attempt, outcome, code, result } = entry.data;
       if (call.phase.at === 'flying' && call.phase.attempt !== attempt) giveUp(state, call.id, call.phase.attempt);

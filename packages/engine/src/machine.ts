@@ -20,7 +20,7 @@ import type { Receipt } from './values.ts';
 import { evolveWaitOpened, evolveWaitResolved } from './wait.ts';
 
 export type Transition =
-  /** `entries` empty: the input changed nothing (a duplicate, or no longer true); the receipt is the first one's. */
+  /** An input that was delivered before, or is no longer true, adds nothing; the receipt is the first one's. */
   { ok: true; entries: Entry[]; receipt: Receipt } | { ok: false; rejection: Rejection };
 
 type Decision = Event[] | Rejection | { receipt: Receipt };
@@ -172,21 +172,21 @@ export function transition(state: State, given: Input): Transition {
   // Time does not go back: what a clock said before it was set back holds.
   const input = given.at < state.at ? { ...given, at: state.at } : given;
   const decided = decide(state, input);
-  if (!Array.isArray(decided)) {
-    return 'code' in decided ? { ok: false, rejection: decided } : { ok: true, entries: [], receipt: decided.receipt };
-  }
+  if ('code' in decided) return { ok: false, rejection: decided };
   const entries: Entry[] = [];
-  for (let events = decided, round = 0; ; events = advance(state, input), round += 1) {
+  // Also what changes nothing by itself goes on to what follows: facts may have changed since the last input.
+  let events = Array.isArray(decided) ? decided : [];
+  for (let round = 0; round === 0 || events.length > 0; round += 1) {
     if (round > LIMITS.advanceRounds)
       throw new ImpossibleState(`no fixpoint after ${round} rounds at seq ${state.head}`);
-    if (events.length === 0 && round > 0) break;
     for (const event of events) {
       const entry = stamp(state, input, event);
       evolve(state, entry);
       entries.push(entry);
     }
+    events = advance(state, input);
   }
-  return { ok: true, entries, receipt: receiptOf(state, input, entries) };
+  return { ok: true, entries, receipt: Array.isArray(decided) ? receiptOf(state, input, entries) : decided.receipt };
 }
 
 function stamp(state: State, input: Input, event: Event): Entry {

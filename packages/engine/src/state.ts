@@ -70,7 +70,7 @@ export type CallPhase =
   | { at: 'ready'; epoch: number }
   | { at: 'flying'; attempt: number; epoch: number; notBefore: number }
   | { at: 'parked'; wait: WaitId; attempt: number }
-  /** It may have happened, and its tool can be asked. */
+  /** It may have happened, and its tool is asked: that question is numbered as an attempt. */
   | { at: 'verifying'; attempt: number; epoch: number }
   | { at: 'settled'; attempt: number; outcome: CallOutcome; code: string | null; result: Located | null };
 
