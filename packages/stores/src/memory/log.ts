@@ -174,6 +174,6 @@ function verifySession(session: MemorySession): DamageReport[] {
     }
     previous = { seq: frame.first + frame.count - 1, hash: frame.hash };
   }
-  if (previous.seq < session.head.seq) report('tail_lost', previous.seq + 1, `the head was at ${session.head.seq}`);
+  if (previous.seq < session.head.seq) report('gap', previous.seq + 1, `the head was at ${session.head.seq}`);
   return reports;
 }
