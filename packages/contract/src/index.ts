@@ -31,3 +31,8 @@ export type { Progress } from './progress.ts';
 export { applyProgress, emptyProgress } from './progress.ts';
 export { explainRun } from './explain.ts';
 export { buildOpenApi } from './openapi.ts';
+export type { CallOptions, Client, ClientOptions, FeedStreamEvent, SessionEvent } from './client.ts';
+export { createClient } from './client.ts';
+export type { StreamTimers } from './reconnect.ts';
+export type { Live, LiveCall, LiveTurn } from './live.ts';
+export { applyDelta, applyToLive } from './live.ts';

@@ -38,9 +38,13 @@ export const LIMITS = {
   runTextBytes: 1024 * 1024,
   /** One blob, sent or fetched. */
   blobBytes: 32 * 1024 * 1024,
-  /** Bytes of one event of a stream that the client takes before it gives up on the connection. */
-  clientEventBytes: 4 * 1024 * 1024,
+  /** Characters of one event of a stream that the client takes; a larger one breaks the connection off. */
+  clientEventChars: 8 * 1024 * 1024,
   /** The client's pause before it connects again: doubled from the first to the last. */
   reconnectFirstMs: 250,
   reconnectMaxMs: 15_000,
+  /** Connections in a row that bring nothing before the client gives a stream up, when it is not told otherwise. */
+  reconnectAttempts: 20,
+  /** The server is heard at least every 15 s: a stream silent for this long is broken. */
+  streamIdleMs: 45_000,
 } as const;

@@ -282,6 +282,12 @@ test('members that could reach a prototype are refused and reach none', async ()
     '{"input":"x","prototype":1}',
   ];
   for (const body of bodies) assert.equal((await refusalOf(world, { body, headers }))[0], 400, body);
+  const payload = await world.request('/v1/callbacks/abc', {
+    method: 'POST',
+    body: '[{"a":{"__proto__":{}}}]',
+    headers,
+  });
+  assert.equal(payload.status, 400);
   assert.equal((await world.request('/v1/agents?__proto__=1')).status, 400);
   assert.equal((await world.request('/v1/agents?constructor=1')).status, 400);
   assert.equal(({} as { polluted?: number }).polluted, undefined);

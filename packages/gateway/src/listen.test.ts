@@ -122,6 +122,23 @@ test('events arrive as they happen, and a client that goes ends the source', asy
   assert.equal(world.timers.pending, 0);
 });
 
+test('a client that goes leaves nothing behind, even where the source ignores its signal', async (context) => {
+  const world = createWorld();
+  const listening = await serve(context, world);
+  world.api.events = async function* () {
+    yield live;
+    await new Promise(() => undefined);
+  } as typeof world.api.events;
+  const headers = { accept: 'text/event-stream' };
+  const outgoing = httpRequest({ port: listening.port, host: '127.0.0.1', path: eventsPath, headers });
+  outgoing.end();
+  const [incoming] = (await once(outgoing, 'response')) as [IncomingMessage];
+  incoming.on('error', () => undefined);
+  assert.equal(world.timers.pending, 1);
+  outgoing.destroy();
+  await until(() => world.timers.pending === 0);
+});
+
 test('a reader who stops reading is cut within the bound, and reads on its return where to resume', async (context) => {
   const world = createWorld();
   const { channel } = world.api;
