@@ -13,7 +13,7 @@ import { blobRoutes } from './blobs.ts';
 import { createReader, readJson } from './input.ts';
 import type { ParamsOf, Row } from './input.ts';
 import { LIMITS } from './limits.ts';
-import { matchPath, routePath, splitNames } from './paths.ts';
+import { matchPath, routePath, createSplitter } from './paths.ts';
 import { feedLine, sessionLine } from './sse.ts';
 import type { Opened, Source } from './stream.ts';
 import { openStream } from './stream.ts';
@@ -168,11 +168,12 @@ export function paramsOf<R extends Row>(
   maxBytes: number,
 ): (context: Context<Bindings>) => Promise<ParamsOf<R>> {
   const read = createReader(row);
+  const split = createSplitter(row.path);
   return (context) => {
     const { raw } = context.req;
     const mark = raw.url.indexOf('?');
     return read({
-      path: splitNames(row.path, context.req.param()),
+      path: split(context.req.param()),
       query: mark === -1 ? '' : raw.url.slice(mark + 1),
       body: () => readJson(raw, maxBytes),
     });

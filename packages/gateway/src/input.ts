@@ -123,12 +123,13 @@ function dotted(path: readonly PropertyKey[]): string {
     .join('');
 }
 
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
 /** A request's JSON: undefined where it has no body. `too_large` beyond the cap, whatever its headers claim. */
 export async function readJson(request: Request, maxBytes: number): Promise<unknown> {
   const length = request.headers.get('content-length');
   const isChunked = request.headers.get('transfer-encoding') !== null;
   if (length === null ? !isChunked && request.body === null : length === '0') return undefined;
-  const text = new TextDecoder('utf-8', { fatal: true });
   const bytes = await readBytes(request, maxBytes);
   if (bytes.length === 0) return undefined;
   const type = request.headers.get('content-type') ?? '';
@@ -137,7 +138,7 @@ export async function readJson(request: Request, maxBytes: number): Promise<unkn
   }
   let value: unknown;
   try {
-    value = JSON.parse(text.decode(bytes));
+    value = JSON.parse(utf8.decode(bytes));
   } catch (error) {
     // The parser quotes what it read, which may be a secret: of its message only the place is kept.
     const place = error instanceof SyntaxError ? (/position \d+/.exec(error.message)?.[0] ?? 'its end') : 'its UTF-8';

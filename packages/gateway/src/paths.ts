@@ -14,14 +14,19 @@ export function routePath(path: string): string {
   return segments.join('/');
 }
 
-/** What stands in the path, by the names of the table. */
-export function splitNames(path: string, given: Record<string, string>): Record<string, string> {
-  const split: Record<string, string> = {};
-  for (const segment of path.split('/')) {
-    const values = names(segment).length > 1 ? given[joined(segment)]?.split('.') : [given[joined(segment)] ?? ''];
-    for (const [index, name] of names(segment).entries()) split[name] = values?.[index] ?? '';
-  }
-  return split;
+/** Gives what stands in a path of the table by the table's names, from what the router found. */
+export function createSplitter(path: string): (given: Record<string, string>) => Record<string, string> {
+  const segments = path.split('/').filter((segment) => names(segment).length > 0);
+  const plan = segments.map((segment) => ({ from: joined(segment), to: names(segment) }));
+  return (given) => {
+    const split: Record<string, string> = {};
+    for (const { from, to } of plan) {
+      const value = given[from] ?? '';
+      const values = to.length > 1 ? value.split('.') : [value];
+      for (const [index, name] of to.entries()) split[name] = values[index] ?? '';
+    }
+    return split;
+  };
 }
 
 const ROUTES = [...Object.values(METHODS), ...Object.values(CHANNELS)].map(({ verb, path }) => {
