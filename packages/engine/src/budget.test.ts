@@ -11,6 +11,9 @@ const PRICE: Price = { id: 'list', input: 1_000, cachedInput: 100, cacheWrite: 1
 const INPUT = 400 + 10 + LIMITS.itemOverheadBytes;
 const PRICED_INPUT = Math.ceil((INPUT * PRICE.cacheWrite) / 1_000);
 
+/** A slot of 300 bytes under the key `notes`. */
+const SLOT = 300 + 3 * 5 + LIMITS.itemOverheadBytes;
+
 const under = (limits: Partial<Limits>, price: Price | null = null) =>
   new Spec({ pin: { price } }).given(open({ limits }), send('one'));
 const turn = (spec: Spec) => {
@@ -56,13 +59,13 @@ describe('a turn reserves before it is requested', () => {
     under({})
       .given({ kind: 'remember', key: 'notes', ref: { digest: 'notes', bytes: 300 } }, send('two', { mode: 'steer' }))
       .given(answered('r1t1', [], { usage: usage({ input: 50, output: 20 }) }))
-      .and((s) => assert.equal(turn(s).reserve?.tokens, 70 + 316 + 26 + 1_000));
+      .and((s) => assert.equal(turn(s).reserve?.tokens, 70 + SLOT + 26 + 1_000));
   });
 
   it('the slots too where nothing was counted', () => {
     given(open(), { kind: 'remember', key: 'notes', ref: { digest: 'notes', bytes: 300 } })
       .given(send('one'))
-      .and((s) => assert.equal(turn(s).reserve?.tokens, INPUT + 316 + 1_000));
+      .and((s) => assert.equal(turn(s).reserve?.tokens, INPUT + SLOT + 1_000));
   });
 });
 

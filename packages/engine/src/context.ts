@@ -44,16 +44,19 @@ export function pendingItems(run: Run): Item[] {
   return [...results, ...steers];
 }
 
+/** A slot is read under its key, of which a UTF-16 unit is at most three bytes. */
+const bytesOfSlot = (key: string, body: Located): number => body.bytes + 3 * key.length + LIMITS.itemOverheadBytes;
+
 /** A slot is read anew by the next request: until that is counted, its bytes are new. */
 export function setSlot(context: Context, key: string, body: Located): void {
   context.slots.set(key, body);
-  context.newBytes += body.bytes + LIMITS.itemOverheadBytes;
+  context.newBytes += bytesOfSlot(key, body);
 }
 
 /** The provider counted what a turn sent, and what it answered: what came meanwhile stays uncounted. */
 export function countTurn(context: Context, turn: Turn, answer: Item, tokens: number, pin: Pin): void {
   context.newBytes -= turn.sentBytes + bytesOf(answer);
-  context.counted = { tokens, model: pin.model, manifest: pin.manifest };
+  context.counted = { tokens, model: pin.model, pin: pin.hash };
 }
 
 /** Upper bound of the tokens the next request sends: what was counted, plus one token a byte of what is new. */
@@ -62,7 +65,7 @@ export function boundInputTokens(context: Context, run: Run, pin: Pin): number {
   let pending = 0;
   for (const item of pendingItems(run)) pending += bytesOf(item);
   if (counted?.model === pin.model)
-    return counted.tokens + newBytes + pending + (counted.manifest === pin.manifest ? 0 : pin.manifestBytes);
-  for (const { bytes } of slots.values()) pending += bytes + LIMITS.itemOverheadBytes;
+    return counted.tokens + newBytes + pending + (counted.pin === pin.hash ? 0 : pin.manifestBytes);
+  for (const [key, body] of slots) pending += bytesOfSlot(key, body);
   return pin.manifestBytes + totalBytes + pending;
 }

@@ -38,8 +38,8 @@ export type Item =
 export type Context = {
   items: Item[];
   slots: Map<string, Located>;
-  /** Tokens of the prefix as the provider last counted them, with the model and the manifest it was sent with. */
-  counted: { tokens: number; model: string; manifest: Digest } | null;
+  /** Tokens of the prefix as the provider last counted them, with the model and the pin it was sent under. */
+  counted: { tokens: number; model: string; pin: Digest } | null;
   /** Bytes added since then (all of them while nothing was counted): one token a byte bounds them. */
   newBytes: number;
   totalBytes: number;

@@ -81,7 +81,15 @@ describe('an approval', () => {
           data: { outcome: 'denied', code: 'denied', attempt: 0, result: { digest: 'too dear' } },
         },
         'turn.requested',
-      );
+      )
+      .and((s) => {
+        const resolved = s.log.find((entry) => entry.kind === 'wait.resolved');
+        assert.deepEqual(
+          Object.keys(resolved?.data ?? {}),
+          ['wait', 'how', 'answer', 'digest'],
+          'a denial lets nobody dispatch',
+        );
+      });
   });
 
   it('of something else than what is asked is refused (W2, P14)', () => {
