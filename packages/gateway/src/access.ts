@@ -8,13 +8,11 @@ import type { Caller } from '@perdure/runtime';
 
 export type AccessOptions = {
   token?: string | undefined;
-  /** Host names, without ports, under which this server may be addressed when there is no token. */
-  allowedHosts: readonly string[];
+  /** Host names, without ports, to answer to when there is no token; by default any name of the loopback. */
+  allowedHosts?: readonly string[] | undefined;
 };
 /** `port`: the one this request came in on, where the server knows it. */
 export type Access = (headers: Headers, port: number | undefined) => Caller['actor'];
-
-export const LOOPBACK_HOSTS: readonly string[] = ['localhost', '127.0.0.1', '[::1]'];
 
 /** A host that a server may listen on without a token. */
 export function isLoopback(host: string): boolean {
@@ -25,9 +23,10 @@ export function isLoopback(host: string): boolean {
 export function createAccess(options: AccessOptions): Access {
   const { token } = options;
   if (token === undefined) {
-    const allowed = new Set(options.allowedHosts.map((host) => host.toLowerCase()));
+    const named = options.allowedHosts?.map((host) => host.toLowerCase());
+    const isAllowed = named === undefined ? isLoopback : (host: string): boolean => named.includes(host);
     return (headers, port) => {
-      checkHost(headers.get('host'), headers.get('origin'), allowed, port);
+      checkHost(headers.get('host'), headers.get('origin'), isAllowed, port);
       return { kind: 'user', id: 'local' };
     };
   }
@@ -43,10 +42,15 @@ export function createAccess(options: AccessOptions): Access {
 
 const digest = (text: string): Uint8Array => createHash('sha256').update(text).digest();
 
-function checkHost(host: string | null, origin: string | null, allowed: Set<string>, port: number | undefined): void {
+function checkHost(
+  host: string | null,
+  origin: string | null,
+  isAllowed: (name: string) => boolean,
+  port: number | undefined,
+): void {
   const match = /^(\[[0-9a-f:.]+\]|[^:[\]]+)(?::(\d{1,5}))?$/i.exec(host ?? '');
   const name = match?.[1]?.toLowerCase();
-  if (name === undefined || !allowed.has(name) || (port !== undefined && Number(match?.[2] ?? 80) !== port)) {
+  if (name === undefined || !isAllowed(name) || (port !== undefined && Number(match?.[2] ?? 80) !== port)) {
     const text = 'without a token this server answers only to its own address on this machine';
     throw new ApiError('forbidden', text, { details: { host: host ?? '' } });
   }

@@ -144,9 +144,17 @@ test('the same origin may call, on the port it came in on; another port may not'
   assert.equal(await status('127.0.0.1:7420', 7420), 200);
   assert.equal(await status('[::1]:7420', 7420), 200);
   assert.equal(await status('LOCALHOST:7420', 7420), 200);
+  assert.equal(await status('127.0.0.5:7420', 7420), 200);
+  assert.equal(await status('127.0.0.1.evil.example:7420', 7420), 403);
   assert.equal(await status('localhost', 80), 200);
   assert.equal(await status('localhost:7421', 7420), 403);
   assert.equal(await status('localhost', 7420), 403);
+});
+
+test('where host names are given, they and no others are answered to', async () => {
+  const { request } = createWorld({ allowedHosts: ['Perdure.internal'] });
+  const status = async (host: string) => (await request('/v1/agents', { headers: { host } })).status;
+  assert.deepEqual([await status('perdure.internal'), await status('localhost:7420')], [200, 403]);
 });
 
 test('health needs neither token nor host; ready says why not', async () => {

@@ -8,7 +8,7 @@ import type { Api, Caller } from '@perdure/runtime';
 import type { Clock, Logger, Random, Timers } from '@perdure/runtime/ports';
 import type { Context } from 'hono';
 import { Hono } from 'hono';
-import { createAccess, LOOPBACK_HOSTS } from './access.ts';
+import { createAccess } from './access.ts';
 import { blobRoutes } from './blobs.ts';
 import { createReader, readJson } from './input.ts';
 import type { ParamsOf, Row } from './input.ts';
@@ -62,7 +62,7 @@ const BASE = '/v1';
 /** Makes the gateway over an Api. It holds open streams only; it owns no store, port or timer of its own. */
 export function createGateway(options: GatewayOptions): Gateway {
   const { api, token, logger, clock, timers, random } = options;
-  const access = createAccess({ token, allowedHosts: options.allowedHosts ?? LOOPBACK_HOSTS });
+  const access = createAccess({ token, allowedHosts: options.allowedHosts });
   const maxBytes = options.maxBodyBytes ?? WIRE.bodyBytes;
   const streams = new Set<Opened>();
   let isDraining = false;
