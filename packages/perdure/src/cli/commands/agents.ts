@@ -1,0 +1,51 @@
+/** The agents that a server has. */
+import { connected } from '../connection.ts';
+import type { Run } from '../context.ts';
+import { isJson } from '../context.ts';
+import { EXIT } from '../exit.ts';
+import { oneLine, print, printJson, table, tell } from '../output.ts';
+import { LIMITS } from '../../limits.ts';
+
+export const list: Run = async (context) => {
+  const { client } = await connected(context);
+  const page = await client.call('agents.list', { limit: 1_000 });
+  if (isJson(context)) printJson(page);
+  else {
+    const rows = page.agents.map(({ name, model, tools, description }) => [
+      name,
+      model,
+      String(tools.length),
+      description,
+    ]);
+    print(table([['AGENT', 'MODEL', 'TOOLS', 'DESCRIPTION'], ...rows]));
+    if (page.next !== undefined) tell('there are more\n');
+  }
+  return EXIT.ok;
+};
+
+export const show: Run = async (context) => {
+  const { client } = await connected(context);
+  const agent = await client.call('agents.get', { name: context.args[0] ?? '' });
+  if (isJson(context)) {
+    printJson(agent);
+    return EXIT.ok;
+  }
+  const tools = agent.tools.map((tool) => [
+    `  ${tool.name}`,
+    tool.class,
+    tool.approval === 'always' ? 'asks' : 'runs',
+    oneLine(tool.description, LIMITS.shownChars),
+  ]);
+  print(
+    table([
+      ['agent', agent.name],
+      ['model', agent.model],
+      ['version', agent.hash],
+      ['about', agent.description],
+      ['limits', JSON.stringify(agent.limits)],
+      ['policies', JSON.stringify(agent.policies)],
+    ]),
+  );
+  print(`tools\n${table(tools)}`);
+  return EXIT.ok;
+};

@@ -1,0 +1,101 @@
+/** Each setting with its value and origin, and a look at what would go wrong. */
+import { accessSync, constants, existsSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { createModelSource } from '@perdure/models';
+import { system } from '@perdure/runtime';
+import { runningServer } from '../../server-file.ts';
+import { SETTINGS } from '../../settings.ts';
+import type { Origins, SettingName, Settings } from '../../settings.ts';
+import { version } from '../../version.ts';
+import { serverOf } from '../connection.ts';
+import type { Context, Run } from '../context.ts';
+import { isJson } from '../context.ts';
+import { EXIT } from '../exit.ts';
+import type { Local } from '../local.ts';
+import { localOf } from '../local.ts';
+import { print, printJson, table } from '../output.ts';
+
+type Check = { name: string; result: 'ok' | 'warn' | 'fail'; text: string };
+
+export const doctor: Run = async (context) => {
+  const checks: Check[] = [
+    { name: 'version', result: 'ok', text: `perdure ${version()} on Node ${process.versions.node}` },
+  ];
+  const local = await configured(context, checks);
+  if (local !== null) checkModels(context, local, checks);
+  const { settings, origins } = local ?? context;
+  await checkData(context, settings, checks);
+  await checkServer(context, checks);
+  const rows = (Object.keys(SETTINGS) as SettingName[]).map((name) => ({ name, ...shown(name, settings, origins) }));
+  if (isJson(context)) printJson({ settings: rows, checks });
+  else {
+    print(table([['SETTING', 'VALUE', 'FROM'], ...rows.map(({ name, value, from }) => [name, value, from])]));
+    print(`\n${table(checks.map(({ name, result, text }) => [result, name, text]))}`);
+  }
+  return checks.some(({ result }) => result === 'fail') ? EXIT.failed : EXIT.ok;
+};
+
+function shown(name: SettingName, settings: Settings, origins: Origins): { value: string; from: string } {
+  const value = settings[name];
+  const text = value === null ? '' : SETTINGS[name].secret ? '(set)' : String(value);
+  return { value: text, from: origins[name] };
+}
+
+async function configured(context: Context, checks: Check[]): Promise<Local | null> {
+  try {
+    const local = await localOf(context);
+    const names = local.options.agents.map(({ name }) => name).join(', ');
+    const text = local.file === null ? `none: the built-in ${names} is there` : `${local.file} defines ${names}`;
+    checks.push({ name: 'configuration', result: 'ok', text });
+    return local;
+  } catch (error) {
+    checks.push({ name: 'configuration', result: 'fail', text: messageOf(error) });
+    return null;
+  }
+}
+
+function checkModels({ env }: Context, { options }: Local, checks: Check[]): void {
+  const models = createModelSource({ ...options.models, env, system });
+  for (const { name, model } of options.agents) {
+    const resolved = models.resolve(model);
+    const demo = resolved.ok && resolved.info.provider === 'demo';
+    if (!resolved.ok) checks.push({ name: `model of ${name}`, result: 'fail', text: resolved.message });
+    else if (demo)
+      checks.push({
+        name: `model of ${name}`,
+        result: 'warn',
+        text: 'demo answers by rules: set OPENAI_API_KEY for a real one',
+      });
+    else checks.push({ name: `model of ${name}`, result: 'ok', text: model });
+  }
+}
+
+async function checkData(context: Context, settings: Settings, checks: Check[]): Promise<void> {
+  const data = resolve(context.cwd, settings.data);
+  const running = await runningServer(data);
+  if (running !== null) {
+    checks.push({ name: 'data', result: 'ok', text: `${data} is served at ${running.url} (process ${running.pid})` });
+    return;
+  }
+  const folder = firstThere(data);
+  try {
+    accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
+    checks.push({ name: 'data', result: 'ok', text: existsSync(data) ? data : `${data} is made at the first start` });
+  } catch {
+    checks.push({ name: 'data', result: 'fail', text: `${folder} cannot be written: name another folder with --data` });
+  }
+}
+
+const firstThere = (path: string): string => (existsSync(path) ? path : firstThere(dirname(path)));
+
+async function checkServer(context: Context, checks: Check[]): Promise<void> {
+  try {
+    const server = await serverOf(context);
+    const text = server === null ? 'none runs: perdure up starts one' : `${server.url} (${server.why})`;
+    checks.push({ name: 'server', result: 'ok', text });
+  } catch (error) {
+    checks.push({ name: 'server', result: 'fail', text: messageOf(error) });
+  }
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

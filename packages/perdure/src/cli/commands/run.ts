@@ -1,0 +1,87 @@
+/** Sends one message and follows the run to its end. */
+import { randomUUID } from 'node:crypto';
+import type { Client } from '@perdure/contract';
+import { ApiError } from '@perdure/contract';
+import { asker, isTerminal } from '../ask.ts';
+import { boundsOf } from '../bounds.ts';
+import type { Connection } from '../connection.ts';
+import { connectedOrEmbedded } from '../connection.ts';
+import type { Context, Run } from '../context.ts';
+import { isJson } from '../context.ts';
+import type { ExitCode } from '../exit.ts';
+import { CommandError, EXIT, UsageError } from '../exit.ts';
+import { follow } from '../follow.ts';
+import { print, tell } from '../output.ts';
+import { jsonLines, silent, TextRenderer } from '../render.ts';
+import { untilStopped } from '../signals.ts';
+
+type Accepted = { session: string; run: string; seq: number };
+type Message = { text: string; agent: string | undefined; session: string | undefined };
+
+export const run: Run = async (context) => {
+  const { args, flags } = context;
+  const quiet = flags['quiet'] === true;
+  if (quiet && isJson(context)) throw new UsageError('--quiet and --json exclude each other');
+  const bounds = boundsOf(context);
+  const text = args[0] ?? '';
+  if (text.trim() === '') throw new UsageError('the message is empty');
+  const stopped = untilStopped();
+  const connection = await connectedOrEmbedded(context);
+  try {
+    const { client } = connection;
+    const accepted = await send(client, { text, agent: named(context, 'agent'), session: named(context, 'session') });
+    const renderer = isJson(context) ? jsonLines : quiet ? silent : new TextRenderer({ messages: false });
+    const { session } = accepted;
+    const mayAsk = !quiet && !isJson(context) && isTerminal();
+    const following = { client, session, run: accepted.run, after: accepted.seq - 1, bounds, renderer, stopped };
+    const end = await follow({ ...following, ask: mayAsk ? asker(client, session) : null });
+    if (quiet && end.run !== null && end.run.text !== '') print(`${end.run.text}\n`);
+    hint(context, connection, accepted, end.exit);
+    return end.exit;
+  } finally {
+    await connection.close();
+  }
+};
+
+function named({ flags }: Context, name: string): string | undefined {
+  const value = flags[name];
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** What a script and a person can go on with. */
+function hint(context: Context, { kind }: Connection, { session }: Accepted, exit: ExitCode): void {
+  if (context.flags['quiet'] === true || isJson(context)) return;
+  tell(`session ${session}\n`);
+  if (kind === 'embedded' && (exit === EXIT.needsPerson || exit === EXIT.timeout))
+    tell('perdure: it ran in this process: it goes on when perdure up, or another run, starts on this data\n');
+}
+
+const SESSION_ID = /^ses_[0-9A-Za-z]{26}$/;
+
+/** Resolves when the message is accepted. Throws CommandError when it is not. */
+async function send(client: Client, message: Message): Promise<Accepted> {
+  try {
+    return await offer(client, message);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    throw new CommandError(EXIT.notAccepted, `not accepted: ${error.message} (${error.code})`);
+  }
+}
+
+async function offer(client: Client, { text, agent, session }: Message): Promise<Accepted> {
+  const submission = `cli_${randomUUID()}`;
+  const withAgent = agent === undefined ? {} : { agent };
+  if (session === undefined) {
+    const accepted = await client.call('runs.create', { ...withAgent, input: text, submission });
+    return { session: accepted.session.id, run: accepted.run.id, seq: accepted.seq };
+  }
+  if (!SESSION_ID.test(session)) {
+    const opened = await client.call('sessions.create', { ...withAgent, key: session, input: text, submission });
+    return { session: opened.session.id, run: opened.run?.id ?? '', seq: opened.seq };
+  }
+  const found = await client.call('sessions.get', { session });
+  if (agent !== undefined && found.agent !== agent)
+    throw new ApiError('invalid_state', `session ${session} is with agent ${found.agent}, not ${agent}`);
+  const started = await client.call('runs.start', { session, input: text, submission });
+  return { session, run: started.run.id, seq: started.seq };
+}

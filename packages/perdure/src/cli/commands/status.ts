@@ -1,0 +1,50 @@
+/** Which server commands talk to, and what it has to do. */
+import { LIMITS } from '../../limits.ts';
+import { connected, serverOf } from '../connection.ts';
+import type { Run } from '../context.ts';
+import { isJson } from '../context.ts';
+import { EXIT } from '../exit.ts';
+import { print, printJson, table } from '../output.ts';
+
+export const status: Run = async (context) => {
+  const { client } = await connected(context);
+  const server = await serverOf(context);
+  const { ready, reason } = await readiness(client.url);
+  const { agents } = await client.call('agents.list', { limit: 1_000 });
+  const count = async (of: 'running' | 'waiting' | 'quarantined'): Promise<number> =>
+    (await client.call('sessions.list', { status: of, limit: 1_000 })).sessions.length;
+  const sessions = {
+    running: await count('running'),
+    waiting: await count('waiting'),
+    quarantined: await count('quarantined'),
+  };
+  const names = agents.map(({ name }) => name);
+  if (isJson(context))
+    printJson({
+      url: client.url,
+      why: server?.why,
+      ready,
+      ...(reason === undefined ? {} : { reason }),
+      agents: names,
+      sessions,
+    });
+  else
+    print(
+      table([
+        ['server', `${client.url} (${server?.why ?? ''})`],
+        ['ready', ready ? 'yes' : `no: ${reason ?? 'it does not say why'}`],
+        ['agents', names.join(', ')],
+        ['sessions', `${sessions.running} running, ${sessions.waiting} waiting, ${sessions.quarantined} quarantined`],
+      ]),
+    );
+  return ready ? EXIT.ok : EXIT.failed;
+};
+
+async function readiness(url: string): Promise<{ ready: boolean; reason?: string }> {
+  try {
+    const response = await fetch(new URL('/health/ready', url), { signal: AbortSignal.timeout(LIMITS.livenessMs) });
+    return (await response.json()) as { ready: boolean; reason?: string };
+  } catch (error) {
+    return { ready: false, reason: String(error) };
+  }
+}

@@ -1,0 +1,98 @@
+/** Starts the server, says where it is, and drains it when it is asked to stop. */
+import { mkdirSync } from 'node:fs';
+import { relative } from 'node:path';
+import type { Listening } from '@perdure/gateway';
+import { DataInUseError } from '../../errors.ts';
+import { LIMITS } from '../../limits.ts';
+import type { Runtime } from '../../runtime.ts';
+import { startRuntime } from '../../runtime.ts';
+import { serve } from '../../serve.ts';
+import { removeServerFile, writeServerFile } from '../../server-file.ts';
+import { version } from '../../version.ts';
+import type { Context, Run } from '../context.ts';
+import type { ExitCode } from '../exit.ts';
+import { CommandError, EXIT } from '../exit.ts';
+import type { Local } from '../local.ts';
+import { localOf } from '../local.ts';
+import { print } from '../output.ts';
+import { untilStopped } from '../signals.ts';
+
+export const up: Run = async (context) => {
+  const stopped = untilStopped();
+  const local = await localOf(context);
+  let runtime: Runtime;
+  try {
+    const log = { level: local.settings.logLevel ?? 'info' } as const;
+    runtime = await startRuntime({ ...local.options, log }, environmentOf(context, local));
+  } catch (error) {
+    if (error instanceof DataInUseError && error.server !== null) return alreadyRuns(context, local, error.server);
+    throw error;
+  }
+  let server: Listening | undefined;
+  try {
+    server = await serve(runtime, serveOptions(local));
+    mkdirSync(local.data, { recursive: true });
+    writeServerFile(local.data, { pid: process.pid, url: reachable(server.url), ...tokenOf(local) });
+    print(welcome(local, runtime, reachable(server.url)));
+    await stopped;
+  } finally {
+    // Streams end with a hint to come back, while unsafe calls come to their end.
+    await Promise.all([server?.close({ graceMs: LIMITS.requestGraceMs }), runtime.close()]);
+    removeServerFile(local.data, process.pid);
+  }
+  return EXIT.ok;
+};
+
+/** A token given as a flag is a secret of this process like one from a variable. */
+function environmentOf({ env }: Context, { settings: { token } }: Local): Context['env'] {
+  return token === null ? env : { ...env, PERDURE_TOKEN: token };
+}
+
+const tokenOf = ({ settings: { token } }: Local): { token?: string } => (token === null ? {} : { token });
+
+function serveOptions(local: Local): { host: string; port: number; token?: string } {
+  const { host, port } = local.settings;
+  return { host, port, ...tokenOf(local) };
+}
+
+/** A server on all addresses is reached at the loopback. */
+function reachable(url: string): string {
+  return url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:');
+}
+
+/** Who asked for this data to be served has that; who asked for another address has not. */
+function alreadyRuns({ given }: Context, { settings }: Local, server: { url: string; pid: number }): ExitCode {
+  const { url, pid } = server;
+  const { hostname, port } = new URL(url);
+  const wantsPort = given['port'] !== undefined && settings.port !== Number(port);
+  const wantsHost = given['host'] !== undefined && settings.host !== hostname.replace(/^\[|\]$/g, '');
+  if (wantsPort || wantsHost)
+    throw new CommandError(
+      EXIT.failed,
+      `a server on this data already runs at ${url} (process ${pid}): stop it first to move it`,
+    );
+  print(`Perdure already runs on this data at ${url} (process ${pid}).\n`);
+  return EXIT.ok;
+}
+
+function welcome(local: Local, runtime: Runtime, url: string): string {
+  const { file, settings, options } = local;
+  const agents = options.agents.map(({ name, model }) => `${name} (${model})`).join(', ');
+  const data = runtime.data === null ? 'in memory, until it stops' : relative(process.cwd(), runtime.data) || '.';
+  const from = file === null ? 'built in; perdure.config.ts defines your own' : relative(process.cwd(), file);
+  const bearer = settings.token === null ? '' : " -H 'authorization: Bearer TOKEN'";
+  const demo = options.agents.some(({ model }) => model === 'demo');
+  return [
+    `Perdure ${version()} runs at ${url}`,
+    `  data     ${data}`,
+    `  agents   ${agents}`,
+    `  from     ${from}`,
+    ...(demo ? ['  The demo model answers by rules; with OPENAI_API_KEY in .env a real one does.'] : []),
+    '',
+    'Next, in another terminal:',
+    '  npx perdure run "What is 2 + 3?"',
+    `  curl -s ${url}/v1/runs${bearer} -H 'content-type: application/json' -d '{"input": "What is 2 + 3?", "wait": true}'`,
+    'Ctrl-C stops it; what is unfinished goes on at the next start.',
+    '',
+  ].join('\n');
+}

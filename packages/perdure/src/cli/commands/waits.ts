@@ -1,0 +1,71 @@
+/** What waits for somebody, and the answers. */
+import type { Client, WaitView } from '@perdure/contract';
+import type { AnswerMore } from '../answers.ts';
+import { answerOf, described } from '../answers.ts';
+import { connected } from '../connection.ts';
+import type { Context, Run } from '../context.ts';
+import { isJson } from '../context.ts';
+import { CommandError, EXIT, UsageError } from '../exit.ts';
+import { print, printJson, table, tell, time } from '../output.ts';
+
+export const list: Run = async (context) => {
+  const { client } = await connected(context);
+  const [session] = context.args;
+  const sessions = session === undefined ? await waiting(client) : [session];
+  const waits: WaitView[] = [];
+  for (const id of sessions) waits.push(...(await client.call('waits.list', { session: id, limit: 1_000 })).waits);
+  if (isJson(context)) printJson({ waits });
+  else if (waits.length === 0) tell('nothing waits\n');
+  else {
+    const rows = waits.map((wait) => [`${wait.session}.${wait.id}`, wait.kind, time(wait.openedAt), described(wait)]);
+    print(table([['WAIT', 'KIND', 'SINCE', 'FOR'], ...rows]));
+  }
+  return EXIT.ok;
+};
+
+/** A run may wait in one of its calls while another goes on: then its session is still running. */
+async function waiting(client: Client): Promise<string[]> {
+  const ids: string[] = [];
+  for (const status of ['waiting', 'running'] as const) {
+    let cursor: string | undefined;
+    do {
+      const page = await client.call('sessions.list', {
+        status,
+        limit: 1_000,
+        ...(cursor === undefined ? {} : { cursor }),
+      });
+      ids.push(...page.sessions.filter(({ waits }) => waits.length > 0).map(({ id }) => id));
+      cursor = page.next;
+    } while (cursor !== undefined);
+  }
+  return ids;
+}
+
+export const answer: Run = async (context) => {
+  const [name = '', said = ''] = context.args;
+  const [, session, id] = /^(ses_[0-9A-Za-z]{26})\.(w\d+)$/.exec(name) ?? [];
+  if (session === undefined || id === undefined)
+    throw new UsageError(`'${name}' names no wait: it looks like ses_….w1, as perdure waits list shows it`);
+  const { client } = await connected(context);
+  const { waits } = await client.call('waits.list', { session, limit: 1_000 });
+  const wait = waits.find((candidate) => candidate.id === id);
+  if (wait === undefined)
+    throw new CommandError(EXIT.failed, `${id} of ${session} is not open: it was answered, has expired, or never was`);
+  const receipt = await client.call('waits.resolve', {
+    session,
+    wait: id as `w${number}`,
+    answer: answerOf(wait, said, moreOf(context)),
+  });
+  if (isJson(context)) printJson(receipt);
+  else print(`accepted; follow it with perdure sessions watch ${session}\n`);
+  return EXIT.ok;
+};
+
+function moreOf({ flags }: Context): AnswerMore {
+  const more: { [name: string]: string } = {};
+  for (const name of ['note', 'arguments', 'content']) {
+    const value = flags[name];
+    if (typeof value === 'string') more[name] = value;
+  }
+  return more;
+}

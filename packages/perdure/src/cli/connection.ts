@@ -1,0 +1,90 @@
+/** Which server a command talks to: a running one, or one within this process. All speak through the same client. */
+import { randomBytes } from 'node:crypto';
+import { resolve } from 'node:path';
+import type { Client } from '@perdure/contract';
+import { createClient } from '@perdure/contract';
+import { startRuntime } from '../runtime.ts';
+import { runningServer } from '../server-file.ts';
+import { handler } from '../serve.ts';
+import type { Context } from './context.ts';
+import { CommandError, EXIT, UsageError } from './exit.ts';
+import { localOf } from './local.ts';
+import { recall } from './remembered.ts';
+
+export type Connection = {
+  client: Client;
+  /** `embedded`: it ends with this process; nobody else can reach it. */
+  kind: 'server' | 'embedded';
+  close(): Promise<void>;
+};
+export type Server = { url: string; token?: string; why: string };
+
+/**
+ * The server that is meant: the one that is named (--url, PERDURE_URL), else the one of a data folder named by --data,
+ * else the remembered one, else the one that runs on the data folder. Null: there is none.
+ */
+export async function serverOf(context: Context): Promise<Server | null> {
+  const { settings, origins, given } = context;
+  const token = settings.token === null ? {} : { token: settings.token };
+  if (given['url'] !== undefined && given['data'] !== undefined)
+    throw new UsageError('--url and --data name two servers: give one of them');
+  if (settings.url !== null && given['data'] === undefined)
+    return { url: checkedUrl(settings.url, origins.url), ...token, why: origins.url };
+  const remembered = given['data'] === undefined ? recall(context.env) : null;
+  if (remembered !== null) return { ...remembered, ...token, why: 'remembered by perdure connect' };
+  const data = resolve(context.cwd, settings.data);
+  const running = await runningServer(data);
+  if (running === null) return null;
+  // Whoever may read the data folder has the right token; one from a variable may be that of another server.
+  const own = running.token === undefined ? {} : { token: running.token };
+  return { url: running.url, ...(given['token'] === undefined ? own : token), why: `runs on ${data}` };
+}
+
+/** Throws CommandError when there is no server. */
+export async function connected(context: Context): Promise<Connection> {
+  const server = await serverOf(context);
+  if (server === null)
+    throw new CommandError(
+      EXIT.failed,
+      `no server runs on ${settingsData(context)}: start one with perdure up, or name one with --url or perdure connect`,
+    );
+  return remote(server);
+}
+
+/** The server that is meant, or one within this process on the same data. */
+export async function connectedOrEmbedded(context: Context): Promise<Connection> {
+  const server = await serverOf(context);
+  if (server === null) return embedded(context);
+  if (context.given['config'] !== undefined)
+    throw new UsageError(`a server answers at ${server.url} with agents of its own: --config counts only without one`);
+  return remote(server);
+}
+
+const settingsData = ({ cwd, settings }: Context): string => resolve(cwd, settings.data);
+
+export function remote({ url, token }: Pick<Server, 'url' | 'token'>): Connection {
+  return {
+    client: createClient({ url, ...(token === undefined ? {} : { token }) }),
+    kind: 'server',
+    close: async () => undefined,
+  };
+}
+
+async function embedded(context: Context): Promise<Connection> {
+  const local = await localOf(context);
+  const log = { level: local.settings.logLevel ?? 'warn' } as const;
+  const runtime = await startRuntime({ ...local.options, log }, context.env);
+  const token = randomBytes(32).toString('base64url');
+  const answer = handler(runtime, { token });
+  const client = createClient({
+    url: 'http://localhost',
+    token,
+    fetch: async (input, init) => answer(new Request(input, init)),
+  });
+  return { client, kind: 'embedded', close: async () => runtime.close() };
+}
+
+export function checkedUrl(url: string, origin: string): string {
+  if (URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) return url;
+  throw new UsageError(`${origin}: '${url}' is not a URL; it looks like http://127.0.0.1:7420`);
+}

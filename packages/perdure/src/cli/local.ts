@@ -1,0 +1,37 @@
+/** What a runtime in this process is made of: the configuration's file or the built-in assistant, with the settings. */
+import { resolve } from 'node:path';
+import { assistant } from '../assistant.ts';
+import { findConfig, loadConfig } from '../config-file.ts';
+import type { RuntimeOptions } from '../runtime.ts';
+import type { Origins, Settings } from '../settings.ts';
+import { readSettings } from '../settings.ts';
+import type { Context } from './context.ts';
+
+export type Local = {
+  options: RuntimeOptions;
+  settings: Settings;
+  origins: Origins;
+  /** The data folder, from the file system's root. */
+  data: string;
+  /** The configuration's file; null: there is none. */
+  file: string | null;
+};
+
+/** Throws ConfigError, ModelConfigError or SettingError. */
+export async function localOf(context: Context): Promise<Local> {
+  const { cwd, dotenv, env, own, given } = context;
+  // Configurations read keys as process.env.NAME: what `.env` says counts there as well.
+  for (const [name, value] of Object.entries(dotenv)) process.env[name] ??= value;
+  const file = findConfig(cwd, context.settings.config);
+  const loaded = file === null ? null : await loadConfig(file);
+  const { settings, origins } =
+    loaded === null
+      ? context
+      : readSettings({ flags: given, env: own, dotenv, config: { file: loaded.file, values: loaded.config } });
+  const data = resolve(cwd, settings.data);
+  const agents = [assistant({ directory: cwd, data, hasKey: env['OPENAI_API_KEY'] !== undefined })];
+  const { data: _data, ...config } = loaded?.config ?? { agents };
+  // In memory there is no data; a folder that was named all the same is refused when the runtime starts.
+  const named = settings.store === 'memory' && origins.data === 'default' ? {} : { data };
+  return { options: { ...config, ...named }, settings, origins, data, file };
+}

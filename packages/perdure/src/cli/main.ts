@@ -1,0 +1,65 @@
+/** The `perdure` command: finds the command in the table, reads the settings, runs it, and says how it ended. */
+import { ApiError } from '@perdure/contract';
+import { ListenError } from '@perdure/gateway';
+import { ModelConfigError } from '@perdure/models';
+import { ConfigError, environment } from '@perdure/runtime';
+import { StoreError } from '@perdure/stores/sqlite';
+import { merged, readDotenv } from '../environment.ts';
+import { DataInUseError, SettingError } from '../errors.ts';
+import { readSettings } from '../settings.ts';
+import { commandHelp } from './commands/help.ts';
+import type { ExitCode } from './exit.ts';
+import { CommandError, EXIT, UsageError } from './exit.ts';
+import { print, tell } from './output.ts';
+import { parse } from './parse.ts';
+
+async function main(words: readonly string[]): Promise<ExitCode> {
+  try {
+    const { name, command, args, flags, settings: given, help } = parse(words);
+    if (help) {
+      print(commandHelp(name));
+      return EXIT.ok;
+    }
+    const cwd = process.cwd();
+    const env = { ...environment() };
+    const dotenv = readDotenv(cwd);
+    const { settings, origins } = readSettings({ flags: given, env, dotenv });
+    const run = await command.load();
+    return await run({ args, flags, given, settings, origins, own: env, dotenv, env: merged(env, dotenv), cwd });
+  } catch (error) {
+    return explain(error);
+  }
+}
+
+/** Each known failure in its own words; anything else is a bug and shows where it is. */
+function explain(error: unknown): ExitCode {
+  if (error instanceof UsageError) {
+    tell(`perdure: ${error.message}\nperdure help shows what there is.\n`);
+    return EXIT.usage;
+  }
+  if (error instanceof CommandError) {
+    tell(`perdure: ${error.message}\n`);
+    return error.exit;
+  }
+  if (error instanceof SettingError) {
+    tell(`perdure: ${error.message}\n`);
+    return EXIT.usage;
+  }
+  const code = codeOf(error);
+  const text = error instanceof Error ? error.message : String(error);
+  if (code !== null) tell(`perdure: ${text} (${code})\n`);
+  else tell(`perdure: this should not have happened\n${error instanceof Error ? (error.stack ?? text) : text}\n`);
+  return EXIT.failed;
+}
+
+function codeOf(error: unknown): string | null {
+  const known = [ApiError, ConfigError, DataInUseError, ListenError, ModelConfigError, StoreError];
+  return known.some((type) => error instanceof type) ? String((error as { code: string }).code) : null;
+}
+
+// A reader that went away (`perdure … | head`) is no failure.
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.failed));
+
+const exit = await main(process.argv.slice(2));
+process.stdout.write('', () => process.exit(exit));

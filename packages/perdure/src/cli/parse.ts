@@ -1,0 +1,115 @@
+/** From the words of a command line to a command, its arguments and its flags. */
+import { parseArgs } from 'node:util';
+import { SETTINGS } from '../settings.ts';
+import type { SettingName } from '../settings.ts';
+import { UsageError } from './exit.ts';
+import type { Command } from './table.ts';
+import { COMMANDS } from './table.ts';
+
+export type Parsed = {
+  name: string;
+  command: Command;
+  args: string[];
+  flags: { [name: string]: string | true | undefined };
+  settings: { [name: string]: string | undefined };
+  help: boolean;
+};
+
+/** Throws UsageError; its message says what was not understood. */
+export function parse(words: readonly string[]): Parsed {
+  const { name, rest } = findCommand(words);
+  const command = COMMANDS[name];
+  if (command === undefined)
+    throw new UsageError(
+      `there is no command '${name}'${suggestion(name, [...new Set(Object.keys(COMMANDS).map((known) => known.split(' ')[0] ?? known))])}`,
+    );
+  const { values, positionals } = readFlags(name, command, rest);
+  const flags: Parsed['flags'] = {};
+  const settings: Parsed['settings'] = {};
+  for (const [flag, value] of Object.entries(values)) {
+    if (flag === 'help') continue;
+    if (command.settings.includes(flag as SettingName)) settings[flag] = String(value);
+    else flags[flag] = value === true ? true : String(value);
+  }
+  const parsed = { name, command, args: positionals, flags, settings, help: values['help'] === true };
+  if (!parsed.help) checkArgs(parsed);
+  return parsed;
+}
+
+/** One word or two: `up`, `sessions list`. The usual `--help` and `--version` are commands as well. */
+function findCommand(words: readonly string[]): { name: string; rest: readonly string[] } {
+  const [first = 'help', second = ''] = words;
+  if (first === '--version' || first === '-v') return { name: 'version', rest: words.slice(1) };
+  if (first === '--help' || first === '-h') return { name: 'help', rest: words.slice(1) };
+  if (COMMANDS[`${first} ${second}`] !== undefined) return { name: `${first} ${second}`, rest: words.slice(2) };
+  const inGroup = Object.keys(COMMANDS).filter((name) => name.startsWith(`${first} `));
+  if (inGroup.length === 0) return { name: first, rest: words.slice(1) };
+  if (second === '--help' || second === '-h') return { name: 'help', rest: [first] };
+  const wanted = second === '' || second.startsWith('-') ? '' : ` '${second}'`;
+  throw new UsageError(
+    `there is no${wanted === '' ? 'thing to do with' : `${wanted} of`} ${first}: write ${inGroup.join(', or ')}`,
+  );
+}
+
+type Values = { [name: string]: string | boolean | undefined };
+
+function readFlags(
+  name: string,
+  command: Command,
+  words: readonly string[],
+): { values: Values; positionals: string[] } {
+  const options: { [name: string]: { type: 'string' | 'boolean'; short?: string } } = {
+    help: { type: 'boolean', short: 'h' },
+  };
+  for (const setting of command.settings) if (SETTINGS[setting].flag !== null) options[setting] = { type: 'string' };
+  for (const [flag, { value }] of Object.entries(command.flags))
+    options[flag] = { type: value === null ? 'boolean' : 'string' };
+  try {
+    const { values, positionals } = parseArgs({ args: [...words], options, allowPositionals: true, strict: true });
+    return { values: values as Values, positionals };
+  } catch (error) {
+    throw explain(name, error, Object.keys(options));
+  }
+}
+
+function explain(name: string, error: unknown, known: readonly string[]): UsageError {
+  const message = error instanceof Error ? error.message : String(error);
+  const unknown = /Unknown option '(-{1,2})([^']+)'/.exec(message);
+  if (unknown === null) return new UsageError(message.split('\n')[0] ?? message);
+  const [, dashes = '', flag = ''] = unknown;
+  const near = suggestion(flag, known, '--');
+  return new UsageError(`${name} has no flag ${dashes}${flag}${near}`);
+}
+
+function checkArgs({ name, command, args }: Parsed): void {
+  const many = command.args.some((arg) => arg.includes('...'));
+  const needed = command.args.filter((arg) => !arg.endsWith('?'));
+  if (args.length < needed.length) throw new UsageError(`${name} needs ${needed.slice(args.length).join(' and ')}`);
+  if (!many && args.length > command.args.length) {
+    const extra = args[command.args.length] ?? '';
+    const quotes = name === 'run' ? ': put the message in quotes' : '';
+    throw new UsageError(`${name} does not take '${extra}'${quotes}`);
+  }
+}
+
+/** The nearest known word, if one is near. */
+function suggestion(word: string, known: readonly string[], prefix = ''): string {
+  const near = known
+    .map((candidate) => ({ candidate, distance: distance(word, candidate) }))
+    .filter((found) => found.distance <= (word.length < 4 ? 1 : 2))
+    .toSorted((a, b) => a.distance - b.distance)[0];
+  return near === undefined ? '' : `: did you mean ${prefix}${near.candidate}?`;
+}
+
+function distance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i += 1) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j += 1) {
+      const change = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      row.push(Math.min(change, (previous[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1));
+    }
+    previous = row;
+  }
+  return previous[b.length] ?? 0;
+}

@@ -1,0 +1,128 @@
+/** A stream as people read it: answers on standard output, what happens in between on standard error. */
+import type { Delta, Entry, TurnBody } from '@perdure/contract';
+import { noBodies, readMessage, readResult, readTurn, textOf } from '@perdure/contract';
+import { LIMITS } from '../limits.ts';
+import { oneLine, print, printJson, styled, tell } from './output.ts';
+
+export interface Renderer {
+  entry(entry: Entry): void;
+  delta(delta: Delta): void;
+  /** Ends a line that was begun. */
+  rest(): void;
+}
+
+export const silent: Renderer = { entry: () => undefined, delta: () => undefined, rest: () => undefined };
+
+/** Events as they are, one a line; a delta has its kind like an entry. */
+export const jsonLines: Renderer = {
+  entry: printJson,
+  delta: (delta) => printJson({ kind: 'delta', ...delta }),
+  rest: () => undefined,
+};
+
+type Said = { attempt: number; text: string };
+
+/** Streams answers as they are made. `messages` shows what people sent as well. */
+export class TextRenderer implements Renderer {
+  readonly #messages: boolean;
+  readonly #said = new Map<string, Said>();
+  readonly #turns = new Map<string, TurnBody>();
+  #atLineStart = true;
+
+  constructor({ messages }: { messages: boolean }) {
+    this.#messages = messages;
+  }
+
+  delta({ effect, attempt, part, offset, text }: Delta): void {
+    if (part !== 'text') return;
+    const before = this.#said.get(effect);
+    if (before !== undefined && before.attempt > attempt) return;
+    const said = before?.attempt === attempt ? before : { attempt, text: '' };
+    if (before !== undefined && said !== before) this.rest();
+    this.#said.set(effect, said);
+    // What would leave a gap waits for the entry.
+    if (offset > said.text.length) return;
+    const fresh = text.slice(said.text.length - offset);
+    said.text += fresh;
+    this.#out(fresh);
+  }
+
+  entry(entry: Entry): void {
+    switch (entry.kind) {
+      case 'run.queued':
+      case 'run.steered':
+        if (this.#messages) this.#line(`> ${textOf(readMessage(entry.data.message, noBodies)?.parts ?? [])}`);
+        return;
+      case 'turn.settled':
+        if (entry.data.outcome === 'done') this.#turn(entry.effect ?? '', readTurn(entry.data.body, noBodies));
+        return;
+      case 'turn.attempted':
+        return this.#note(`the model call is tried again (${entry.data.reason})`);
+      case 'call.requested':
+        return this.#called(entry.effect ?? '', entry.data.name, entry.data.index);
+      case 'call.attempted':
+        if (entry.data.n > 1) this.#note(`tried again (${entry.data.reason})`);
+        return;
+      case 'call.settled': {
+        const { outcome, code, result } = entry.data;
+        const content = readResult(result, noBodies)?.content;
+        const shown = content === undefined ? '' : `: ${plain(content)}`;
+        return this.#note(`${outcome}${code === undefined ? '' : ` (${code})`}${shown}`, '  ');
+      }
+      case 'wait.opened':
+        return this.#note(`waits for ${entry.data.kind} (${entry.data.wait})`, '  ');
+      case 'run.ended':
+        this.rest();
+        if (entry.data.status !== 'completed') this.#note(endOf(entry.data));
+        return;
+      default:
+    }
+  }
+
+  rest(): void {
+    if (!this.#atLineStart) this.#out('\n');
+  }
+
+  /** The entry has the last word: what was not streamed is written now. */
+  #turn(effect: string, body: TurnBody | undefined): void {
+    const said = this.#said.get(effect)?.text ?? '';
+    this.#said.delete(effect);
+    if (body !== undefined) {
+      this.#turns.set(effect, body);
+      if (body.text.startsWith(said)) this.#out(body.text.slice(said.length));
+      else this.#line(body.text);
+    }
+    this.rest();
+  }
+
+  #called(effect: string, name: string, index: number): void {
+    const turn = effect.replace(/c\d+$/, '');
+    const asked = this.#turns.get(turn)?.calls[index]?.arguments ?? '';
+    this.#note(`${name} ${oneLine(asked, LIMITS.shownChars)}`);
+  }
+
+  #line(text: string): void {
+    this.rest();
+    this.#out(`${text}\n`);
+  }
+
+  #out(text: string): void {
+    if (text === '') return;
+    print(text);
+    this.#atLineStart = text.endsWith('\n');
+  }
+
+  #note(text: string, indent = ''): void {
+    this.rest();
+    tell(`${styled('dim', `${indent}· ${text}`)}\n`);
+  }
+}
+
+function endOf(end: { status: string; reason?: string; detail?: string }): string {
+  const reason = end.reason === undefined ? '' : `: ${end.reason}`;
+  return `the run ended ${end.status}${reason}${end.detail === undefined ? '' : ` (${end.detail})`}`;
+}
+
+export function plain(content: unknown): string {
+  return oneLine(typeof content === 'string' ? content : JSON.stringify(content), LIMITS.shownChars);
+}

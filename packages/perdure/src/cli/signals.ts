@@ -1,0 +1,24 @@
+/** How a process is asked to stop. */
+import { system } from '@perdure/runtime';
+import { LIMITS } from '../limits.ts';
+import { EXIT } from './exit.ts';
+
+/**
+ * Resolves at the first SIGINT, SIGTERM or SIGHUP. Interrupts close together are one, as a terminal and a parent process
+ * may both pass one on; a later one ends the process at once.
+ */
+export function untilStopped(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    let firstMs: number | null = null;
+    const stop = (signal: NodeJS.Signals): void => {
+      const now = system.clock.monotonicMs();
+      if (firstMs === null) {
+        firstMs = now;
+        resolve(signal);
+      } else if (signal === 'SIGINT' && now - firstMs > LIMITS.interruptMs) {
+        process.exit(EXIT.interrupted);
+      }
+    };
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
+  });
+}

@@ -1,0 +1,170 @@
+/** The commands, as data: what they are called, what they take, and where their code is. Help and parsing read it. */
+import type { SettingName } from '../settings.ts';
+import type { Run } from './context.ts';
+
+export type Flag = {
+  /** The value as help shows it; null: the flag stands alone. */
+  value: string | null;
+  about: string;
+};
+export type Command = {
+  /** What follows the name, as help shows it; `?` behind a name makes it optional. */
+  args: readonly string[];
+  about: string;
+  /** Settings that may be given as flags. */
+  settings: readonly SettingName[];
+  flags: { readonly [name: string]: Flag };
+  load: () => Promise<Run>;
+};
+
+const JSON_FLAG: Flag = { value: null, about: 'Prints JSON: one document, or one event a line.' };
+const json = { json: JSON_FLAG };
+const REMOTE: readonly SettingName[] = ['url', 'token', 'data'];
+const sessions = async () => import('./commands/sessions.ts');
+const waits = async () => import('./commands/waits.ts');
+const agents = async () => import('./commands/agents.ts');
+const watching = {
+  timeout: { value: 'SECONDS', about: 'Stops watching after so long; the run goes on.' },
+  'max-events': { value: 'N', about: 'Stops watching after so many events; the run goes on.' },
+} as const;
+
+export const COMMANDS: { readonly [name: string]: Command } = {
+  up: {
+    args: [],
+    about: 'Starts the server on the data folder, and goes on with what was unfinished.',
+    settings: ['port', 'host', 'data', 'config', 'token'],
+    flags: {},
+    load: async () => (await import('./commands/up.ts')).up,
+  },
+  run: {
+    args: ['MESSAGE'],
+    about: 'Sends a message and follows the run to its end. Without a server it runs in this process.',
+    settings: [...REMOTE, 'config'],
+    flags: {
+      agent: { value: 'NAME', about: 'The agent; by default the first one that is defined.' },
+      session: { value: 'ID|KEY', about: 'A session that is there, or a key that opens or finds one.' },
+      quiet: { value: null, about: 'Prints the final answer only.' },
+      ...json,
+      ...watching,
+    },
+    load: async () => (await import('./commands/run.ts')).run,
+  },
+  'sessions list': {
+    args: [],
+    about: 'Lists sessions, newest first.',
+    settings: REMOTE,
+    flags: {
+      agent: { value: 'NAME', about: 'Only sessions with this agent.' },
+      status: { value: 'STATUS', about: 'Only idle, running, waiting, closed or quarantined ones.' },
+      ...json,
+    },
+    load: async () => (await sessions()).list,
+  },
+  'sessions show': {
+    args: ['SESSION'],
+    about: 'Shows a session with its conversation.',
+    settings: REMOTE,
+    flags: json,
+    load: async () => (await sessions()).show,
+  },
+  'sessions watch': {
+    args: ['SESSION'],
+    about: 'Follows a session live, from its beginning.',
+    settings: REMOTE,
+    flags: { ...json, ...watching },
+    load: async () => (await sessions()).watch,
+  },
+  'sessions cancel': {
+    args: ['SESSION'],
+    about: 'Cancels the run that is active in a session.',
+    settings: REMOTE,
+    flags: json,
+    load: async () => (await sessions()).cancel,
+  },
+  'sessions close': {
+    args: ['SESSION'],
+    about: 'Closes a session for good: it takes no more messages.',
+    settings: REMOTE,
+    flags: json,
+    load: async () => (await sessions()).close,
+  },
+  'waits list': {
+    args: ['SESSION?'],
+    about: 'Lists what waits for somebody, in one session or in all.',
+    settings: REMOTE,
+    flags: json,
+    load: async () => (await waits()).list,
+  },
+  'waits answer': {
+    args: ['SESSION.WAIT', 'ANSWER'],
+    about:
+      'Answers a wait: approve or deny; the text of an answer; done, failed or retry; tokens=N or usd=N; back or gone.',
+    settings: REMOTE,
+    flags: {
+      note: { value: 'TEXT', about: 'Why; kept in the log with an approval or an outcome.' },
+      arguments: { value: 'JSON', about: 'Approves other arguments than the model asked for.' },
+      content: { value: 'TEXT', about: 'Of an outcome: what the model is told.' },
+      ...json,
+    },
+    load: async () => (await waits()).answer,
+  },
+  'agents list': {
+    args: [],
+    about: 'Lists the agents that are defined.',
+    settings: REMOTE,
+    flags: json,
+    load: async () => (await agents()).list,
+  },
+  'agents show': {
+    args: ['NAME'],
+    about: 'Shows an agent with its tools, limits and policies.',
+    settings: REMOTE,
+    flags: json,
+    load: async () => (await agents()).show,
+  },
+  explain: {
+    args: ['SESSION.RUN'],
+    about: 'Says what a run is doing or waits for, and why.',
+    settings: REMOTE,
+    flags: json,
+    load: async () => (await import('./commands/explain.ts')).explain,
+  },
+  status: {
+    args: [],
+    about: 'Says which server commands talk to, and what it has to do.',
+    settings: REMOTE,
+    flags: json,
+    load: async () => (await import('./commands/status.ts')).status,
+  },
+  doctor: {
+    args: [],
+    about: 'Shows each setting with where it comes from, and looks for what would go wrong.',
+    settings: ['port', 'host', 'data', 'config', 'token', 'url'],
+    flags: json,
+    load: async () => (await import('./commands/doctor.ts')).doctor,
+  },
+  connect: {
+    args: ['URL?'],
+    about: 'Remembers a server, so that commands talk to it from any folder. Without URL it says which one.',
+    settings: ['token'],
+    flags: {
+      forget: { value: null, about: 'Forgets it: commands find the server of their data folder again.' },
+      ...json,
+    },
+    load: async () => (await import('./commands/connect.ts')).connect,
+  },
+  help: {
+    args: ['COMMAND...?'],
+    about: 'Shows this, or the help of one command.',
+    settings: [],
+    flags: {},
+    load: async () => (await import('./commands/help.ts')).help,
+  },
+  version: {
+    args: [],
+    about: 'Prints the version.',
+    settings: [],
+    flags: {},
+    load: async () => (await import('./commands/version.ts')).showVersion,
+  },
+};

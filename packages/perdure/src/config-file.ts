@@ -1,0 +1,81 @@
+/** `perdure.config.ts`: found in the working directory, loaded by Node as it is. */
+import { existsSync } from 'node:fs';
+import { registerHooks } from 'node:module';
+import { basename, join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { ModelConfigError } from '@perdure/models';
+import { ConfigError } from '@perdure/runtime';
+import type { Config } from './config.ts';
+import { defineConfig } from './config.ts';
+
+const NAMES = ['perdure.config.ts', 'perdure.config.mjs', 'perdure.config.js'];
+const PROVIDED = ['perdure', 'zod'];
+
+export type LoadedConfig = { file: string; config: Config };
+
+/** The file that is meant: the named one, else the first of the usual names; null where there is none. */
+export function findConfig(directory: string, named: string | null): string | null {
+  if (named === null) return NAMES.map((name) => join(directory, name)).find((path) => existsSync(path)) ?? null;
+  const file = resolve(directory, named);
+  if (!existsSync(file))
+    throw new ConfigError(
+      'invalid_config',
+      named,
+      'there is no such file: name one that is there, or leave --config out',
+    );
+  return file;
+}
+
+/** Loads and checks a configuration. Throws ConfigError whose path begins with the file's name. */
+export async function loadConfig(file: string): Promise<LoadedConfig> {
+  const name = basename(file);
+  provideOurselves();
+  let exported: unknown;
+  try {
+    exported = ((await import(pathToFileURL(file).href)) as { default?: unknown }).default;
+  } catch (error) {
+    throw located(name, error);
+  }
+  if (typeof exported !== 'object' || exported === null)
+    throw new ConfigError('invalid_config', name, 'has no default export: write export default defineConfig({ ... })');
+  try {
+    return { file, config: defineConfig(exported as Config) };
+  } catch (error) {
+    throw located(name, error);
+  }
+}
+
+function located(file: string, error: unknown): Error {
+  if (error instanceof ConfigError || error instanceof ModelConfigError) {
+    const code = error instanceof ConfigError ? error.code : 'invalid_config';
+    const problem = error.message.startsWith(`${error.path}: `)
+      ? error.message.slice(error.path.length + 2)
+      : error.message;
+    return new ConfigError(code, [file, error.path].filter((part) => part !== '').join(': '), problem);
+  }
+  return new ConfigError(
+    'invalid_config',
+    file,
+    `cannot be loaded: ${error instanceof Error ? error.message : String(error)}`,
+  );
+}
+
+let provided = false;
+
+/** A folder with a configuration and no `node_modules` still finds what every configuration imports: this very copy. */
+function provideOurselves(): void {
+  if (provided) return;
+  provided = true;
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  registerHooks({
+    resolve(specifier, context, next) {
+      try {
+        return next(specifier, context);
+      } catch (error) {
+        if (!PROVIDED.includes(specifier)) throw error;
+        if (specifier === 'perdure') return next(new URL(`./index.${extension}`, import.meta.url).href, context);
+        return next(specifier, { ...context, parentURL: import.meta.url });
+      }
+    },
+  });
+}

@@ -1,0 +1,83 @@
+/** What a program or a `perdure.config.ts` says of its agents. Checked whole: a key that is not known is refused. */
+import type { EndpointRecord, PriceRecord } from '@perdure/models';
+import { createModelSource } from '@perdure/models';
+import type { AgentDefinition, AgentOptions, Hook } from '@perdure/runtime';
+import { checked, ConfigError, limitsSchema, policiesSchema, system } from '@perdure/runtime';
+import { z } from 'zod';
+
+export type Policies = NonNullable<AgentOptions['policies']>;
+export type Limits = NonNullable<AgentOptions['limits']>;
+
+export type Config = {
+  /** Made by `agent()`. The first is the one that a message without an agent goes to. */
+  agents: readonly AgentDefinition[];
+  models?: {
+    /** Servers that speak Chat Completions; their models are `NAME/MODEL`. */
+    endpoints?: readonly EndpointRecord[];
+    /** In US dollars for a million tokens, by `provider/model`; they go before the catalog's. */
+    prices?: { readonly [model: string]: PriceRecord };
+  };
+  /** For every agent that does not say otherwise. */
+  policies?: Policies;
+  limits?: Limits;
+  /** The folder that holds everything (default `.perdure`), from the working directory. */
+  data?: string;
+  /** `memory` keeps sessions until the process ends, and takes no `data`. Default `sqlite`. */
+  store?: 'sqlite' | 'memory';
+  /** They see each outcome before it is written, in their order; one that throws blocks. */
+  hooks?: readonly Hook[];
+  /** Values of at least eight characters that must appear nowhere, by name; tools get them by `ctx.secret(name)`. */
+  secrets?: { readonly [name: string]: string };
+};
+
+const SECRET_CHARS_MIN = 8;
+
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
+const isAgent = (value: unknown): boolean =>
+  isObject(value) &&
+  ['name', 'model', 'instructions', 'tools', 'policies', 'limits', 'output'].every((key) => key in value);
+const isHook = (value: unknown): boolean =>
+  isObject(value) && 'name' in value && 'outcome' in value && typeof value.outcome === 'function';
+
+export const configShape = {
+  agents: z
+    .array(z.custom<AgentDefinition>(isAgent, 'is not an agent: make it with agent({ name, model, ... })'))
+    .min(1, 'holds no agent: define at least one with agent({ name, model })'),
+  models: z
+    .strictObject({
+      endpoints: z.array(z.custom<EndpointRecord>(isObject, 'is not an endpoint record')).optional(),
+      prices: z.record(z.string(), z.custom<PriceRecord>(isObject, 'is not a price record')).optional(),
+    })
+    .optional(),
+  policies: policiesSchema.optional(),
+  limits: limitsSchema.optional(),
+  data: z.string().min(1).optional(),
+  store: z.enum(['sqlite', 'memory']).optional(),
+  hooks: z.array(z.custom<Hook>(isHook, 'is not a hook: { name, outcome(event) }')).optional(),
+  secrets: z
+    .record(z.string(), z.string().min(SECRET_CHARS_MIN, `a secret has at least ${SECRET_CHARS_MIN} characters`))
+    .optional(),
+};
+const configSchema = z.strictObject(configShape);
+
+/**
+ * Checks a configuration and gives it back as it is. Throws ConfigError (`invalid_config`, `duplicate_agent`) or
+ * ModelConfigError, each with the `path` of what is wrong.
+ */
+export function defineConfig<const C extends Config>(config: C): C {
+  checkConfig(config, configSchema);
+  return config;
+}
+
+export function checkConfig(config: Config, schema: z.ZodType): void {
+  checked(schema, config, 'invalid_config', '');
+  const names = new Set<string>();
+  for (const [index, { name }] of config.agents.entries()) {
+    if (names.has(name)) throw new ConfigError('duplicate_agent', `agents.${index}`, `two agents are called ${name}`);
+    names.add(name);
+  }
+  if (config.store === 'memory' && config.data !== undefined)
+    throw new ConfigError('invalid_config', 'data', 'means nothing with store: memory; leave one of the two out');
+  // The records are checked by the package that reads them: built once and let go, it opens nothing.
+  createModelSource({ ...config.models, env: {}, system });
+}

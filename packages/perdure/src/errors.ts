@@ -1,0 +1,27 @@
+/** Errors of the library and the command that are not the runtime's, the store's or the contract's. Switch on `code`. */
+
+/** Another process has the data open. `server` is where it answers, if it is a `perdure up`. */
+export class DataInUseError extends Error {
+  override readonly name = 'DataInUseError';
+  readonly code = 'data_in_use';
+  readonly server: { url: string; pid: number } | null;
+  constructor(data: string, server: { url: string; pid: number } | null) {
+    const where =
+      server === null
+        ? 'another process has it open: stop that process, or use another data folder'
+        : `a server with it runs at ${server.url} (process ${server.pid}): use that server, stop it, or use another data folder`;
+    super(`the data in ${data} is in use: ${where}`);
+    this.server = server;
+  }
+}
+
+/** A flag or a variable holds what it cannot mean; `source` names it. */
+export class SettingError extends Error {
+  override readonly name = 'SettingError';
+  readonly code = 'invalid_setting';
+  readonly source: string;
+  constructor(source: string, problem: string) {
+    super(`${source}: ${problem}`);
+    this.source = source;
+  }
+}

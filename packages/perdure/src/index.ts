@@ -1,0 +1,45 @@
+/** Perdure as a library: define agents, run them durably, serve them over HTTP. */
+export type {
+  AgentDefinition,
+  AgentOptions,
+  Hook,
+  HookEvent,
+  HookVerdict,
+  LogFormat,
+  LogLevel,
+  RunEndView,
+  SendOptions,
+  Session,
+  SessionRun,
+  ToolOptions,
+} from '@perdure/runtime';
+export { agent, ConfigError, tool, wait } from '@perdure/runtime';
+export type { ToolContent, ToolContext, ToolDefinition, ToolParks, ToolResult } from '@perdure/runtime/ports';
+export type {
+  AnswerInput,
+  ConfigPatch,
+  Delta,
+  Entry,
+  ErrorCode,
+  MessageInput,
+  Part,
+  ReceiptView,
+  RunView,
+  SessionView,
+  WaitView,
+} from '@perdure/contract';
+export { ApiError } from '@perdure/contract';
+export type { EndpointRecord, PriceRecord, Quirks } from '@perdure/models';
+export { ModelConfigError } from '@perdure/models';
+export { StoreError } from '@perdure/stores/sqlite';
+export type { FilesOptions } from '@perdure/tools';
+export type { Listening } from '@perdure/gateway';
+export { ListenError } from '@perdure/gateway';
+export type { Config, Limits, Policies } from './config.ts';
+export { defineConfig } from './config.ts';
+export { DataInUseError } from './errors.ts';
+export type { Runtime, RuntimeOptions } from './runtime.ts';
+export { createRuntime } from './runtime.ts';
+export type { HandlerOptions, ServeOptions } from './serve.ts';
+export { handler, serve } from './serve.ts';
+export { ask, files, sleep } from './tools.ts';

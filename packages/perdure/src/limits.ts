@@ -1,0 +1,17 @@
+/** Every bound of the command and the library's own face, by name. */
+export const LIMITS = {
+  portMax: 65_535,
+  /** How long a server that a file names has to say that it lives. */
+  livenessMs: 2_000,
+  /** Interrupts closer together than this are one: a terminal and a parent process may both send it. */
+  interruptMs: 500,
+  /** Requests under way get so long when a server stops; unsafe calls have the runtime's own, longer bound. */
+  requestGraceMs: 4_000,
+  /** Connections in a row that bring nothing before a stream counts as lost: half a minute. */
+  streamAttempts: 8,
+  /** Of a tool's arguments or result so much is shown in one line, in UTF-16 units. */
+  shownChars: 160,
+  /** The largest `--timeout`, in seconds: a week. */
+  timeoutMaxS: 7 * 24 * 60 * 60,
+  eventsMax: 1_000_000_000,
+} as const;

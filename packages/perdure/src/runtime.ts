@@ -1,0 +1,158 @@
+/** The one place where the parts meet: store, models, secrets and logs around a host. */
+import { ApiError } from '@perdure/contract';
+import type { ConfigPatch } from '@perdure/contract';
+import type { EndpointRecord } from '@perdure/models';
+import { createModelSource } from '@perdure/models';
+import type { Host, LogFormat, LogLevel, Session } from '@perdure/runtime';
+import { createHost, createLogger, environment, findSession, openSession, Redactor, system } from '@perdure/runtime';
+import type { Logger, Store } from '@perdure/runtime/ports';
+import { openMemoryStore } from '@perdure/stores/memory';
+import { openSqliteStore, StoreError } from '@perdure/stores/sqlite';
+import { resolve } from 'node:path';
+import { z } from 'zod';
+import type { Config } from './config.ts';
+import { checkConfig, configShape } from './config.ts';
+import { engineHash } from './engine-hash.ts';
+import { DataInUseError } from './errors.ts';
+import { logSink } from './logs.ts';
+import { runningServer } from './server-file.ts';
+import type { Environment, Settings } from './settings.ts';
+import { readSettings, SETTINGS } from './settings.ts';
+
+export type RuntimeOptions = Config & {
+  /** What goes to standard error. Default: PERDURE_LOG_LEVEL or `warn`, PERDURE_LOG_FORMAT or by the terminal. */
+  log?: { level?: LogLevel; format?: LogFormat };
+};
+
+/** A running host with its data. */
+export type Runtime = {
+  /**
+   * A session with an agent: the one with this key, or a new one, durable with its first send. `config` is the new
+   * session's own. Throws ApiError `not_found` for an agent that is not defined.
+   */
+  open(agent: string, options?: { key?: string; config?: ConfigPatch }): Promise<Session>;
+  /** A session that is there. Throws ApiError `not_found`. */
+  session(id: string): Promise<Session>;
+  /** Lets unsafe calls end (`drainMs`, default 30,000), aborts what may run again, flushes, lets go. Idempotent. */
+  close(options?: { drainMs?: number }): Promise<void>;
+  readonly host: Host;
+  /** Where the data is; null: in memory. */
+  readonly data: string | null;
+};
+
+const optionsSchema = z.strictObject({
+  ...configShape,
+  log: z
+    .strictObject({
+      level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).optional(),
+      format: z.enum(['json', 'compact', 'pretty']).optional(),
+    })
+    .optional(),
+});
+
+/**
+ * Opens the data, starts what was unfinished, and is ready for messages. A start that fails leaves nothing open. Throws
+ * ConfigError or ModelConfigError (a wrong option, with its path), DataInUseError (`data_in_use`, with the address of a
+ * server that has it), StoreError (`data_too_new`, `damaged`, `full`).
+ */
+export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
+  return startRuntime(options, environment());
+}
+
+/** `env` is what the process sees, `.env` included. */
+export async function startRuntime(options: RuntimeOptions, env: Environment): Promise<Runtime> {
+  checkConfig(options, optionsSchema);
+  const { settings } = readSettings({ flags: {}, env, dotenv: {} });
+  const redactor = new Redactor(secretsOf(options, env));
+  const logger = loggerOf(options, settings, redactor, env);
+  const data = options.store === 'memory' ? null : resolve(options.data ?? SETTINGS.data.initial);
+  const store = await openStore(data);
+  const models = createModelSource({ ...options.models, env, system });
+  let host: Host | undefined;
+  const letGo = async (drain: { drainMs?: number }): Promise<void> => {
+    await host?.stop(drain);
+    await models.close();
+    await store.close();
+  };
+  try {
+    for (const report of store.damage) logger.error({ ...report }, 'a session is damaged; the others go on');
+    host = await createHost({
+      store,
+      agents: options.agents,
+      models,
+      system,
+      logger,
+      redactor,
+      engineHash: engineHash(),
+      hooks: options.hooks ?? [],
+      defaults: {
+        ...(options.policies === undefined ? {} : { policies: options.policies }),
+        ...(options.limits === undefined ? {} : { limits: options.limits }),
+      },
+    });
+    await host.start();
+  } catch (error) {
+    await letGo({ drainMs: 0 });
+    throw error;
+  }
+  return runtimeOf(host, data, letGo);
+}
+
+function runtimeOf(host: Host, data: string | null, letGo: (drain: { drainMs?: number }) => Promise<void>): Runtime {
+  let closing: Promise<void> | undefined;
+  return {
+    host,
+    data,
+    async open(agent, options = {}) {
+      if (host.parts.agents.get(agent) === undefined) {
+        const known = host.parts.agents.list().map(({ definition }) => definition.name);
+        throw new ApiError('not_found', `no agent ${agent} is defined here; defined: ${known.join(', ')}`);
+      }
+      return openSession(host, agent, options);
+    },
+    session: async (id) => findSession(host, id),
+    close: (options = {}) => (closing ??= letGo(options)),
+  };
+}
+
+async function openStore(data: string | null): Promise<Store> {
+  const { clock, timers } = system;
+  if (data === null) return openMemoryStore({ clock });
+  try {
+    return await openSqliteStore({ directory: data, clock, timers });
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.code !== 'data_in_use') throw error;
+    throw new DataInUseError(data, await runningServer(data));
+  }
+}
+
+function loggerOf(options: RuntimeOptions, settings: Settings, redactor: Redactor, env: Environment): Logger {
+  const level = options.log?.level ?? settings.logLevel ?? 'warn';
+  const format = options.log?.format ?? settings.logFormat ?? (process.stderr.isTTY ? 'pretty' : 'json');
+  return createLogger({ level, redactor, destination: logSink(format, process.stderr, env) });
+}
+
+/** What must appear nowhere (P13): the configuration's own secrets and every credential that this process was given. */
+function secretsOf(options: RuntimeOptions, env: Environment): { [name: string]: string } {
+  const secrets: { [name: string]: string } = {};
+  const add = (name: string, value: string | undefined): void => {
+    const trimmed = value?.trim() ?? '';
+    if (trimmed !== '') secrets[name] = trimmed;
+  };
+  for (const { secret, env: name } of Object.values(SETTINGS)) if (secret && name !== null) add(name, env[name]);
+  for (const endpoint of options.models?.endpoints ?? []) addEndpoint(endpoint, env, add);
+  return { ...secrets, ...options.secrets };
+}
+
+const CREDENTIAL_HEADER = /auth|key|token|secret|cookie/i;
+
+function addEndpoint(
+  { name, apiKey, apiKeyEnv, headers }: EndpointRecord,
+  env: Environment,
+  add: (name: string, value: string | undefined) => void,
+): void {
+  if (apiKeyEnv !== undefined) add(apiKeyEnv, env[apiKeyEnv]);
+  add(`${name}.apiKey`, apiKey);
+  for (const [header, value] of Object.entries(headers ?? {}))
+    if (CREDENTIAL_HEADER.test(header)) add(`${name}.${header}`, value);
+}

@@ -1,0 +1,176 @@
+/**
+ * The one table of settings. A row gives the flag, the variable and the key of the configuration that set a value, in
+ * this order of precedence; `.env` comes after the real environment. Flags, help, `doctor` and `.env.example` are read
+ * off it.
+ */
+import type { LogFormat, LogLevel } from '@perdure/runtime';
+import { SettingError } from './errors.ts';
+import { LIMITS } from './limits.ts';
+
+export type Setting<T> = {
+  /** The flag's value as help shows it; null: there is no flag. The flag is the row's name. */
+  flag: string | null;
+  env: string | null;
+  /** Whether `defineConfig` has a key of this name. */
+  config: boolean;
+  secret: boolean;
+  initial: T;
+  /** One line for help and for `.env.example`. */
+  about: string;
+  /** Throws an Error with the problem alone. */
+  read(text: string): T;
+};
+
+type Row<T> = Partial<Setting<T>> & Pick<Setting<T>, 'about' | 'initial'>;
+const text = (value: string): string => value;
+const row = (given: Row<string>): Setting<string> => ({ ...BLANK, read: text, ...given });
+const optional = (given: Omit<Row<string | null>, 'initial'>): Setting<string | null> => ({
+  ...BLANK,
+  read: text,
+  initial: null,
+  ...given,
+});
+const typed = <T>(given: Row<T> & Pick<Setting<T>, 'read'>): Setting<T> => ({ ...BLANK, ...given });
+const BLANK = { flag: null, env: null, config: false, secret: false } as const;
+
+const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent'];
+const FORMATS: readonly LogFormat[] = ['pretty', 'compact', 'json'];
+
+export const SETTINGS = {
+  data: row({
+    flag: 'DIR',
+    env: 'PERDURE_DATA',
+    config: true,
+    initial: '.perdure',
+    about: 'The folder that holds the log, the bodies and the address of the running server.',
+  }),
+  store: typed<'sqlite' | 'memory'>({
+    config: true,
+    initial: 'sqlite',
+    about: 'Where sessions are kept: sqlite in the data folder, or memory until the process ends.',
+    read: (value) => oneOf(['sqlite', 'memory'], value),
+  }),
+  config: optional({
+    flag: 'FILE',
+    env: 'PERDURE_CONFIG',
+    about: 'The file that defines the agents. Without it: perdure.config.ts (.js, .mjs) in the working directory.',
+  }),
+  host: row({
+    flag: 'HOST',
+    env: 'PERDURE_HOST',
+    initial: '127.0.0.1',
+    about: 'Where the server listens. Any host but the loopback needs a token.',
+  }),
+  port: typed<number>({
+    flag: 'PORT',
+    env: 'PERDURE_PORT',
+    initial: 7420,
+    about: 'The port on which the server listens; 0 takes a free one.',
+    read: readPort,
+  }),
+  token: optional({
+    flag: 'TOKEN',
+    env: 'PERDURE_TOKEN',
+    secret: true,
+    about: 'The token that clients send, and that a server then asks for.',
+  }),
+  url: optional({
+    flag: 'URL',
+    env: 'PERDURE_URL',
+    about: 'The server that commands talk to, in place of the remembered or the local one.',
+  }),
+  logLevel: typed<LogLevel | null>({
+    env: 'PERDURE_LOG_LEVEL',
+    initial: null,
+    about: 'What is logged: debug, info, warn, error or silent. Default: info for a server, else warn.',
+    read: (value) => oneOf(LEVELS, value),
+  }),
+  logFormat: typed<LogFormat | null>({
+    env: 'PERDURE_LOG_FORMAT',
+    initial: null,
+    about: 'How it is logged: pretty, compact or json. Default: pretty on a terminal, else json.',
+    read: (value) => oneOf(FORMATS, value),
+  }),
+  openaiKey: optional({
+    env: 'OPENAI_API_KEY',
+    secret: true,
+    about: 'The key for openai-chat models. Without one, the built-in assistant runs on the demo model.',
+  }),
+  openaiUrl: optional({
+    env: 'OPENAI_BASE_URL',
+    about: 'Another server that speaks the same API, with its version: https://host/v1.',
+  }),
+} as const;
+
+export type SettingName = keyof typeof SETTINGS;
+export type Settings = {
+  [K in SettingName]: ReturnType<(typeof SETTINGS)[K]['read']> | (typeof SETTINGS)[K]['initial'];
+};
+/** Where a value comes from, as people read it: `--port`, `PERDURE_PORT`, `.env PERDURE_PORT`, a file, `default`. */
+export type Origins = { [K in SettingName]: string };
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export type Sources = {
+  flags: Readonly<Record<string, string | undefined>>;
+  env: Environment;
+  /** What stands in `.env`. */
+  dotenv: Environment;
+  /** The configuration's own values, and the file they come from. */
+  config?: { file: string; values: Readonly<Record<string, unknown>> };
+};
+
+/** Each value with its origin. An empty variable is not set. Throws SettingError. */
+export function readSettings(sources: Sources): { settings: Settings; origins: Origins } {
+  const settings: Record<string, unknown> = {};
+  const origins: Record<string, string> = {};
+  for (const [name, setting] of Object.entries(SETTINGS)) {
+    const found = find(name, setting, sources);
+    origins[name] = found?.origin ?? 'default';
+    settings[name] = found === null ? setting.initial : found.value;
+  }
+  return { settings: settings as Settings, origins: origins as Origins };
+}
+
+function find(name: string, setting: Setting<unknown>, sources: Sources): { value: unknown; origin: string } | null {
+  const { flags, env, dotenv, config } = sources;
+  const variable = setting.env ?? '';
+  const given = [
+    { text: setting.flag === null ? undefined : flags[name], origin: `--${name}` },
+    { text: blankIsUnset(env[variable]), origin: variable },
+    { text: blankIsUnset(dotenv[variable]), origin: `.env ${variable}` },
+  ].find((source) => source.text !== undefined);
+  if (given?.text !== undefined) return { value: readValue(setting, given.text, given.origin), origin: given.origin };
+  const value = setting.config ? config?.values[name] : undefined;
+  return value === undefined ? null : { value, origin: config?.file ?? '' };
+}
+
+function readValue(setting: Setting<unknown>, value: string, origin: string): unknown {
+  try {
+    return setting.read(value);
+  } catch (error) {
+    throw new SettingError(origin, error instanceof Error ? error.message : String(error));
+  }
+}
+
+const blankIsUnset = (value: string | undefined): string | undefined => (value?.trim() === '' ? undefined : value);
+
+function oneOf<T extends string>(choices: readonly T[], value: string): T {
+  const found = choices.find((choice) => choice === value.trim());
+  if (found === undefined) throw new Error(`'${value}' is none of ${choices.join(', ')}`);
+  return found;
+}
+
+function readPort(value: string): number {
+  const port = /^\d{1,5}$/.test(value.trim()) ? Number(value) : Number.NaN;
+  if (!(port <= LIMITS.portMax))
+    throw new Error(`'${value}' is not a port: a whole number from 0 to ${LIMITS.portMax}`);
+  return port;
+}
+
+/** The text of `.env.example`: each variable with what it is for. */
+export function envExample(): string {
+  const rows = Object.values<Setting<unknown>>(SETTINGS).flatMap(({ env, about }) =>
+    env === null ? [] : [`# ${about}\n${env}=\n`],
+  );
+  return ['# Copy this file to .env and fill in what you need. Everything is optional.\n', ...rows].join('\n');
+}

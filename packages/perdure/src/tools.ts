@@ -1,0 +1,11 @@
+/** The tools that ship with Perdure, ready for an agent: time is the system's. */
+import { system } from '@perdure/runtime';
+import type { ToolDefinition } from '@perdure/runtime/ports';
+import { sleep as sleepOn } from '@perdure/tools';
+
+export { ask, files } from '@perdure/tools';
+
+/** The tool `sleep`: waits, through restarts, for some seconds or until a time. */
+export function sleep(): ToolDefinition {
+  return sleepOn(system);
+}
