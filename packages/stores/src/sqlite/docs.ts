@@ -1,9 +1,10 @@
+import { inflateRawSync } from 'node:zlib';
 import type { Doc, DocStore, LeaseStore, Snapshot, SnapshotStore } from '@perdure/runtime/ports';
 import { LIMITS } from '../limits.ts';
 import { searchText, wordsOf } from '../words.ts';
 import type { Scope } from './log.ts';
 import { reading } from './reader.ts';
-import { integer, type Row, text } from './schema.ts';
+import { blob, integer, type Row, text } from './schema.ts';
 
 export function sqliteDocs({ tenant, writer, reader, checkOpen }: Scope): DocStore {
   const { sql } = reader;
@@ -74,15 +75,20 @@ export function sqliteSnapshots({ tenant, writer, reader, checkOpen }: Scope): S
   };
 }
 
-function snapshotOf(row: Row): Snapshot {
-  return {
-    seq: integer(row['seq']),
-    hash: text(row['hash']),
-    engine: text(row['engine']),
-    checksum: text(row['checksum']),
-    state: text(row['state']),
-    prefix: text(row['prefix']),
-  };
+/** A snapshot that cannot be read any more is none: it is a cache, and the log is folded instead. */
+function snapshotOf(row: Row): Snapshot | null {
+  try {
+    return {
+      seq: integer(row['seq']),
+      hash: text(row['hash']),
+      engine: text(row['engine']),
+      checksum: text(row['checksum']),
+      state: inflateRawSync(blob(row['state'])).toString(),
+      prefix: inflateRawSync(blob(row['prefix'])).toString(),
+    };
+  } catch {
+    return null;
+  }
 }
 
 export function sqliteLeases({ tenant, writer, now, checkOpen }: Scope): LeaseStore {

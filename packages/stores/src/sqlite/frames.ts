@@ -1,21 +1,32 @@
-import type { Body, DamageReport, Digest, StoredFrame } from '@perdure/runtime/ports';
+import type { Body, DamageReport, StoredFrame } from '@perdure/runtime/ports';
 import { bodyDigest, frameHash } from '../chain.ts';
 import { blob, integer, type Row } from './schema.ts';
 
 export const FRAME_COLUMNS = 'first, count, hash, frame, bodies';
 
-type PackedBody = [digest: Digest, salt: string, text: string];
-
-/** Bodies lie in their frame's row as one JSON text; '' is none, NULL is erased. */
+/**
+ * Bodies lie in their frame's row one behind the other, each behind a line `digest salt length` (in UTF-16 units): their
+ * texts are JSON, and are not escaped again. '' is none, NULL is erased.
+ */
 export function packBodies(bodies: readonly Body[]): string {
-  if (bodies.length === 0) return '';
-  return JSON.stringify(bodies.map(({ digest, salt, text }): PackedBody => [digest, salt, text]));
+  let packed = '';
+  for (const { digest, salt, text } of bodies) packed += `${digest} ${salt} ${text.length}\n${text}`;
+  return packed;
 }
 
+/** Throws a RangeError for what `packBodies` did not make. */
 function unpackBodies(packed: string): Body[] {
-  if (packed === '') return [];
-  const bodies: PackedBody[] = JSON.parse(packed);
-  return bodies.map(([digest, salt, text]) => ({ digest, salt, text }));
+  const bodies: Body[] = [];
+  for (let at = 0; at < packed.length;) {
+    const end = packed.indexOf('\n', at);
+    const [digest = '', salt = '', length = ''] = packed.slice(at, end).split(' ');
+    const from = end + 1;
+    const to = from + Number(length);
+    if (end < 0 || length === '' || !(to >= from && to <= packed.length)) throw new RangeError('not bodies');
+    bodies.push({ digest, salt, text: packed.slice(from, to) });
+    at = to;
+  }
+  return bodies;
 }
 
 /** Where a chain stands while it is read. */

@@ -1,6 +1,7 @@
-import type { Append, RunRow, SessionIndex } from '@perdure/runtime/ports';
+import type { Append, SessionIndex } from '@perdure/runtime/ports';
 import { packBodies } from './frames.ts';
-import { type AppendTuple, bytesOf, type Group, type OtherWrite, type Reply, type RunTuple } from './protocol.ts';
+import { packRun } from './run-rows.ts';
+import { type AppendTuple, bytesOf, type Group, type OtherWrite, type Reply } from './protocol.ts';
 
 /** A write on its way; `request` is its append, whose bytes go into the group's buffer. */
 export type Pending = {
@@ -29,7 +30,7 @@ export function appendTuple(tenant: string, request: Append, now: number): Appen
     index.key,
     dueOf(index),
     JSON.stringify(index),
-    runs.length === 0 ? null : runs.map(runTuple),
+    runs.length === 0 ? null : runs.map(packRun),
     ledger.length === 0 ? null : [...ledger],
     fence === undefined ? null : [fence.holder, fence.epoch, now],
   ];
@@ -38,10 +39,6 @@ export function appendTuple(tenant: string, request: Append, now: number): Appen
 /** When the sweeper must look: 0 (always) while effects are outstanding; null never. */
 function dueOf({ outstanding, dueAt }: SessionIndex): number | null {
   return outstanding > 0 ? 0 : dueAt;
-}
-
-function runTuple(row: RunRow): RunTuple {
-  return [row.run, row.agent, row.status, JSON.stringify(row)];
 }
 
 /** The message of one group: previous hash and frame of each append lie one behind the other in one buffer. */

@@ -1,7 +1,8 @@
-import type { Change, LogStore, RunRow } from '@perdure/runtime/ports';
+import type { Change, LogStore } from '@perdure/runtime/ports';
 import { decodeCursor, encodeCursor } from '../cursors.ts';
 import type { Scope } from './log.ts';
 import { reading, sessionRow } from './reader.ts';
+import { unpackRun } from './run-rows.ts';
 import { integer, type Row, spanOf, TENANT_SPAN, text } from './schema.ts';
 
 type Lists = Pick<LogStore, 'list' | 'runs' | 'run' | 'due' | 'feed'>;
@@ -19,7 +20,7 @@ export function pageQuery(table: PagedTable, tid: number, { agent, status, sid }
   const [select, id] =
     table === 'sessions'
       ? ['SELECT sid, id, seq, hash, doc FROM sessions WHERE deleted = 0 AND', 'sid']
-      : ['SELECT rid, sid, doc FROM runs WHERE', 'rid'];
+      : ['SELECT rid, sid, run, agent, status, doc FROM runs WHERE', 'rid'];
   const clauses = given.map(([column]) => ` AND ${column} = ?`).join('');
   const query = `${select} ${id} > ? AND ${id} < ?${clauses} ORDER BY ${id} DESC LIMIT ?`;
   return { query, values: given.map(([, value]) => value) };
@@ -58,16 +59,16 @@ function pagedLists({ tenant, reader, checkOpen }: Scope): Pick<Lists, 'list' | 
       const rows = page('runs', filters, before, limit);
       const items = rows.slice(0, limit).map((row) => {
         const owner = sql('SELECT id FROM sessions WHERE sid = ?').get(integer(row['sid']));
-        return { ...runOf(row), session: text(owner?.['id']) };
+        return { ...unpackRun(row), session: text(owner?.['id']) };
       });
       return { items, next: nextOf('r', 'rid', rows, limit) };
     },
     async run(session, run) {
       checkOpen();
       const row = sql(
-        'SELECT doc FROM runs WHERE run = ? AND sid = (SELECT sid FROM sessions WHERE tid = ? AND id = ?)',
+        'SELECT run, agent, status, doc FROM runs WHERE run = ? AND sid = (SELECT sid FROM sessions WHERE tid = ? AND id = ?)',
       ).get(run, reader.tenantId(tenant), session);
-      return row === undefined ? null : runOf(row);
+      return row === undefined ? null : unpackRun(row);
     },
   };
 }
@@ -116,10 +117,6 @@ function nextOf(kind: 's' | 'r' | 'd', id: 'sid' | 'rid', rows: Row[], limit: nu
 /** The tenant's own count inside a rowid (see the schema). */
 function placeOf(row: Row, id: 'sid' | 'rid'): number {
   return integer(row[id]) % TENANT_SPAN;
-}
-
-function runOf(row: Row): RunRow {
-  return JSON.parse(text(row['doc']));
 }
 
 function changeOf(row: Row): Change {

@@ -39,7 +39,7 @@ CREATE INDEX runs_agent ON runs (tid, agent);
 CREATE INDEX runs_status ON runs (tid, status);
 CREATE TABLE snapshots (
   sid INTEGER PRIMARY KEY, seq INTEGER NOT NULL, hash TEXT NOT NULL, engine TEXT NOT NULL,
-  checksum TEXT NOT NULL, state TEXT NOT NULL, prefix TEXT NOT NULL
+  checksum TEXT NOT NULL, state BLOB NOT NULL, prefix BLOB NOT NULL
 ) STRICT;
 CREATE TABLE accounts (
   tid INTEGER NOT NULL, id TEXT NOT NULL, parent TEXT, capTokens INTEGER, capNanoUsd INTEGER,

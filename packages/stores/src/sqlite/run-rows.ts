@@ -1,0 +1,43 @@
+/** Rows of runs as they lie in the table: what has a column of its own is not said twice, counters go without names. */
+import type { RunRow, Usage } from '@perdure/runtime/ports';
+import type { RunTuple } from './protocol.ts';
+import { type Row, text } from './schema.ts';
+
+type Packed = [
+  seq: number,
+  startedAt: number | null,
+  endedAt: number | null,
+  counts: number[],
+  price: string | null,
+  text: [digest: string, seq: number] | null,
+  reason: string | null,
+  detail: string | null,
+];
+
+export function packRun(row: RunRow): RunTuple {
+  const { input, cachedInput, cacheWrite, output, reasoning, source } = row.usage;
+  const counts = [row.cost.nanoUsd, input, output, cachedInput, cacheWrite, reasoning, source === 'bound' ? 1 : 0];
+  while (counts.at(-1) === 0) counts.pop();
+  const final: Packed[5] = row.text === null ? null : [row.text.digest, row.text.seq];
+  const packed: Packed = [row.seq, row.startedAt, row.endedAt, counts, row.cost.price, final, row.reason, row.detail];
+  return [row.run, row.agent, row.status, JSON.stringify(packed)];
+}
+
+export function unpackRun(row: Row): RunRow {
+  const [seq, startedAt, endedAt, counts, price, final, reason, detail]: Packed = JSON.parse(text(row['doc']));
+  const [nanoUsd = 0, input = 0, output = 0, cachedInput = 0, cacheWrite = 0, reasoning = 0, bound = 0] = counts;
+  const source: Usage['source'] = bound === 1 ? 'bound' : 'provider';
+  return {
+    run: text(row['run']),
+    agent: text(row['agent']),
+    status: text(row['status']) as RunRow['status'],
+    reason,
+    detail,
+    seq,
+    text: final === null ? null : { digest: final[0], seq: final[1] },
+    usage: { input, cachedInput, cacheWrite, output, reasoning, source },
+    cost: { nanoUsd, price },
+    startedAt,
+    endedAt,
+  };
+}
