@@ -14,8 +14,8 @@ type Options = {
   directory: string;
   floor: Floor;
   rounds: number;
-  say(text: string): void;
-  report(row: Row): void;
+  say: (text: string) => void;
+  report: (row: Row) => void;
 };
 
 const bytesOf = (directory: string): number =>
