@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { encodingsOf } from './encodings.ts';
+import { Redactor } from './redact.ts';
+
+const SECRET = 'p@ss/w0rd "quoted" & <b>+ö';
+const redactor = new Redactor({ DB: SECRET, TOKEN: 'tok_1234567890', HOST: 'tok_1234567890.example' });
+
+const TOKENS = [
+  `sk-${'a1B_-'.repeat(6)}`,
+  `ghp_${'Z9'.repeat(18)}`,
+  `github_pat_${'x_1'.repeat(9)}`,
+  'AKIAABCDEFGHIJKLMNOP',
+  'xoxb-123456789012-abcdef',
+  `AIza${'q'.repeat(35)}`,
+];
+const KEY = '-----BEGIN OPENSSH PRIVATE KEY-----\nMIIEvQIBADANBg+/==\nabcd\n-----END OPENSSH PRIVATE KEY-----';
+
+const streamed = (pieces: readonly string[], by: Redactor = redactor): string => {
+  const stream = by.stream();
+  return pieces.map((piece) => stream.push(piece)).join('') + stream.end();
+};
+
+test('a registered secret becomes its placeholder in every encoding', () => {
+  const bytes = Buffer.from(SECRET);
+  const forms = [
+    SECRET,
+    JSON.stringify(SECRET),
+    JSON.stringify(JSON.stringify(SECRET)),
+    bytes.toString('base64'),
+    bytes.toString('base64url'),
+    bytes.toString('hex'),
+    bytes.toString('hex').toUpperCase(),
+    encodeURIComponent(SECRET),
+    encodeURIComponent(SECRET).toLowerCase(),
+    new URLSearchParams({ q: SECRET }).toString(),
+    'p@ss/w0rd &quot;quoted&quot; &amp; &lt;b&gt;+ö',
+  ];
+  for (const form of forms) {
+    const clean = redactor.text(`before ${form} after`);
+    assert.match(clean, /\{\{secret:DB\}\}/, form);
+    for (const part of ['w0rd', 'quoted', bytes.toString('hex').slice(4, 20)]) assert.ok(!clean.includes(part), form);
+  }
+});
+
+test('a secret inside a longer base64 text is found at each of its three places', () => {
+  for (const user of ['a', 'ab', 'abc', 'longer-user']) {
+    const clean = redactor.text(`Basic ${Buffer.from(`${user}:${SECRET}:rest`).toString('base64')}`);
+    assert.match(clean, /\{\{secret:DB\}\}/, user);
+  }
+});
+
+test('the longest form wins where one secret holds another', () => {
+  assert.equal(redactor.text('at tok_1234567890.example!'), 'at {{secret:HOST}}!');
+  assert.equal(redactor.text('at tok_1234567890!'), 'at {{secret:TOKEN}}!');
+});
+
+test('known credentials and private key blocks are blanked for good', () => {
+  for (const token of TOKENS) assert.equal(redactor.text(`key=${token}, ok`), 'key=[redacted], ok');
+  for (const token of TOKENS) assert.equal(redactor.text(`{"a":"b\\n${token}\\n"}`), '{"a":"b\\n[redacted]\\n"}');
+  assert.equal(redactor.text(`a ${KEY} b`), 'a [redacted] b');
+  assert.equal(redactor.text(`${KEY}\n${KEY}`), '[redacted]\n[redacted]');
+  assert.equal(redactor.text(KEY.slice(0, 50)), '[redacted]');
+});
+
+test('ordinary words stay as they are', () => {
+  for (const text of [
+    'a task-force',
+    'skill',
+    'AKIA',
+    '-----BEGIN CERTIFICATE-----\nabc',
+    'a risk-assessment-of-many-things-at-once',
+  ])
+    assert.equal(redactor.text(text), text);
+});
+
+test('a value keeps its form: a key block without an end does not swallow the JSON around it', () => {
+  const value = { text: `${KEY.slice(0, 60)}`, calls: [{ arguments: '{"a":1}' }], native: null, n: 1 };
+  assert.deepEqual(redactor.value(value), { ...value, text: '[redacted]' });
+  const line = JSON.stringify({ level: 30, text: KEY.slice(0, 60), msg: 'x' });
+  assert.deepEqual(JSON.parse(redactor.text(line)), { level: 30, text: '[redacted]', msg: 'x' });
+});
+
+test('a clean value is returned as it is, and names are cleaned too', () => {
+  const value = { a: [1, { b: 'c' }] };
+  assert.equal(redactor.value(value), value);
+  assert.deepEqual(redactor.value({ tok_1234567890: 1 }), { '{{secret:TOKEN}}': 1 });
+});
+
+test('the last hop puts back registered names only, and pollutes no prototype', () => {
+  const args = JSON.parse(
+    '{"__proto__":{"polluted":"{{secret:TOKEN}}"},"a":["{{secret:DB}}","{{secret:NONE}}"]}',
+  ) as object;
+  const restored = redactor.restore(args) as { a: string[] };
+  assert.deepEqual(restored.a, [SECRET, '{{secret:NONE}}']);
+  assert.equal(({} as { polluted?: unknown }).polluted, undefined);
+  assert.equal(Object.getPrototypeOf(restored), Object.prototype);
+  assert.ok(Object.hasOwn(restored, '__proto__'));
+});
+
+test('a value that holds another placeholder is put back as it is', () => {
+  const nested = new Redactor({ A: '{{secret:B}} and more', B: 'bbbbbbbbbb' });
+  assert.equal(nested.restore('{{secret:A}}'), '{{secret:B}} and more');
+});
+
+test('a value too short to be told from words is named as unprotected, and tools still get it', () => {
+  const short = new Redactor({ SHORT: 'abc', LONG: 'abcdefgh' });
+  assert.deepEqual(short.unprotected, ['SHORT']);
+  assert.equal(short.text('abc abcdefgh'), 'abc {{secret:LONG}}');
+  assert.equal(short.secret('SHORT'), 'abc');
+  assert.throws(() => new Redactor({ 'a"b': 'abcdefgh' }), { code: 'invalid_config' });
+});
+
+test('a secret split at every position of a stream is held back until it is whole', () => {
+  for (const secret of [...TOKENS, KEY, SECRET, ...encodingsOf(SECRET)]) {
+    const text = `say ${secret} to me`;
+    const whole = redactor.text(text);
+    assert.ok(!whole.includes(secret));
+    for (let cut = 0; cut <= text.length; cut += 1)
+      assert.equal(streamed([text.slice(0, cut), text.slice(cut)]), whole);
+    assert.equal(streamed([...text]), whole);
+  }
+});
+
+test('a credential of any length in a run without spaces does not leak', () => {
+  const long = `${'{"k":"v",'.repeat(100)}"x":"sk-${'a'.repeat(5_000)}","y":1}`;
+  const pieces = long.match(/[\s\S]{1,7}/g) ?? [];
+  assert.equal(streamed(pieces), redactor.text(long));
+  const run = `${'b'.repeat(3_000)}-sk-${'c'.repeat(700)} end`;
+  assert.ok(!streamed(run.match(/[\s\S]{1,5}/g) ?? []).includes('ccc'));
+  const key = `${KEY.slice(0, 40)}${'Ab+/'.repeat(20_000)}`;
+  assert.equal(streamed(key.match(/[\s\S]{1,1000}/g) ?? []), '[redacted]');
+});
+
+test('a stream lets go of ordinary text word by word', () => {
+  const stream = redactor.stream();
+  assert.equal(stream.push('Hello wor'), 'Hello ');
+  assert.equal(stream.push('ld, how'), 'world, ');
+  assert.equal(stream.push(' are you?'), 'how are you?');
+  assert.equal(stream.end(), '');
+});
+
+test('whatever the text and its splits, a stream says what the whole says, and nothing leaks', () => {
+  const noise = fc.constantFrom(
+    '',
+    ' ',
+    'word',
+    '\n',
+    '\\n',
+    '"',
+    '-',
+    '-----',
+    'sk-',
+    '{{secret:',
+    'tok_',
+    '-----BEGIN ',
+    'é',
+    '=',
+  );
+  const secret = fc.constantFrom(...TOKENS, KEY, SECRET, 'tok_1234567890', ...encodingsOf(SECRET));
+  const text = fc.array(fc.oneof({ weight: 2, arbitrary: noise }, { weight: 1, arbitrary: secret }), { maxLength: 12 });
+  const splits = fc.array(fc.nat(400), { maxLength: 12 });
+  fc.assert(
+    fc.property(text, splits, (parts, cuts) => {
+      const whole = parts.join('');
+      const at = [0, ...cuts.map((cut) => cut % (whole.length + 1)).toSorted((a, b) => a - b), whole.length];
+      const pieces = at.slice(1).map((end, index) => whole.slice(at[index], end));
+      const shown = streamed(pieces);
+      for (const form of [...encodingsOf(SECRET), ...TOKENS.slice(1, 2)]) assert.ok(!shown.includes(form));
+      assert.equal(shown, redactor.text(whole));
+    }),
+    { numRuns: 20_000 },
+  );
+});
+
+test('cleaning is linear in the text', () => {
+  const hostile = [
+    '-----BEGIN PRIVATE KEY-----'.repeat(20_000),
+    '-----BEGIN '.repeat(50_000),
+    '-'.repeat(500_000),
+    'sk-'.repeat(200_000),
+    'xoxb'.repeat(100_000),
+  ];
+  for (const text of hostile) {
+    redactor.text(text);
+    streamed([text]);
+  }
+});
