@@ -99,6 +99,34 @@ describe('under a cap of the run', () => {
     );
   });
 
+  it('what just suffices is taken', () => {
+    under({ tokens: INPUT + LIMITS.minOutputTokens }).and((s) => assert.equal(turn(s).output, LIMITS.minOutputTokens));
+    under({ tokens: INPUT + LIMITS.minClosingTokens }).and((s) =>
+      assert.equal(turn(s).output, LIMITS.minClosingTokens),
+    );
+  });
+
+  it('of money, an output that costs nothing is never shrunk; what the input costs is', () => {
+    const free = { ...PRICE, output: 0 };
+    under({ nanoUsd: PRICED_INPUT }, free).and((s) => assert.equal(turn(s).output, 1_000));
+    under({ nanoUsd: PRICED_INPUT - 1 }, free).leadsTo('run.queued', 'run.started', 'run.limited', 'run.ended');
+  });
+
+  it('of both, the one that is short is named', () => {
+    under({ tokens: 90_000, nanoUsd: 100 }, PRICE).leadsTo(
+      'run.queued',
+      'run.started',
+      { kind: 'run.limited', data: { limit: 'money' } },
+      'run.ended',
+    );
+    under({ tokens: 100, nanoUsd: 9_000_000 }, PRICE).leadsTo(
+      'run.queued',
+      'run.started',
+      { kind: 'run.limited', data: { limit: 'tokens' } },
+      'run.ended',
+    );
+  });
+
   it('what is too little even for that ends the run at once', () => {
     under({ tokens: INPUT + LIMITS.minClosingTokens - 1 }).leadsTo('run.queued', 'run.started', 'run.limited', {
       kind: 'run.ended',

@@ -246,6 +246,31 @@ describe('a pure call', () => {
   });
 });
 
+it('the calls of all turns of a run count towards its limit', () => {
+  given(open({ limits: { calls: 2 } }), send('one'), answered('r1t1', [call()]), returned('r1t1c0'))
+    .when(answered('r1t2', [call(), call()]))
+    .leadsTo('turn.settled', 'call.requested', 'call.requested', {
+      kind: 'call.settled',
+      effect: 'r1t2c1',
+      data: { code: 'call_limit' },
+    });
+});
+
+it('the retries of all calls of a run count towards its budget of retries', () => {
+  const rounds = LIMITS.retriesPerRun / (LIMITS.attempts - 1);
+  const spec = given(open(), send('one'));
+  for (let turn = 1; turn <= rounds; turn += 1) {
+    spec.given(answered(`r1t${turn}`, [call()]));
+    for (let n = 1; n < LIMITS.attempts; n += 1)
+      spec.given(returned(`r1t${turn}c0`, 'failed', { attempt: n, retry: 'now' }));
+    spec.given(returned(`r1t${turn}c0`, 'done', { attempt: LIMITS.attempts }));
+  }
+  spec.given(answered(`r1t${rounds + 1}`, [call()]));
+  spec
+    .when(returned(`r1t${rounds + 1}c0`, 'failed', { retry: 'now' }))
+    .leadsTo({ kind: 'call.settled', data: { outcome: 'failed' } }, 'turn.requested');
+});
+
 describe('a call that failed and may be tried again', () => {
   for (const kind of ['pure', 'keyed'] as const) {
     it(`has its backoff, its limit of attempts, and then its failure as outcome (${kind})`, () => {

@@ -295,7 +295,6 @@ export function evolveCall(
       return;
     }
     case 'call.failed':
-      hear(state, call.id, entry.data.attempt);
       return;
     case 'call.unknown': {
       const { attempt, epoch } = entry.data;

@@ -38,6 +38,13 @@ describe('what the model reads', () => {
       );
   });
 
+  it('has what was steered once, however many turns follow', () => {
+    started()
+      .given(answered('r1t1', [call()]), send('two', { mode: 'steer' }), returned('r1t1c0'))
+      .given(answered('r1t2', [call()]), returned('r1t2c0'))
+      .and((s) => assert.equal(read(s).filter((item) => item === 'message message two').length, 1));
+  });
+
   it('goes on from run to run', () => {
     started()
       .given(answered('r1t1'), send('two'))

@@ -45,7 +45,9 @@ describe('outstanding', () => {
     started()
       .given(answered('r1t1', [call('unsafe', { verify: true })]))
       .and((s) => assert.deepEqual(effects(s), [{ type: 'gate', id: 'r1t1c0', run: 'r1' }]))
-      .given(gate('r1t1c0'), { restart: true }, lost('r1t1c0'))
+      .given(gate('r1t1c0'))
+      .and((s) => assert.partialDeepStrictEqual(effects(s)[0], { type: 'call', attempt: 1, epoch: 1, notBefore: 0 }))
+      .given({ restart: true }, lost('r1t1c0'))
       .and((s) => assert.deepEqual(effects(s), [{ type: 'verify', id: 'r1t1c0', run: 'r1', attempt: 2, epoch: 2 }]));
   });
 

@@ -190,7 +190,9 @@ describe('a question', () => {
         { kind: 'wait.resolved', data: { how: 'cancelled' } },
         { kind: 'call.settled', data: { attempt: 1, outcome: 'done' } },
         'turn.requested',
-      );
+      )
+      .when({ ...returned('r1t1c0', 'done', { attempt: 2 }) })
+      .changesNothing();
   });
 });
 
