@@ -34,30 +34,36 @@ export async function loadConfig(file: string): Promise<LoadedConfig> {
   try {
     exported = ((await import(pathToFileURL(file).href)) as { default?: unknown }).default;
   } catch (error) {
-    throw located(name, error);
+    throw located(file, error);
   }
   if (typeof exported !== 'object' || exported === null)
     throw new ConfigError('invalid_config', name, 'has no default export: write export default defineConfig({ ... })');
   try {
     return { file, config: defineConfig(exported as Config) };
   } catch (error) {
-    throw located(name, error);
+    throw located(file, error);
   }
 }
 
+/** The same error with the file before its path. */
 function located(file: string, error: unknown): Error {
+  const name = basename(file);
   if (error instanceof ConfigError || error instanceof ModelConfigError) {
     const code = error instanceof ConfigError ? error.code : 'invalid_config';
-    const problem = error.message.startsWith(`${error.path}: `)
-      ? error.message.slice(error.path.length + 2)
-      : error.message;
-    return new ConfigError(code, [file, error.path].filter((part) => part !== '').join(': '), problem);
+    const before = `${error.path}: `;
+    const problem = error.message.startsWith(before) ? error.message.slice(before.length) : error.message;
+    return new ConfigError(code, error.path === '' ? name : `${name}: ${error.path}`, problem);
   }
-  return new ConfigError(
-    'invalid_config',
-    file,
-    `cannot be loaded: ${error instanceof Error ? error.message : String(error)}`,
-  );
+  const problem = error instanceof Error ? error.message : String(error);
+  return new ConfigError('invalid_config', `${name}${lineIn(file, error)}`, `cannot be loaded: ${problem}`);
+}
+
+/** `:12` where the stack names a line of the file; '' where it does not. */
+function lineIn(file: string, error: unknown): string {
+  const stack = error instanceof Error ? (error.stack ?? '') : '';
+  const place = [pathToFileURL(file).href, file].map((name) => `${name}:`).find((name) => stack.includes(name));
+  const line = place === undefined ? null : /^\d+/.exec(stack.slice(stack.indexOf(place) + place.length));
+  return line === null ? '' : `:${line[0]}`;
 }
 
 let provided = false;

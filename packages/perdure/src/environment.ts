@@ -15,8 +15,11 @@ export function readDotenv(directory: string): Environment {
   }
 }
 
-/** Both as one; an empty variable does not hide what `.env` says. */
+/** Both as one. An empty variable is not set: it neither counts nor hides what `.env` says. */
 export function merged(env: Environment, dotenv: Environment): Environment {
-  const own = Object.entries(env).filter(([, value]) => value !== undefined && value.trim() !== '');
-  return { ...dotenv, ...Object.fromEntries(own) };
+  return { ...filled(dotenv), ...filled(env) };
+}
+
+function filled(env: Environment): Environment {
+  return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value.trim() !== ''));
 }

@@ -71,6 +71,8 @@ export function remote({ url, token }: Pick<Server, 'url' | 'token'>): Connectio
 }
 
 async function embedded(context: Context): Promise<Connection> {
+  if (context.given['token'] !== undefined)
+    throw new UsageError('--token counts only with a server, and none runs on this data');
   const local = await localOf(context);
   const log = { level: local.settings.logLevel ?? 'warn' } as const;
   const runtime = await startRuntime({ ...local.options, log }, context.env);

@@ -1,5 +1,5 @@
 /** Follows one run to its end, asks who is at the terminal, and knows with which code to end. */
-import type { Client, Entry, RunView, SessionEvent, WaitView } from '@perdure/contract';
+import type { Client, Entry, SessionEvent, WaitView } from '@perdure/contract';
 import { ApiError } from '@perdure/contract';
 import { system } from '@perdure/runtime';
 import { LIMITS } from '../limits.ts';
@@ -18,41 +18,49 @@ export type Following = {
   after: number;
   bounds: Bounds;
   renderer: Renderer;
-  /** Answers a wait; null: there is nobody to ask. Rejects with ApiError. */
-  ask: ((wait: WaitView) => Promise<void>) | null;
-  /** Resolves when the person wants to stop: the run is then cancelled. */
-  stopped: Promise<unknown>;
+  ask: Ask | null;
+  /** An interrupt cancels the run; another signal ends the watching, and the run goes on. */
+  stopped: Promise<NodeJS.Signals>;
 };
-export type Followed = { exit: ExitCode; run: RunView | null };
+/** Puts a wait to a person; false: nobody is there (any more). Ends with its signal. Rejects with ApiError. */
+export type Ask = (wait: WaitView, signal: AbortSignal) => Promise<boolean>;
 
 /** Needs an answer of somebody; a timer and a child come by themselves. */
 const ASKS = new Set<WaitView['kind']>(['approval', 'question', 'outcome', 'budget', 'tool', 'callback']);
 
 /** Never rejects: what goes wrong is told and has its code. */
-export async function follow(of: Following): Promise<Followed> {
+export async function follow(of: Following): Promise<ExitCode> {
   const { client, session, bounds, renderer } = of;
   const run = of.run as `r${number}`;
   const abort = new AbortController();
-  const timer = bounds.timeoutMs === null ? null : system.timers.set(bounds.timeoutMs, () => abort.abort('timeout'));
-  void of.stopped.then(async () => cancel(client, session, run));
+  const asking = new AbortController();
+  const timer =
+    bounds.timeoutMs === null ? null : system.timers.set(bounds.timeoutMs, () => abort.abort('the time is up'));
+  void of.stopped.then(async (signal) => {
+    asking.abort();
+    if (signal === 'SIGINT') await cancel(client, session, run);
+    else abort.abort(`stopped by ${signal}`);
+  });
+  abort.signal.addEventListener('abort', () => asking.abort());
   const watched = new Watched();
   const options = { after: of.after, signal: abort.signal, maxAttempts: LIMITS.streamAttempts };
   try {
     let count = 0;
     for await (const event of client.events(session, options)) {
-      if (isOver(event)) return await ended(of, run);
+      if (isOver(event)) return await endedUnseen(of, run);
       if (watched.take(event, run, renderer)) count += 1;
       if (event.type === 'entry' && event.entry.kind === 'run.ended' && event.entry.run === run)
-        return await ended(of, run);
-      if (watched.needsSomebody && (await attend(of, watched))) return { exit: EXIT.needsPerson, run: null };
+        return exitOf(event.entry.data.status);
+      if (watched.needsSomebody && (await attend(of, watched, asking.signal))) return EXIT.needsPerson;
       if (count >= bounds.maxEvents) return goesOn(of, `${count} events were shown`);
     }
-    return goesOn(of, 'the time is up');
+    return goesOn(of, String(abort.signal.reason));
   } catch (error) {
     renderer.rest();
     tell(`perdure: the stream of ${session} is lost: ${error instanceof Error ? error.message : String(error)}\n`);
-    return { exit: EXIT.streamLost, run: null };
+    return EXIT.streamLost;
   } finally {
+    renderer.rest();
     timer?.cancel();
     abort.abort();
   }
@@ -100,40 +108,28 @@ async function cancel(client: Client, session: string, run: `r${number}`): Promi
   }
 }
 
-/** The run as it stands; by its status the code to end with. */
-async function ended({ client, session, renderer }: Following, run: `r${number}`): Promise<Followed> {
-  renderer.rest();
-  const view = await client.call('runs.get', { session, run });
-  switch (view.status) {
-    case 'completed':
-      return { exit: EXIT.ok, run: view };
-    case 'cancelled':
-      return { exit: EXIT.cancelled, run: view };
-    case 'failed':
-    case 'limited':
-      return { exit: EXIT.failed, run: view };
-    case 'queued':
-    case 'running':
-    case 'waiting':
-    case 'held':
-    case 'cancelling':
-      tell(`perdure: the stream of ${session} ended before the run did (${view.status})\n`);
-      return { exit: EXIT.streamLost, run: view };
-    default: {
-      const never: never = view.status;
-      return never;
-    }
-  }
+function exitOf(status: 'completed' | 'limited' | 'failed' | 'cancelled'): ExitCode {
+  if (status === 'completed') return EXIT.ok;
+  return status === 'cancelled' ? EXIT.cancelled : EXIT.failed;
 }
 
-function goesOn({ session, run, renderer }: Following, why: string): Followed {
+/** The stream ended or passed entries by before the run's end was seen: how the run stands decides. */
+async function endedUnseen({ client, session }: Following, run: `r${number}`): Promise<ExitCode> {
+  const { status } = await client.call('runs.get', { session, run });
+  if (status === 'completed' || status === 'limited' || status === 'failed' || status === 'cancelled')
+    return exitOf(status);
+  tell(`perdure: the stream of ${session} ended before the run did (${status})\n`);
+  return EXIT.streamLost;
+}
+
+function goesOn({ session, run, renderer }: Following, why: string): ExitCode {
   renderer.rest();
   tell(`perdure: ${why}; the run goes on: perdure sessions watch ${session}, perdure explain ${session}.${run}\n`);
-  return { exit: EXIT.timeout, run: null };
+  return EXIT.timeout;
 }
 
 /** Asks whoever is there; true when nobody is and the run does nothing else until somebody answers. */
-async function attend(of: Following, watched: Watched): Promise<boolean> {
+async function attend(of: Following, watched: Watched, signal: AbortSignal): Promise<boolean> {
   const { client, session, run, renderer, ask } = of;
   const { waits } = await client.call('waits.list', { session, limit: 1_000 });
   const open = waits.filter((wait) => wait.run === run && ASKS.has(wait.kind));
@@ -142,12 +138,16 @@ async function attend(of: Following, watched: Watched): Promise<boolean> {
     for (const wait of open.filter(({ id }) => !watched.asked.has(id))) {
       watched.asked.add(wait.id);
       renderer.rest();
-      await ask(wait);
+      if (!(await ask(wait, signal))) return !signal.aborted && nobody(of, open);
     }
     return false;
   }
   const view = await client.call('runs.get', { session, run: run as `r${number}` });
   if (view.status !== 'waiting') return false;
+  return nobody(of, open);
+}
+
+function nobody({ session, renderer }: Following, open: readonly WaitView[]): true {
   renderer.rest();
   tell('perdure: the run waits for somebody; it costs nothing until it is answered\n');
   for (const wait of open) {

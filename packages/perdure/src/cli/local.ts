@@ -21,7 +21,7 @@ export type Local = {
 export async function localOf(context: Context): Promise<Local> {
   const { cwd, dotenv, env, own, given } = context;
   // Configurations read keys as process.env.NAME: what `.env` says counts there as well.
-  for (const [name, value] of Object.entries(dotenv)) process.env[name] ??= value;
+  for (const name of Object.keys(dotenv)) if (env[name] !== undefined) process.env[name] = env[name];
   const file = findConfig(cwd, context.settings.config);
   const loaded = file === null ? null : await loadConfig(file);
   const { settings, origins } =

@@ -1,15 +1,12 @@
 /** The `perdure` command: finds the command in the table, reads the settings, runs it, and says how it ended. */
-import { ApiError } from '@perdure/contract';
-import { ListenError } from '@perdure/gateway';
-import { ModelConfigError } from '@perdure/models';
-import { ConfigError, environment } from '@perdure/runtime';
-import { StoreError } from '@perdure/stores/sqlite';
+import { environment } from '@perdure/runtime';
 import { merged, readDotenv } from '../environment.ts';
-import { DataInUseError, SettingError } from '../errors.ts';
+import { SettingError } from '../errors.ts';
 import { readSettings } from '../settings.ts';
 import { commandHelp } from './commands/help.ts';
 import type { ExitCode } from './exit.ts';
 import { CommandError, EXIT, UsageError } from './exit.ts';
+import { known } from './failures.ts';
 import { print, tell } from './output.ts';
 import { parse } from './parse.ts';
 
@@ -45,16 +42,10 @@ function explain(error: unknown): ExitCode {
     tell(`perdure: ${error.message}\n`);
     return EXIT.usage;
   }
-  const code = codeOf(error);
-  const text = error instanceof Error ? error.message : String(error);
-  if (code !== null) tell(`perdure: ${text} (${code})\n`);
-  else tell(`perdure: this should not have happened\n${error instanceof Error ? (error.stack ?? text) : text}\n`);
+  const text = known(error);
+  if (text !== null) tell(`perdure: ${text}\n`);
+  else tell(`perdure: this should not have happened\n${error instanceof Error ? error.stack : String(error)}\n`);
   return EXIT.failed;
-}
-
-function codeOf(error: unknown): string | null {
-  const known = [ApiError, ConfigError, DataInUseError, ListenError, ModelConfigError, StoreError];
-  return known.some((type) => error instanceof type) ? String((error as { code: string }).code) : null;
 }
 
 // A reader that went away (`perdure … | head`) is no failure.

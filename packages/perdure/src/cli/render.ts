@@ -11,7 +11,14 @@ export interface Renderer {
   rest(): void;
 }
 
-export const silent: Renderer = { entry: () => undefined, delta: () => undefined, rest: () => undefined };
+/** Says only why a run did not complete. */
+export const silent: Renderer = {
+  entry: (entry) => {
+    if (entry.kind === 'run.ended' && entry.data.status !== 'completed') tell(`perdure: ${endOf(entry.data)}\n`);
+  },
+  delta: () => undefined,
+  rest: () => undefined,
+};
 
 /** Events as they are, one a line; a delta has its kind like an entry. */
 export const jsonLines: Renderer = {

@@ -10,6 +10,7 @@ import type { Context, Run } from '../context.ts';
 import { isJson } from '../context.ts';
 import type { ExitCode } from '../exit.ts';
 import { CommandError, EXIT, UsageError } from '../exit.ts';
+import { known } from '../failures.ts';
 import { follow } from '../follow.ts';
 import { print, tell } from '../output.ts';
 import { jsonLines, silent, TextRenderer } from '../render.ts';
@@ -26,7 +27,7 @@ export const run: Run = async (context) => {
   const text = args[0] ?? '';
   if (text.trim() === '') throw new UsageError('the message is empty');
   const stopped = untilStopped();
-  const connection = await connectedOrEmbedded(context);
+  const connection = await reach(context);
   try {
     const { client } = connection;
     const accepted = await send(client, { text, agent: named(context, 'agent'), session: named(context, 'session') });
@@ -34,23 +35,39 @@ export const run: Run = async (context) => {
     const { session } = accepted;
     const mayAsk = !quiet && !isJson(context) && isTerminal();
     const following = { client, session, run: accepted.run, after: accepted.seq - 1, bounds, renderer, stopped };
-    const end = await follow({ ...following, ask: mayAsk ? asker(client, session) : null });
-    if (quiet && end.run !== null && end.run.text !== '') print(`${end.run.text}\n`);
-    hint(context, connection, accepted, end.exit);
-    return end.exit;
+    const exit = await follow({ ...following, ask: mayAsk ? asker(client, session) : null });
+    if (quiet) await printAnswer(client, accepted);
+    else if (!isJson(context)) hint(connection, accepted, exit);
+    return exit;
   } finally {
     await connection.close();
   }
 };
+
+/** What stands between the message and somebody who could take it is a refusal as well. */
+async function reach(context: Context): Promise<Connection> {
+  try {
+    return await connectedOrEmbedded(context);
+  } catch (error) {
+    const text = known(error);
+    if (text === null) throw error;
+    throw new CommandError(EXIT.notAccepted, `not accepted: ${text}`);
+  }
+}
 
 function named({ flags }: Context, name: string): string | undefined {
   const value = flags[name];
   return typeof value === 'string' ? value : undefined;
 }
 
-/** What a script and a person can go on with. */
-function hint(context: Context, { kind }: Connection, { session }: Accepted, exit: ExitCode): void {
-  if (context.flags['quiet'] === true || isJson(context)) return;
+async function printAnswer(client: Client, { session, run: id }: Accepted): Promise<void> {
+  const { text, truncated } = await client.call('runs.get', { session, run: id as `r${number}` });
+  if (text !== '') print(`${text}\n`);
+  if (truncated === true) tell(`perdure: the answer goes on: perdure sessions show ${session}\n`);
+}
+
+/** What a person can go on with. */
+function hint({ kind }: Connection, { session }: Accepted, exit: ExitCode): void {
   tell(`session ${session}\n`);
   if (kind === 'embedded' && (exit === EXIT.needsPerson || exit === EXIT.timeout))
     tell('perdure: it ran in this process: it goes on when perdure up, or another run, starts on this data\n');
@@ -63,8 +80,9 @@ async function send(client: Client, message: Message): Promise<Accepted> {
   try {
     return await offer(client, message);
   } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    throw new CommandError(EXIT.notAccepted, `not accepted: ${error.message} (${error.code})`);
+    const text = known(error);
+    if (text === null) throw error;
+    throw new CommandError(EXIT.notAccepted, `not accepted: ${text}`);
   }
 }
 

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { UsageError } from './exit.ts';
+import { parse } from './parse.ts';
+
+const refusal = (...words: string[]): string => {
+  try {
+    parse(words);
+  } catch (error) {
+    if (error instanceof UsageError) return error.message;
+    throw error;
+  }
+  return assert.fail(`accepted: ${words.join(' ')}`);
+};
+
+test('a command is one word or two; flags that are settings are told from those that are its own', () => {
+  const { name, args, flags, settings } = parse(['sessions', 'list', '--json', '--url', 'http://x', '--agent=a']);
+  assert.deepEqual([name, args], ['sessions list', []]);
+  assert.deepEqual({ ...flags }, { json: true, agent: 'a' });
+  assert.deepEqual({ ...settings }, { url: 'http://x' });
+});
+
+test('what begins with a dash can be a message behind two dashes', () => {
+  assert.deepEqual(parse(['run', '--', '-3 + 4']).args, ['-3 + 4']);
+});
+
+test('the usual flags for help and version are commands', () => {
+  assert.equal(parse(['--version']).name, 'version');
+  assert.equal(parse([]).name, 'help');
+  assert.equal(parse(['-h']).name, 'help');
+  assert.equal(parse(['run', '--help']).help, true);
+  assert.deepEqual([parse(['waits', '--help']).name, parse(['waits', '--help']).args], ['help', ['waits']]);
+});
+
+test('what is not known is refused, with what is near', () => {
+  assert.match(refusal('upp'), /no command 'upp': did you mean up\?/);
+  assert.match(refusal('session', 'list'), /did you mean sessions\?/);
+  assert.match(refusal('up', '--prot', '1'), /up has no flag --prot: did you mean --port\?/);
+  assert.match(refusal('sessions'), /nothing to do with sessions: write sessions list/);
+  assert.match(refusal('sessions', 'lst'), /'lst' of sessions/);
+  assert.match(refusal('up', '--json'), /no flag --json/);
+});
+
+test('missing and surplus words are refused', () => {
+  assert.match(refusal('run'), /needs MESSAGE/);
+  assert.match(refusal('waits', 'answer', 'x'), /needs ANSWER/);
+  assert.match(refusal('run', 'hello', 'there'), /put the message in quotes/);
+  assert.match(refusal('up', 'now'), /does not take 'now'/);
+  assert.match(refusal('up', '--port'), /--port/);
+});

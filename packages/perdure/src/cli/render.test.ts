@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { mock, test } from 'node:test';
+import type { Delta, Entry } from '@perdure/contract';
+import { TextRenderer } from './render.ts';
+
+const delta = (offset: number, text: string, attempt = 1): Delta => ({
+  run: 'r1',
+  effect: 'r1t1',
+  attempt,
+  offset,
+  part: 'text',
+  text,
+});
+const settled = (text: string, effect = 'r1t1'): Entry =>
+  ({
+    kind: 'turn.settled',
+    run: 'r1',
+    effect,
+    data: { outcome: 'done', body: { digest: 'd', bytes: 1, body: { text, calls: [] } } },
+  }) as unknown as Entry;
+
+function shown(work: (renderer: TextRenderer) => void): string {
+  let text = '';
+  const write = mock.method(process.stdout, 'write', (more: string) => {
+    text += more;
+    return true;
+  });
+  try {
+    work(new TextRenderer({ messages: false }));
+  } finally {
+    write.mock.restore();
+  }
+  return text;
+}
+
+test('an answer is shown once, however its pieces overlap, and ends its line', () => {
+  const text = shown((renderer) => {
+    for (const piece of [delta(0, 'Hel'), delta(0, 'Hello'), delta(3, 'lo, you')]) renderer.delta(piece);
+    renderer.entry(settled('Hello, you.'));
+  });
+  assert.equal(text, 'Hello, you.\n');
+});
+
+test('what was not streamed comes with the entry: a late joiner, a gap, no stream at all', () => {
+  assert.equal(
+    shown((renderer) => renderer.entry(settled('all of it'))),
+    'all of it\n',
+  );
+  const gap = shown((renderer) => {
+    renderer.delta(delta(0, 'one '));
+    renderer.delta(delta(8, 'three'));
+    renderer.entry(settled('one two three'));
+  });
+  assert.equal(gap, 'one two three\n');
+});
+
+test('what an attempt said that was given up is not taken for the answer', () => {
+  const text = shown((renderer) => {
+    renderer.delta(delta(0, 'wrong'));
+    renderer.delta(delta(0, 'right', 2));
+    renderer.delta(delta(5, ' late', 1));
+    renderer.entry(settled('right'));
+  });
+  assert.equal(text, 'wrong\nright\n');
+});

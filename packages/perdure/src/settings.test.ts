@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { commandHelp } from './cli/commands/help.ts';
+import { COMMANDS } from './cli/table.ts';
+import { configShape } from './config.ts';
+import { merged, readDotenv } from './environment.ts';
+import { SettingError } from './errors.ts';
+import { envExample, readSettings, SETTINGS } from './settings.ts';
+import type { SettingName, Sources } from './settings.ts';
+
+const read = (sources: Partial<Sources>) => readSettings({ flags: {}, env: {}, dotenv: {}, ...sources });
+
+test('a flag goes before the environment, that before .env, that before the configuration, that before the default', () => {
+  const config = { file: 'perdure.config.ts', values: { data: 'e' } };
+  const all = { flags: { data: 'a' }, env: { PERDURE_DATA: 'b' }, dotenv: { PERDURE_DATA: 'c' }, config };
+  const steps = [
+    ['a', '--data', all],
+    ['b', 'PERDURE_DATA', { ...all, flags: {} }],
+    ['c', '.env PERDURE_DATA', { ...all, flags: {}, env: {} }],
+    ['e', 'perdure.config.ts', { ...all, flags: {}, env: {}, dotenv: {} }],
+    ['.perdure', 'default', {}],
+  ] as const;
+  for (const [value, origin, sources] of steps) {
+    const { settings, origins } = read(sources);
+    assert.deepEqual([settings.data, origins.data], [value, origin]);
+  }
+});
+
+test('an empty variable is not set, and does not hide what .env says', () => {
+  assert.equal(read({ env: { PERDURE_PORT: '' }, dotenv: { PERDURE_PORT: '1234' } }).settings.port, 1234);
+  assert.deepEqual(merged({ A: ' ', B: 'own' }, { A: 'a', B: 'b', C: '' }), { A: 'a', B: 'own' });
+});
+
+test('a value that cannot be meant is refused, and the refusal names where it stands', () => {
+  const refused = [
+    [{ flags: { port: '70000' } }, '--port'],
+    [{ env: { PERDURE_PORT: '-1' } }, 'PERDURE_PORT'],
+    [{ dotenv: { PERDURE_PORT: '1e3' } }, '.env PERDURE_PORT'],
+    [{ env: { PERDURE_LOG_LEVEL: 'loud' } }, 'PERDURE_LOG_LEVEL'],
+    [{ env: { PERDURE_LOG_FORMAT: 'xml' } }, 'PERDURE_LOG_FORMAT'],
+  ] as const;
+  for (const [sources, source] of refused)
+    assert.throws(
+      () => read(sources),
+      (error) => error instanceof SettingError && error.source === source && error.code === 'invalid_setting',
+    );
+});
+
+test('.env.example has each variable of the table, and nothing else (write it anew from envExample() when this fails)', () => {
+  const path = join(import.meta.dirname, '../../../.env.example');
+  assert.equal(readFileSync(path, 'utf8'), envExample());
+  assert.deepEqual(readSettings({ flags: {}, env: {}, dotenv: readDotenv(join(path, '..')) }).origins.data, 'default');
+});
+
+test('a setting that the configuration may hold is a key that defineConfig knows', () => {
+  for (const [name, { config }] of Object.entries(SETTINGS)) if (config) assert.ok(name in configShape, name);
+});
+
+test('each flag of a command is in its help, with its variable and its default', () => {
+  for (const [name, command] of Object.entries(COMMANDS)) {
+    const text = commandHelp(name);
+    for (const flag of [...Object.keys(command.flags), ...command.settings])
+      assert.ok(text.includes(`--${flag}`), flag);
+  }
+  assert.match(commandHelp('up'), /--port PORT .*\(PERDURE_PORT, default 7420\)/);
+});
+
+test('only settings that have a flag are offered as flags', () => {
+  const offered = new Set(Object.values(COMMANDS).flatMap(({ settings }) => settings));
+  for (const name of Object.keys(SETTINGS) as SettingName[])
+    assert.equal(offered.has(name), SETTINGS[name].flag !== null, name);
+});
+
+test('.env is read with quotes and comments; none is no error; one that cannot be read is', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'perdure-env-'));
+  try {
+    assert.deepEqual(readDotenv(directory), {});
+    writeFileSync(join(directory, '.env'), '# a comment\nA="x y"\nB=z # rest\n');
+    assert.deepEqual({ ...readDotenv(directory) }, { A: 'x y', B: 'z' });
+    assert.throws(() => readDotenv(join(directory, '.env')), SettingError);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});

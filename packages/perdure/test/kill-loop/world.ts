@@ -1,0 +1,140 @@
+/** The kill loop's world: one data folder, one server after the other on it, a provider, an outside, and people. */
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Client } from '@perdure/contract';
+import { createClient } from '@perdure/contract';
+import type { ChatEmulator } from '@perdure/testkit';
+import { createChatEmulator } from '@perdure/testkit';
+import type { Dice } from './dice.ts';
+import { dice } from './dice.ts';
+import { playModel } from './model.ts';
+import type { Outside } from './outside.ts';
+import { createOutside } from './outside.ts';
+import type { Server, ServerOptions } from './server.ts';
+import { freePort, startServer } from './server.ts';
+
+export const MODEL_KEY = 'sk-kill-loop-0123456789abcdef';
+
+export class World {
+  readonly seed: number;
+  readonly dice: Dice;
+  readonly folder: string;
+  readonly data: string;
+  readonly port: number;
+  readonly url: string;
+  readonly outside: Outside;
+  readonly provider: ChatEmulator;
+  readonly client: Client;
+  /** What must never happen, and did. */
+  readonly violations: string[] = [];
+  /** How often a server was started. */
+  life = 0;
+  server: Server | null = null;
+  /** Aborted when everything that goes on in the background must end. */
+  readonly over = new AbortController();
+  #up = Promise.withResolvers<void>();
+
+  static async create(seed: number): Promise<World> {
+    const rolled = dice(seed);
+    const provider = await createChatEmulator(playModel(dice(seed + 1)), { key: MODEL_KEY });
+    return new World(seed, rolled, provider, await createOutside(), await freePort());
+  }
+
+  private constructor(seed: number, rolled: Dice, provider: ChatEmulator, outside: Outside, port: number) {
+    this.seed = seed;
+    this.dice = rolled;
+    this.provider = provider;
+    this.outside = outside;
+    this.port = port;
+    this.url = `http://127.0.0.1:${port}`;
+    this.client = createClient({ url: this.url });
+    this.folder = mkdtempSync(join(tmpdir(), 'perdure-kill-loop-'));
+    this.data = join(this.folder, 'data');
+    mkdirSync(this.data);
+    copyFileSync(new URL('agents.config.ts', import.meta.url), join(this.folder, 'perdure.config.ts'));
+  }
+
+  options(more: Partial<ServerOptions> = {}): ServerOptions {
+    const { env, ...rest } = more;
+    const { PATH = '', HOME = '' } = process.env;
+    return {
+      cwd: this.folder,
+      data: this.data,
+      port: this.port,
+      ...rest,
+      env: {
+        PATH,
+        HOME,
+        OPENAI_BASE_URL: this.provider.url,
+        OPENAI_API_KEY: MODEL_KEY,
+        OUTSIDE_URL: this.outside.url,
+        LIFE: String(this.life),
+        PERDURE_LOG_LEVEL: 'warn',
+        PERDURE_LOG_FORMAT: 'json',
+        // Compiled once for all processes: a restart is then short enough to have many.
+        NODE_COMPILE_CACHE: join(this.folder, 'compiled'),
+        ...env,
+      },
+    };
+  }
+
+  /** Starts the next server; `whenUp` resolves as soon as it is ready. */
+  start(more: Partial<ServerOptions> = {}): Server {
+    this.life += 1;
+    const server = startServer(this.options(more));
+    this.server = server;
+    server.ready.then(
+      () => {
+        if (this.server === server) this.#up.resolve();
+      },
+      () => undefined,
+    );
+    const gone = (): void => {
+      if (this.server !== server) return;
+      this.server = null;
+      this.#up = Promise.withResolvers<void>();
+    };
+    void server.exited.then(({ code, signal }) => {
+      gone();
+      this.#complain(server, code, signal);
+    });
+    return server;
+  }
+
+  /** Nobody should try to reach a server that is about to be killed: the next `whenUp` is of its successor. */
+  async kill(server: Server): Promise<void> {
+    await server.kill();
+  }
+
+  async whenUp(): Promise<void> {
+    while (this.server?.isUp() !== true && !this.over.signal.aborted) {
+      await Promise.race([this.#up.promise, aborted(this.over.signal)]);
+    }
+  }
+
+  violate(what: string): void {
+    this.violations.push(`life ${this.life}: ${what}`);
+  }
+
+  #complain(server: Server, code: number | null, signal: NodeJS.Signals | null): void {
+    for (const line of server.log().split('\n')) {
+      if (line.includes('"level":"error"') || line.includes('should not have happened'))
+        this.violate(`the server said: ${line.slice(0, 2_000)}`);
+    }
+    if (signal === null && code !== 0 && code !== 130 && !this.over.signal.aborted)
+      this.violate(`the server ended with ${code}: ${server.log().slice(-2_000)}`);
+  }
+
+  async close(): Promise<void> {
+    this.over.abort();
+    await this.server?.kill();
+    await this.outside.close();
+    await this.provider.close().finally(() => rmSync(this.folder, { recursive: true, force: true }));
+  }
+}
+
+export async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
