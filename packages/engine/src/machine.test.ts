@@ -97,6 +97,14 @@ describe('a transition', () => {
   });
 
   it('of a message by a user is trusted, one by an agent is not', () => {
+    const steered = (by: Actor) =>
+      new Spec({ by })
+        .given(open(), send('one'), send('two', { mode: 'steer' }))
+        .state.runs.get('r1')
+        ?.steers.map(({ trusted: whether }) => whether);
+    assert.deepEqual(steered({ kind: 'user', id: 'u' }), [true]);
+    assert.deepEqual(steered({ kind: 'key', id: 'k' }), [true]);
+    assert.deepEqual(steered({ kind: 'agent', id: 'a' }), [false]);
     const trusted = (by: Actor) =>
       new Spec({ by })
         .given(open(), send('one'))

@@ -61,6 +61,24 @@ describe('outstanding', () => {
       .and((s) => assert.deepEqual(effects(s), [{ type: 'abort', id: 'r1t2', run: 'r1', attempt: 1, epoch: 1 }]));
   });
 
+  it('is the abort of each call by who dispatched it', () => {
+    started()
+      .given(answered('r1t1', [call(), call(), call()]), { restart: true }, lost('r1t1c1'), {
+        kind: 'cancel',
+        run: 'r1',
+      })
+      .and((s) =>
+        assert.deepEqual(
+          effects(s).map((effect) => [effect.id, 'epoch' in effect && effect.epoch]),
+          [
+            ['r1t1c0', 1],
+            ['r1t1c1', 2],
+            ['r1t1c2', 1],
+          ],
+        ),
+      );
+  });
+
   it('is nothing while a run is parked or held between turns', () => {
     started()
       .given(answered('r1t1', [call('unsafe', { decision: { verdict: 'ask' } })]))

@@ -149,6 +149,13 @@ describe('a submission', () => {
       .isRefused('invalid_request');
   });
 
+  it('brings its own configuration, over that of the session', () => {
+    given(open({ model: 'demo/two', effort: 'low' }), send('one', { config: { model: 'demo/three' } })).and((s) => {
+      const run = s.state.runs.get('r1');
+      assert.deepEqual([run?.pin?.model, run?.config], ['demo/three', { model: 'demo/three', effort: 'low' }]);
+    });
+  });
+
   it('for an agent that is not defined here is refused', () => {
     const spec = given(open());
     spec.pin = null;

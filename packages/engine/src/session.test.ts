@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { answered, approve, call, failed, given, open, send, Spec, wake } from '@perdure/testkit/spec';
 import { LIMITS } from './limits.ts';
+import { transition } from './machine.ts';
 import { outstanding, wakeAt } from './outstanding.ts';
 
 const slot = (key: string, digest = key) => ({ kind: 'remember', key, ref: { digest, bytes: 5 } }) as const;
@@ -16,6 +17,16 @@ describe('a session', () => {
       .when(open())
       .changesNothing()
       .and((s) => assert.deepEqual(s.last.ok && s.last.receipt, { seq: 1 }));
+  });
+
+  it('is what it was opened as', () => {
+    const { state } = given({ kind: 'open', id: 'ses_9', tenant: 't', agent: 'a', key: 'k' });
+    const { id, tenant, agent, key, createdAt, revision, phase } = state;
+    assert.deepEqual(
+      { id, tenant, agent, key, createdAt, revision, phase },
+      { id: 'ses_9', tenant: 't', agent: 'a', key: 'k', createdAt: 1_000, revision: 1, phase: 'open' },
+    );
+    assert.equal(given(open()).state.key, null);
   });
 
   it('is opened by its first message, in one append', () => {
@@ -55,6 +66,13 @@ describe('configuration', () => {
       .when({ kind: 'configure', ifRevision: 1, config: { effort: 'high' } })
       .isRefused('revision_conflict')
       .and((s) => assert.deepEqual(!s.last.ok && s.last.rejection.details, { revision: 2 }));
+  });
+
+  it('delivered twice is no conflict: it gets the first receipt', () => {
+    const spec = given(open());
+    const input = spec.input({ kind: 'configure', ifRevision: 1, config: { effort: 'low' } });
+    const first = transition(spec.state, input);
+    assert.deepEqual(transition(spec.state, input), { ok: true, entries: [], receipt: first.ok && first.receipt });
   });
 
   it('names the body of its instructions, and where that is', () => {

@@ -153,6 +153,9 @@ describe('a model call whose process is gone', () => {
       .when(lost('r1t1'))
       .changesNothing()
       .when(lost('r1t1', 2))
+      .changesNothing()
+      .given({ restart: true })
+      .when(lost('r1t1', 1))
       .changesNothing();
   });
 
