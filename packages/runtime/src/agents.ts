@@ -15,6 +15,7 @@ import type {
   ToolParks,
   ToolResult,
 } from './ports.ts';
+import { joinPolicies } from './policy.ts';
 import { compileSchema } from './schema.ts';
 
 export type AgentDefinition = {
@@ -120,7 +121,7 @@ export function tool<Input = unknown>(options: ToolOptions<Input>): ToolDefiniti
   const shape = checked(toolShape, options, 'invalid_tool', 'tool');
   const schema: unknown = shape.input;
   const isZod = schema instanceof z.ZodType;
-  const input = isZod ? (z.toJSONSchema(schema, { io: 'input' }) as JsonSchema) : (schema as JsonSchema);
+  const input = isZod ? jsonSchemaOf(schema, 'input', `tool ${shape.name}`) : (schema as JsonSchema);
   const parse = (args: unknown): Input => (isZod ? (schema.parse(args) as Input) : (args as Input));
   const definition: ToolDefinition = {
     name: shape.name,
@@ -139,15 +140,34 @@ export function tool<Input = unknown>(options: ToolOptions<Input>): ToolDefiniti
   return definition;
 }
 
+/** Throws ConfigError `invalid_tool` for a schema that JSON Schema has no words for, such as one of dates. */
+function jsonSchemaOf(schema: z.ZodType, io: 'input' | 'output', at: string): JsonSchema {
+  try {
+    return z.toJSONSchema(schema, { io }) as JsonSchema;
+  } catch (error) {
+    throw new ConfigError('invalid_tool', at, `its schema cannot be told to a model: ${messageOf(error)}`);
+  }
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
 /** What a tool returns to park its call until the wait is answered; the answer is the call's result. */
 export function wait(parks: ToolParks['wait']): ToolParks {
   return { wait: parks };
 }
 
-function checkToolSchema(definition: ToolDefinition): void {
-  const failure = compileSchema(definition.input);
-  if (!failure.ok)
-    throw new ConfigError('invalid_tool', `tool ${definition.name}`, `its input schema is broken: ${failure.message}`);
+function checkToolSchema({ name, input }: ToolDefinition): void {
+  checkSchema(input, 'invalid_tool', `tool ${name}`, 'its input schema');
+}
+
+function checkSchema(schema: JsonSchema, code: ConfigError['code'], at: string, what: string): void {
+  const compiled = compileSchema(schema);
+  if (!compiled.ok) throw new ConfigError(code, at, `${what} is broken: ${compiled.message}`);
+  try {
+    canonicalJson(schema);
+  } catch (error) {
+    throw new ConfigError(code, at, `${what} cannot be stored: ${messageOf(error)}`);
+  }
 }
 
 const agentShape = z.strictObject({
@@ -189,14 +209,14 @@ export type AgentOptions = {
 
 /** Defines an agent. Throws ConfigError `invalid_config` with the path of what is wrong. */
 export function agent(options: AgentOptions): AgentDefinition {
-  const flat = { ...options, ...(options.tools === undefined ? {} : { tools: options.tools.flat() }) };
+  const { tools } = options;
+  const flat = Array.isArray(tools) ? { ...options, tools: tools.flat() } : options;
   const shape = checked(agentShape, flat, 'invalid_config', `agent ${String(options.name)}`);
   const seen = new Set<string>();
   for (const { name } of shape.tools ?? []) {
     if (seen.has(name)) throw new ConfigError('invalid_config', `agent ${shape.name}`, `two tools are called ${name}`);
     seen.add(name);
   }
-  const output: unknown = shape.output;
   return {
     name: shape.name,
     model: shape.model,
@@ -205,13 +225,14 @@ export function agent(options: AgentOptions): AgentDefinition {
     tools: shape.tools ?? [],
     policies: (shape.policies ?? {}) as Policies,
     limits: (shape.limits ?? {}) as Partial<Limits>,
-    output:
-      output === undefined
-        ? null
-        : output instanceof z.ZodType
-          ? (z.toJSONSchema(output) as JsonSchema)
-          : (output as JsonSchema),
+    output: shape.output === undefined ? null : outputOf(shape.output, `agent ${shape.name}`),
   };
+}
+
+function outputOf(output: unknown, at: string): JsonSchema {
+  const schema = output instanceof z.ZodType ? jsonSchemaOf(output, 'output', at) : (output as JsonSchema);
+  checkSchema(schema, 'invalid_config', `${at}.output`, 'the schema');
+  return schema;
 }
 
 /** Parses with the schema's own messages; the first issue names its path. */
@@ -233,12 +254,15 @@ export type Registered = {
   manifest: Manifest;
   text: string;
   digest: string;
+  /** Over what binds a run: its version. */
+  hash: string;
   tools: ReadonlyMap<string, ToolDefinition>;
 };
 
 /** The agents of this process, by name, and what runs of them are pinned to. */
 export class Agents {
   readonly #byName = new Map<string, Registered>();
+  readonly #byDigest = new Map<string, Manifest>();
   readonly #models: ModelSource;
   readonly #defaults: { policies: Policies; limits: Partial<Limits> };
   readonly #pins = new Map<string, Pin>();
@@ -263,17 +287,26 @@ export class Agents {
       instructions: definition.instructions,
       description: definition.description,
       tools: definition.tools.map(declarationOf),
-      policies: { ...this.#defaults.policies, ...definition.policies },
+      policies: joinPolicies(this.#defaults.policies, definition.policies),
       limits: { ...this.#defaults.limits, ...definition.limits },
       output: definition.output,
     };
     const text = canonicalJson(manifest);
+    const digest = sha256(text);
+    // How people are told of an agent binds no run.
+    const hash = sha256(canonicalJson({ ...manifest, description: '' }));
     const tools = new Map(definition.tools.map((each) => [each.name, each]));
-    this.#byName.set(definition.name, { definition, manifest, text, digest: sha256(text), tools });
+    this.#byName.set(definition.name, { definition, manifest, text, digest, hash, tools });
+    this.#byDigest.set(digest, manifest);
   }
 
   get(name: string): Registered | undefined {
     return this.#byName.get(name);
+  }
+
+  /** What runs of this process's agents are pinned to, by its digest. */
+  manifest(digest: string): Manifest | undefined {
+    return this.#byDigest.get(digest);
   }
 
   list(): Registered[] {
@@ -284,10 +317,11 @@ export class Agents {
   pin(name: string, config: Config): Pin | null {
     const registered = this.#byName.get(name);
     if (registered === undefined) return null;
-    const key = `${registered.digest}\n${canonicalJson(pinned(config))}`;
+    const own = canonicalJson(pinned(config));
+    const key = `${registered.digest}\n${own}`;
     const known = this.#pins.get(key);
     if (known !== undefined) return known;
-    const { manifest, digest, text } = registered;
+    const { manifest, digest, hash, text } = registered;
     const model = config.model ?? manifest.model;
     const resolved = this.#models.resolve(model);
     if (!resolved.ok) return null;
@@ -295,7 +329,8 @@ export class Agents {
     const limits = { ...DEFAULT_LIMITS, ...manifest.limits, ...config.limits };
     const pin: Pin = {
       agent: name,
-      hash: sha256(key),
+      // Without a configuration of its own a run is bound to its agent's version.
+      hash: own === '{}' ? hash : sha256(`${hash}\n${own}`),
       manifest: digest,
       manifestBytes: Buffer.byteLength(text) + (config.instructions?.bytes ?? 0),
       model,
@@ -312,7 +347,7 @@ export class Agents {
             },
       limits,
     };
-    if (this.#pins.size > 10_000) this.#pins.clear();
+    if (this.#pins.size >= LIMITS.pins) this.#pins.clear();
     this.#pins.set(key, pin);
     return pin;
   }

@@ -3,9 +3,10 @@ import type { AnswerInput } from '@perdure/contract';
 import { ApiError } from '@perdure/contract';
 import type { Answer, Call, Wait } from '@perdure/engine';
 import type { Agents } from './agents.ts';
+import type { Bodies } from './bodies.ts';
 import { argumentsDigest, canonicalJson, sha256 } from './digest.ts';
+import { LIMITS } from './limits.ts';
 import { misfitOf } from './schema.ts';
-import type { Bodies } from './toolbus.ts';
 
 /** The digest of what was answered: the same again is the same receipt, anything else a conflict (W1). */
 export const answerDigest = (answer: unknown): string => sha256(canonicalJson(answer));
@@ -19,8 +20,7 @@ export async function answerOf(
   bodies: Bodies,
 ): Promise<Answer> {
   const fits = (name: string): boolean => name in given;
-  const note = async (text: string): Promise<{ digest: string; bytes: number }> =>
-    bodies.add(JSON.stringify({ content: text }));
+  const note = async (text: string): Promise<{ digest: string; bytes: number }> => bodies.add({ content: text });
   switch (wait.kind) {
     case 'approval': {
       if (!('digest' in given)) break;
@@ -66,14 +66,18 @@ async function edited(
   call: Call,
   agent: string,
   agents: Agents,
-  args: unknown,
+  given: unknown,
   bodies: Bodies,
 ): Promise<NonNullable<Extract<Answer, { kind: 'approval' }>['edited']>> {
+  // What runs is what is stored: the digest is taken of the arguments without secrets.
+  const args = bodies.clean(given);
   const tool = agents.get(agent)?.tools.get(call.name);
+  const digest = argumentsDigest(call.name, args);
   const misfit = tool === undefined ? null : misfitOf(tool.input, args);
-  if (misfit !== null)
-    throw new ApiError('invalid_request', `the edited arguments do not fit ${call.name}: ${misfit}`, {
+  const wrong = Buffer.byteLength(JSON.stringify(args)) > LIMITS.argumentBytes ? 'they are too large' : misfit;
+  if (wrong !== null)
+    throw new ApiError('invalid_request', `the edited arguments do not fit ${call.name}: ${wrong}`, {
       details: { path: 'arguments' },
     });
-  return { digest: argumentsDigest(call.name, args), ref: await bodies.add(JSON.stringify(args)) };
+  return { digest, ref: await bodies.add(args) };
 }

@@ -2,12 +2,15 @@
 import type { Call, Effect, ToolOutcome } from '@perdure/engine';
 import type { Agents, Manifest } from './agents.ts';
 import type { TurnBody } from './assemble.ts';
+import type { Bodies } from './bodies.ts';
+import { clipped } from './clip.ts';
 import { argumentsDigest } from './digest.ts';
 import { LIMITS } from './limits.ts';
 import { misfitOf } from './schema.ts';
 import type { Hot, Sessions } from './sessions.ts';
+import { BodyMissing } from './sessions.ts';
 import type { PreparedCall } from './step.ts';
-import type { Bodies, Toolbus } from './toolbus.ts';
+import type { ToolCall, Toolbus } from './toolbus.ts';
 
 /** Parses and validates what the model asked for, against the declaration the run is pinned to. */
 export async function prepareCall(
@@ -27,7 +30,7 @@ export async function prepareCall(
   } as const;
   const invalid = async (code: string, message: string): Promise<PreparedCall> => ({
     ...facts,
-    invalid: { code, result: await bodies.add(JSON.stringify({ content: message })) },
+    invalid: { code, result: await bodies.add({ content: clipped(message, LIMITS.messageChars) }) },
   });
   if (declared === undefined) {
     return invalid(
@@ -39,13 +42,16 @@ export async function prepareCall(
     return invalid('too_large', `The arguments have more than ${LIMITS.argumentBytes} bytes.`);
   const parsed = parseArguments(asked.arguments);
   if (!parsed.ok) return invalid('invalid_json', `The arguments are not valid JSON: ${parsed.message}`);
-  const misfit = misfitOf(declared.input, parsed.value);
-  if (misfit !== null) return invalid('invalid_arguments', misfit);
+  let digest: string;
   try {
-    return { ...facts, digest: argumentsDigest(asked.name, parsed.value), invalid: null };
+    // First, because it bounds the depth of what is validated.
+    digest = argumentsDigest(asked.name, parsed.value);
   } catch (error) {
     return invalid('invalid_arguments', error instanceof Error ? error.message : 'the arguments cannot be bound');
   }
+  const misfit = misfitOf(declared.input, parsed.value);
+  if (misfit !== null) return invalid('invalid_arguments', `The arguments do not fit the tool's schema: ${misfit}`);
+  return { ...facts, digest, invalid: null };
 }
 
 /** An empty text stands for no arguments, as some providers send it. */
@@ -66,6 +72,9 @@ export async function argumentsOf(sessions: Sessions, hot: Hot, call: Call): Pro
   return parsed.ok ? parsed.value : {};
 }
 
+type Found = { on: ToolCall; agent: string; args: unknown } | { code: string; message: string };
+
+/** Runs or verifies one call. Null: it is not outstanding. Throws only while nothing has left the process. */
 export async function callTool(
   options: { sessions: Sessions; agents: Agents; toolbus: Toolbus },
   session: string,
@@ -74,39 +83,49 @@ export async function callTool(
   bodies: Bodies,
 ): Promise<ToolOutcome | null> {
   const { sessions, agents, toolbus } = options;
-  const found = await sessions.exclusive(session, async () => {
-    const hot = await sessions.load(session);
-    const run = hot.state.runs.get(effect.run);
-    const call = run?.asked.find(({ id }) => id === effect.id);
-    const at = effect.type === 'verify' ? 'verifying' : 'flying';
-    if (run === undefined || call === undefined || call.phase.at !== at || call.phase.attempt !== effect.attempt)
-      return null;
-    const args = await argumentsOf(sessions, hot, call);
-    // What runs is what was asked, or approved, by digest (P14).
-    if (argumentsDigest(call.name, args) !== call.digest) return { mismatch: true as const };
-    return {
-      on: {
-        state: { id: hot.state.id, tenant: hot.state.tenant },
-        run: { id: run.id },
-        call: { id: call.id, name: call.name, class: call.class, timeoutMs: call.timeoutMs },
-        attempt: effect.attempt,
-      },
-      agent: hot.state.agent,
-      args,
-    };
-  });
+  const found = await sessions.exclusive(session, async () => find(sessions, session, effect));
   if (found === null) return null;
-  if ('mismatch' in found) {
-    return {
-      type: 'call',
-      outcome: 'failed',
-      code: 'digest_mismatch',
-      result: await bodies.add(JSON.stringify({ content: 'The arguments are not those that were allowed: not run.' })),
-    };
+  if ('code' in found) {
+    if (effect.type === 'verify') return { type: 'call-unknown', reason: found.code };
+    return { type: 'call', outcome: 'failed', code: found.code, result: await bodies.add({ content: found.message }) };
   }
   const tool = agents.get(found.agent)?.tools.get(found.on.call.name);
   if (tool === undefined) return { type: 'call-homeless' };
   return effect.type === 'verify'
     ? toolbus.verify(found.on, tool, found.args, signal, bodies)
     : toolbus.run(found.on, tool, found.args, signal, bodies);
+}
+
+/** The call as the log has it, with what it is to run on; or why it cannot run. Call it with the lock. */
+async function find(
+  sessions: Sessions,
+  session: string,
+  effect: Extract<Effect, { type: 'call' | 'verify' }>,
+): Promise<Found | null> {
+  const hot = await sessions.load(session);
+  const run = hot.state.runs.get(effect.run);
+  const call = run?.asked.find(({ id }) => id === effect.id);
+  const at = effect.type === 'verify' ? 'verifying' : 'flying';
+  if (run === undefined || call === undefined || call.phase.at !== at || call.phase.attempt !== effect.attempt)
+    return null;
+  let args: unknown;
+  try {
+    args = await argumentsOf(sessions, hot, call);
+  } catch (error) {
+    if (!(error instanceof BodyMissing)) throw error;
+    return { code: error.code, message: 'The arguments of this call are erased or missing: not run.' };
+  }
+  // What runs is what was asked, or approved, by digest (P14).
+  if (argumentsDigest(call.name, args) !== call.digest)
+    return { code: 'digest_mismatch', message: 'The arguments are not those that were allowed: not run.' };
+  return {
+    on: {
+      state: { id: hot.state.id, tenant: hot.state.tenant },
+      run: { id: run.id },
+      call: { id: call.id, name: call.name, class: call.class, timeoutMs: call.timeoutMs },
+      attempt: effect.attempt,
+    },
+    agent: hot.state.agent,
+    args,
+  };
 }

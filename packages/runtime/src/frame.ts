@@ -2,7 +2,7 @@
  * Frames: the exact bytes of one append. What its entries share (time, input, actor) is written once, and what every
  * reader can put back is left out (see packing.ts): a round costs a few kilobytes, for ever.
  */
-import type { Entry } from '@perdure/engine';
+import type { Entry, EventKind } from '@perdure/engine';
 import { LIMITS as ENGINE } from '@perdure/engine';
 import { chainHash } from './digest.ts';
 import type { Packed } from './packing.ts';
@@ -24,7 +24,41 @@ export class UnknownEntry extends Error {
 /** Brings an entry of an earlier version to today's. Pure; keyed by kind and version, one step each. */
 export type Upcasters = { readonly [kindAndVersion: string]: (entry: Packed) => Packed };
 const UPCASTERS: Upcasters = {};
-const NEWEST = 1;
+
+/** The version this build writes of each kind; it reads one further, so that new and old processes share data. */
+const NEWEST: { readonly [K in EventKind]: number } = {
+  'session.opened': 1,
+  'session.configured': 1,
+  'session.closing': 1,
+  'session.closed': 1,
+  'session.forked': 1,
+  'session.moved': 1,
+  'run.queued': 1,
+  'run.steered': 1,
+  'run.started': 1,
+  'run.held': 1,
+  'run.released': 1,
+  'run.cancelling': 1,
+  'run.limited': 1,
+  'run.ended': 1,
+  'turn.requested': 1,
+  'turn.attempted': 1,
+  'turn.failed': 1,
+  'turn.settled': 1,
+  'call.requested': 1,
+  'call.attempted': 1,
+  'call.failed': 1,
+  'call.unknown': 1,
+  'call.settled': 1,
+  'wait.opened': 1,
+  'wait.resolved': 1,
+  'budget.raised': 1,
+  'budget.overrun': 1,
+  'context.set': 1,
+  'context.unset': 1,
+  'context.compacted': 1,
+  'effect.late': 1,
+};
 
 export function encodeFrame(entries: readonly Entry[], previousHash: string): Frame {
   const first = entries[0];
@@ -42,31 +76,28 @@ export function encodeFrame(entries: readonly Entry[], previousHash: string): Fr
   return { first: first.seq, count: entries.length, bytes, hash: chainHash(previousHash, bytes) };
 }
 
-/** Entries of a stored frame, upcast. Its hash has been checked by the store. */
-export function decodeFrame(frame: Pick<StoredFrame, 'bytes'>): Entry[] {
+/** Entries of a stored frame, upcast. Its hash has been checked by the store. Throws UnknownEntry. */
+export function decodeFrame(frame: Pick<StoredFrame, 'bytes'>, upcasters: Upcasters = UPCASTERS): Entry[] {
   const { bytes } = frame;
   const body = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()) as FrameBody;
+  const { seq, at, input, by } = body;
   return body.entries.map((packed, index) => {
-    const current = upcast(unpackEntry(packed));
-    return {
-      ...current,
-      v: current.v ?? 1,
-      seq: body.seq + index,
-      at: body.at,
-      input: body.input,
-      by: body.by,
-    } as Entry;
+    const current = upcast(unpackEntry(packed), upcasters);
+    return { ...current, v: current.v ?? 1, seq: seq + index, at, input, by } as Entry;
   });
 }
 
-function upcast(packed: Packed): Packed {
+function upcast(packed: Packed, upcasters: Upcasters): Packed {
   let current = packed;
   for (;;) {
-    const step = UPCASTERS[`${current.kind}@${current.v ?? 1}`];
+    const step = upcasters[`${current.kind}@${current.v ?? 1}`];
     if (step === undefined) break;
     current = step(current);
   }
-  if ((current.v ?? 1) > NEWEST + 1)
-    throw new UnknownEntry(`${current.kind} version ${current.v} is of a newer Perdure`);
+  const newest = Object.hasOwn(NEWEST, current.kind) ? NEWEST[current.kind] : -1;
+  if ((current.v ?? 1) > newest + 1)
+    throw new UnknownEntry(
+      `an entry ${current.kind} of version ${current.v ?? 1} is of a newer Perdure: open this data with that version`,
+    );
   return current;
 }

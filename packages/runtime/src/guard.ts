@@ -2,11 +2,15 @@
 import { ApiError } from '@perdure/contract';
 import type { Rejection } from '@perdure/engine';
 import type { Caller } from './api.ts';
+import { NotCanonical } from './digest.ts';
 import { NotAdmitted } from './driver.ts';
-import { FrameTooLarge } from './frame.ts';
+import { FrameTooLarge, UnknownEntry } from './frame.ts';
+import { LIMITS } from './limits.ts';
 import type { Logger } from './ports.ts';
 import { StoreDamage } from './ports.ts';
-import { KeyTaken, StorageUnavailable } from './step.ts';
+import { BodyMissing } from './sessions.ts';
+import { KeyTaken } from './step.ts';
+import { storageTrouble } from './storage.ts';
 
 export const refused = ({ code, message, details }: Rejection): ApiError =>
   new ApiError(code, message, details === undefined ? {} : { details });
@@ -17,16 +21,8 @@ export async function guarded<T>(parts: { logger: Logger }, caller: Caller, work
     return await work();
   } catch (error) {
     if (error instanceof ApiError) throw error;
-    if (error instanceof NotAdmitted)
-      throw new ApiError(error.code === 'quarantined' ? 'invalid_state' : error.code, error.message);
-    if (error instanceof StorageUnavailable)
-      throw new ApiError(error.code === 'storage_full' ? 'storage_full' : 'unavailable', error.message);
-    if (error instanceof FrameTooLarge) throw new ApiError('too_large', error.message);
-    if (error instanceof KeyTaken) throw new ApiError('invalid_state', error.message);
-    if (error instanceof StoreDamage)
-      throw new ApiError('unavailable', error.message, { details: { ...error.report } });
-    if (error instanceof Error && 'code' in error && error.code === 'bad_cursor')
-      throw new ApiError('invalid_request', error.message, { details: { path: 'cursor' } });
+    const known = knownFailure(error);
+    if (known !== null) throw known;
     parts.logger.error(
       { requestId: caller.requestId, error: error instanceof Error ? (error.stack ?? error.message) : String(error) },
       'a request failed',
@@ -35,4 +31,25 @@ export async function guarded<T>(parts: { logger: Logger }, caller: Caller, work
       requestId: caller.requestId,
     });
   }
+}
+
+/** Null: nobody foresaw this. */
+function knownFailure(error: unknown): ApiError | null {
+  const later = { details: { retryMs: LIMITS.retryMs } };
+  if (error instanceof NotAdmitted)
+    return error.code === 'quarantined'
+      ? new ApiError('invalid_state', error.message)
+      : new ApiError(error.code, error.message, later);
+  const trouble = storageTrouble(error);
+  if (trouble !== null)
+    return new ApiError(trouble.code === 'storage_full' ? 'storage_full' : 'unavailable', trouble.message, later);
+  if (error instanceof FrameTooLarge) return new ApiError('too_large', error.message);
+  if (error instanceof KeyTaken) return new ApiError('invalid_state', error.message);
+  if (error instanceof NotCanonical) return new ApiError('invalid_request', error.message);
+  if (error instanceof UnknownEntry || error instanceof BodyMissing)
+    return new ApiError('invalid_state', error.message);
+  if (error instanceof StoreDamage) return new ApiError('unavailable', error.message, { details: { ...error.report } });
+  if (error instanceof Error && 'code' in error && error.code === 'bad_cursor')
+    return new ApiError('invalid_request', error.message, { details: { path: 'cursor' } });
+  return null;
 }

@@ -86,11 +86,10 @@ function sessionHandle(host: Host, initialId: string, agent: string, opening: Op
       input,
       ...(submission === undefined ? {} : { submission }),
       ...(key === undefined ? {} : { key }),
-      ...(config === undefined && options.config === undefined ? {} : { config: { ...config, ...options.config } }),
+      ...(config === undefined ? {} : { config }),
     };
-    const { result } = await guarded(host.parts, caller, async () =>
-      createSession(host.parts, caller, params, initialId),
-    );
+    const named = { id: initialId, runConfig: options.config };
+    const { result } = await guarded(host.parts, caller, async () => createSession(host.parts, caller, params, named));
     fresh = false;
     id = result.session.id;
     return runHandle(host, id, result.run?.id ?? '', result.seq);

@@ -1,5 +1,7 @@
-/** Hooks look at an outcome before it is submitted. They fail closed: a hook that throws blocks. */
-import type { Logger } from './ports.ts';
+/** Hooks look at an outcome before it is submitted. They fail closed: one that throws, hangs or says nothing blocks. */
+import { bounded } from './deadline.ts';
+import { LIMITS } from './limits.ts';
+import type { Logger, Timers } from './ports.ts';
 
 export type HookEvent = {
   kind: 'turn' | 'call';
@@ -19,22 +21,34 @@ export type Hook = { name: string; outcome(event: HookEvent): Promise<HookVerdic
 export async function runHooks(
   hooks: readonly Hook[],
   event: HookEvent,
-  logger: Logger,
+  { logger, timers }: { logger: Logger; timers: Timers },
 ): Promise<{ ok: true; text: string } | { ok: false; hook: string; reason: string }> {
   let { text } = event;
   for (const hook of hooks) {
-    let verdict: HookVerdict;
-    try {
-      verdict = await hook.outcome({ ...event, text });
-    } catch (error) {
-      logger.warn(
-        { session: event.session, run: event.run, hook: hook.name, error: String(error) },
-        'a hook failed: the outcome is blocked',
-      );
+    const bounds = { timeoutMs: LIMITS.hookMs, graceMs: 0, signal: NEVER };
+    const ended = await bounded(timers, bounds, async () => verdictOf(await hook.outcome({ ...event, text })));
+    if (ended.ended !== 'value') {
+      const { session, run, effect } = event;
+      const error = ended.ended === 'thrown' ? String(ended.error) : ended.ended;
+      logger.warn({ session, run, effect, hook: hook.name, error }, 'a hook failed: the outcome is blocked');
       return { ok: false, hook: hook.name, reason: 'the hook failed' };
     }
+    const verdict = ended.value;
     if (verdict.verdict === 'block') return { ok: false, hook: hook.name, reason: verdict.reason };
     if (verdict.verdict === 'rewrite') text = verdict.text;
   }
   return { ok: true, text };
+}
+
+const NEVER = new AbortController().signal;
+
+/** What is not a verdict is no leave to pass. */
+function verdictOf(said: HookVerdict): HookVerdict {
+  const { verdict } = said;
+  const fits =
+    verdict === 'pass' ||
+    (verdict === 'rewrite' && typeof said.text === 'string') ||
+    (verdict === 'block' && typeof said.reason === 'string');
+  if (!fits) throw new TypeError('the hook gave no verdict');
+  return said;
 }

@@ -8,6 +8,8 @@ import { outstanding, wakeAt } from '@perdure/engine';
 import type { AgentDefinition } from './agents.ts';
 import { Agents } from './agents.ts';
 import type { Api, Caller, FeedEvent, StreamEvent } from './api.ts';
+import type { Bodies } from './bodies.ts';
+import { createBodies } from './bodies.ts';
 import { base32, sessionId } from './digest.ts';
 import type { Courier, Driver } from './driver.ts';
 import { NotAdmitted } from './driver.ts';
@@ -62,6 +64,8 @@ export type Parts = {
   callbackSecret: string;
   /** Submits and unwraps: a refusal is thrown as ApiError. */
   submit(session: string, input: StepInput): Promise<Extract<StepResult, { ok: true }>>;
+  /** Collects the content of one input, without secrets. */
+  newBodies(): Bodies;
   newId(): string;
   newSession(): string;
 };
@@ -161,6 +165,7 @@ async function compose(options: HostOptions): Promise<Parts> {
     system,
     logger,
     submit,
+    newBodies: () => createBodies({ random: system.random, redactor: options.redactor }),
     newId,
     newSession: () => sessionId(system.random),
   };
@@ -181,8 +186,7 @@ function courierOf(options: HostOptions, core: Core): Courier {
     clock,
     holder: `epoch ${opened.epoch}`,
     epoch: opened.epoch,
-    committed: (session, entries, hash, hot) =>
-      streams.committed(session, entries, hash, (digest) => hot.bodies.get(digest)),
+    committed: (session, entries, hash, bodies) => streams.committed(session, entries, hash, bodies),
   });
   const toolbus = createToolbus({
     store,
@@ -212,7 +216,7 @@ function courierOf(options: HostOptions, core: Core): Courier {
 
 /** What a driver asks besides: what is outstanding, what is due, what must be parked or may leave memory. */
 function upkeep(
-  { system, logger }: HostOptions,
+  { system, logger, sweepMs }: HostOptions,
   { store, sessions, quarantine }: Pick<Core, 'store' | 'sessions' | 'quarantine'>,
 ): Omit<Courier, 'step' | 'perform'> {
   return {
@@ -222,7 +226,9 @@ function upkeep(
         return { effects: outstanding(state), wakeAt: wakeAt(state) };
       }),
     due: async (after) => {
-      const page = await store.log.due({ now: system.clock.now(), after, limit: LIMITS.sweepPage });
+      // What comes due before the next sweep is told now, so that its timer is armed in time (P7).
+      const horizon = system.clock.now() + (sweepMs ?? LIMITS.sweepMs);
+      const page = await store.log.due({ now: horizon, after, limit: LIMITS.sweepPage });
       return { sessions: page.sessions.filter((id) => !quarantine.has(id)), next: page.next };
     },
     quarantine: async (session, reason) => {

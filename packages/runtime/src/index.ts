@@ -18,5 +18,5 @@ export { createLocalDriver } from './local.ts';
 export { ruleOn } from './policy.ts';
 export { Redactor } from './redact.ts';
 export { isAtRest, isEnded, untilRest } from './rest.ts';
-export { StorageUnavailable } from './step.ts';
+export { StorageUnavailable } from './storage.ts';
 export { environment, system } from './system.ts';

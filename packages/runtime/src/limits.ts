@@ -28,6 +28,8 @@ export const LIMITS = {
   /** One model call, from request to outcome. */
   generateMs: 15 * 60_000,
   toolMs: 60_000,
+  /** A hook that takes longer blocks. */
+  hookMs: 10_000,
   /** What does not obey its abort within this time is given up, with an honest outcome. */
   abortGraceMs: 5_000,
   /** An unsafe call gets so long when the process drains. */
@@ -43,8 +45,18 @@ export const LIMITS = {
   /** Text of one effect that a late joiner of the stream gets whole. */
   liveTextChars: 2 * 1024 * 1024,
   subscribersPerSession: 1_000,
+  /** A message about what is wrong, as the model or a person reads it; so many errors of a value are told. */
+  messageChars: 2_000,
+  misfits: 10,
+  /** Pins that are kept by configuration, and manifests of earlier processes. */
+  pins: 10_000,
+  manifests: 1_000,
+  /** The longest time a tool may park its call for: ten years. */
+  waitMaxMs: 10 * 365 * 24 * 60 * 60_000,
   /** Depth of JSON that is canonicalised. */
   jsonDepth: 64,
+  /** When to come back, as errors that pass say it. */
+  retryMs: 1_000,
   waitTimeoutMs: 120_000,
   titleChars: 80,
   runTextBytes: 1024 * 1024,

@@ -13,7 +13,7 @@ import type { Performable } from './perform.ts';
 import type { Logger, System, Timer } from './ports.ts';
 import { Slots } from './slots.ts';
 import type { StepInput, StepResult } from './step.ts';
-import { StorageUnavailable } from './step.ts';
+import { storageTrouble } from './storage.ts';
 import { Wakes } from './wakes.ts';
 
 type Job = {
@@ -192,7 +192,8 @@ class LocalDriver implements Driver {
         if (!isOutside(error)) await this.#fault(mailbox, error);
         return true;
       }
-      if (isOutside(error)) return false;
+      // Given up only when this process ends and its store is gone for good: the next one asks again.
+      if (isOutside(error)) return !this.#isRunning() && !isFull(error);
       return this.#fault(mailbox, error);
     }
   }
@@ -300,9 +301,9 @@ class LocalDriver implements Driver {
   async #fly(mailbox: Mailbox, flight: Flight): Promise<void> {
     const { effect, controller } = flight;
     const key = keyOf(effect);
-    await this.#slots.acquire(mailbox.session);
+    const slot = await this.#slots.acquire(mailbox.session, controller.signal);
     if (!this.#isRunning()) {
-      this.#slots.release();
+      if (slot) this.#slots.release();
       return;
     }
     flight.began = !controller.signal.aborted;
@@ -313,7 +314,7 @@ class LocalDriver implements Driver {
     } catch (error) {
       failure = error ?? 'unknown';
     } finally {
-      this.#slots.release();
+      if (slot) this.#slots.release();
     }
     // A drained attempt is left to the next process, which records it as lost; an unsafe one is settled as it ended.
     if (this.#isStopped() || (!this.#isRunning() && !isUnsafe(effect))) {
@@ -384,4 +385,6 @@ class LocalDriver implements Driver {
 const keyOf = (effect: Performable): string => `${effect.id}#${effect.attempt}${effect.type === 'verify' ? 'v' : ''}`;
 const isUnsafe = (effect: Performable): boolean => effect.type === 'call' && effect.class === 'unsafe';
 /** The storage's trouble is not the session's fault: the input is delivered again. */
-const isOutside = (error: unknown): boolean => error instanceof StorageUnavailable;
+const isOutside = (error: unknown): boolean => storageTrouble(error) !== null;
+/** Space may return; a store that stopped or has another owner does not. */
+const isFull = (error: unknown): boolean => error instanceof StorageUnavailable && error.code === 'storage_full';

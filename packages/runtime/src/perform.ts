@@ -2,13 +2,15 @@
  * Performs one effect and gives its outcome as an input. It reads the session, never writes it; it never throws for an
  * outcome; what it sends is built from exactly what the log says.
  */
-import type { Actor, Effect, Policies, Run, ToolOutcome, TurnOutcome } from '@perdure/engine';
-import { mergeConfig } from '@perdure/engine';
+import type { Actor, Effect, Run, Spent, ToolOutcome, TurnOutcome } from '@perdure/engine';
 import type { Agents, Manifest } from './agents.ts';
 import type { TurnBody } from './assemble.ts';
-import { emptyPrefix, extendPrefix, fingerprintOf, sealOf } from './assemble.ts';
+import { contentText, emptyPrefix, extendPrefix, fingerprintOf, sealOf } from './assemble.ts';
+import type { Bodies } from './bodies.ts';
+import { createBodies } from './bodies.ts';
+import { clipped } from './clip.ts';
 import { bounded } from './deadline.ts';
-import { effectKey, saltedBody } from './digest.ts';
+import { effectKey } from './digest.ts';
 import type { Hook } from './hooks.ts';
 import { runHooks } from './hooks.ts';
 import { LIMITS } from './limits.ts';
@@ -26,12 +28,16 @@ import type {
 import type { Redactor } from './redact.ts';
 import { misfitOf } from './schema.ts';
 import type { Hot, Sessions } from './sessions.ts';
+import { BodyMissing } from './sessions.ts';
 import { callTool, prepareCall } from './calls.ts';
 import type { PreparedCall, PreparedTurn, StepInput } from './step.ts';
-import type { Bodies, Toolbus } from './toolbus.ts';
+import type { Toolbus } from './toolbus.ts';
 
 export type Performable = Extract<Effect, { type: 'generate' | 'call' | 'verify' }>;
-/** Null: the effect is no longer outstanding, so there is nothing to say. */
+/**
+ * Null: the effect is no longer outstanding, so there is nothing to say. Throws only while nothing has left the
+ * process: then it may be asked for again.
+ */
 export type Perform = (session: string, effect: Performable, signal: AbortSignal) => Promise<StepInput | null>;
 
 export type PerformOptions = {
@@ -54,7 +60,7 @@ type Settled = TurnOutcome | ToolOutcome | PreparedTurn;
 export function createPerform(options: PerformOptions): Perform {
   const manifests = createManifests(options);
   return async (session, effect, signal) => {
-    const bodies = createBodies(options.store, options.random);
+    const bodies = createBodies(options);
     if (signal.aborted) return settleInput(effect, await neverBegan(effect, bodies), bodies);
     const outcome =
       effect.type === 'generate'
@@ -67,7 +73,7 @@ export function createPerform(options: PerformOptions): Perform {
 function settleInput(effect: Performable, outcome: Settled, bodies: Bodies): StepInput {
   const id = `${effect.id}#${effect.attempt}${effect.type === 'verify' ? 'v' : ''}`;
   const command = { kind: 'settle', effect: effect.id, attempt: effect.attempt, outcome } as StepInput['command'];
-  return { id, by: SYSTEM, bodies: bodies.list, command };
+  return { id, by: SYSTEM, ...bodies.stored, command };
 }
 
 const SYSTEM: Actor = { kind: 'system', id: 'perform' };
@@ -76,23 +82,8 @@ const SYSTEM: Actor = { kind: 'system', id: 'perform' };
 async function neverBegan(effect: Performable, bodies: Bodies): Promise<Settled> {
   if (effect.type === 'generate') return failedTurn('aborted', 'stopped before it began');
   if (effect.type === 'verify') return { type: 'call-unknown', reason: 'stopped' };
-  const result = await bodies.add(JSON.stringify({ content: 'Stopped before it began.' }));
+  const result = await bodies.add({ content: 'Stopped before it began.' });
   return { type: 'call', outcome: 'failed', code: 'aborted', result };
-}
-
-/** Collects what an input refers to: small bodies go with its append, larger ones are flushed as blobs first. */
-export function createBodies(store: TenantStore, random: Random): Bodies {
-  const list: Bodies['list'] = [];
-  return {
-    list,
-    async add(text) {
-      const bytes = Buffer.byteLength(text);
-      if (bytes > LIMITS.inlineBodyBytes) return { digest: await store.blobs.put(Buffer.from(text)), bytes };
-      const body = saltedBody(text, random);
-      list.push(body);
-      return { digest: body.digest, bytes };
-    },
-  };
 }
 
 type Manifests = (digest: string) => Promise<Manifest | null>;
@@ -101,22 +92,23 @@ type Manifests = (digest: string) => Promise<Manifest | null>;
 function createManifests({ agents, store }: PerformOptions): Manifests {
   const known = new Map<string, Manifest>();
   return async (digest) => {
-    const mine = known.get(digest) ?? agents.list().find((registered) => registered.digest === digest)?.manifest;
+    const mine = agents.manifest(digest) ?? known.get(digest);
     if (mine !== undefined) return mine;
     const blob = await store.blobs.get(digest);
     if (blob === null) return null;
     const manifest = JSON.parse(Buffer.from(blob).toString()) as Manifest;
+    if (known.size >= LIMITS.manifests) known.clear();
     known.set(digest, manifest);
     return manifest;
   };
 }
 
-const failedTurn = (code: string, detail: string): TurnOutcome => ({
+const failedTurn = (code: string, detail: string, spent: Spent = { kind: 'none' }): TurnOutcome => ({
   type: 'turn-failed',
   code,
-  detail,
+  detail: clipped(detail, LIMITS.messageChars),
   retry: 'no',
-  spent: { kind: 'none' },
+  spent,
 });
 
 export type BuiltRequest = { request: GenerateRequest; adapter: ModelAdapter; fingerprint: string };
@@ -138,10 +130,13 @@ export async function buildRequest(
   hot.prefix = await extendPrefix(start, hot.state.context.items, resolved.adapter, read);
   const { config } = run;
   const slots = await Promise.all(
-    [...hot.state.context.slots].map(async ([key, located]) => `\n\n# ${key}\n${await read(located)}`),
+    [...hot.state.context.slots].map(
+      async ([key, located]) => `\n\n# ${key}\n${contentText(JSON.parse(await read(located)))}`,
+    ),
   );
   const own = config.instructions;
-  const base = own === undefined ? manifest.instructions : await read({ ...own, seq: own.seq ?? 0 });
+  const base =
+    own === undefined ? manifest.instructions : contentText(JSON.parse(await read({ ...own, seq: own.seq ?? 0 })));
   const request: GenerateRequest = {
     model: pin.model,
     instructions: base + slots.join(''),
@@ -160,6 +155,9 @@ export async function buildRequest(
   return { request, adapter: resolved.adapter, fingerprint };
 }
 
+type Prepared = BuiltRequest & { manifest: Manifest; sealed: string };
+type Unfit = { code: string; detail: string };
+
 async function generate(
   options: PerformOptions,
   manifests: Manifests,
@@ -168,45 +166,58 @@ async function generate(
   signal: AbortSignal,
   bodies: Bodies,
 ): Promise<Settled | null> {
-  const { sessions, logger } = options;
-  const prepared = await sessions.exclusive(session, async () => {
-    const hot = await sessions.load(session);
-    const run = hot.state.runs.get(effect.run);
-    const turn = run?.turn;
-    if (
-      run === undefined ||
-      turn?.id !== effect.id ||
-      turn.phase.at !== 'flying' ||
-      turn.phase.attempt !== effect.attempt
-    )
-      return null;
-    const manifest = await manifests(run.pin?.manifest ?? '');
-    if (manifest === null)
-      return { code: 'manifest_missing', detail: 'what the run was pinned to is not stored any more' };
-    const built = await buildRequest(options, manifest, hot, run, effect.attempt);
-    if ('code' in built) return built;
-    const policies = mergeConfig({ policies: manifest.policies }, run.config).policies ?? {};
-    return { ...built, manifest, policies, sealed: turn.fingerprint };
-  });
+  const prepared = await options.sessions.exclusive(session, async () => prepare(options, manifests, session, effect));
   if (prepared === null) return null;
   if ('code' in prepared) return failedTurn(prepared.code, prepared.detail);
-  const { request, adapter, manifest, policies, fingerprint, sealed } = prepared;
+  const { request, adapter, manifest, fingerprint, sealed } = prepared;
+  const { run, id } = effect;
   if (fingerprint !== sealed)
-    logger.warn(
-      { session, run: effect.run, effect: effect.id },
-      'the request differs from the context that was sealed',
-    );
+    options.logger.warn({ session, run, effect: id }, 'the request differs from the context that was sealed');
   const outcome = await callModel(options, adapter, request, session, effect, signal);
-  if (outcome.type === 'failed')
-    return {
-      type: 'turn-failed',
-      code: outcome.code,
-      detail: options.redactor.text(outcome.detail),
-      retry: outcome.retry,
-      spent: outcome.spent,
-    };
-  const turn = await settleTurn(options, manifest, policies, session, effect, request.model, outcome, bodies);
-  return turn.type === 'prepared-turn' && fingerprint !== sealed ? { ...turn, built: fingerprint } : turn;
+  if (outcome.type === 'failed') {
+    const detail = clipped(bodies.clean(outcome.detail), LIMITS.messageChars);
+    return { type: 'turn-failed', code: outcome.code, detail, retry: outcome.retry, spent: outcome.spent };
+  }
+  try {
+    const turn = await settleTurn(options, manifest, session, effect, request.model, outcome, bodies);
+    return turn.type === 'prepared-turn' && fingerprint !== sealed ? { ...turn, built: fingerprint } : turn;
+  } catch (error) {
+    // The answer was given and paid for: asking again is not for us to decide.
+    options.logger.error({ session, run, effect: id, error: String(error) }, 'an answer cannot be written down');
+    return failedTurn('unreadable', 'the answer of the model cannot be written down', {
+      kind: 'usage',
+      usage: outcome.usage,
+    });
+  }
+}
+
+/** The request of a turn that is outstanding; null where it is not. Call it with the lock. */
+async function prepare(
+  options: PerformOptions,
+  manifests: Manifests,
+  session: string,
+  effect: Performable,
+): Promise<Prepared | Unfit | null> {
+  const hot = await options.sessions.load(session);
+  const run = hot.state.runs.get(effect.run);
+  const turn = run?.turn;
+  if (
+    run === undefined ||
+    turn?.id !== effect.id ||
+    turn.phase.at !== 'flying' ||
+    turn.phase.attempt !== effect.attempt
+  )
+    return null;
+  const manifest = await manifests(run.pin?.manifest ?? '');
+  if (manifest === null)
+    return { code: 'manifest_missing', detail: 'what the run was pinned to is not stored any more' };
+  try {
+    const built = await buildRequest(options, manifest, hot, run, effect.attempt);
+    return 'code' in built ? built : { ...built, manifest, sealed: turn.fingerprint };
+  } catch (error) {
+    if (!(error instanceof BodyMissing)) throw error;
+    return { code: error.code, detail: error.message };
+  }
 }
 
 async function callModel(
@@ -224,28 +235,42 @@ async function callModel(
     async (inner) => adapter.generate(request, { signal: inner, delta: (delta) => live.push(delta) }),
   );
   live.end();
-  if (ended.ended === 'value') return ended.value;
-  if (ended.ended === 'thrown') {
-    options.logger.error(
-      { session, run: effect.run, effect: effect.id, error: String(ended.error) },
-      'a model adapter threw',
-    );
-    return {
-      type: 'failed',
-      code: 'adapter_error',
-      detail: 'the model adapter failed',
-      retry: 'no',
-      spent: { kind: 'bound' },
-    };
+  switch (ended.ended) {
+    case 'value':
+      return wasTimeout(ended.value, signal) ? { ...ended.value, ...TIMED_OUT } : ended.value;
+    case 'thrown': {
+      const { run, id } = effect;
+      options.logger.error({ session, run, effect: id, error: String(ended.error) }, 'a model adapter threw');
+      const detail = 'the model adapter failed';
+      return { type: 'failed', code: 'adapter_error', detail, retry: 'no', spent: { kind: 'bound' } };
+    }
+    case 'timeout':
+      return { type: 'failed', ...TIMED_OUT, spent: { kind: 'bound' } };
+    case 'aborted':
+      return {
+        type: 'failed',
+        code: 'aborted',
+        detail: 'the model call was stopped',
+        retry: 'no',
+        spent: { kind: 'bound' },
+      };
+    default: {
+      const never: never = ended;
+      return never;
+    }
   }
-  return {
-    type: 'failed',
-    code: ended.ended,
-    detail: `the model call was ended: ${ended.ended}`,
-    retry: ended.ended === 'timeout' ? 'now' : 'no',
-    spent: { kind: 'bound' },
-  };
 }
+
+const TIMED_OUT = {
+  code: 'timeout',
+  detail: `the model did not answer within ${LIMITS.generateMs} ms`,
+  retry: 'now',
+} as const;
+
+type Failed = Extract<GenerateOutcome, { type: 'failed' }>;
+/** Nobody but our own time limit asked it to stop. */
+const wasTimeout = (outcome: GenerateOutcome, signal: AbortSignal): outcome is Failed =>
+  outcome.type === 'failed' && outcome.code === 'aborted' && !signal.aborted;
 
 /** Deltas on their way out: redacted, each part a stream of its own. */
 function createLive(
@@ -280,39 +305,32 @@ function createLive(
 async function settleTurn(
   options: PerformOptions,
   manifest: Manifest,
-  policies: Policies,
   session: string,
   effect: Performable,
   model: string,
   outcome: Extract<GenerateOutcome, { type: 'done' }>,
   bodies: Bodies,
 ): Promise<PreparedTurn | TurnOutcome> {
-  const { redactor, hooks, logger } = options;
-  const event = { kind: 'turn' as const, session, run: effect.run, effect: effect.id, name: model, text: outcome.text };
-  const hooked = await runHooks(hooks, event, logger);
-  const spent = { kind: 'usage' as const, usage: outcome.usage };
-  if (!hooked.ok)
-    return { type: 'turn-failed', code: 'blocked', detail: `${hooked.hook}: ${hooked.reason}`, retry: 'no', spent };
-  const raw: TurnBody = {
-    model,
-    text: hooked.text,
-    calls: outcome.calls,
-    native: hooked.text === outcome.text ? outcome.native : null,
-  };
+  const { usage } = outcome;
+  const { run, id } = effect;
+  const raw: TurnBody = { model, text: outcome.text, calls: outcome.calls, native: outcome.native };
   if (outcome.reasoning !== '') raw.reasoning = outcome.reasoning;
-  const clean = cleanTurn(raw, redactor);
-  const stop = stopOf(clean, outcome.stop, manifest);
-  const body = await bodies.add(JSON.stringify(clean));
+  const clean = bodies.clean(raw);
+  const event = { kind: 'turn' as const, session, run, effect: id, name: model, text: clean.text };
+  const hooked = await runHooks(options.hooks, event, options);
+  if (!hooked.ok)
+    return failedTurn('blocked', bodies.clean(`${hooked.hook}: ${hooked.reason}`), { kind: 'usage', usage });
+  // A provider's item that is changed is no longer the provider's: it is dropped.
+  const turn: TurnBody = {
+    ...clean,
+    text: hooked.text,
+    native: clean === raw && hooked.text === clean.text ? clean.native : null,
+  };
+  const stop = stopOf(turn, outcome.stop, manifest);
   const calls: PreparedCall[] = [];
-  for (const asked of clean.calls) calls.push(await prepareCall(manifest, asked, bodies));
-  return { type: 'prepared-turn', stop, body, usage: outcome.usage, calls, policies };
-}
-
-/** Without secrets; provider items in which one was found are dropped, because a changed item is no longer theirs. */
-function cleanTurn(turn: TurnBody, redactor: Redactor): TurnBody {
-  const text = JSON.stringify(turn);
-  const clean = redactor.text(text);
-  return clean === text ? turn : { ...(JSON.parse(clean) as TurnBody), native: null };
+  for (const asked of turn.calls) calls.push(await prepareCall(manifest, asked, bodies));
+  const { policies } = manifest;
+  return { type: 'prepared-turn', stop, body: await bodies.add(turn), usage, calls, policies };
 }
 
 function stopOf(

@@ -50,6 +50,18 @@ export function ruleOn(call: Ruled, policies: Policies): Ruling {
   return { verdict: 'ask', rule: must };
 }
 
+/**
+ * Policies of which the later overrides the earlier: its mode and its time to answer count. Rules add up, because a
+ * rule that denies is lifted by nothing.
+ */
+export function joinPolicies(...given: readonly (Policies | undefined)[]): Policies {
+  const joined: Policies = Object.assign({}, ...given) as Policies;
+  const rules = given.flatMap((policies) => policies?.rules ?? []);
+  if (rules.length > 0) joined.rules = rules;
+  else delete joined.rules;
+  return joined;
+}
+
 /** The engine's form of a ruling; an approval that may expire says when (wall ms). */
 export function decisionOf(ruling: Ruling, policies: Policies, at: number): RuledCall['decision'] {
   if (ruling.verdict !== 'ask') return { verdict: ruling.verdict };

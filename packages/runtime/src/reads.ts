@@ -4,7 +4,7 @@ import { ApiError } from '@perdure/contract';
 import type { Run, State } from '@perdure/engine';
 import { evolve, freshState } from '@perdure/engine';
 import type { Agents, Manifest } from './agents.ts';
-import { emptyPrefix } from './assemble.ts';
+import { contentText, emptyPrefix } from './assemble.ts';
 import type { TurnBody } from './assemble.ts';
 import { argumentsOf } from './calls.ts';
 import { decodeFrame } from './frame.ts';
@@ -48,7 +48,9 @@ export function createReads(options: Options): Reads {
     const { instructions, ...config } = hot.state.config;
     const view = { revision: hot.state.revision, ...config } as SessionView['config'];
     if (instructions !== undefined)
-      view.instructions = await sessions.body(hot, { ...instructions, seq: instructions.seq ?? 1 });
+      view.instructions = contentText(
+        JSON.parse(await sessions.body(hot, { ...instructions, seq: instructions.seq ?? 1 })),
+      );
     return view;
   };
 
@@ -84,7 +86,7 @@ export function createReads(options: Options): Reads {
       const live = await sessions.exclusive(session, async () => {
         const hot = await existing(sessions, session);
         const found = hot.state.runs.get(run as Run['id']);
-        return found === undefined ? null : rowOf(hot.state, found, null);
+        return found === undefined ? null : rowOf(hot.state, found);
       });
       const row = live ?? (await store.log.run(session, run));
       if (row === null) throw notFound(`run ${run}`);

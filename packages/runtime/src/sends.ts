@@ -3,18 +3,21 @@ import type { ConfigPatch, MessageInput } from '@perdure/contract';
 import { ApiError } from '@perdure/contract';
 import type { Actor, Config, OpenSession } from '@perdure/engine';
 import type { Agents } from './agents.ts';
+import type { Bodies } from './bodies.ts';
 import { canonicalJson, sha256 } from './digest.ts';
 import type { ModelSource } from './ports.ts';
 import type { StepInput } from './step.ts';
-import type { Bodies } from './toolbus.ts';
 
+export type Opening = { id: string; tenant: string; agent: string; key?: string; config?: ConfigPatch };
 export type Message = {
   input: MessageInput;
   submission: string;
   mode: 'queue' | 'steer' | 'interrupt';
   priority: number;
+  /** Of the run. */
   config: ConfigPatch | undefined;
-  open: OpenSession | undefined;
+  /** Where the message may open its session: the session, with its own configuration. */
+  open: Opening | undefined;
 };
 
 /** The agent a caller names, or the first one that is defined. */
@@ -42,20 +45,25 @@ export function checkModel(models: ModelSource, model: string): void {
 /** One input for one message; `payload` binds its submission to exactly this. */
 export async function sendInput(message: Message, bodies: Bodies, by: Actor, models: ModelSource): Promise<StepInput> {
   const { input, submission, mode, priority, open } = message;
-  const parts = typeof input === 'string' ? [{ type: 'text' as const, text: input }] : input;
+  const parts = bodies.clean(typeof input === 'string' ? [{ type: 'text' as const, text: input }] : input);
   const other = parts.find((part) => part.type !== 'text');
   if (other !== undefined) {
     throw new ApiError('invalid_request', `the models of this build take text only, not a part of type ${other.type}`, {
       details: { path: 'input' },
     });
   }
-  const payload = sha256(
-    canonicalJson({ input, mode, priority, config: message.config ?? null, agent: open?.agent ?? null }),
-  );
-  const ref = await bodies.add(JSON.stringify({ parts }));
+  const { agent = null, key = null, config: opened = null } = open ?? {};
+  const config = message.config ?? null;
+  const payload = sha256(canonicalJson({ input, mode, priority, config, agent, key, opened }));
+  const ref = await bodies.add({ parts });
   const text = parts.map((part) => (part.type === 'text' ? part.text : '')).join(' ');
   const command: StepInput['command'] = { kind: 'send', submission, payload, mode, priority, message: ref };
   if (message.config !== undefined) command.config = await configOf(message.config, models, bodies);
-  if (open !== undefined) command.open = open;
-  return { id: submission, by, bodies: bodies.list, command, title: text.replaceAll(/\s+/g, ' ').trim() };
+  if (open !== undefined) command.open = await openingOf(open, models, bodies);
+  return { id: submission, by, ...bodies.stored, command, title: text.replaceAll(/\s+/g, ' ').trim() };
+}
+
+export async function openingOf(open: Opening, models: ModelSource, bodies: Bodies): Promise<OpenSession> {
+  const { config, ...rest } = open;
+  return config === undefined ? rest : { ...rest, config: await configOf(config, models, bodies) };
 }

@@ -85,6 +85,14 @@ export class Sessions {
     return hot;
   }
 
+  /** Whether nobody else has written to its log since. Call it with the lock; a session that is not is dropped. */
+  async isNewest(hot: Hot): Promise<boolean> {
+    const row = await this.#store.log.get(hot.id);
+    if ((row?.head.seq ?? 0) === hot.head.seq) return true;
+    this.drop(hot.id);
+    return false;
+  }
+
   async #fromSnapshot(id: string): Promise<Hot | null> {
     const snapshot = await this.#store.snapshots.load(id);
     if (snapshot === null || snapshot.engine !== this.#engineHash || snapshot.checksum !== checksumOf(snapshot))

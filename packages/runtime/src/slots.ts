@@ -7,17 +7,33 @@ export class Slots {
     this.#free = count;
   }
 
-  /** Resolves when a slot is free for `owner`; the caller releases it. */
-  async acquire(owner: string): Promise<void> {
+  /** Resolves true when a slot is `owner`'s, to release; false when `signal` aborts first: then there is none. */
+  async acquire(owner: string, signal: AbortSignal): Promise<boolean> {
+    if (signal.aborted) return false;
     if (this.#free > 0) {
       this.#free -= 1;
-      return;
+      return true;
     }
-    await new Promise<void>((resolve) => {
+    return new Promise<boolean>((resolve) => {
+      const granted = (): void => {
+        signal.removeEventListener('abort', aborted);
+        resolve(true);
+      };
+      const aborted = (): void => {
+        this.#leave(owner, granted);
+        resolve(false);
+      };
+      signal.addEventListener('abort', aborted, { once: true });
       const queue = this.#waiting.get(owner);
-      if (queue === undefined) this.#waiting.set(owner, [resolve]);
-      else queue.push(resolve);
+      if (queue === undefined) this.#waiting.set(owner, [granted]);
+      else queue.push(granted);
     });
+  }
+
+  #leave(owner: string, granted: () => void): void {
+    const queue = this.#waiting.get(owner)?.filter((other) => other !== granted) ?? [];
+    if (queue.length === 0) this.#waiting.delete(owner);
+    else this.#waiting.set(owner, queue);
   }
 
   release(): void {
@@ -29,8 +45,8 @@ export class Slots {
     const [owner, queue] = next.value;
     // To the back of the line: the next slot is another session's.
     this.#waiting.delete(owner);
-    const resolve = queue.shift();
+    const granted = queue.shift();
     if (queue.length > 0) this.#waiting.set(owner, queue);
-    resolve?.();
+    granted?.();
   }
 }

@@ -6,6 +6,7 @@ import type {
   Actor,
   Command,
   Effect,
+  EffectId,
   Entry,
   Input,
   Pin,
@@ -21,13 +22,15 @@ import type {
 import { outstanding, transition, wakeAt } from '@perdure/engine';
 import type { Agents } from './agents.ts';
 import { fingerprintOf, sealOf } from './assemble.ts';
-import { encodeFrame } from './frame.ts';
+import { clipped } from './clip.ts';
+import { encodeFrame, FrameTooLarge } from './frame.ts';
 import { ledgerOps } from './ledger.ts';
 import { LIMITS } from './limits.ts';
-import { decisionOf, ruleOn } from './policy.ts';
-import type { Append, AppendResult, Body, Clock, EffectClass, Shortage, TenantStore } from './ports.ts';
+import { decisionOf, joinPolicies, ruleOn } from './policy.ts';
+import type { Append, AppendResult, Body, Clock, EffectClass, Head, Shortage, TenantStore } from './ports.ts';
 import type { Hot, Sessions } from './sessions.ts';
 import { remember } from './sessions.ts';
+import { StorageUnavailable, storageTrouble } from './storage.ts';
 import { changedRows, indexOf } from './views.ts';
 
 /** A call as `perform` prepared it: parsed, validated, with the facts of its declaration; the step rules on it. */
@@ -53,21 +56,21 @@ export type PreparedTurn = {
 };
 export type StepCommand = Command | { kind: 'settle'; effect: string; attempt: number; outcome: PreparedTurn };
 
-/** An input: its id makes a doubled delivery harmless; `bodies` are what its command refers to. */
-export type StepInput = { id: string; by: Actor; command: StepCommand; bodies: readonly Body[]; title?: string };
+/** An input: its id makes a doubled delivery harmless; `bodies` and `blobs` are what its command refers to. */
+export type StepInput = {
+  id: string;
+  by: Actor;
+  command: StepCommand;
+  bodies: readonly Body[];
+  /** Larger bodies: flushed before the append that refers to them. */
+  blobs?: readonly Uint8Array[];
+  title?: string;
+};
 
 export type StepResult =
   | { ok: true; receipt: Receipt; entries: readonly Entry[]; effects: Effect[]; wakeAt: number | null }
   | { ok: false; rejection: Rejection };
 
-/** The store could not take an append. `full`: try again when there is space; reads go on. */
-export class StorageUnavailable extends Error {
-  readonly code: 'storage_full' | 'unavailable' | 'fenced';
-  constructor(code: StorageUnavailable['code'], message: string) {
-    super(message);
-    this.code = code;
-  }
-}
 /** Another session of the tenant has this key. */
 export class KeyTaken extends Error {
   readonly code = 'key_taken';
@@ -78,7 +81,8 @@ export class KeyTaken extends Error {
   }
 }
 
-export type Committed = (session: string, entries: readonly Entry[], hash: string, hot: Hot) => void;
+/** Told of each durable append, in the session's order. `bodies` are those of this append. */
+export type Committed = (session: string, entries: readonly Entry[], hash: string, bodies: readonly Body[]) => void;
 export type Step = (session: string, input: StepInput) => Promise<StepResult>;
 
 export type StepOptions = {
@@ -92,21 +96,60 @@ export type StepOptions = {
   committed: Committed;
 };
 
+/** Throws StorageUnavailable, KeyTaken, FrameTooLarge; what else it throws is the session's own fault. */
 export function createStep(options: StepOptions): Step {
-  return async (session, input) =>
-    options.sessions.exclusive(session, async () => {
-      let refusal: Shortage | undefined;
-      for (let tries = 0; tries < LIMITS.appendTries; tries += 1) {
-        const result = await attempt(options, session, input, refusal);
-        if (result === 'again') continue;
-        if ('ok' in result) return result;
-        refusal = result;
-      }
-      throw new StorageUnavailable(
-        'unavailable',
-        `session ${session} did not come to rest after ${LIMITS.appendTries} tries`,
-      );
-    });
+  return async (session, input) => {
+    try {
+      await Promise.all((input.blobs ?? []).map(async (blob) => options.store.blobs.put(blob)));
+      return await options.sessions.exclusive(session, async () => steps(options, session, input));
+    } catch (error) {
+      throw storageTrouble(error) ?? error;
+    }
+  };
+}
+
+async function steps(options: StepOptions, session: string, given: StepInput): Promise<StepResult> {
+  let input = given;
+  let refusal: Shortage | undefined;
+  for (let tries = 0; tries < LIMITS.appendTries; tries += 1) {
+    try {
+      const result = await attempt(options, session, input, refusal);
+      if (result === 'again') continue;
+      if ('ok' in result) return result;
+      refusal = result;
+    } catch (error) {
+      // An answer that asks for more than a frame can name is refused whole; it was paid for.
+      const smaller = error instanceof FrameTooLarge ? tooLarge(input) : null;
+      if (smaller === null) throw error;
+      input = smaller;
+    }
+  }
+  const tried = `session ${session} did not come to rest after ${LIMITS.appendTries} tries`;
+  throw new StorageUnavailable('unavailable', `${tried}: try again`);
+}
+
+/** The same outcome as a failed turn; null for what no smaller input can stand for. */
+function tooLarge(input: StepInput): StepInput | null {
+  const { command } = input;
+  const prepared = preparedOf(command);
+  if (prepared === null) return null;
+  const detail = 'what the model asked for does not fit into one entry of the log';
+  const { usage } = prepared.outcome;
+  const outcome = {
+    type: 'turn-failed',
+    code: 'too_large',
+    detail,
+    retry: 'no',
+    spent: { kind: 'usage', usage },
+  } as const;
+  return { ...input, bodies: [], command: { ...prepared, effect: prepared.effect as EffectId, outcome } };
+}
+
+type PreparedSettle = Extract<StepCommand, { outcome: PreparedTurn }>;
+
+function preparedOf(command: StepCommand): PreparedSettle | null {
+  if (command.kind !== 'settle' || !('outcome' in command)) return null;
+  return command.outcome.type === 'prepared-turn' ? (command as PreparedSettle) : null;
 }
 
 /** One fold of the input: stepped, or the ledger's refusal, or `again` because the head had moved. */
@@ -130,13 +173,14 @@ async function attempt(
     sessions.drop(session);
     throw error;
   }
-  if (!moved.ok) {
-    if (state.phase === 'fresh') sessions.drop(session);
-    return moved;
+  if (moved.ok && moved.entries.length > 0) {
+    for (const run of state.runs.values()) runs.set(run.id, run);
+    return commit(options, hot, runs, moved, step);
   }
-  if (moved.entries.length === 0) return stepped(state, moved.receipt, []);
-  for (const run of state.runs.values()) runs.set(run.id, run);
-  return commit(options, hot, runs, moved, step);
+  // Nothing follows from this input, or it is refused: that is said of the newest head only (DESIGN §3).
+  if (!(await sessions.isNewest(hot))) return 'again';
+  if (state.phase === 'fresh') sessions.drop(session);
+  return moved.ok ? stepped(state, moved.receipt, []) : moved;
 }
 
 const stepped = (state: State, receipt: Receipt, entries: readonly Entry[]): StepResult => ({
@@ -154,37 +198,58 @@ async function commit(
   moved: { entries: Entry[]; receipt: Receipt },
   step: StepInput,
 ): Promise<StepResult | Shortage | 'again'> {
-  const { store, sessions, holder, epoch } = options;
+  const { store, sessions } = options;
   const { state } = hot;
   const { entries, receipt } = moved;
-  if (hot.title === '' && step.title !== undefined) hot.title = step.title.slice(0, LIMITS.titleChars);
+  if (hot.title === '' && step.title !== undefined) hot.title = clipped(step.title, LIMITS.titleChars);
   let result: AppendResult;
   try {
     seal(hot, entries);
-    const request: Append = {
-      session: hot.id,
-      expectedHead: hot.head,
-      frame: encodeFrame(entries, hot.head.hash),
-      bodies: step.bodies,
-      ledger: ledgerOps(state, runs, entries),
-      index: indexOf(state, hot.title),
-      runs: changedRows(hot, runs, entries),
-    };
-    if (entries.some(namesAttempt)) request.fence = { holder, epoch };
-    result = await store.log.append(request);
+    result = await store.log.append(appendOf(options, hot, runs, entries, step));
   } catch (error) {
     sessions.drop(hot.id);
     throw error;
   }
   if (!result.ok) {
     sessions.drop(hot.id);
+    if (result.code === 'conflict' && (await isTombstone(store, hot, result.head)))
+      return { ok: false, rejection: deleted };
     return notAppended(result);
   }
   hot.head = result.head;
   for (const { digest, text } of step.bodies) remember(hot, digest, text);
-  options.committed(hot.id, entries, result.head.hash, hot);
+  options.committed(hot.id, entries, result.head.hash, step.bodies);
   await sessions.snapshot(hot);
   return stepped(state, receipt, entries);
+}
+
+function appendOf(
+  { holder, epoch }: StepOptions,
+  hot: Hot,
+  runs: Map<string, Run>,
+  entries: readonly Entry[],
+  { bodies, command }: StepInput,
+): Append {
+  const { state } = hot;
+  const request: Append = {
+    session: hot.id,
+    expectedHead: hot.head,
+    frame: encodeFrame(entries, hot.head.hash),
+    bodies,
+    ledger: ledgerOps(state, runs, entries),
+    index: indexOf(state, hot.title),
+    runs: changedRows(hot, runs, entries),
+  };
+  // Whoever says that an attempt is lost speaks as the holder, too.
+  if (command.kind === 'attempt' || entries.some(namesAttempt)) request.fence = { holder, epoch };
+  return request;
+}
+
+const deleted: Rejection = { code: 'session_closed', message: 'the session was deleted: its id is not used again' };
+
+/** A log that nobody can read, and that has a head. */
+async function isTombstone(store: TenantStore, hot: Hot, head: Head): Promise<boolean> {
+  return hot.head.seq === 0 && head.seq > 0 && (await store.log.get(hot.id)) === null;
 }
 
 /** What a refused append means: fold again, a fact for the next fold, or trouble that is not the session's. */
@@ -197,7 +262,10 @@ function notAppended(result: Extract<AppendResult, { ok: false }>): Shortage | '
     case 'key_taken':
       throw new KeyTaken(result.session);
     case 'full':
-      throw new StorageUnavailable('storage_full', 'the storage is full: nothing was written');
+      throw new StorageUnavailable(
+        'storage_full',
+        'the storage is full: nothing was written; free space and try again',
+      );
     case 'fenced':
       throw new StorageUnavailable('fenced', 'this process no longer holds the session');
     case 'unavailable':
@@ -231,14 +299,13 @@ function seal(hot: Hot, entries: readonly Entry[]): void {
   }
 }
 
+/** The command as the engine takes it: every call that a turn asked for is ruled on. */
 function ruled(hot: Hot, command: StepCommand, at: number): Command {
-  if (command.kind !== 'settle' || command.effect === 'wake') return command as Command;
-  const { outcome } = command as { outcome: { type: string } };
-  if (outcome.type !== 'prepared-turn') return command as Command;
-  const prepared = outcome as PreparedTurn;
-  const settle = command as Extract<StepCommand, { outcome: PreparedTurn }>;
+  const settle = preparedOf(command);
+  if (settle === null) return command as Command;
+  const prepared = settle.outcome;
   const run = hot.state.active === null ? undefined : hot.state.runs.get(hot.state.active);
-  const policies: Policies = { ...prepared.policies, ...run?.config.policies };
+  const policies = joinPolicies(prepared.policies, run?.config.policies);
   const calls = prepared.calls.map((call): RuledCall => {
     const { name, providerId, digest, effect, timeoutMs, verify, invalid } = call;
     const facts = { name, providerId, digest, class: effect, timeoutMs, verify };

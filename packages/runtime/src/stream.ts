@@ -6,9 +6,8 @@ import type { Delta, Entry as WireEntry } from '@perdure/contract';
 import type { Entry } from '@perdure/engine';
 import type { StreamEvent } from './api.ts';
 import { LIMITS } from './limits.ts';
-import type { Delta as ModelDelta, LogStore } from './ports.ts';
-import type { BodyText } from './wire.ts';
-import { toWire, wireFrame } from './wire.ts';
+import type { Body, Delta as ModelDelta, LogStore } from './ports.ts';
+import { textOf, toWire, wireFrame } from './wire.ts';
 
 type Item =
   | { kind: 'entries'; entries: WireEntry[] }
@@ -20,6 +19,9 @@ type Partial = Omit<Delta, 'text' | 'offset'> & { text: string };
 
 type Subscriber = { items: Item[]; bytes: number; lagged: boolean; wake: (() => void) | null };
 type Channel = { subscribers: Set<Subscriber>; partials: Map<string, Partial> };
+
+/** About what an entry weighs in memory, without its bodies. */
+const ENTRY_BYTES = 512;
 
 export class Streams {
   readonly #channels = new Map<string, Channel>();
@@ -38,14 +40,15 @@ export class Streams {
   }
 
   /** Called after each durable append, in the session's order. */
-  committed(session: string, entries: readonly Entry[], hash: string, body: BodyText): void {
+  committed(session: string, entries: readonly Entry[], hash: string, bodies: readonly Body[]): void {
     const channel = this.#channels.get(session);
     if (channel === undefined) return;
     for (const entry of entries) if (endsAttempt(entry)) forget(channel, entry.effect ?? '');
     if (channel.subscribers.size > 0) {
+      const body = textOf(bodies);
       const wire = entries.map((entry) => toWire(entry, hash, body));
-      for (const subscriber of channel.subscribers)
-        push(subscriber, { kind: 'entries', entries: wire }, wire.length * 512);
+      const weight = bodies.reduce((sum, { text }) => sum + text.length * 2, wire.length * ENTRY_BYTES);
+      for (const subscriber of channel.subscribers) push(subscriber, { kind: 'entries', entries: wire }, weight);
     }
     this.#tidy(session, channel);
   }

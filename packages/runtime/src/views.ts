@@ -31,21 +31,50 @@ export function indexOf(state: State, title: string): SessionIndex {
   };
 }
 
-export function rowOf(state: State, run: Run, ended: Extract<Entry, { kind: 'run.ended' }> | null): RunRow {
-  const end = ended?.data;
+type Told = Pick<Run, 'id' | 'message' | 'usage' | 'cost' | 'startedAt'>;
+
+/** The row of a run that has not ended. */
+export function rowOf(state: State, run: Run): RunRow {
+  return { ...startedRow(state, run), status: statusOf(state, run) };
+}
+
+function startedRow(state: State, run: Told): Omit<RunRow, 'status'> {
   return {
     run: run.id,
     agent: state.agent,
-    status: end?.status ?? statusOf(state, run),
-    reason: end !== undefined && 'reason' in end ? end.reason : null,
-    detail: end !== undefined && 'detail' in end ? (end.detail ?? null) : null,
+    reason: null,
+    detail: null,
     seq: run.message.seq,
-    text: end?.text === undefined ? null : { digest: end.text.digest, seq: end.text.seq },
+    text: null,
     usage: run.usage,
     cost: run.cost,
     startedAt: run.startedAt === 0 ? null : run.startedAt,
-    endedAt: ended?.at ?? null,
+    endedAt: null,
   };
+}
+
+type Ended = Extract<Entry, { kind: 'run.ended' }>;
+
+function endedRow(state: State, run: Told, { at, data }: Ended): RunRow {
+  return {
+    ...startedRow(state, run),
+    status: data.status,
+    reason: 'reason' in data ? data.reason : null,
+    detail: 'detail' in data ? (data.detail ?? null) : null,
+    text: data.text === undefined ? null : { digest: data.text.digest, seq: data.text.seq },
+    usage: data.usage,
+    cost: data.cost,
+    endedAt: at,
+  };
+}
+
+/** A run that was queued and ended by one input: no state ever showed it, its entries do. */
+function briefRun(id: Run['id'], ended: Ended, entries: readonly Entry[]): Told | null {
+  const queued = entries.find((entry) => entry.kind === 'run.queued' && entry.run === id);
+  if (queued?.kind !== 'run.queued') return null;
+  const started = entries.find((entry) => entry.kind === 'run.started' && entry.run === id);
+  const message = { ...queued.data.message, seq: queued.seq };
+  return { id, message, usage: ended.data.usage, cost: ended.data.cost, startedAt: started?.at ?? 0 };
 }
 
 /** Rows of the runs whose status these entries changed; `runs` also holds those that ended. */
@@ -53,15 +82,15 @@ export function changedRows(hot: Hot, runs: ReadonlyMap<string, Run>, entries: r
   const rows: RunRow[] = [];
   for (const entry of entries) {
     if (entry.kind !== 'run.ended' || entry.run === undefined) continue;
-    const run = runs.get(entry.run);
-    if (run !== undefined) rows.push(rowOf(hot.state, run, entry));
+    const run = runs.get(entry.run) ?? briefRun(entry.run, entry, entries);
+    if (run !== null) rows.push(endedRow(hot.state, run, entry));
     hot.rows.delete(entry.run);
   }
   for (const run of hot.state.runs.values()) {
     const status = statusOf(hot.state, run);
     if (hot.rows.get(run.id) === status) continue;
     hot.rows.set(run.id, status);
-    rows.push(rowOf(hot.state, run, null));
+    rows.push(rowOf(hot.state, run));
   }
   return rows;
 }

@@ -48,6 +48,6 @@ export class Wakes {
       this.#due.delete(session);
       this.#wake(session);
     }
-    if (Number.isFinite(next)) this.#arm(next);
+    if (next < this.#armedFor) this.#arm(next);
   }
 }

@@ -2,7 +2,7 @@
 import type { Entry as WireEntry } from '@perdure/contract';
 import type { Entry } from '@perdure/engine';
 import { decodeFrame } from './frame.ts';
-import type { StoredFrame } from './ports.ts';
+import type { Body, StoredFrame } from './ports.ts';
 
 /** The text of a body by digest; undefined where it is large, erased or not at hand. */
 export type BodyText = (digest: string) => string | undefined;
@@ -19,8 +19,14 @@ export function toWire(entry: Entry, hash: string, body: BodyText): WireEntry {
 
 /** A stored frame's entries on the wire. */
 export function wireFrame(frame: StoredFrame): WireEntry[] {
-  const body: BodyText = (digest) => frame.bodies.find((candidate) => candidate.digest === digest)?.text;
+  const body = textOf(frame.bodies);
   return decodeFrame(frame).map((entry) => toWire(entry, frame.hash, body));
+}
+
+/** Only what stands beside the entry's own frame: an entry reads the same live and from the log. */
+export function textOf(bodies: readonly Body[]): BodyText {
+  const texts = new Map(bodies.map(({ digest, text }) => [digest, text]));
+  return (digest) => texts.get(digest);
 }
 
 function withBodies(data: object, body: BodyText): Record<string, unknown> {

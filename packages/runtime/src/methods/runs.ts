@@ -1,10 +1,9 @@
 import type { Params, RunView } from '@perdure/contract';
-import type { Command, OpenSession } from '@perdure/engine';
+import type { Command } from '@perdure/engine';
 import type { Caller } from '../api.ts';
 import { derivedSessionId } from '../digest.ts';
 import type { Parts } from '../host.ts';
 import { LIMITS } from '../limits.ts';
-import { createBodies } from '../perform.ts';
 import { untilRest, isEnded } from '../rest.ts';
 import { agentFor, sendInput } from '../sends.ts';
 import type { Answered, Methods } from './shared.ts';
@@ -32,7 +31,7 @@ export function runMethods(parts: Parts): Pick<Methods, RunMethod> {
     };
   return {
     'runs.start': async (caller, { session, input, mode, submission, priority, config }) => {
-      const bodies = createBodies(store, parts.system.random);
+      const bodies = parts.newBodies();
       const message = { input, submission: submission ?? parts.newId(), mode, priority, config, open: undefined };
       const { receipt } = await parts.submit(session, await sendInput(message, bodies, actorOf(caller), parts.models));
       return { status: 202, result: { run: await reads.run(session, receipt.run ?? ''), seq: receipt.seq } };
@@ -59,8 +58,8 @@ async function oneShot(parts: Parts, caller: Caller, params: Params<'runs.create
   checkAgentModel(parts, agent, params.config?.model);
   const submission = params.submission ?? parts.newId();
   const id = params.submission === undefined ? parts.newSession() : derivedSessionId(parts.tenant, submission);
-  const bodies = createBodies(parts.store, parts.system.random);
-  const open: OpenSession = { id, tenant: parts.tenant, agent };
+  const bodies = parts.newBodies();
+  const open = { id, tenant: parts.tenant, agent };
   const message = { input: params.input, submission, mode: 'queue' as const, priority: 0, config: params.config, open };
   const { receipt } = await parts.submit(id, await sendInput(message, bodies, actorOf(caller), parts.models));
   const run = receipt.run ?? '';

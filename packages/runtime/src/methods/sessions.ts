@@ -1,14 +1,13 @@
-import type { Params } from '@perdure/contract';
+import type { ConfigPatch, Params } from '@perdure/contract';
 import { ApiError } from '@perdure/contract';
-import type { OpenSession } from '@perdure/engine';
 import type { Caller } from '../api.ts';
 import { derivedSessionId } from '../digest.ts';
 import type { Parts } from '../host.ts';
-import { createBodies } from '../perform.ts';
-import { agentFor, configOf, sendInput } from '../sends.ts';
+import type { Opening } from '../sends.ts';
+import { agentFor, configOf, openingOf, sendInput } from '../sends.ts';
 import { KeyTaken } from '../step.ts';
 import type { Answered, Methods } from './shared.ts';
-import { actorOf, checkAgentModel, given, ok } from './shared.ts';
+import { actorOf, checkAgentModel, given, ok, pageOf } from './shared.ts';
 
 type SessionMethod =
   | 'sessions.create'
@@ -19,22 +18,15 @@ type SessionMethod =
   | 'sessions.close';
 
 export function sessionMethods(parts: Parts): Pick<Methods, SessionMethod> {
-  const { reads, store, models, system } = parts;
+  const { reads, store, models } = parts;
   return {
     'sessions.create': async (caller, params) => createSession(parts, caller, params),
     'sessions.list': async (_caller, { agent, status, cursor, limit }) => {
-      if (status === 'quarantined') {
-        const sessions = await Promise.all(
-          parts.quarantine
-            .list()
-            .slice(0, limit)
-            .map(async ({ session }) => reads.session(session)),
-        );
-        return ok({ sessions: sessions.filter((session) => agent === undefined || session.agent === agent) });
-      }
+      if (status === 'quarantined') return listQuarantined(parts, agent, cursor, limit);
       const page = await store.log.list({ limit, ...given({ agent, status, cursor }) });
       const sessions = await Promise.all(page.items.map(async (row) => reads.sessionRow(row)));
-      return ok(page.next === null ? { sessions } : { sessions, next: page.next });
+      const shown = status === undefined ? sessions : sessions.filter((session) => session.status === status);
+      return ok(page.next === null ? { sessions: shown } : { sessions: shown, next: page.next });
     },
     'sessions.get': async (_caller, { session }) => ok(await reads.session(session)),
     'sessions.delete': async (_caller, { session }) => {
@@ -49,12 +41,12 @@ export function sessionMethods(parts: Parts): Pick<Methods, SessionMethod> {
       return ok(view);
     },
     'sessions.configure': async (caller, { session, ifRevision, ...patch }) => {
-      const bodies = createBodies(store, system.random);
+      const bodies = parts.newBodies();
       const config = await configOf(patch, models, bodies);
       await parts.submit(session, {
         id: parts.newId(),
         by: actorOf(caller),
-        bodies: bodies.list,
+        ...bodies.stored,
         command: { kind: 'configure', ifRevision, config },
       });
       return ok(await reads.session(session));
@@ -66,44 +58,48 @@ export function sessionMethods(parts: Parts): Pick<Methods, SessionMethod> {
   };
 }
 
-/** `id`: of a session that a program in this process named before its first message. */
+async function listQuarantined(
+  parts: Parts,
+  agent: string | undefined,
+  cursor: string | undefined,
+  limit: number,
+): Answered<'sessions.list'> {
+  const { items, next } = pageOf(parts.quarantine.list(), cursor, limit);
+  const rows = await Promise.all(items.map(async ({ session }) => parts.store.log.get(session)));
+  const found = rows.filter((row) => row !== null && row.agent === (agent ?? row.agent));
+  const sessions = await Promise.all(found.flatMap((row) => (row === null ? [] : [parts.reads.sessionRow(row)])));
+  return ok(next === undefined ? { sessions } : { sessions, next });
+}
+
+/** What a program in this process says besides: the id it gave the session, and its first run's own configuration. */
+export type Named = { id: string; runConfig: ConfigPatch | undefined };
+
 export async function createSession(
   parts: Parts,
   caller: Caller,
   params: Params<'sessions.create'>,
-  named?: string,
+  named?: Named,
 ): Answered<'sessions.create'> {
-  const { store, reads } = parts;
+  const { store, reads, tenant } = parts;
   const agent = agentFor(parts.agents, params.agent);
   checkAgentModel(parts, agent, params.config?.model);
   const found = params.key === undefined ? null : await store.log.find(params.key);
-  if (found !== null) return intoExisting(parts, caller, params, found.id);
+  if (found !== null) return intoExisting(parts, caller, params, found.id, named);
   const submission = params.submission ?? parts.newId();
-  const id =
-    params.submission === undefined ? (named ?? parts.newSession()) : derivedSessionId(parts.tenant, submission);
-  const bodies = createBodies(store, parts.system.random);
-  const open: OpenSession = { id, tenant: parts.tenant, agent };
-  if (params.key !== undefined) open.key = params.key;
-  if (params.config !== undefined) open.config = await configOf(params.config, parts.models, bodies);
+  const id = params.submission === undefined ? (named?.id ?? parts.newSession()) : derivedSessionId(tenant, submission);
+  const open: Opening = { id, tenant, agent, ...given({ key: params.key, config: params.config }) };
   try {
-    if (params.input === undefined) {
-      const { receipt } = await parts.submit(id, {
-        id: submission,
-        by: actorOf(caller),
-        bodies: bodies.list,
-        command: { kind: 'open', ...open },
-      });
-      return { status: 201, result: { session: await reads.session(id), seq: receipt.seq } };
-    }
-    const message = { input: params.input, submission, mode: 'queue' as const, priority: 0, config: undefined, open };
-    const { receipt } = await parts.submit(id, await sendInput(message, bodies, actorOf(caller), parts.models));
-    return {
-      status: 201,
-      result: { session: await reads.session(id), run: await reads.run(id, receipt.run ?? ''), seq: receipt.seq },
-    };
+    if (params.input !== undefined) return await sendTo(parts, caller, params, { submission, id, open, named });
+    const bodies = parts.newBodies();
+    const command = { kind: 'open' as const, ...(await openingOf(open, parts.models, bodies)) };
+    const { receipt } = await parts.submit(id, { id: submission, by: actorOf(caller), ...bodies.stored, command });
+    const session = await reads.session(id);
+    if (session.agent !== agent || session.key !== params.key)
+      throw new ApiError('submission_conflict', `submission ${submission} opened a session with another agent or key`);
+    return { status: 201, result: { session, seq: receipt.seq } };
   } catch (error) {
     // Two callers opened the same key at once: the other one's session is the one.
-    if (error instanceof KeyTaken) return intoExisting(parts, caller, params, error.session);
+    if (error instanceof KeyTaken) return intoExisting(parts, caller, params, error.session, named);
     throw error;
   }
 }
@@ -114,31 +110,39 @@ async function intoExisting(
   caller: Caller,
   params: Params<'sessions.create'>,
   id: string,
+  named: Named | undefined,
 ): Answered<'sessions.create'> {
-  const { reads } = parts;
-  const session = await reads.session(id);
-  if (params.agent !== undefined && params.agent !== session.agent) {
-    throw new ApiError('invalid_state', `the session with key ${params.key ?? ''} is with agent ${session.agent}`, {
+  const { tenant } = parts;
+  const session = await parts.reads.session(id);
+  const { agent } = session;
+  if (params.agent !== undefined && params.agent !== agent) {
+    throw new ApiError('invalid_state', `the session with key ${params.key ?? ''} is with agent ${agent}`, {
       details: { session: id },
     });
   }
-  const opened = params.submission !== undefined && derivedSessionId(parts.tenant, params.submission) === id;
+  const opened = params.submission !== undefined && derivedSessionId(tenant, params.submission) === id;
   if (params.input === undefined)
     return { status: opened ? 201 : 200, result: { session, seq: opened ? 1 : session.head } };
-  const bodies = createBodies(parts.store, parts.system.random);
   const submission = params.submission ?? parts.newId();
-  const open = opened ? { id, tenant: parts.tenant, agent: session.agent } : undefined;
-  const message = {
-    input: params.input,
-    submission,
-    mode: 'queue' as const,
-    priority: 0,
-    config: opened ? undefined : params.config,
-    open,
-  };
-  const { receipt } = await parts.submit(id, await sendInput(message, bodies, actorOf(caller), parts.models));
+  const open = opened ? { id, tenant, agent, ...given({ key: params.key, config: params.config }) } : undefined;
+  return sendTo(parts, caller, params, { submission, id, open, named });
+}
+
+async function sendTo(
+  parts: Parts,
+  caller: Caller,
+  { input = '', config }: Params<'sessions.create'>,
+  to: { submission: string; id: string; open: Opening | undefined; named: Named | undefined },
+): Answered<'sessions.create'> {
+  const { reads } = parts;
+  const { submission, id, open, named } = to;
+  // A session that is there keeps its configuration: what comes with the message is the run's.
+  const own = open === undefined && config !== undefined ? { ...config, ...named?.runConfig } : named?.runConfig;
+  const message = { input, submission, mode: 'queue' as const, priority: 0, config: own, open };
+  const step = await sendInput(message, parts.newBodies(), actorOf(caller), parts.models);
+  const { receipt } = await parts.submit(id, step);
   return {
-    status: opened ? 201 : 200,
+    status: open === undefined ? 200 : 201,
     result: { session: await reads.session(id), run: await reads.run(id, receipt.run ?? ''), seq: receipt.seq },
   };
 }

@@ -4,7 +4,6 @@ import { answerDigest, answerOf } from '../answers.ts';
 import type { Caller } from '../api.ts';
 import { mac, sameText } from '../digest.ts';
 import type { Parts } from '../host.ts';
-import { createBodies } from '../perform.ts';
 import { existing, notFound } from '../reads.ts';
 import type { Answered, Methods } from './shared.ts';
 import { ok, pageOf } from './shared.ts';
@@ -12,7 +11,7 @@ import { ok, pageOf } from './shared.ts';
 type WaitMethod = 'waits.list' | 'waits.resolve' | 'callbacks.resolve';
 
 export function waitMethods(parts: Parts): Pick<Methods, WaitMethod> {
-  const { reads, store, sessions, system } = parts;
+  const { reads, sessions } = parts;
   return {
     'waits.list': async (_caller, { session, cursor, limit }) => {
       const { items, next } = pageOf(await reads.waits(session), cursor, limit);
@@ -27,7 +26,7 @@ export function waitMethods(parts: Parts): Pick<Methods, WaitMethod> {
           wait === undefined ? undefined : hot.state.runs.get(wait.run)?.asked.find((asked) => asked.id === wait.call);
         return wait === undefined ? null : { wait, call, agent: hot.state.agent };
       });
-      const bodies = createBodies(store, system.random);
+      const bodies = parts.newBodies();
       // A wait that is not open any more: the engine says whether this is the same answer again.
       const answer =
         open === null
@@ -37,7 +36,7 @@ export function waitMethods(parts: Parts): Pick<Methods, WaitMethod> {
       const { receipt } = await parts.submit(session, {
         id: parts.newId(),
         by: approver(caller),
-        bodies: bodies.list,
+        ...bodies.stored,
         command,
       });
       return { status: 202, result: { seq: receipt.seq, run: receipt.run ?? '', wait: id } };
@@ -64,10 +63,10 @@ async function resolveCallback(parts: Parts, token: string, payload: unknown): A
     throw new ApiError('invalid_state', 'nothing waits for this callback: not yet, or not any more', {
       details: { call },
     });
-  const bodies = createBodies(parts.store, parts.system.random);
-  const ref = await bodies.add(JSON.stringify({ content: payload }));
+  const bodies = parts.newBodies();
+  const ref = await bodies.add({ content: payload });
   const by: Actor = { kind: 'key', id: 'callback' };
   const command: Command = { kind: 'resolve', wait, answer: { kind: 'callback', ref }, digest: answerDigest(payload) };
-  const { receipt } = await parts.submit(session, { id: parts.newId(), by, bodies: bodies.list, command });
+  const { receipt } = await parts.submit(session, { id: parts.newId(), by, ...bodies.stored, command });
   return { status: 202, result: { seq: receipt.seq, run: receipt.run ?? '', wait } };
 }
