@@ -162,9 +162,26 @@ function applyToTurn(run: RunProgress, entry: Entry): void {
       break;
     case 'turn.settled':
       if (turn !== null) turn.at = entry.data.outcome;
+      run.usage = sumUsage(run.usage, entry.data.usage);
+      run.cost = {
+        nanoUsd: run.cost.nanoUsd + entry.data.cost.nanoUsd,
+        price: entry.data.cost.price ?? run.cost.price,
+      };
       break;
     default:
   }
+}
+
+/** So far; the run's end says it exactly, retries included. */
+function sumUsage(a: Usage, b: Usage): Usage {
+  return {
+    input: a.input + b.input,
+    cachedInput: a.cachedInput + b.cachedInput,
+    cacheWrite: a.cacheWrite + b.cacheWrite,
+    output: a.output + b.output,
+    reasoning: a.reasoning + b.reasoning,
+    source: a.source === 'bound' || b.source === 'bound' ? 'bound' : 'provider',
+  };
 }
 
 function applyToCall(run: RunProgress, entry: Entry): void {

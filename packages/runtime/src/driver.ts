@@ -8,7 +8,7 @@ export type Courier = {
   perform: Perform;
   /** What is outstanding in a session now, and when it wakes by itself. */
   look(session: string): Promise<{ effects: Effect[]; wakeAt: number | null }>;
-  /** Sessions with outstanding work or a due time at or before `now`: what a lost notification left behind. */
+  /** Sessions with outstanding work, or something due before the next sweep: what a lost notification left behind. */
   due(after: string | null): Promise<{ sessions: string[]; next: string | null }>;
   /** The session's own step or perform failed again and again: it is parked, its neighbours live. */
   quarantine(session: string, reason: string): Promise<void>;
