@@ -387,4 +387,4 @@ const isUnsafe = (effect: Performable): boolean => effect.type === 'call' && eff
 /** The storage's trouble is not the session's fault: the input is delivered again. */
 const isOutside = (error: unknown): boolean => storageTrouble(error) !== null;
 /** Space may return; a store that stopped or has another owner does not. */
-const isFull = (error: unknown): boolean => error instanceof StorageUnavailable && error.code === 'storage_full';
+const isFull = (error: unknown): boolean => storageTrouble(error)?.code === 'storage_full';
