@@ -78,7 +78,7 @@ export async function long({ origin, directory, floor, rounds, say, report }: Op
   cold.sort((a, b) => a - b);
   const frames = await subject.host.parts.store.log.read(id, { after: 0, limit: 1_000_000 });
   await subject.close();
-  const entries = frames.flatMap(decodeFrame);
+  const entries = frames.flatMap((frame) => decodeFrame(frame));
   const folding = folded(entries);
 
   const perRound = (allBytes - halfBytes) / (rounds - half);
