@@ -27,8 +27,9 @@ export type RuntimeOptions = Config & {
 /** A running host with its data. */
 export type Runtime = {
   /**
-   * A session with an agent: the one with this key, or a new one, durable with its first send. `config` is the new
-   * session's own. Throws ApiError `not_found` for an agent that is not defined.
+   * A session with an agent: the one with this key, or a new one, durable with its first send. `config` is a new
+   * session's own; where the key finds one, it is that of the first message alone. Throws ApiError: `not_found` for an
+   * agent that is not defined, `invalid_state` for a key whose session is with another one.
    */
   open(agent: string, options?: { key?: string; config?: ConfigPatch }): Promise<Session>;
   /** A session that is there. Throws ApiError `not_found`. */
@@ -108,7 +109,11 @@ function runtimeOf(host: Host, data: string | null, letGo: (drain: { drainMs?: n
         const known = host.parts.agents.list().map(({ definition }) => definition.name);
         throw new ApiError('not_found', `no agent ${agent} is defined here; defined: ${known.join(', ')}`);
       }
-      return openSession(host, agent, options);
+      const { key, config } = options;
+      const found = key === undefined ? null : await host.parts.store.log.find(key);
+      if (found !== null && found.agent !== agent)
+        throw new ApiError('invalid_state', `the session with key ${key} is with agent ${found.agent}`);
+      return found !== null && config === undefined ? findSession(host, found.id) : openSession(host, agent, options);
     },
     session: async (id) => findSession(host, id),
     close: (options = {}) => (closing ??= letGo(options)),

@@ -1,14 +1,10 @@
 /** Which server a command talks to: a running one, or one within this process. All speak through the same client. */
-import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import type { Client } from '@perdure/contract';
 import { createClient } from '@perdure/contract';
-import { startRuntime } from '../runtime.ts';
 import { runningServer } from '../server-file.ts';
-import { handler } from '../serve.ts';
 import type { Context } from './context.ts';
 import { CommandError, EXIT, UsageError } from './exit.ts';
-import { localOf } from './local.ts';
 import { recall } from './remembered.ts';
 
 export type Connection = {
@@ -54,7 +50,7 @@ export async function connected(context: Context): Promise<Connection> {
 /** The server that is meant, or one within this process on the same data. */
 export async function connectedOrEmbedded(context: Context): Promise<Connection> {
   const server = await serverOf(context);
-  if (server === null) return embedded(context);
+  if (server === null) return (await import('./embedded.ts')).embedded(context);
   if (context.given['config'] !== undefined)
     throw new UsageError(`a server answers at ${server.url} with agents of its own: --config counts only without one`);
   return remote(server);
@@ -68,22 +64,6 @@ export function remote({ url, token }: Pick<Server, 'url' | 'token'>): Connectio
     kind: 'server',
     close: async () => undefined,
   };
-}
-
-async function embedded(context: Context): Promise<Connection> {
-  if (context.given['token'] !== undefined)
-    throw new UsageError('--token counts only with a server, and none runs on this data');
-  const local = await localOf(context);
-  const log = { level: local.settings.logLevel ?? 'warn' } as const;
-  const runtime = await startRuntime({ ...local.options, log }, context.env);
-  const token = randomBytes(32).toString('base64url');
-  const answer = handler(runtime, { token });
-  const client = createClient({
-    url: 'http://localhost',
-    token,
-    fetch: async (input, init) => answer(new Request(input, init)),
-  });
-  return { client, kind: 'embedded', close: async () => runtime.close() };
 }
 
 export function checkedUrl(url: string, origin: string): string {

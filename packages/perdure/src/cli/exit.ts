@@ -23,7 +23,6 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 /** The command was not understood: `message` says what of it, and the help of the command follows. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
-  readonly code = 'usage';
 }
 
 /** The command cannot do what was asked; the message says why and what to do. */

@@ -1,16 +1,18 @@
-/** Failures that have a stable code, whichever package they come from. */
-import { ApiError } from '@perdure/contract';
-import { ListenError } from '@perdure/gateway';
-import { ModelConfigError } from '@perdure/models';
-import { ConfigError } from '@perdure/runtime';
-import { StoreError } from '@perdure/stores/sqlite';
-import { ToolOptionsError } from '@perdure/tools';
-import { DataInUseError } from '../errors.ts';
+/** Failures that have a stable code, whichever package they come from: nothing is loaded to tell them. */
 
-const KNOWN = [ApiError, ConfigError, DataInUseError, ListenError, ModelConfigError, StoreError, ToolOptionsError];
+import { SettingError } from '../errors.ts';
 
-/** The message with its code; null for what nobody expected. */
+/** Our codes are lower-case words; those of Node and of libraries are not. */
+const OURS = /^[a-z][a-z_]*$/;
+
+/** The message with its code; null for what nobody expected, and for settings: those end as what was not understood. */
 export function known(error: unknown): string | null {
-  const found = KNOWN.find((type) => error instanceof type);
-  return found === undefined ? null : `${(error as Error).message} (${(error as { code: string }).code})`;
+  if (
+    error instanceof SettingError ||
+    !(error instanceof Error) ||
+    !('code' in error) ||
+    typeof error.code !== 'string'
+  )
+    return null;
+  return OURS.test(error.code) ? `${error.message} (${error.code})` : null;
 }

@@ -1,13 +1,13 @@
 /** Follows one run to its end, asks who is at the terminal, and knows with which code to end. */
 import type { Client, Entry, SessionEvent, WaitView } from '@perdure/contract';
 import { ApiError } from '@perdure/contract';
-import { system } from '@perdure/runtime';
 import { LIMITS } from '../limits.ts';
 import { CHOICES, described } from './answers.ts';
 import type { ExitCode } from './exit.ts';
 import { EXIT } from './exit.ts';
 import { tell } from './output.ts';
 import type { Renderer } from './render.ts';
+import { time } from './time.ts';
 
 export type Bounds = { timeoutMs: number | null; maxEvents: number };
 export type Following = {
@@ -35,7 +35,7 @@ export async function follow(of: Following): Promise<ExitCode> {
   const abort = new AbortController();
   const asking = new AbortController();
   const timer =
-    bounds.timeoutMs === null ? null : system.timers.set(bounds.timeoutMs, () => abort.abort('the time is up'));
+    bounds.timeoutMs === null ? null : time.timers.set(bounds.timeoutMs, () => abort.abort('the time is up'));
   void of.stopped.then(async (signal) => {
     asking.abort();
     if (signal === 'SIGINT') await cancel(client, session, run);

@@ -1,9 +1,7 @@
 /** The `perdure` command: finds the command in the table, reads the settings, runs it, and says how it ended. */
-import { environment } from '@perdure/runtime';
 import { merged, readDotenv } from '../environment.ts';
 import { SettingError } from '../errors.ts';
 import { readSettings } from '../settings.ts';
-import { commandHelp } from './commands/help.ts';
 import type { ExitCode } from './exit.ts';
 import { CommandError, EXIT, UsageError } from './exit.ts';
 import { known } from './failures.ts';
@@ -14,11 +12,11 @@ async function main(words: readonly string[]): Promise<ExitCode> {
   try {
     const { name, command, args, flags, settings: given, help } = parse(words);
     if (help) {
-      print(commandHelp(name));
+      print((await import('./commands/help.ts')).commandHelp(name));
       return EXIT.ok;
     }
     const cwd = process.cwd();
-    const env = { ...environment() };
+    const env = { ...process.env };
     const dotenv = readDotenv(cwd);
     const { settings, origins } = readSettings({ flags: given, env, dotenv });
     const run = await command.load();

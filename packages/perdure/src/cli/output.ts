@@ -45,6 +45,7 @@ export function dollars(nanoUsd: number): string {
   return `$${(nanoUsd / 1e9).toFixed(nanoUsd === 0 ? 2 : 6)}`;
 }
 
-export function time(at: number): string {
+/** Wall time in UTC, to the second. */
+export function dateTime(at: number): string {
   return new Date(at).toISOString().replace('T', ' ').slice(0, 19);
 }

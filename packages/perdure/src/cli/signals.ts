@@ -1,7 +1,7 @@
 /** How a process is asked to stop. */
-import { system } from '@perdure/runtime';
 import { LIMITS } from '../limits.ts';
 import { EXIT } from './exit.ts';
+import { time } from './time.ts';
 
 /**
  * Resolves at the first SIGINT, SIGTERM or SIGHUP. Interrupts close together are one, as a terminal and a parent process
@@ -11,7 +11,7 @@ export function untilStopped(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     let firstMs: number | null = null;
     const stop = (signal: NodeJS.Signals): void => {
-      const now = system.clock.monotonicMs();
+      const now = time.monotonicMs();
       if (firstMs === null) {
         firstMs = now;
         resolve(signal);

@@ -1,16 +1,16 @@
 /** Sessions from outside: list, show, watch, cancel, close. */
 import type { Client, Message, SessionView } from '@perdure/contract';
 import { ApiError } from '@perdure/contract';
-import { system } from '@perdure/runtime';
 import { LIMITS } from '../../limits.ts';
 import { boundsOf } from '../bounds.ts';
 import { connected } from '../connection.ts';
 import type { Context, Run } from '../context.ts';
 import { isJson } from '../context.ts';
 import { CommandError, EXIT } from '../exit.ts';
-import { dollars, oneLine, print, printJson, table, tell, time } from '../output.ts';
+import { dateTime, dollars, oneLine, print, printJson, table, tell } from '../output.ts';
 import { jsonLines, plain, TextRenderer } from '../render.ts';
 import { untilStopped } from '../signals.ts';
+import { time } from '../time.ts';
 
 const client = async (context: Context): Promise<Client> => (await connected(context)).client;
 const sessionOf = ({ args }: Context): string => args[0] ?? '';
@@ -31,7 +31,7 @@ export const list: Run = async (context) => {
       id,
       now,
       name,
-      time(updatedAt),
+      dateTime(updatedAt),
       dollars(cost.nanoUsd),
       oneLine(title, LIMITS.shownChars),
     ]);
@@ -69,7 +69,7 @@ function heading(view: SessionView): string {
     ['entries', String(head)],
     ['tokens', `${usage.input} in, ${usage.output} out`],
     ['cost', cost.price === null ? 'unknown' : dollars(cost.nanoUsd)],
-    ['updated', time(view.updatedAt)],
+    ['updated', dateTime(view.updatedAt)],
   ];
   return table(rows);
 }
@@ -95,7 +95,7 @@ export const watch: Run = async (context) => {
   const timer =
     bounds.timeoutMs === null
       ? null
-      : system.timers.set(bounds.timeoutMs, () => {
+      : time.timers.set(bounds.timeoutMs, () => {
           isLate = true;
           abort.abort();
         });

@@ -6,7 +6,7 @@ import { connected } from '../connection.ts';
 import type { Context, Run } from '../context.ts';
 import { isJson } from '../context.ts';
 import { CommandError, EXIT, UsageError } from '../exit.ts';
-import { print, printJson, table, tell, time } from '../output.ts';
+import { dateTime, print, printJson, table, tell } from '../output.ts';
 
 export const list: Run = async (context) => {
   const { client } = await connected(context);
@@ -17,7 +17,12 @@ export const list: Run = async (context) => {
   if (isJson(context)) printJson({ waits });
   else if (waits.length === 0) tell('nothing waits\n');
   else {
-    const rows = waits.map((wait) => [`${wait.session}.${wait.id}`, wait.kind, time(wait.openedAt), described(wait)]);
+    const rows = waits.map((wait) => [
+      `${wait.session}.${wait.id}`,
+      wait.kind,
+      dateTime(wait.openedAt),
+      described(wait),
+    ]);
     print(table([['WAIT', 'KIND', 'SINCE', 'FOR'], ...rows]));
   }
   return EXIT.ok;

@@ -1,0 +1,86 @@
+/** The command as a real process, in a folder of its own and with an environment that holds nothing of the machine's. */
+import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const MAIN = join(import.meta.dirname, '../src/cli/main.ts');
+
+export type Ended = { code: number | null; signal: NodeJS.Signals | null; stdout: string; stderr: string };
+export type Started = {
+  readonly pid: number;
+  readonly ended: Promise<Ended>;
+  /** Resolves with what was printed so far as soon as it matches; rejects when the process ends first. */
+  printed(pattern: RegExp): Promise<string>;
+  kill(signal: NodeJS.Signals): void;
+};
+export type Place = {
+  readonly directory: string;
+  start(args: readonly string[], env?: { [name: string]: string }): Started;
+  run(args: readonly string[], env?: { [name: string]: string }): Promise<Ended>;
+  /** Ends whatever still runs, and removes the folder. */
+  leave(): Promise<void>;
+};
+
+export function createPlace(command: readonly string[] = ['--disable-warning=ExperimentalWarning', MAIN]): Place {
+  const directory = mkdtempSync(join(tmpdir(), 'perdure-command-'));
+  const running = new Set<{ child: ChildProcess; ended: Promise<Ended> }>();
+  const start: Place['start'] = (args, env = {}) => {
+    const own = { PATH: process.env['PATH'] ?? '', HOME: directory, XDG_CONFIG_HOME: join(directory, 'xdg'), ...env };
+    const child = spawn(process.execPath, [...command, ...args], {
+      cwd: directory,
+      env: own,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const started = follow(child);
+    const entry = { child, ended: started.ended };
+    running.add(entry);
+    void started.ended.then(() => running.delete(entry));
+    return started;
+  };
+  return {
+    directory,
+    start,
+    run: async (args, env) => start(args, env).ended,
+    async leave() {
+      for (const { child } of running) child.kill('SIGKILL');
+      await Promise.all([...running].map(({ ended }) => ended));
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+function follow(child: ChildProcess): Started {
+  let stdout = '';
+  let stderr = '';
+  const looks = new Set<() => void>();
+  child.stdout?.on('data', (piece: Buffer) => {
+    stdout += piece.toString();
+    for (const look of looks) look();
+  });
+  child.stderr?.on('data', (piece: Buffer) => {
+    stderr += piece.toString();
+    for (const look of looks) look();
+  });
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }));
+  });
+  return {
+    pid: child.pid ?? 0,
+    ended,
+    kill: (signal) => void child.kill(signal),
+    printed: async (pattern) =>
+      new Promise((resolve, reject) => {
+        const look = (): void => {
+          if (!pattern.test(stdout + stderr)) return;
+          looks.delete(look);
+          resolve(stdout + stderr);
+        };
+        looks.add(look);
+        void ended.then(() => reject(new Error(`it ended without printing ${String(pattern)}: ${stdout}${stderr}`)));
+        look();
+      }),
+  };
+}
