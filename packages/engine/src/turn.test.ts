@@ -39,6 +39,17 @@ describe('a turn', () => {
       .changesNothing();
   });
 
+  it('built from something else than was sealed says so', () => {
+    const command = answered('r1t1');
+    assert.ok('outcome' in command && command.outcome.type === 'turn');
+    started()
+      .when({ ...command, outcome: { ...command.outcome, built: 'another context' } } as typeof command)
+      .leadsTo({ kind: 'turn.settled', data: { built: 'another context' } }, 'run.ended');
+    started()
+      .given(command)
+      .and((s) => assert.equal('built' in (s.log.find(({ kind }) => kind === 'turn.settled')?.data ?? {}), false));
+  });
+
   it('that asks for more calls than a frame can hold has failed', () => {
     const many = Array.from({ length: LIMITS.callsPerAnswer + 1 }, () => call());
     started()

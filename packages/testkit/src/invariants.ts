@@ -3,8 +3,18 @@
  * wrote it. The names in brackets are those at the head of the engine's files and the promises of the design.
  */
 import assert from 'node:assert/strict';
-import type { Amount, CallId, Caps, Entry, EventKind, Run, RunId, State, TurnId, WaitId } from '@perdure/engine';
-import { attemptsOf, callId, evolve, flying, freshState, outstanding, sessionCaps } from '@perdure/engine';
+import type { Amount, CallId, Caps, Entry, EventKind, Run, RunId, Spent, State, TurnId, WaitId } from '@perdure/engine';
+import {
+  attemptsOf,
+  callId,
+  costOf,
+  evolve,
+  flying,
+  freshState,
+  outstanding,
+  sessionCaps,
+  tokensOf,
+} from '@perdure/engine';
 
 /** What one entry may weigh, whatever came before it. */
 const ENTRY_MAX_CHARS = 4_096;
@@ -19,6 +29,7 @@ export class Invariants {
   readonly #waits = new Map<WaitId, 'open' | 'resolved'>();
   /** How many calls the answer in the frame of this seq asked for. */
   readonly #asked = new Map<number, { turn: TurnId; calls: number }>();
+  readonly #books = new Books();
 
   /**
    * Folds the entries and throws where one breaks an invariant. `state`: what the writer holds after them; null in the
@@ -101,6 +112,7 @@ export class Invariants {
     if (entry.kind === 'run.ended') this.#checkHistory();
     if (run === undefined) return;
     checkOrder(run);
+    this.#books.enter(entry, run, this.#folded);
     if (entry.kind !== 'turn.requested' && entry.kind !== 'turn.attempted') return;
     checkBudget(this.#folded, run);
     this.#checkHistory();
@@ -185,6 +197,54 @@ function checkOrder(run: Run): void {
   for (const [i, call] of ordered.entries()) {
     if (call.phase.at === 'flying' || call.phase.at === 'verifying') assert.equal(i, next, 'one after another [K4]');
   }
+}
+
+const NOTHING: Amount = { tokens: 0, nanoUsd: 0 };
+
+/** What the entries say was reserved and spent, counted apart from the fold [T3, B1]. */
+class Books {
+  #session: Amount = NOTHING;
+  #reserved: Amount = NOTHING;
+  readonly #runs = new Map<RunId, Amount>();
+
+  enter(entry: Entry, run: Run, state: State): void {
+    switch (entry.kind) {
+      case 'turn.requested':
+        this.#reserved = entry.data.reserve;
+        break;
+      case 'turn.attempted':
+        this.#spend(run, entry.data.charged ?? NOTHING);
+        break;
+      case 'turn.failed':
+        this.#spend(run, amountOf(run, entry.data.spent, this.#reserved));
+        break;
+      case 'turn.settled':
+        this.#spend(run, { tokens: tokensOf(entry.data.usage), nanoUsd: entry.data.cost.nanoUsd });
+        this.#reserved = NOTHING;
+        break;
+      default:
+        return;
+    }
+    assert.deepEqual(state.reserved, this.#reserved, 'what is reserved is on record');
+    assert.deepEqual(state.spent, this.#session, 'what the session spent is on record');
+    assert.deepEqual(run.spent, this.#runs.get(run.id) ?? NOTHING, 'what the run spent is on record');
+    assert.equal(tokensOf(state.usage), this.#session.tokens, 'the usage of the session is what it spent');
+    assert.equal(state.cost.nanoUsd, this.#session.nanoUsd, 'the cost of the session is what it spent');
+    assert.deepEqual([tokensOf(run.usage), run.cost.nanoUsd], [run.spent.tokens, run.spent.nanoUsd], 'so of the run');
+  }
+
+  #spend(run: Run, amount: Amount): void {
+    this.#session = plus(this.#session, amount);
+    this.#runs.set(run.id, plus(this.#runs.get(run.id) ?? NOTHING, amount));
+  }
+}
+
+const plus = (a: Amount, b: Amount): Amount => ({ tokens: a.tokens + b.tokens, nanoUsd: a.nanoUsd + b.nanoUsd });
+
+function amountOf(run: Run, spent: Spent, reserved: Amount): Amount {
+  if (spent.kind === 'none') return NOTHING;
+  if (spent.kind === 'bound') return reserved;
+  return { tokens: tokensOf(spent.usage), nanoUsd: costOf(spent.usage, run.pin?.price ?? null).nanoUsd };
 }
 
 function checkBudget(state: State, run: Run): void {
