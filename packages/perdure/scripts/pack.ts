@@ -32,7 +32,7 @@ const here = resolve(import.meta.dirname, '..');
 const root = resolve(here, '../..');
 const dist = join(here, 'dist');
 const manifestPath = join(here, 'package.json');
-const keptPath = join(dist, 'package.source.json');
+const keptPath = join(dist, 'source-manifest.json');
 const SCOPE = '@perdure/';
 const SPECIFIERS = /((?:\bfrom|\bimport\(|\bimport)\s*)(['"])([^'"]+)\2/g;
 

@@ -148,7 +148,10 @@ describe('with a server', () => {
 
   test('agents, status and the server of another folder are found', async () => {
     const { agents } = await json(['agents', 'list']);
-    assert.deepEqual((agents as Json[]).map(({ name }) => name).toSorted(), ['hasty', 'payer']);
+    assert.deepEqual(
+      (agents as Json[]).map(({ name }) => name),
+      ['payer', 'hasty'],
+    );
     assert.match((await place.run(['agents', 'show', 'payer'])).stdout, /pay +unsafe +asks/);
     const status = await json(['status']);
     assert.deepEqual([status['url'], status['ready']], [url, true]);

@@ -92,7 +92,7 @@ test('the package names exact libraries and the Node binaries, and nothing of th
     'dist/verifier.js',
   ])
     assert.ok(existsSync(join(installed, name)), name);
-  assert.ok(!existsSync(join(installed, 'src')) && !existsSync(join(installed, 'dist/package.source.json')));
+  assert.ok(!existsSync(join(installed, 'src')) && !existsSync(join(installed, 'dist/source-manifest.json')));
 });
 
 test('the command runs from it, on SQLite with its threads, with a configuration that imports it', async () => {
@@ -133,8 +133,6 @@ test('the library is imported by its name, and its types hold what a program doe
   writeFileSync(join(user, 'tsconfig.json'), JSON.stringify(tsconfig));
   const require = createRequire(import.meta.url);
   const typescript = dirname(require.resolve('typescript/package.json'));
-  await node([join(typescript, 'bin/tsc'), '-p', user]).catch((error: { stdout?: string }) =>
-    assert.fail(error.stdout ?? String(error)),
-  );
+  await node([join(typescript, 'bin/tsc'), '-p', user]).catch((error: { stdout: string }) => assert.fail(error.stdout));
   assert.equal(await node(['program.ts']), 'add: 2.0 stor\n');
 });

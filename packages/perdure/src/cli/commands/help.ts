@@ -38,7 +38,10 @@ export function commandHelp(name: string): string {
   if (command === undefined) return overview();
   const settings = command.settings.map((setting): [string, string] => {
     const { flag, about, env, initial }: Setting<unknown> = SETTINGS[setting];
-    const notes = [env ?? '', initial === null ? '' : `default ${String(initial)}`].filter((note) => note !== '');
+    const notes = [
+      env ?? '',
+      typeof initial === 'string' || typeof initial === 'number' ? `default ${initial}` : '',
+    ].filter((note) => note !== '');
     return [`--${setting} ${flag ?? ''}`, `${about}${notes.length === 0 ? '' : ` (${notes.join(', ')})`}`];
   });
   const flags = Object.entries(command.flags).map(([flag, { value, about }]): [string, string] => [
