@@ -7,6 +7,8 @@ import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 
 const NODE_MAJOR_MIN = 24;
+/** What Node warns of here is chosen: its SQLite, and a `perdure.config.ts` in a folder that does not say its module type. */
+const QUIET = ['--disable-warning=ExperimentalWarning', '--disable-warning=MODULE_TYPELESS_PACKAGE_JSON'];
 
 /** @type {Readonly<Record<string, string>>} */
 const PACKAGES = {
@@ -53,7 +55,7 @@ export function missingNodeMessage() {
  * @returns {void}
  */
 export function runNode(node, args) {
-  const child = spawn(node, ['--disable-warning=ExperimentalWarning', ...args], { stdio: 'inherit' });
+  const child = spawn(node, [...QUIET, ...args], { stdio: 'inherit' });
   // A terminal sends Ctrl-C to the whole foreground group, so there the child has it already: a second one would mean "at once".
   const terminal = process.stdin.isTTY === true;
   /** @type {NodeJS.Signals[]} */
