@@ -245,6 +245,8 @@ export interface Store {
   tenants(): Promise<string[]>;
   /** What opening found wrong, session by session. */
   readonly damage: readonly DamageReport[];
+  /** Why nothing is accepted any more (a flush failed, another owner): it must be opened anew. Null while it works. */
+  unavailable(): string | null;
   /** Waits for what is under way, flushes, lets go of the data. Idempotent. */
   close(): Promise<void>;
 }
@@ -390,7 +392,6 @@ export type ToolDefinition = {
   >;
 };
 
-/** What the runtime says to operators; `fields` pass the redactor. */
 export interface Logger {
   debug(fields: { [key: string]: unknown }, message: string): void;
   info(fields: { [key: string]: unknown }, message: string): void;

@@ -57,6 +57,7 @@ export function openMemoryStore(options: MemoryStoreOptions): Store {
     epoch,
     name: 'memory',
     damage: [],
+    unavailable,
     tenant(tenant) {
       const known = open.get(tenant);
       if (known !== undefined) return known;

@@ -114,6 +114,7 @@ function createStore(parts: Parts, letGo: () => Promise<void>): Store {
     epoch: writer.epoch,
     name: 'sqlite',
     damage: writer.damage.map(({ report }) => report),
+    unavailable: () => writer.unavailable(),
     tenant(tenant) {
       const known = open.get(tenant) ?? createTenant(tenant);
       open.set(tenant, known);

@@ -193,11 +193,13 @@ export const appendLaws: readonly Law[] = [
     async run({ store, home, log }) {
       await append(log, 's1', EMPTY_HEAD);
       const pending = log.append(appendAfter('s2', EMPTY_HEAD));
+      assert.equal(store.unavailable(), null);
       await store.close();
       assert.ok((await pending).ok, 'close waits for what is under way');
       await store.close();
       const late = await log.append(appendAfter('s3', EMPTY_HEAD));
       assert.equal(late.ok ? 'ok' : late.code, 'unavailable');
+      assert.notEqual(store.unavailable(), null, 'a closed store says that it is');
       const calls = [
         () => log.read('s1', { after: 0, limit: 1 }),
         () => log.get('s1'),
