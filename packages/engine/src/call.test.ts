@@ -99,6 +99,16 @@ describe('an unsafe call', () => {
       .changesNothing();
   });
 
+  it('is not lost because a process says so that was replaced', () => {
+    asking(call('keyed'))
+      .given({ restart: true }, lost('r1t1c0'))
+      .and((s) => {
+        s.epoch -= 1;
+      })
+      .when(lost('r1t1c0', 2))
+      .changesNothing();
+  });
+
   it('lost with its process is unknown: a person is asked (K3)', () => {
     asking(call('unsafe'))
       .given(gate('r1t1c0'), { restart: true })
@@ -431,6 +441,9 @@ describe('when a run stops, a call that', () => {
         const settled = s.log.find((entry) => entry.kind === 'call.settled');
         assert.equal(settled?.data.outcome, outcome);
       });
+      cancelled([call(kind)])
+        .when(parks('r1t1c0', { kind: 'callback' }))
+        .leadsTo({ kind: 'call.settled', data: { outcome } }, 'run.ended');
     }
   });
 

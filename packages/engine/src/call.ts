@@ -151,9 +151,13 @@ export function settleToolOutcome(
       return doubt(state, run, call, attempt, outcome.reason, input);
     case 'call-waits': {
       if (verifying) return [];
-      if (run.phase.at !== 'active')
-        return [settleCall(run, call, attempt, honest(state, call, attempt, 'cancelled'), stopCode(run))];
       const { wait } = outcome;
+      if (run.phase.at !== 'active') {
+        // What reports through a callback has begun (K3).
+        const begun = wait.kind === 'callback' && call.class !== 'pure';
+        const said = begun ? 'unknown' : honest(state, call, attempt, 'cancelled');
+        return [settleCall(run, call, attempt, said, stopCode(run))];
+      }
       if (wait.kind === 'timer') return [openWait(state, run, { kind: 'timer', call: call.id, expiresAt: wait.dueAt })];
       return [openWait(state, run, { ...wait, call: call.id })];
     }

@@ -33,8 +33,9 @@ export function decideAttempt(state: State, command: Attempt, input: Input): Eve
   if (command.reason === 'gate') return call === null ? [] : gateCall(run, call, input);
   const phase = call === null ? run.turn?.phase : call.phase;
   const known = phase !== undefined && 'epoch' in phase && 'attempt' in phase && phase.attempt === command.attempt;
-  // An attempt of this very epoch is not lost: whoever says so has not seen that it was named here.
-  if (!known || phase.epoch === input.epoch) return [];
+  // An attempt of this very epoch is not lost: whoever says so has not seen that it was named here. One of a later
+  // epoch is not either: it is the asker who was replaced.
+  if (!known || phase.epoch >= input.epoch) return [];
   if (call !== null) return loseCall(state, run, call, input);
   return run.turn === null ? [] : loseTurn(state, run, run.turn, input);
 }
