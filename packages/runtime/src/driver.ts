@@ -33,3 +33,8 @@ export class NotAdmitted extends Error {
     this.code = code;
   }
 }
+
+export const shuttingDown = (): NotAdmitted =>
+  new NotAdmitted('unavailable', 'the server is shutting down: come back later');
+export const isQuarantined = (session: string): NotAdmitted =>
+  new NotAdmitted('quarantined', `session ${session} is quarantined: its own step failed again and again`);

@@ -3,7 +3,7 @@
  * streams, and turns every refusal into an `ApiError`.
  */
 import type { MethodName, Params, Result } from '@perdure/contract';
-import type { Actor, Limits, Policies } from '@perdure/engine';
+import type { Limits, Policies } from '@perdure/engine';
 import { outstanding, wakeAt } from '@perdure/engine';
 import type { AgentDefinition } from './agents.ts';
 import { Agents } from './agents.ts';
@@ -15,6 +15,7 @@ import type { Courier, Driver } from './driver.ts';
 import { NotAdmitted } from './driver.ts';
 import { feed } from './feed.ts';
 import { guarded, refused } from './guard.ts';
+import { createHomecoming } from './homecoming.ts';
 import type { Hook } from './hooks.ts';
 import { LIMITS } from './limits.ts';
 import { createLocalDriver } from './local.ts';
@@ -23,7 +24,7 @@ import { createPerform } from './perform.ts';
 import type { Logger, ModelSource, Store, System, TenantStore } from './ports.ts';
 import { Quarantine } from './quarantine.ts';
 import type { Reads } from './reads.ts';
-import { createReads, existing, notFound } from './reads.ts';
+import { createReads, notFound } from './reads.ts';
 import type { Redactor } from './redact.ts';
 import { Sessions } from './sessions.ts';
 import type { StepInput, StepResult } from './step.ts';
@@ -81,6 +82,7 @@ export type Host = Api & {
 export async function createHost(options: HostOptions): Promise<Host> {
   const parts = await compose(options);
   const methods = createMethods(parts);
+  const homecoming = createHomecoming(parts);
   let draining = false;
   return {
     parts,
@@ -88,11 +90,12 @@ export async function createHost(options: HostOptions): Promise<Host> {
       await parts.quarantine.load();
       for (const { text } of parts.agents.list()) await parts.store.blobs.put(Buffer.from(text));
       await parts.driver.start();
-      await bringToolsBack(parts);
+      await homecoming.start();
     },
     async stop(stopping) {
       if (draining) return;
       draining = true;
+      homecoming.stop();
       parts.streams.end({ type: 'end', reason: 'drain', retryMs: 1_000 });
       await parts.driver.stop(stopping);
       await parts.sessions.settleAll();
@@ -133,8 +136,14 @@ async function compose(options: HostOptions): Promise<Parts> {
   const tenant = options.tenant ?? 'default';
   const store = options.store.tenant(tenant);
   const agents = new Agents(options.agents, models, options.defaults);
-  const sessions = new Sessions({ store, clock: system.clock, engineHash, logger });
   const streams = new Streams();
+  const sessions = new Sessions({
+    store,
+    clock: system.clock,
+    engineHash,
+    logger,
+    loaded: (session, head) => streams.moved(session, head),
+  });
   const quarantine = new Quarantine(store.docs, engineHash);
   const callbackSecret = await ownSecret(store, system);
   const core = { store, agents, sessions, streams, quarantine, callbackSecret };
@@ -222,7 +231,11 @@ function upkeep(
   return {
     look: async (session) =>
       sessions.exclusive(session, async () => {
-        const { state } = await existing(sessions, session);
+        let hot = await sessions.load(session);
+        if (!(await sessions.isNewest(hot))) hot = await sessions.load(session);
+        const { state } = hot;
+        // An opening that the storage did not take.
+        if (state.phase === 'fresh') sessions.drop(session);
         return { effects: outstanding(state), wakeAt: wakeAt(state) };
       }),
     due: async (after) => {
@@ -247,38 +260,6 @@ async function ownSecret(store: TenantStore, system: System): Promise<string> {
     if (known !== null) return String(known.doc);
     await store.docs.put('secret', 'callback', base32(system.random.bytes(32)), 0);
   }
-}
-
-/** Calls that are parked because their tool was gone go on when this process has it. */
-async function bringToolsBack(parts: Parts): Promise<void> {
-  let cursor: string | undefined;
-  do {
-    const page = await parts.store.log.list({
-      status: 'waiting',
-      limit: LIMITS.sweepPage,
-      ...(cursor === undefined ? {} : { cursor }),
-    });
-    for (const row of page.items) {
-      const tools = parts.agents.get(row.agent)?.tools;
-      if (tools === undefined || !row.waits.some(({ kind }) => kind === 'tool')) continue;
-      for (const wait of await parts.reads.waits(row.id)) {
-        if (wait.kind !== 'tool' || wait.call === undefined || !tools.has(wait.call.name)) continue;
-        const by: Actor = { kind: 'system', id: 'host' };
-        await parts.submit(row.id, {
-          id: `back ${wait.id}`,
-          by,
-          bodies: [],
-          command: {
-            kind: 'resolve',
-            wait: wait.id as `w${number}`,
-            answer: { kind: 'tool', decision: 'back' },
-            digest: 'back',
-          },
-        });
-      }
-    }
-    cursor = page.next ?? undefined;
-  } while (cursor !== undefined);
 }
 
 type Methods = ReturnType<typeof createMethods>;

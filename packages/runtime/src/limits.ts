@@ -24,7 +24,9 @@ export const LIMITS = {
   /** A session whose own step throws so often within the time is parked as quarantined. */
   faultsToQuarantine: 3,
   faultsWithinMs: 60_000,
+  /** The pause before the driver says something again: doubled from the first to the last. */
   faultBackoffMs: 100,
+  faultBackoffMaxMs: 5_000,
   /** One model call, from request to outcome. */
   generateMs: 15 * 60_000,
   toolMs: 60_000,
@@ -34,6 +36,8 @@ export const LIMITS = {
   abortGraceMs: 5_000,
   /** An unsafe call gets so long when the process drains. */
   drainMs: 30_000,
+  /** Everything else does: a process with nothing unsafe under way exits within five seconds. */
+  drainIdleMs: 3_000,
   /** Arguments of one call and the text of one result, as the model sees it. */
   argumentBytes: 256 * 1024,
   resultBytes: 1024 * 1024,

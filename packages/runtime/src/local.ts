@@ -1,14 +1,18 @@
 /**
  * The local driver: a mailbox per session, one timer for what is due, a sweeper for what was forgotten.
- *  L1 A session's inputs are stepped one at a time, in order; sessions do not wait for each other.
+ *  L1 A session's inputs are stepped one at a time, in order; sessions do not wait for each other. What the storage
+ *     could not take of the driver's own comes again later, and holds nobody up.
  *  L2 What the state says is outstanding is under way here, or is asked about as lost; never both.
  *  L3 An outcome is kept until the log has it: its delivery is retried, the effect is not.
  *  L4 A session that fails by itself again and again is parked; its neighbours live.
  */
 import type { Effect, EffectId } from '@perdure/engine';
 import type { Courier, Driver } from './driver.ts';
-import { NotAdmitted } from './driver.ts';
+import { isQuarantined, NotAdmitted, shuttingDown } from './driver.ts';
+import { backoffMs, Faults, isRefusal, textOf } from './faults.ts';
 import { LIMITS } from './limits.ts';
+import type { Flight, Job } from './mailbox.ts';
+import { isUnsafe, keyOf, Mailbox } from './mailbox.ts';
 import type { Performable } from './perform.ts';
 import type { Logger, System, Timer } from './ports.ts';
 import { Slots } from './slots.ts';
@@ -16,28 +20,11 @@ import type { StepInput, StepResult } from './step.ts';
 import { storageTrouble } from './storage.ts';
 import { Wakes } from './wakes.ts';
 
-type Job = {
-  input: StepInput;
-  settle: ((result: StepResult) => void) | null;
-  fail: ((error: unknown) => void) | null;
-  of: string | null;
-};
-type Flight = { effect: Performable; controller: AbortController; timer: Timer | null; began: boolean };
-type Mailbox = {
-  session: string;
-  jobs: Job[];
-  pumping: boolean;
-  flights: Map<string, Flight>;
-  asked: Set<string>;
-  faults: number[];
-  looking: boolean;
-};
-
 export type LocalOptions = {
   courier: Courier;
   system: System;
   logger: Logger;
-  /** The epoch of this process: attempts of another are lost. */
+  /** The epoch of this process: attempts of an earlier one are lost. */
   epoch: number;
   /** Effects under way at once. */
   effects?: number;
@@ -59,10 +46,12 @@ class LocalDriver implements Driver {
   readonly #slots: Slots;
   readonly #wakes: Wakes;
   readonly #mailboxes = new Map<string, Mailbox>();
+  readonly #faults = new Faults();
   readonly #quarantined = new Set<string>();
   #phase: 'new' | 'running' | 'draining' | 'stopped' = 'new';
   #sweeper: Timer | null = null;
-  #idle: (() => void)[] = [];
+  #stopping: Promise<void> | null = null;
+  #rested = (): void => {};
 
   constructor(options: LocalOptions) {
     this.#courier = options.courier;
@@ -75,50 +64,56 @@ class LocalDriver implements Driver {
   }
 
   async start(): Promise<void> {
+    if (this.#phase !== 'new') return;
     this.#phase = 'running';
     await this.#sweep();
   }
 
   async submit(session: string, input: StepInput): Promise<StepResult> {
-    if (this.#phase === 'draining' || this.#phase === 'stopped')
-      throw new NotAdmitted('unavailable', 'the server is shutting down');
-    if (this.#quarantined.has(session))
-      throw new NotAdmitted('quarantined', `session ${session} is quarantined: its own step failed again and again`);
+    if (this.#isEnding()) throw shuttingDown();
+    if (this.#quarantined.has(session)) throw isQuarantined(session);
     const mailbox = this.#mailbox(session);
     if (mailbox.jobs.length >= LIMITS.mailbox)
-      throw new NotAdmitted('rate_limited', `too many inputs wait for session ${session}`);
+      throw new NotAdmitted('rate_limited', `too many inputs wait for session ${session}: send again later`);
     return new Promise<StepResult>((settle, fail) => {
-      this.#enqueue(mailbox, { input, settle, fail, of: null });
+      this.#enqueue(mailbox, { input, waiting: { settle, fail }, of: null, asks: false, failures: 0 });
     });
   }
 
   async stop({ drainMs = LIMITS.drainMs }: { drainMs?: number } = {}): Promise<void> {
-    if (this.#phase === 'stopped') return;
+    this.#stopping ??= this.#drain(drainMs);
+    return this.#stopping;
+  }
+
+  async #drain(drainMs: number): Promise<void> {
     this.#phase = 'draining';
     this.#sweeper?.cancel();
     this.#wakes.stop();
     for (const mailbox of this.#mailboxes.values()) {
-      for (const flight of mailbox.flights.values()) {
-        flight.timer?.cancel();
-        if (isUnsafe(flight.effect) && flight.began) continue;
-        flight.controller.abort('drain');
-      }
+      mailbox.dropQuestions();
+      for (const flight of mailbox.flights.values())
+        if (!isUnsafe(flight.effect) || !flight.began) flight.controller.abort('drain');
     }
-    await this.#quiet(drainMs);
+    await this.#rest(drainMs);
     this.#phase = 'stopped';
-    for (const mailbox of this.#mailboxes.values())
-      for (const flight of mailbox.flights.values()) flight.controller.abort('drain');
+    for (const mailbox of this.#mailboxes.values()) mailbox.clear(shuttingDown(), 'drain');
+    this.#mailboxes.clear();
   }
 
-  /** Waits until no step and no unsafe call is under way, at most `drainMs`. */
-  async #quiet(drainMs: number): Promise<void> {
-    if (this.#isQuiet()) return;
+  /** Waits until no step and no unsafe call is under way, at most `drainMs`, and not that long for steps alone. */
+  async #rest(drainMs: number): Promise<void> {
+    if (this.#isAtRest()) return;
+    const { timers } = this.#system;
     await new Promise<void>((resolve) => {
-      const timer = this.#system.timers.set(drainMs, resolve);
-      this.#idle.push(() => {
-        timer.cancel();
-        resolve();
+      const last = timers.set(drainMs, () => this.#rested());
+      const early = timers.set(Math.min(drainMs, LIMITS.drainIdleMs), () => {
+        if (![...this.#mailboxes.values()].some(({ hasUnsafe }) => hasUnsafe)) this.#rested();
       });
+      this.#rested = () => {
+        last.cancel();
+        early.cancel();
+        resolve();
+      };
     });
   }
 
@@ -127,92 +122,115 @@ class LocalDriver implements Driver {
     return this.#phase === 'running';
   }
 
-  #isStopped(): boolean {
-    return this.#phase === 'stopped';
+  #isEnding(): boolean {
+    return this.#phase === 'draining' || this.#phase === 'stopped';
   }
 
-  #isQuiet(): boolean {
-    for (const mailbox of this.#mailboxes.values()) {
-      if (mailbox.pumping || mailbox.jobs.length > 0) return false;
-      for (const flight of mailbox.flights.values()) if (flight.began && isUnsafe(flight.effect)) return false;
-    }
+  #isAtRest(): boolean {
+    for (const mailbox of this.#mailboxes.values()) if (!mailbox.isDone || mailbox.hasUnsafe) return false;
     return true;
   }
 
   #mailbox(session: string): Mailbox {
     let mailbox = this.#mailboxes.get(session);
     if (mailbox === undefined) {
-      mailbox = { session, jobs: [], pumping: false, flights: new Map(), asked: new Set(), faults: [], looking: false };
+      mailbox = new Mailbox(session);
       this.#mailboxes.set(session, mailbox);
     }
     return mailbox;
   }
 
-  #enqueue(mailbox: Mailbox, job: Job): void {
-    mailbox.jobs.push(job);
-    if (!mailbox.pumping) void this.#pump(mailbox);
+  #release(mailbox: Mailbox): void {
+    if (mailbox.isEmpty && this.#mailboxes.get(mailbox.session) === mailbox) this.#mailboxes.delete(mailbox.session);
+    if (this.#phase === 'draining' && this.#isAtRest()) this.#rested();
   }
 
-  /** An input of the driver's own: `of` names what it settles, so that it is said once. */
-  #internal(mailbox: Mailbox, of: string, input: StepInput): void {
-    this.#enqueue(mailbox, { input, settle: null, fail: null, of });
+  #enqueue(mailbox: Mailbox, job: Job): void {
+    mailbox.jobs.push(job);
+    if (!mailbox.working) void this.#pump(mailbox);
+  }
+
+  /** An outcome: kept until the log has it. */
+  #deliver(mailbox: Mailbox, of: string, input: StepInput): void {
+    this.#enqueue(mailbox, { input, waiting: null, of, asks: false, failures: 0 });
+  }
+
+  /** A question of the driver's own, asked once at a time. */
+  #ask(mailbox: Mailbox, of: string, command: StepInput['command'], id = of): void {
+    if (mailbox.asked.has(of)) return;
+    mailbox.asked.add(of);
+    const input: StepInput = { id, by: SYSTEM, bodies: [], command };
+    this.#enqueue(mailbox, { input, waiting: null, of, asks: true, failures: 0 });
   }
 
   async #pump(mailbox: Mailbox): Promise<void> {
-    mailbox.pumping = true;
-    try {
-      for (let job = mailbox.jobs[0]; job !== undefined; job = mailbox.jobs[0]) {
-        const done = await this.#work(mailbox, job);
-        if (done) mailbox.jobs.shift();
-        else await this.#pause();
-        if (this.#phase === 'stopped') break;
-      }
-    } finally {
-      mailbox.pumping = false;
-      this.#release(mailbox);
-    }
+    mailbox.working = true;
+    for (let job = mailbox.jobs.shift(); job !== undefined; job = mailbox.jobs.shift()) await this.#work(mailbox, job);
+    mailbox.working = false;
+    this.#release(mailbox);
   }
 
-  /** True when the job is over: stepped, refused, or failed towards somebody who can see it. */
-  async #work(mailbox: Mailbox, job: Job): Promise<boolean> {
+  async #work(mailbox: Mailbox, job: Job): Promise<void> {
+    let result: StepResult;
     try {
-      const result = await this.#courier.step(mailbox.session, job.input);
-      if (job.of !== null) this.#said(mailbox, job.of);
-      if (!result.ok && job.settle === null)
-        this.#logger.warn(
-          { session: mailbox.session, input: job.input.id, rejection: result.rejection.code },
-          'an input of the driver was refused',
-        );
-      job.settle?.(result);
-      if (result.ok) this.#reconcile(mailbox, result.effects, result.wakeAt);
-      return true;
+      result = await this.#courier.step(mailbox.session, job.input);
     } catch (error) {
-      if (job.fail !== null) {
-        job.fail(error);
-        if (!isOutside(error)) await this.#fault(mailbox, error);
-        return true;
-      }
-      // Given up only when this process ends and its store is gone for good: the next one asks again.
-      if (isOutside(error)) return !this.#isRunning() && !isFull(error);
-      return this.#fault(mailbox, error);
+      return this.#failed(mailbox, job, error);
     }
+    mailbox.steps += 1;
+    this.#said(mailbox, job.of);
+    if (!result.ok && job.waiting === null) {
+      const { code } = result.rejection;
+      this.#logger.warn(
+        { session: mailbox.session, input: job.input.id, rejection: code },
+        'an input of the driver was refused',
+      );
+    }
+    job.waiting?.settle(result);
+    if (!result.ok) return;
+    const { effects, wakeAt, entries } = result;
+    // A wake that changed nothing is not to come again at once.
+    const now = this.#system.clock.now();
+    const early = job.of === WAKE && entries.length === 0 && wakeAt !== null && wakeAt <= now;
+    this.#reconcile(mailbox, effects, early ? now + LIMITS.faultBackoffMs : wakeAt);
   }
 
-  #said(mailbox: Mailbox, of: string): void {
+  #said(mailbox: Mailbox, of: string | null): void {
+    if (of === null) return;
     mailbox.flights.delete(of);
     mailbox.asked.delete(of);
   }
 
+  async #failed(mailbox: Mailbox, job: Job, error: unknown): Promise<void> {
+    const trouble = storageTrouble(error);
+    job.waiting?.fail(error);
+    if (isRefusal(error) && job.waiting !== null) return;
+    if (trouble === null && (await this.#fault(mailbox, error))) return;
+    // Nobody knows whether the append took place: what follows from it must not wait for the sweeper.
+    if (job.waiting !== null) return this.#lookLater(mailbox);
+    // Space may return; a store that stopped, or has another owner, is left to the next process.
+    if (this.#isEnding() && trouble?.code !== 'storage_full') return this.#said(mailbox, job.of);
+    job.failures += 1;
+    const timer = this.#system.timers.set(backoffMs(job.failures), () => {
+      mailbox.delayed.delete(job);
+      this.#enqueue(mailbox, job);
+    });
+    mailbox.delayed.set(job, timer);
+  }
+
+  #lookLater(mailbox: Mailbox): void {
+    if (!this.#isRunning()) return;
+    mailbox.lookAgain ??= this.#system.timers.set(LIMITS.faultBackoffMs, () => {
+      mailbox.lookAgain = null;
+      void this.#drive(mailbox.session);
+    });
+  }
+
   /** Counts a failure of the session's own code; true when it is parked and its inputs are over. */
   async #fault(mailbox: Mailbox, error: unknown): Promise<boolean> {
-    const now = this.#system.clock.monotonicMs();
     const { session } = mailbox;
-    mailbox.faults = [...mailbox.faults.filter((at) => now - at < LIMITS.faultsWithinMs), now];
-    this.#logger.error(
-      { session, error: error instanceof Error ? (error.stack ?? error.message) : String(error) },
-      'a step or an effect of this session failed',
-    );
-    if (mailbox.faults.length < LIMITS.faultsToQuarantine) return false;
+    this.#logger.error({ session, error: textOf(error) }, 'a step or an effect of this session failed');
+    if (!this.#faults.add(session, this.#system.clock.monotonicMs())) return false;
     await this.#park(mailbox, error instanceof Error ? error.message : String(error));
     return true;
   }
@@ -220,50 +238,48 @@ class LocalDriver implements Driver {
   async #park(mailbox: Mailbox, reason: string): Promise<void> {
     const { session } = mailbox;
     this.#quarantined.add(session);
-    for (const flight of mailbox.flights.values()) flight.controller.abort('quarantine');
-    const refused = new NotAdmitted('quarantined', `session ${session} is quarantined: ${reason}`);
-    for (const job of mailbox.jobs.splice(1)) job.fail?.(refused);
     this.#wakes.set(session, null);
-    await this.#courier.quarantine(session, reason);
-  }
-
-  async #pause(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      this.#system.timers.set(LIMITS.faultBackoffMs, resolve);
-    });
-  }
-
-  #release(mailbox: Mailbox): void {
-    if (mailbox.jobs.length === 0 && mailbox.flights.size === 0 && !mailbox.looking && mailbox.faults.length === 0)
-      this.#mailboxes.delete(mailbox.session);
-    if (this.#phase === 'draining' && this.#isQuiet()) {
-      for (const resolve of this.#idle) resolve();
-      this.#idle = [];
+    mailbox.clear(isQuarantined(session), 'quarantine');
+    try {
+      await this.#courier.quarantine(session, reason);
+    } catch (error) {
+      this.#logger.error(
+        { session, error: textOf(error) },
+        'a quarantine could not be stored: it holds in this process',
+      );
     }
   }
 
-  /** L2: dispatches what is not under way, asks about what another process may have dispatched. */
+  /** L2: dispatches what is not under way, asks about what an earlier process may have dispatched. */
   #reconcile(mailbox: Mailbox, effects: readonly Effect[], wakeAt: number | null): void {
-    if (this.#phase !== 'running') return;
+    if (this.#phase === 'draining') return this.#handBack(mailbox, effects);
+    if (this.#phase !== 'running' || this.#quarantined.has(mailbox.session)) return;
     this.#wakes.set(mailbox.session, wakeAt);
     for (const effect of effects) {
-      if (effect.type === 'gate') this.#ask(mailbox, effect.id, 1, 'gate');
-      else if (effect.epoch !== this.#epoch) this.#ask(mailbox, effect.id, effect.attempt, 'lost');
+      if (effect.type === 'gate') this.#attempt(mailbox, effect.id, 1, 'gate');
+      else if (effect.epoch < this.#epoch) this.#attempt(mailbox, effect.id, effect.attempt, 'lost');
+      // A later process has the data: this one says nothing of what is under way there.
+      else if (effect.epoch > this.#epoch) continue;
       else if (effect.type === 'abort') this.#abort(mailbox, effect);
       else this.#dispatch(mailbox, effect);
     }
   }
 
-  #ask(mailbox: Mailbox, effect: EffectId, attempt: number, reason: 'gate' | 'lost'): void {
-    const of = `${reason} ${effect}#${attempt}`;
-    if (mailbox.asked.has(of)) return;
-    mailbox.asked.add(of);
-    this.#internal(mailbox, of, {
-      id: of,
-      by: SYSTEM,
-      bodies: [],
-      command: { kind: 'attempt', effect, attempt, reason },
-    });
+  #attempt(mailbox: Mailbox, effect: EffectId, attempt: number, reason: 'gate' | 'lost'): void {
+    this.#ask(mailbox, `${reason} ${effect}#${attempt}`, { kind: 'attempt', effect, attempt, reason });
+  }
+
+  /** An unsafe call that was let through and never began is not lost: it waits for a process that has its tool. */
+  #handBack(mailbox: Mailbox, effects: readonly Effect[]): void {
+    for (const effect of effects) {
+      if (effect.type !== 'call' || effect.class !== 'unsafe' || effect.epoch !== this.#epoch) continue;
+      const { id, attempt } = effect;
+      const of = keyOf(effect);
+      if (mailbox.flights.get(of)?.began === true || mailbox.asked.has(of)) continue;
+      mailbox.asked.add(of);
+      const command = { kind: 'settle', effect: id, attempt, outcome: { type: 'call-homeless' } } as const;
+      this.#deliver(mailbox, of, { id: of, by: SYSTEM, bodies: [], command });
+    }
   }
 
   #abort(mailbox: Mailbox, effect: Extract<Effect, { type: 'abort' }>): void {
@@ -275,7 +291,7 @@ class LocalDriver implements Driver {
       return;
     }
     flight.controller.abort('cancelled');
-    if (flight.timer === null || flight.began) return;
+    if (flight.timer === null) return;
     flight.timer.cancel();
     flight.timer = null;
     void this.#fly(mailbox, flight);
@@ -302,62 +318,57 @@ class LocalDriver implements Driver {
     const { effect, controller } = flight;
     const key = keyOf(effect);
     const slot = await this.#slots.acquire(mailbox.session, controller.signal);
-    if (!this.#isRunning()) {
-      if (slot) this.#slots.release();
-      return;
-    }
-    flight.began = !controller.signal.aborted;
+    const isMine = (): boolean => mailbox.flights.get(key) === flight;
     let outcome: StepInput | null = null;
     let failure: unknown = null;
     try {
+      if (!isMine()) return;
+      if (!this.#isRunning()) return this.#land(mailbox, flight);
+      flight.began = !controller.signal.aborted;
       outcome = await this.#courier.perform(mailbox.session, effect, controller.signal);
     } catch (error) {
       failure = error ?? 'unknown';
     } finally {
       if (slot) this.#slots.release();
     }
+    // Parked or stopped meanwhile: nobody takes the outcome.
+    if (!isMine()) return;
     // A drained attempt is left to the next process, which records it as lost; an unsafe one is settled as it ended.
-    if (this.#isStopped() || (!this.#isRunning() && !isUnsafe(effect))) {
-      mailbox.flights.delete(key);
-      this.#release(mailbox);
-      return;
-    }
-    if (outcome !== null) {
-      this.#internal(mailbox, key, outcome);
-      return;
-    }
+    if (!this.#isRunning() && (!isUnsafe(effect) || outcome === null)) return this.#land(mailbox, flight);
+    if (outcome !== null) return this.#deliver(mailbox, key, outcome);
     mailbox.flights.delete(key);
-    if (failure !== null && !isOutside(failure)) await this.#fault(mailbox, failure);
-    if (failure !== null) await this.#pause();
-    if (failure !== null && !this.#quarantined.has(mailbox.session)) await this.#drive(mailbox.session);
-    else this.#release(mailbox);
+    if (failure !== null && storageTrouble(failure) === null && (await this.#fault(mailbox, failure))) return;
+    if (failure !== null) this.#lookLater(mailbox);
+    this.#release(mailbox);
+  }
+
+  /** Lets go of an attempt that this process does not finish. */
+  #land(mailbox: Mailbox, flight: Flight): void {
+    mailbox.flights.delete(keyOf(flight.effect));
+    if (!flight.began && flight.effect.type === 'call') this.#handBack(mailbox, [flight.effect]);
+    this.#release(mailbox);
   }
 
   #wake(session: string): void {
-    if (this.#phase !== 'running' || this.#quarantined.has(session)) return;
-    const mailbox = this.#mailbox(session);
-    if (mailbox.asked.has('wake')) return;
-    mailbox.asked.add('wake');
-    this.#internal(mailbox, 'wake', {
-      id: `wake ${this.#system.clock.now()}`,
-      by: SYSTEM,
-      bodies: [],
-      command: { kind: 'settle', effect: 'wake' },
-    });
+    if (!this.#isRunning() || this.#quarantined.has(session)) return;
+    const id = `${WAKE} ${this.#system.clock.now()}`;
+    this.#ask(this.#mailbox(session), WAKE, { kind: 'settle', effect: 'wake' }, id);
   }
 
   /** Looks at a session and sees that what it waits for is under way. */
   async #drive(session: string): Promise<void> {
-    if (this.#phase !== 'running' || this.#quarantined.has(session)) return;
+    if (!this.#isRunning() || this.#quarantined.has(session)) return;
     const mailbox = this.#mailbox(session);
-    if (mailbox.looking || mailbox.pumping) return;
+    if (mailbox.looking || mailbox.working) return;
     mailbox.looking = true;
+    const { steps } = mailbox;
     try {
       const { effects, wakeAt } = await this.#courier.look(session);
-      if (!mailbox.pumping) this.#reconcile(mailbox, effects, wakeAt);
+      if (mailbox.working || mailbox.steps !== steps) return;
+      this.#reconcile(mailbox, effects, wakeAt);
       if (wakeAt !== null && wakeAt <= this.#system.clock.now()) this.#wake(session);
     } catch (error) {
-      if (!isOutside(error)) await this.#fault(mailbox, error);
+      if (storageTrouble(error) === null) await this.#fault(mailbox, error);
     } finally {
       mailbox.looking = false;
       this.#release(mailbox);
@@ -372,19 +383,15 @@ class LocalDriver implements Driver {
         const page: { sessions: string[]; next: string | null } = await this.#courier.due(after);
         for (const session of page.sessions) await this.#drive(session);
         after = page.next;
-      } while (after !== null && this.#phase === 'running');
+      } while (after !== null && this.#isRunning());
       await this.#courier.evict((session) => this.#mailboxes.has(session));
     } catch (error) {
-      this.#logger.error({ error: String(error) }, 'the sweeper failed and goes on');
+      this.#logger.error({ error: textOf(error) }, 'the sweeper failed and goes on');
     }
-    if (this.#phase !== 'running') return;
+    this.#faults.forget(this.#system.clock.monotonicMs());
+    if (!this.#isRunning()) return;
     this.#sweeper = this.#system.timers.set(this.#sweepMs, () => void this.#sweep());
   }
 }
 
-const keyOf = (effect: Performable): string => `${effect.id}#${effect.attempt}${effect.type === 'verify' ? 'v' : ''}`;
-const isUnsafe = (effect: Performable): boolean => effect.type === 'call' && effect.class === 'unsafe';
-/** The storage's trouble is not the session's fault: the input is delivered again. */
-const isOutside = (error: unknown): boolean => storageTrouble(error) !== null;
-/** Space may return; a store that stopped or has another owner does not. */
-const isFull = (error: unknown): boolean => storageTrouble(error)?.code === 'storage_full';
+const WAKE = 'wake';

@@ -5,7 +5,7 @@
 import type { Located, State } from '@perdure/engine';
 import { decodeState, encodeState, fold, freshState } from '@perdure/engine';
 import type { Prefix } from './assemble.ts';
-import { emptyPrefix } from './assemble.ts';
+import { ASSEMBLER_VERSION, emptyPrefix } from './assemble.ts';
 import { sha256 } from './digest.ts';
 import { decodeFrame } from './frame.ts';
 import { LIMITS } from './limits.ts';
@@ -30,7 +30,19 @@ export class BodyMissing extends Error {
   readonly code = 'blob_missing';
 }
 
-/** The state a log leads to, and what this build calls its fold: snapshots of other sources are not believed. */
+export type SessionsOptions = {
+  store: TenantStore;
+  clock: Clock;
+  /** Hash of the engine's sources. */
+  engineHash: string;
+  logger: Logger;
+  /** How many stay in memory, about. */
+  hotSessions?: number;
+  /** A log was read up to `head`: it may hold what nobody here was told of. */
+  loaded?(session: string, head: number): void;
+};
+
+/** The states that logs lead to. Snapshots by other sources of the engine are not believed. */
 export class Sessions {
   readonly #store: TenantStore;
   readonly #clock: Clock;
@@ -38,8 +50,14 @@ export class Sessions {
   readonly #logger: Logger;
   readonly #hot = new Map<string, Hot>();
   readonly #locks = new Map<string, Promise<void>>();
+  readonly #limit: number;
+  #trimming = false;
 
-  constructor(options: { store: TenantStore; clock: Clock; engineHash: string; logger: Logger }) {
+  readonly #loaded: (session: string, head: number) => void;
+
+  constructor(options: SessionsOptions) {
+    this.#loaded = options.loaded ?? (() => {});
+    this.#limit = options.hotSessions ?? LIMITS.hotSessions;
     this.#store = options.store;
     this.#clock = options.clock;
     this.#engineHash = options.engineHash;
@@ -70,19 +88,39 @@ export class Sessions {
   /** The folded session; a fresh one where the store has none. Call it with the lock. */
   async load(id: string): Promise<Hot> {
     const known = this.#hot.get(id);
-    if (known !== undefined) {
-      known.usedAt = this.#clock.monotonicMs();
-      return known;
-    }
+    if (known !== undefined) return this.#used(known);
     const hot = (await this.#fromSnapshot(id)) ?? blank(id, freshState());
     await this.#catchUp(hot);
     if (hot.state.head > 0) {
       const row = await this.#store.log.get(id);
       hot.title = row?.title ?? '';
     }
-    hot.usedAt = this.#clock.monotonicMs();
-    this.#hot.set(id, hot);
+    this.#used(hot);
+    this.#loaded(id, hot.head.seq);
+    if (this.#hot.size > this.#limit) void this.#trim();
     return hot;
+  }
+
+  /** To the end of the line of those that leave. */
+  #used(hot: Hot): Hot {
+    hot.usedAt = this.#clock.monotonicMs();
+    this.#hot.delete(hot.id);
+    this.#hot.set(hot.id, hot);
+    return hot;
+  }
+
+  /** Keeps the number of hot sessions bounded between two sweeps. The log is the truth, so anyone idle may go. */
+  async #trim(): Promise<void> {
+    if (this.#trimming) return;
+    this.#trimming = true;
+    try {
+      for (const hot of this.#hot.values()) {
+        if (this.#hot.size <= this.#limit) return;
+        if (!this.#locks.has(hot.id)) await this.#letGo(hot);
+      }
+    } finally {
+      this.#trimming = false;
+    }
   }
 
   /** Whether nobody else has written to its log since. Call it with the lock; a session that is not is dropped. */
@@ -93,20 +131,22 @@ export class Sessions {
     return false;
   }
 
+  /** Null where there is none to believe: then the log alone says what is so. */
   async #fromSnapshot(id: string): Promise<Hot | null> {
     const snapshot = await this.#store.snapshots.load(id);
-    if (snapshot === null || snapshot.engine !== this.#engineHash || snapshot.checksum !== checksumOf(snapshot))
-      return null;
-    const frames = await this.#store.log.read(id, { after: snapshot.seq - 1, limit: 1 });
-    const frame = frames[0];
-    if (frame === undefined || frame.hash !== snapshot.hash || frame.first + frame.count - 1 !== snapshot.seq) {
+    if (snapshot === null || snapshot.engine !== this.#engineHash) return null;
+    const [frame] = await this.#store.log.read(id, { after: snapshot.seq - 1, limit: 1 });
+    const isOfLog =
+      frame !== undefined && frame.hash === snapshot.hash && frame.first + frame.count - 1 === snapshot.seq;
+    if (!isOfLog || snapshot.checksum !== checksumOf(snapshot)) {
       this.#logger.warn({ session: id }, 'a snapshot does not fit its log and is dropped');
       await this.#store.snapshots.drop(id);
       return null;
     }
     const hot = blank(id, decodeState(snapshot.state));
     hot.head = { seq: snapshot.seq, hash: snapshot.hash };
-    hot.prefix = JSON.parse(snapshot.prefix) as Prefix;
+    const { version, ...prefix } = JSON.parse(snapshot.prefix) as KeptPrefix;
+    if (version === ASSEMBLER_VERSION) hot.prefix = prefix;
     hot.snapshotAt = snapshot.seq;
     return hot;
   }
@@ -144,53 +184,57 @@ export class Sessions {
     return remember(hot, located.digest, Buffer.from(blob).toString());
   }
 
-  /** Saves the fold when enough was appended since the last time, or always with `force`. A failure costs only time. */
-  async snapshot(hot: Hot, force = false): Promise<void> {
-    const since = hot.head.seq - hot.snapshotAt;
-    if (since === 0 || (!force && since < LIMITS.snapshotEntries)) return;
-    const snapshot: Snapshot = {
-      seq: hot.head.seq,
-      hash: hot.head.hash,
-      engine: this.#engineHash,
-      checksum: '',
-      state: encodeState(hot.state),
-      prefix: JSON.stringify(hot.prefix),
-    };
-    snapshot.checksum = checksumOf(snapshot);
-    hot.snapshotAt = snapshot.seq;
+  /** Saves the fold when enough was appended since the last time. A failure costs only time. */
+  async snapshot(hot: Hot, afterEntries: number = LIMITS.snapshotEntries): Promise<void> {
+    const { seq, hash } = hot.head;
+    if (seq - hot.snapshotAt < afterEntries) return;
+    // Also where it fails: the next try is as far away.
+    hot.snapshotAt = seq;
     try {
+      const kept: KeptPrefix = { version: ASSEMBLER_VERSION, ...hot.prefix };
+      const state = encodeState(hot.state);
+      const snapshot: Snapshot = {
+        seq,
+        hash,
+        engine: this.#engineHash,
+        checksum: '',
+        state,
+        prefix: JSON.stringify(kept),
+      };
+      snapshot.checksum = checksumOf(snapshot);
       await this.#store.snapshots.save(hot.id, snapshot);
     } catch (error) {
       this.#logger.warn({ session: hot.id, error: String(error) }, 'a snapshot could not be saved');
     }
   }
 
-  /** Lets idle sessions go, snapshots first. `busy` says which must stay. */
+  /** Lets sessions go that were idle for long. `busy` says which must stay. */
   async evict(busy: (id: string) => boolean): Promise<number> {
     const now = this.#clock.monotonicMs();
-    const over = this.#hot.size - LIMITS.hotSessions;
-    const idle = [...this.#hot.values()]
-      .filter((hot) => !busy(hot.id) && !this.#locks.has(hot.id))
-      .sort((a, b) => a.usedAt - b.usedAt)
-      .filter((hot, index) => index < over || now - hot.usedAt >= LIMITS.hotIdleMs);
-    for (const hot of idle) {
-      await this.exclusive(hot.id, async () => {
-        if (this.#hot.get(hot.id) !== hot) return;
-        if (hot.head.seq - hot.snapshotAt >= SNAPSHOT_AT_EVICTION_ENTRIES) await this.snapshot(hot, true);
-        this.#hot.delete(hot.id);
-      });
-    }
+    const idle = [...this.#hot.values()].filter(
+      ({ id, usedAt }) => now - usedAt >= LIMITS.hotIdleMs && !busy(id) && !this.#locks.has(id),
+    );
+    for (const hot of idle) await this.#letGo(hot);
     return idle.length;
   }
 
-  /** Saves every hot session's fold: for an orderly end. */
+  async #letGo(hot: Hot): Promise<void> {
+    await this.exclusive(hot.id, async () => {
+      // Whoever dropped it knew that its fold is ahead of its log, or behind it.
+      if (this.#hot.get(hot.id) !== hot) return;
+      await this.snapshot(hot, SNAPSHOT_AT_EVICTION_ENTRIES);
+      this.#hot.delete(hot.id);
+    });
+  }
+
+  /** Lets all hot sessions go: for an orderly end. */
   async settleAll(): Promise<void> {
-    for (const hot of this.#hot.values()) {
-      if (hot.head.seq - hot.snapshotAt >= SNAPSHOT_AT_EVICTION_ENTRIES)
-        await this.exclusive(hot.id, async () => this.snapshot(hot, true));
-    }
+    for (const hot of this.#hot.values()) await this.#letGo(hot);
   }
 }
+
+/** What is kept of the context is believed by the assembler that made it alone. */
+type KeptPrefix = Prefix & { version: number };
 
 /** Below this a log is folded faster than its snapshot is read. */
 const SNAPSHOT_AT_EVICTION_ENTRIES = 64;
@@ -212,8 +256,9 @@ function blank(id: string, state: State): Hot {
   };
 }
 
-/** Keeps the newest bodies only. */
+/** Keeps the newest bodies only, and no large ones. */
 export function remember(hot: Pick<Hot, 'bodies'>, digest: string, text: string): string {
+  if (text.length > LIMITS.inlineBodyBytes) return text;
   hot.bodies.delete(digest);
   hot.bodies.set(digest, text);
   if (hot.bodies.size > LIMITS.hotBodies) {

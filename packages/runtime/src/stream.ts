@@ -18,7 +18,8 @@ type Item =
 type Partial = Omit<Delta, 'text' | 'offset'> & { text: string };
 
 type Subscriber = { items: Item[]; bytes: number; lagged: boolean; wake: (() => void) | null };
-type Channel = { subscribers: Set<Subscriber>; partials: Map<string, Partial> };
+/** `head`: the last entry its subscribers were told of. */
+type Channel = { head: number; subscribers: Set<Subscriber>; partials: Map<string, Partial> };
 
 /** About what an entry weighs in memory, without its bodies. */
 const ENTRY_BYTES = 512;
@@ -29,7 +30,7 @@ export class Streams {
   #channel(session: string): Channel {
     let channel = this.#channels.get(session);
     if (channel === undefined) {
-      channel = { subscribers: new Set(), partials: new Map() };
+      channel = { head: 0, subscribers: new Set(), partials: new Map() };
       this.#channels.set(session, channel);
     }
     return channel;
@@ -43,6 +44,7 @@ export class Streams {
   committed(session: string, entries: readonly Entry[], hash: string, bodies: readonly Body[]): void {
     const channel = this.#channels.get(session);
     if (channel === undefined) return;
+    channel.head = entries.at(-1)?.seq ?? channel.head;
     for (const entry of entries) if (endsAttempt(entry)) forget(channel, entry.effect ?? '');
     if (channel.subscribers.size > 0) {
       const body = textOf(bodies);
@@ -51,6 +53,17 @@ export class Streams {
       for (const subscriber of channel.subscribers) push(subscriber, { kind: 'entries', entries: wire }, weight);
     }
     this.#tidy(session, channel);
+  }
+
+  /** The log reaches to `head`, by an append whose answer was lost or by another process: subscribers read it there. */
+  moved(session: string, head: number): void {
+    const channel = this.#channels.get(session);
+    if (channel === undefined || head <= channel.head) return;
+    channel.head = head;
+    for (const subscriber of channel.subscribers) {
+      subscriber.lagged = true;
+      subscriber.wake?.();
+    }
   }
 
   /** Live text of an attempt; `offset` is counted here, per part and call. */
