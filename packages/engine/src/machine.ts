@@ -197,11 +197,10 @@ function stamp(state: State, input: Input, event: Event): Entry {
 function receiptOf(state: State, input: Input, entries: readonly Entry[]): Receipt {
   const { command } = input;
   if (command.kind === 'send') return state.submissions.get(command.submission)?.receipt ?? { seq: state.head };
-  const first = entries[0];
-  const receipt: Receipt = { seq: first?.seq ?? state.head };
-  if ('run' in command) receipt.run = command.run;
-  if (command.kind === 'resolve') receipt.wait = command.wait;
-  return receipt;
+  const seq = entries[0]?.seq ?? state.head;
+  // W1: the receipt that the same answer gets again.
+  if (command.kind === 'resolve') return state.resolved.get(command.wait)?.receipt ?? { seq, wait: command.wait };
+  return 'run' in command ? { seq, run: command.run } : { seq };
 }
 
 /** Folds entries into a state; without one, from the beginning. */

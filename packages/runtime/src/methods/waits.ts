@@ -1,10 +1,11 @@
 import { ApiError } from '@perdure/contract';
-import type { Actor, Command } from '@perdure/engine';
+import type { Actor, Call, Command, Receipt, State, Wait } from '@perdure/engine';
 import { answerDigest, answerOf } from '../answers.ts';
 import type { Caller } from '../api.ts';
 import { mac, sameText } from '../digest.ts';
 import type { Parts } from '../host.ts';
 import { existing, notFound } from '../reads.ts';
+import type { Sessions } from '../sessions.ts';
 import type { Answered, Methods } from './shared.ts';
 import { ok, pageOf } from './shared.ts';
 
@@ -19,20 +20,16 @@ export function waitMethods(parts: Parts): Pick<Methods, WaitMethod> {
     },
     'waits.resolve': async (caller, { session, wait: id, answer: said }) => {
       const digest = answerDigest(said);
-      const open = await sessions.exclusive(session, async () => {
-        const hot = await existing(sessions, session);
-        const wait = hot.state.waits.get(id as `w${number}`);
-        const call =
-          wait === undefined ? undefined : hot.state.runs.get(wait.run)?.asked.find((asked) => asked.id === wait.call);
-        return wait === undefined ? null : { wait, call, agent: hot.state.agent };
-      });
+      const found = await sessions.exclusive(session, async () => find(sessions, session, id));
+      if ('receipt' in found) {
+        // W1: the same answer again has the same receipt.
+        if (found.digest !== digest)
+          throw new ApiError('wait_resolved', `wait ${id} has had another answer, or has ended`);
+        return { status: 202, result: { seq: found.receipt.seq, run: found.receipt.run ?? '', wait: id } };
+      }
       const bodies = parts.newBodies();
-      // A wait that is not open any more: the engine says whether this is the same answer again.
-      const answer =
-        open === null
-          ? ({ kind: 'budget', decision: 'deny' } as const)
-          : await answerOf(open.wait, open.call, open.agent, parts.agents, said, bodies);
-      const command: Command = { kind: 'resolve', wait: id as `w${number}`, answer, digest };
+      const answer = await answerOf(found.wait, found.call, found.agent, parts.agents, said, bodies);
+      const command: Command = { kind: 'resolve', wait: id, answer, digest };
       const { receipt } = await parts.submit(session, {
         id: parts.newId(),
         by: approver(caller),
@@ -45,6 +42,27 @@ export function waitMethods(parts: Parts): Pick<Methods, WaitMethod> {
   };
 }
 
+type Found =
+  | { wait: Wait; call: Call | undefined; agent: string }
+  /** It was answered with this digest, or ended without an answer (null). */
+  | { digest: string | null; receipt: Receipt };
+
+/** The wait as the log has it. Call it with the lock. Throws `not_found`. */
+async function find(sessions: Sessions, session: string, id: Wait['id']): Promise<Found> {
+  const known = await existing(sessions, session);
+  // Another writer may have opened it: what is not known is looked for on the newest head.
+  const isKnown = known.state.waits.has(id) || known.state.resolved.has(id) || (await sessions.isNewest(known));
+  const { state } = isKnown ? known : await existing(sessions, session);
+  const wait = state.waits.get(id);
+  if (wait !== undefined) {
+    const call = state.runs.get(wait.run)?.asked.find((asked) => asked.id === wait.call);
+    return { wait, call, agent: state.agent };
+  }
+  const resolved = state.resolved.get(id);
+  if (resolved === undefined) throw notFound(`wait ${id}`);
+  return resolved;
+}
+
 const approver = (caller: Caller): Actor => ({ kind: 'approver', id: caller.actor.id });
 
 async function resolveCallback(parts: Parts, token: string, payload: unknown): Answered<'callbacks.resolve'> {
@@ -53,11 +71,10 @@ async function resolveCallback(parts: Parts, token: string, payload: unknown): A
   if (!sameText(mac(parts.callbackSecret, name), signature)) throw notFound('such callback');
   const [, session, call] = JSON.parse(Buffer.from(name, 'base64url').toString()) as [string, string, string];
   const wait = await sessions.exclusive(session, async () => {
-    const { state } = await existing(sessions, session);
-    const open = [...state.waits.values()].find(
-      (candidate) => candidate.kind === 'callback' && candidate.call === call,
-    );
-    return open?.id ?? [...state.resolved].find(([, resolved]) => resolved.call === call)?.[0];
+    const known = await existing(sessions, session);
+    const found = callbackWait(known.state, call);
+    if (found !== undefined || (await sessions.isNewest(known))) return found;
+    return callbackWait((await existing(sessions, session)).state, call);
   });
   if (wait === undefined)
     throw new ApiError('invalid_state', 'nothing waits for this callback: not yet, or not any more', {
@@ -69,4 +86,16 @@ async function resolveCallback(parts: Parts, token: string, payload: unknown): A
   const command: Command = { kind: 'resolve', wait, answer: { kind: 'callback', ref }, digest: answerDigest(payload) };
   const { receipt } = await parts.submit(session, { id: parts.newId(), by, ...bodies.stored, command });
   return { status: 202, result: { seq: receipt.seq, run: receipt.run ?? '', wait } };
+}
+
+/**
+ * What a callback of this call answers: its open wait; once the call is settled the last wait it had, which tells the
+ * same report from another one. Undefined: it comes too early (an approval of the same call is not what it answers).
+ */
+function callbackWait(state: State, id: string): Wait['id'] | undefined {
+  for (const wait of state.waits.values()) if (wait.kind === 'callback' && wait.call === id) return wait.id;
+  for (const run of state.runs.values()) {
+    if (run.asked.some((call) => call.id === id && call.phase.at !== 'settled')) return undefined;
+  }
+  return [...state.resolved].findLast(([, resolved]) => resolved.call === id)?.[0];
 }
