@@ -9,6 +9,7 @@ import { LIMITS } from './limits.ts';
 import { misfitOf } from './schema.ts';
 import type { Hot, Sessions } from './sessions.ts';
 import { BodyMissing } from './sessions.ts';
+import { standingOf } from './standing.ts';
 import type { PreparedCall } from './step.ts';
 import type { ToolCall, Toolbus } from './toolbus.ts';
 
@@ -74,17 +75,18 @@ export async function argumentsOf(sessions: Sessions, hot: Hot, call: Call): Pro
 
 type Found = { on: ToolCall; agent: string; args: unknown } | { code: string; message: string };
 
-/** Runs or verifies one call. Null: it is not outstanding. Throws only while nothing has left the process. */
+/** Runs or verifies one call. Null: it is not outstanding; `stopped`: it must not begin any more. Throws only while nothing has left the process. */
 export async function callTool(
   options: { sessions: Sessions; agents: Agents; toolbus: Toolbus },
   session: string,
   effect: Extract<Effect, { type: 'call' | 'verify' }>,
   signal: AbortSignal,
   bodies: Bodies,
-): Promise<ToolOutcome | null> {
+): Promise<ToolOutcome | 'stopped' | null> {
   const { sessions, agents, toolbus } = options;
   const found = await sessions.exclusive(session, async () => find(sessions, session, effect));
   if (found === null) return null;
+  if (found === 'stopped' || signal.aborted) return 'stopped';
   if ('code' in found) {
     if (effect.type === 'verify') return { type: 'call-unknown', reason: found.code };
     return { type: 'call', outcome: 'failed', code: found.code, result: await bodies.add({ content: found.message }) };
@@ -101,13 +103,13 @@ async function find(
   sessions: Sessions,
   session: string,
   effect: Extract<Effect, { type: 'call' | 'verify' }>,
-): Promise<Found | null> {
+): Promise<Found | 'stopped' | null> {
   const hot = await sessions.load(session);
   const run = hot.state.runs.get(effect.run);
   const call = run?.asked.find(({ id }) => id === effect.id);
-  const at = effect.type === 'verify' ? 'verifying' : 'flying';
-  if (run === undefined || call === undefined || call.phase.at !== at || call.phase.attempt !== effect.attempt)
-    return null;
+  const standing = standingOf(hot.state, effect);
+  if (standing === 'stopped') return standing;
+  if (standing === 'gone' || run === undefined || call === undefined) return null;
   let args: unknown;
   try {
     args = await argumentsOf(sessions, hot, call);

@@ -30,6 +30,7 @@ import { misfitOf } from './schema.ts';
 import type { Hot, Sessions } from './sessions.ts';
 import { BodyMissing } from './sessions.ts';
 import { callTool, prepareCall } from './calls.ts';
+import { standingOf } from './standing.ts';
 import type { PreparedCall, PreparedTurn, StepInput } from './step.ts';
 import type { Toolbus } from './toolbus.ts';
 
@@ -66,7 +67,8 @@ export function createPerform(options: PerformOptions): Perform {
       effect.type === 'generate'
         ? await generate(options, manifests, session, effect, signal, bodies)
         : await callTool(options, session, effect, signal, bodies);
-    return outcome === null ? null : settleInput(effect, outcome, bodies);
+    if (outcome === null) return null;
+    return settleInput(effect, outcome === 'stopped' ? await neverBegan(effect, bodies) : outcome, bodies);
   };
 }
 
@@ -165,9 +167,10 @@ async function generate(
   effect: Performable,
   signal: AbortSignal,
   bodies: Bodies,
-): Promise<Settled | null> {
+): Promise<Settled | 'stopped' | null> {
   const prepared = await options.sessions.exclusive(session, async () => prepare(options, manifests, session, effect));
   if (prepared === null) return null;
+  if (prepared === 'stopped' || signal.aborted) return 'stopped';
   if ('code' in prepared) return failedTurn(prepared.code, prepared.detail);
   const { request, adapter, manifest, fingerprint, sealed } = prepared;
   const { run, id } = effect;
@@ -197,17 +200,13 @@ async function prepare(
   manifests: Manifests,
   session: string,
   effect: Performable,
-): Promise<Prepared | Unfit | null> {
+): Promise<Prepared | Unfit | 'stopped' | null> {
   const hot = await options.sessions.load(session);
   const run = hot.state.runs.get(effect.run);
   const turn = run?.turn;
-  if (
-    run === undefined ||
-    turn?.id !== effect.id ||
-    turn.phase.at !== 'flying' ||
-    turn.phase.attempt !== effect.attempt
-  )
-    return null;
+  const standing = standingOf(hot.state, effect);
+  if (standing === 'stopped') return standing;
+  if (standing === 'gone' || run === undefined || turn === null || turn === undefined) return null;
   const manifest = await manifests(run.pin?.manifest ?? '');
   if (manifest === null)
     return { code: 'manifest_missing', detail: 'what the run was pinned to is not stored any more' };
