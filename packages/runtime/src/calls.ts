@@ -104,7 +104,10 @@ async function find(
   session: string,
   effect: Extract<Effect, { type: 'call' | 'verify' }>,
 ): Promise<Found | 'stopped' | null> {
-  const hot = await sessions.load(session);
+  let hot = await sessions.load(session);
+  // What is not pure is looked at once more before it leaves: another process may have taken the session over (DESIGN §6).
+  if (effect.type === 'call' && effect.class !== 'pure' && !(await sessions.isNewest(hot)))
+    hot = await sessions.load(session);
   const run = hot.state.runs.get(effect.run);
   const call = run?.asked.find(({ id }) => id === effect.id);
   const standing = standingOf(hot.state, effect);

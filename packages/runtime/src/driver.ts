@@ -12,7 +12,7 @@ export type Courier = {
   due(after: string | null): Promise<{ sessions: string[]; next: string | null }>;
   /** The session's own step or perform failed again and again: it is parked, its neighbours live. */
   quarantine(session: string, reason: string): Promise<void>;
-  /** Lets idle sessions leave memory. */
+  /** Lets idle sessions leave memory, and tells readers what nobody told them: once a sweep. */
   evict(busy: (session: string) => boolean): Promise<number>;
 };
 

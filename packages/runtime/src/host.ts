@@ -185,7 +185,7 @@ type Core = Pick<Parts, 'store' | 'agents' | 'sessions' | 'streams' | 'quarantin
 /** Step and perform, as the driver is given them. */
 function courierOf(options: HostOptions, core: Core): Courier {
   const { system, logger, redactor, models, store: opened } = options;
-  const { store, agents, sessions, streams, quarantine, callbackSecret } = core;
+  const { store, agents, sessions, streams, callbackSecret } = core;
   const hooks = options.hooks ?? [];
   const { clock, timers, random } = system;
   const step = createStep({
@@ -220,13 +220,13 @@ function courierOf(options: HostOptions, core: Core): Courier {
     hooks,
     delta: (session, effect, delta) => streams.delta(session, effect, delta),
   });
-  return { step, perform, ...upkeep(options, { store, sessions, quarantine }) };
+  return { step, perform, ...upkeep(options, core) };
 }
 
 /** What a driver asks besides: what is outstanding, what is due, what must be parked or may leave memory. */
 function upkeep(
   { system, logger, sweepMs }: HostOptions,
-  { store, sessions, quarantine }: Pick<Core, 'store' | 'sessions' | 'quarantine'>,
+  { store, sessions, streams, quarantine }: Core,
 ): Omit<Courier, 'step' | 'perform'> {
   return {
     look: async (session) =>
@@ -249,7 +249,10 @@ function upkeep(
       logger.error({ session, reason }, 'the session is quarantined');
       await quarantine.add(session, reason, system.clock.now());
     },
-    evict: async (busy) => sessions.evict(busy),
+    evict: async (busy) => {
+      await streams.recheck(store.log);
+      return sessions.evict(busy);
+    },
   };
 }
 

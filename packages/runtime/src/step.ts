@@ -219,7 +219,8 @@ async function commit(
   hot.head = result.head;
   for (const { digest, text } of step.bodies) remember(hot, digest, text);
   options.committed(hot.id, entries, result.head.hash, step.bodies);
-  await sessions.snapshot(hot);
+  // Written down here, saved in its own time: nobody waits for a cache.
+  void sessions.snapshot(hot);
   return stepped(state, receipt, entries);
 }
 

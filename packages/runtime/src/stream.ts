@@ -58,11 +58,15 @@ export class Streams {
   /** The log reaches to `head`, by an append whose answer was lost or by another process: subscribers read it there. */
   moved(session: string, head: number): void {
     const channel = this.#channels.get(session);
-    if (channel === undefined || head <= channel.head) return;
-    channel.head = head;
-    for (const subscriber of channel.subscribers) {
-      subscriber.lagged = true;
-      subscriber.wake?.();
+    if (channel !== undefined) tellHead(channel, head);
+  }
+
+  /** Looks for what nobody told of: another process writes, or a notification was lost. */
+  async recheck(log: LogStore): Promise<void> {
+    for (const [session, channel] of this.#channels) {
+      if (channel.subscribers.size === 0) continue;
+      const row = await log.get(session);
+      if (row !== null) this.moved(session, row.head.seq);
     }
   }
 
@@ -141,6 +145,7 @@ async function* follow(
       yield { type: 'entry', entry };
       if (entry.kind === 'session.closed') return yield { type: 'end', reason: 'closed' };
     }
+    tellHead(channel, at.cursor, subscriber);
     // What is queued came before this moment's live text: entries first, and the text whole instead of its pieces.
     const queued = subscriber.items.splice(0).filter((item) => item.kind !== 'delta');
     const partials = options.deltas
@@ -248,6 +253,17 @@ function push(subscriber: Subscriber, item: Item, bytes: number): void {
     subscriber.lagged = true;
   else subscriber.items.push(item);
   subscriber.wake?.();
+}
+
+/** Whoever was not told of entries up to `head` reads them in the log. */
+function tellHead(channel: Channel, head: number, knows?: Subscriber): void {
+  if (head <= channel.head) return;
+  channel.head = head;
+  for (const subscriber of channel.subscribers) {
+    if (subscriber === knows) continue;
+    subscriber.lagged = true;
+    subscriber.wake?.();
+  }
 }
 
 function deltaOf(partial: Partial, offset: number, text: string): Delta {
