@@ -123,6 +123,7 @@ function applyToRun(state: Progress, run: RunProgress, entry: Entry): void {
       break;
     case 'run.released':
       run.held = false;
+      promote(run);
       break;
     case 'run.cancelling':
       run.phase = { at: 'cancelling', reason: entry.data.reason };
@@ -209,14 +210,14 @@ function applyToCall(run: RunProgress, entry: Entry): void {
       call.attempt = entry.data.n;
       call.error = entry.data.n > 1 ? entry.data.reason : null;
       call.notBefore = entry.data.notBefore ?? 0;
+      if (entry.data.notBefore !== undefined) run.retries += 1;
       call.at = 'flying';
-      break;
-    case 'call.failed':
-      run.retries += 1;
       break;
     case 'call.unknown':
       call.error = entry.data.reason;
       call.at = call.verify ? 'verifying' : 'parked';
+      // Asking the tool is numbered as the next attempt.
+      if (call.verify) call.attempt = entry.data.attempt + 1;
       break;
     case 'call.settled':
       call.at = entry.data.outcome;
@@ -228,6 +229,7 @@ function applyToCall(run: RunProgress, entry: Entry): void {
 
 /** Pure calls fly at once; of the others only the first that is not settled, and an unsafe one after its own entry. */
 function promote(run: RunProgress): void {
+  if (run.phase.at !== 'active' || run.held) return;
   const next = run.asked.find((call) => call.class !== 'pure' && !isSettled(call));
   for (const call of run.asked) {
     if (call.at !== 'ready' || call.class === 'unsafe') continue;
