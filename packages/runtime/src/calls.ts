@@ -104,10 +104,9 @@ async function find(
   session: string,
   effect: Extract<Effect, { type: 'call' | 'verify' }>,
 ): Promise<Found | 'stopped' | null> {
-  let hot = await sessions.load(session);
-  // What is not pure is looked at once more before it leaves: another process may have taken the session over (DESIGN §6).
-  if (effect.type === 'call' && effect.class !== 'pure' && !(await sessions.isNewest(hot)))
-    hot = await sessions.load(session);
+  // Another process may have taken the session over: what is not pure always looks before it leaves (DESIGN §6).
+  const isPure = effect.type === 'verify' || effect.class === 'pure';
+  const hot = await sessions.current(session, isPure ? LIMITS.confirmedMs : 0);
   const run = hot.state.runs.get(effect.run);
   const call = run?.asked.find(({ id }) => id === effect.id);
   const standing = standingOf(hot.state, effect);

@@ -231,9 +231,7 @@ function upkeep(
   return {
     look: async (session) =>
       sessions.exclusive(session, async () => {
-        let hot = await sessions.load(session);
-        if (!(await sessions.isNewest(hot))) hot = await sessions.load(session);
-        const { state } = hot;
+        const { state } = await sessions.current(session, 0);
         // An opening that the storage did not take.
         if (state.phase === 'fresh') sessions.drop(session);
         return { effects: outstanding(state), wakeAt: wakeAt(state) };

@@ -6,6 +6,8 @@ export const LIMITS = {
   hotSessions: 10_000,
   /** An idle session leaves memory after this time. */
   hotIdleMs: 5 * 60_000,
+  /** A head that the store confirmed within this time is believed when an effect leaves. */
+  confirmedMs: 500,
   /** Bodies of a hot session that are kept beside its state. */
   hotBodies: 64,
   /** Entries between two snapshots. */

@@ -201,7 +201,7 @@ async function prepare(
   session: string,
   effect: Performable,
 ): Promise<Prepared | Unfit | 'stopped' | null> {
-  const hot = await options.sessions.load(session);
+  const hot = await options.sessions.current(session, LIMITS.confirmedMs);
   const run = hot.state.runs.get(effect.run);
   const turn = run?.turn;
   const standing = standingOf(hot.state, effect);

@@ -252,6 +252,7 @@ async function rebuild(
     title: '',
     snapshotAt: 0,
     usedAt: 0,
+    confirmedAt: 0,
   };
   const active = state.runs.get(run as Run['id']);
   if (active === undefined) throw notFound(`run ${run}`);

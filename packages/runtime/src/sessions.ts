@@ -23,6 +23,8 @@ export type Hot = {
   title: string;
   snapshotAt: number;
   usedAt: number;
+  /** When its head was the store's, monotonic ms: before the store was asked. */
+  confirmedAt: number;
 };
 
 /** Content that was erased, or that the store lost. */
@@ -89,7 +91,9 @@ export class Sessions {
   async load(id: string): Promise<Hot> {
     const known = this.#hot.get(id);
     if (known !== undefined) return this.#used(known);
+    const at = this.#clock.monotonicMs();
     const hot = (await this.#fromSnapshot(id)) ?? blank(id, freshState());
+    hot.confirmedAt = at;
     await this.#catchUp(hot);
     if (hot.state.head > 0) {
       const row = await this.#store.log.get(id);
@@ -123,12 +127,26 @@ export class Sessions {
     }
   }
 
+  /**
+   * As `load`, and read anew where somebody else has written meanwhile: what was last confirmed by the store longer than
+   * `withinMs` ago is held against it. Call it with the lock.
+   */
+  async current(id: string, withinMs: number): Promise<Hot> {
+    const hot = await this.load(id);
+    if (this.#clock.monotonicMs() - hot.confirmedAt < withinMs || (await this.isNewest(hot))) return hot;
+    return this.load(id);
+  }
+
   /** Whether nobody else has written to its log since. Call it with the lock; a session that is not is dropped. */
   async isNewest(hot: Hot): Promise<boolean> {
+    const at = this.#clock.monotonicMs();
     const row = await this.#store.log.get(hot.id);
-    if ((row?.head.seq ?? 0) === hot.head.seq) return true;
-    this.drop(hot.id);
-    return false;
+    if ((row?.head.seq ?? 0) !== hot.head.seq) {
+      this.drop(hot.id);
+      return false;
+    }
+    hot.confirmedAt = at;
+    return true;
   }
 
   /** Null where there is none to believe: then the log alone says what is so. */
@@ -253,6 +271,7 @@ function blank(id: string, state: State): Hot {
     title: '',
     snapshotAt: 0,
     usedAt: 0,
+    confirmedAt: 0,
   };
 }
 

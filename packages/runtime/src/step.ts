@@ -202,6 +202,7 @@ async function commit(
   const { state } = hot;
   const { entries, receipt } = moved;
   if (hot.title === '' && step.title !== undefined) hot.title = clipped(step.title, LIMITS.titleChars);
+  const confirmedAt = options.clock.monotonicMs();
   let result: AppendResult;
   try {
     seal(hot, entries);
@@ -217,6 +218,7 @@ async function commit(
     return notAppended(result);
   }
   hot.head = result.head;
+  hot.confirmedAt = confirmedAt;
   for (const { digest, text } of step.bodies) remember(hot, digest, text);
   options.committed(hot.id, entries, result.head.hash, step.bodies);
   // Written down here, saved in its own time: nobody waits for a cache.
