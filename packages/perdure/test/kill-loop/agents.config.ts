@@ -6,7 +6,7 @@ import { z } from 'zod';
 
 const { OUTSIDE_URL: outside = '', LIFE: life = '0', AGENT_MODEL: model = 'openai-chat/kill-loop' } = process.env;
 
-const input = z.object({ order: z.string(), cents: z.int(), beforeMs: z.int(), afterMs: z.int() });
+const input = z.object({ order: z.string(), beforeMs: z.int(), afterMs: z.int() });
 type Args = z.output<typeof input>;
 
 async function act(name: string, args: Args, context: ToolContext): Promise<string> {

@@ -28,7 +28,12 @@ function answer(messages: readonly ChatMessage[]): Reply {
   if (missing.length > 0) return { calls: missing };
   const next = task.turns.find((calls) => calls.some(({ order }) => latest(order, results) === undefined));
   if (next !== undefined) return { text: 'I go on.', calls: next.map((call) => ask(call, call.order)) };
-  return { text: closing(task, planned(task).map(({ order }) => latest(order, results)?.text ?? '')) };
+  return {
+    text: closing(
+      task,
+      planned(task).map(({ order }) => latest(order, results)?.text ?? ''),
+    ),
+  };
 }
 
 type Results = ReadonlyMap<string, string>;

@@ -15,19 +15,22 @@ export type Dispatch = {
   attempt: number;
   /** Which process of the server sent it. */
   life: number;
-  args: { order: string; cents: number; afterMs: number };
+  args: { order: string; afterMs: number };
 };
 
 export type Outside = {
   url: string;
   dispatches: readonly Dispatch[];
   of(session: string, call: string): Dispatch[];
+  /** From now on replies come at once. */
+  hurry(): void;
   close(): Promise<void>;
 };
 
 /** An effect happens when its request has arrived whole; the reply comes `afterMs` later. */
 export async function createOutside(): Promise<Outside> {
   const dispatches: Dispatch[] = [];
+  let isHurried = false;
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const url = new URL(request.url ?? '', 'http://outside');
     if (request.method === 'GET') {
@@ -39,7 +42,7 @@ export async function createOutside(): Promise<Outside> {
     for await (const piece of request) pieces.push(piece as Buffer);
     const dispatch = JSON.parse(Buffer.concat(pieces).toString()) as Dispatch;
     dispatches.push(dispatch);
-    await delay(dispatch.args.afterMs);
+    await delay(isHurried ? 0 : dispatch.args.afterMs, undefined, { ref: false });
     response.end(JSON.stringify({ text: happened(dispatch.tool, dispatch.args.order) }));
   };
   const server = createServer((request, response) => {
@@ -51,6 +54,9 @@ export async function createOutside(): Promise<Outside> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     dispatches,
     of: (session, call) => dispatches.filter((one) => one.session === session && one.call === call),
+    hurry: () => {
+      isHurried = true;
+    },
     close: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

@@ -1,8 +1,10 @@
 /** What the outside knows of one session: receipts, and every entry that anybody was shown. */
 import type { Entry } from '@perdure/contract';
+import { canonicalJson } from '@perdure/runtime';
 import type { Task } from './tasks.ts';
 
-export type Accepted = { task: Task; submission: string; run: string; seq: number };
+export type Run = `r${number}`;
+export type Accepted = { task: Task; submission: string; run: Run; seq: number };
 export type Resolved = { wait: string; seq: number };
 
 export class SessionRecord {
@@ -15,7 +17,7 @@ export class SessionRecord {
   readonly cancelled = new Map<string, number>();
   /** Messages that it gets in all. */
   readonly messages: number;
-  /** The data of each event as it stood on the wire; index 0 is seq 1. */
+  /** Each entry as it stood on the wire, with its members in order; index 0 is seq 1. */
   readonly texts: string[] = [];
   readonly entries: Entry[] = [];
   readonly ended = new Map<string, Extract<Entry, { kind: 'run.ended' }>>();
@@ -36,12 +38,13 @@ export class SessionRecord {
   }
 
   /** Takes what a subscriber was shown at a seq; returns what is wrong with it. */
-  show(seq: number, text: string): string | null {
+  show(seq: number, data: string): string | null {
+    const entry = JSON.parse(data) as Entry;
+    const text = canonicalJson(entry);
     const known = this.texts[seq - 1];
     if (known !== undefined)
       return known === text ? null : `entry ${seq} of ${this.id} was shown as ${known}, then as ${text}`;
     if (seq !== this.head + 1) return `entry ${seq} of ${this.id} was shown before entry ${this.head + 1}`;
-    const entry = JSON.parse(text) as Entry;
     if (entry.seq !== seq) return `entry ${entry.seq} of ${this.id} has the id ${seq}`;
     this.texts.push(text);
     this.entries.push(entry);

@@ -13,7 +13,10 @@ export type ServerOptions = {
   data: string;
   port: number;
   env: { [name: string]: string };
+  /** Further flags of the command. */
   args?: readonly string[];
+  /** Flags of Node itself. */
+  nodeArgs?: readonly string[];
   /** What runs Node, in place of running it directly: `strace …`. */
   wrap?: readonly string[];
 };
@@ -34,8 +37,9 @@ export type Server = {
   log(): string;
 };
 
-export function startServer({ cwd, data, port, env, args = [], wrap = [] }: ServerOptions): Server {
-  const node = [process.execPath, '--disable-warning=ExperimentalWarning'];
+export function startServer(options: ServerOptions): Server {
+  const { cwd, data, port, env, args = [], nodeArgs = [], wrap = [] } = options;
+  const node = [process.execPath, '--disable-warning=ExperimentalWarning', ...nodeArgs];
   const command = ['up', '--port', String(port), '--data', data, ...args];
   const [program = '', ...rest] = [...wrap, ...node, MAIN, ...command];
   const child = spawn(program, rest, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], detached: wrap.length > 0 });

@@ -2,8 +2,10 @@
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { inspect } from 'node:util';
 import type { Client } from '@perdure/contract';
-import { createClient } from '@perdure/contract';
+import { ApiError, createClient } from '@perdure/contract';
 import type { ChatEmulator } from '@perdure/testkit';
 import { createChatEmulator } from '@perdure/testkit';
 import type { Dice } from './dice.ts';
@@ -15,6 +17,14 @@ import type { Server, ServerOptions } from './server.ts';
 import { freePort, startServer } from './server.ts';
 
 export const MODEL_KEY = 'sk-kill-loop-0123456789abcdef';
+
+/** A client's pauses between connections, so short that each life of a server sees it come back. */
+const eager = {
+  set: (afterMs: number, run: () => void) => {
+    const timer = setTimeout(run, afterMs > 20_000 ? afterMs : Math.min(afterMs, 50));
+    return { cancel: () => clearTimeout(timer) };
+  },
+};
 
 export class World {
   readonly seed: number;
@@ -33,22 +43,33 @@ export class World {
   server: Server | null = null;
   /** Aborted when everything that goes on in the background must end. */
   readonly over = new AbortController();
-  #up = Promise.withResolvers<void>();
+  #waiting: (() => void)[] = [];
 
-  static async create(seed: number): Promise<World> {
+  readonly #compiled: string;
+
+  /** `compiled`: a folder for Node's cache of compiled code, which worlds may share. */
+  static async create(seed: number, compiled: string): Promise<World> {
     const rolled = dice(seed);
     const provider = await createChatEmulator(playModel(dice(seed + 1)), { key: MODEL_KEY });
-    return new World(seed, rolled, provider, await createOutside(), await freePort());
+    return new World(seed, rolled, provider, await createOutside(), await freePort(), compiled);
   }
 
-  private constructor(seed: number, rolled: Dice, provider: ChatEmulator, outside: Outside, port: number) {
+  private constructor(
+    seed: number,
+    rolled: Dice,
+    provider: ChatEmulator,
+    outside: Outside,
+    port: number,
+    compiled: string,
+  ) {
     this.seed = seed;
+    this.#compiled = compiled;
     this.dice = rolled;
     this.provider = provider;
     this.outside = outside;
     this.port = port;
     this.url = `http://127.0.0.1:${port}`;
-    this.client = createClient({ url: this.url });
+    this.client = createClient({ url: this.url, timers: eager });
     this.folder = mkdtempSync(join(tmpdir(), 'perdure-kill-loop-'));
     this.data = join(this.folder, 'data');
     mkdirSync(this.data);
@@ -73,7 +94,7 @@ export class World {
         PERDURE_LOG_LEVEL: 'warn',
         PERDURE_LOG_FORMAT: 'json',
         // Compiled once for all processes: a restart is then short enough to have many.
-        NODE_COMPILE_CACHE: join(this.folder, 'compiled'),
+        NODE_COMPILE_CACHE: this.#compiled,
         ...env,
       },
     };
@@ -86,14 +107,12 @@ export class World {
     this.server = server;
     server.ready.then(
       () => {
-        if (this.server === server) this.#up.resolve();
+        if (this.server === server) this.#letGo();
       },
       () => undefined,
     );
     const gone = (): void => {
-      if (this.server !== server) return;
-      this.server = null;
-      this.#up = Promise.withResolvers<void>();
+      if (this.server === server) this.server = null;
     };
     void server.exited.then(({ code, signal }) => {
       gone();
@@ -102,15 +121,43 @@ export class World {
     return server;
   }
 
-  /** Nobody should try to reach a server that is about to be killed: the next `whenUp` is of its successor. */
-  async kill(server: Server): Promise<void> {
-    await server.kill();
+  /** Resolves while a server answers, or when the world is over. */
+  async whenUp(): Promise<void> {
+    while (this.server?.isUp() !== true && !this.over.signal.aborted)
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
-  async whenUp(): Promise<void> {
-    while (this.server?.isUp() !== true && !this.over.signal.aborted) {
-      await Promise.race([this.#up.promise, aborted(this.over.signal)]);
+  #letGo(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
+  /** Asks until an answer comes: a server that is down, or dies over the question, is asked again. Null: it is over. */
+  async insist<T>(ask: (client: Client) => Promise<T>): Promise<T | null> {
+    for (;;) {
+      await this.whenUp();
+      if (this.over.signal.aborted) return null;
+      try {
+        return await ask(this.client);
+      } catch (error) {
+        if (!(error instanceof ApiError) || error.code !== 'unavailable') throw error;
+        await delay(10);
+      }
     }
+  }
+
+  /** Something that goes on beside the loop: its failure is the test's. */
+  background(what: string, work: Promise<void>): void {
+    work.catch((error: unknown) => {
+      if (!this.over.signal.aborted) this.violate(`${what}: ${inspect(error)}`);
+    });
+  }
+
+  /** True as soon as the condition holds; false when the time is up, or something was violated. */
+  async until(condition: () => boolean | Promise<boolean>, withinMs = 30_000): Promise<boolean> {
+    for (const startedAt = performance.now(); !(await condition()); await delay(10)) {
+      if (this.violations.length > 0 || performance.now() - startedAt > withinMs) return false;
+    }
+    return true;
   }
 
   violate(what: string): void {
@@ -128,13 +175,9 @@ export class World {
 
   async close(): Promise<void> {
     this.over.abort();
+    this.#letGo();
     await this.server?.kill();
     await this.outside.close();
     await this.provider.close().finally(() => rmSync(this.folder, { recursive: true, force: true }));
   }
-}
-
-export async function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }
