@@ -1,4 +1,5 @@
 import type { FeedEvent } from './api.ts';
+import { LIMITS } from './limits.ts';
 import type { LogStore } from './ports.ts';
 
 const PAGE = 500;
@@ -7,7 +8,7 @@ const PAGE = 500;
 export async function* feed(
   log: LogStore,
   options: { after: string | null; agent?: string; signal: AbortSignal },
-  draining: () => boolean,
+  draining: AbortSignal,
 ): AsyncGenerator<FeedEvent> {
   let wake = (): void => {};
   let changed = true;
@@ -17,11 +18,12 @@ export async function* feed(
   };
   const unwatch = log.watch(stir);
   options.signal.addEventListener('abort', stir, { once: true });
+  draining.addEventListener('abort', stir, { once: true });
   let cursor = options.after ?? '';
   let caughtUp = false;
   try {
     while (!options.signal.aborted) {
-      if (draining()) return yield { type: 'end', reason: 'drain', retryMs: 1_000 };
+      if (draining.aborted) return yield { type: 'end', reason: 'drain', retryMs: LIMITS.retryMs };
       changed = false;
       const page = await log.feed(cursor, PAGE);
       cursor = page.cursor;
@@ -44,5 +46,6 @@ export async function* feed(
   } finally {
     unwatch();
     options.signal.removeEventListener('abort', stir);
+    draining.removeEventListener('abort', stir);
   }
 }

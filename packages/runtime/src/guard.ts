@@ -33,6 +33,23 @@ export async function guarded<T>(parts: { logger: Logger }, caller: Caller, work
   }
 }
 
+/** The same for a stream: what breaks it off is told in the same codes. */
+export async function* guardedStream<T>(
+  parts: { logger: Logger },
+  caller: Caller,
+  stream: AsyncGenerator<T>,
+): AsyncGenerator<T> {
+  try {
+    for (;;) {
+      const next = await guarded(parts, caller, async () => stream.next());
+      if (next.done === true) return;
+      yield next.value;
+    }
+  } finally {
+    await stream.return(undefined);
+  }
+}
+
 /** Null: nobody foresaw this. */
 function knownFailure(error: unknown): ApiError | null {
   const later = { details: { retryMs: LIMITS.retryMs } };

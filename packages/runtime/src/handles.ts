@@ -14,7 +14,7 @@ import type { Caller } from './api.ts';
 import { guarded } from './guard.ts';
 import type { Host } from './host.ts';
 import { createSession } from './methods/sessions.ts';
-import { isEnded, untilRest } from './rest.ts';
+import { isAtRest, isEnded, untilRest } from './rest.ts';
 
 export type SendOptions = {
   /** `queue` (default): its turn comes; `steer`: the run reads it at its next turn; `interrupt`: it replaces the run. */
@@ -126,36 +126,47 @@ function sessionHandle(host: Host, initialId: string, agent: string, opening: Op
   };
 }
 
+/** Keeps the waits that only a person or another system ends. */
+function followWaits(open: Set<string>, entry: Entry): void {
+  if (entry.kind === 'wait.opened' && entry.data.kind !== 'timer' && entry.data.kind !== 'child')
+    open.add(entry.data.wait);
+  if (entry.kind === 'wait.resolved') open.delete(entry.data.wait);
+}
+
 function runHandle(host: Host, session: string, id: string, seq: number): SessionRun {
   const run = id as `r${number}`;
   const waitsOf = async (): Promise<WaitView[]> => {
     const { result } = await host.call(callerOf(host), 'waits.list', { session, limit: 1_000 });
     return result.waits.filter((wait) => wait.run === id);
   };
+  const isParked = async (): Promise<boolean> => isAtRest(await host.parts.reads.run(session, id));
   return {
     id,
     seq,
-    async *events(options = {}) {
+    async *events({ signal } = {}) {
       const controller = new AbortController();
       const abort = (): void => controller.abort();
-      options.signal?.addEventListener('abort', abort, { once: true });
+      if (signal?.aborted === true) return;
+      signal?.addEventListener('abort', abort, { once: true });
+      const streaming = { after: seq - 1, deltas: true, signal: controller.signal };
+      const parked = new Set<string>();
+      let live = false;
       try {
-        for await (const event of host.events(callerOf(host), session, {
-          after: seq - 1,
-          deltas: true,
-          signal: controller.signal,
-        })) {
+        for await (const event of host.events(callerOf(host), session, streaming)) {
           if (event.type === 'delta' && event.delta.run === id) yield { kind: 'delta', ...event.delta };
-          if (event.type !== 'entry' || event.entry.run !== id) continue;
-          yield event.entry;
-          if (event.entry.kind === 'run.ended') return;
-          if (event.entry.kind === 'wait.opened' && event.entry.data.kind !== 'timer') {
-            const view = await untilRest(host.parts, session, id, 0);
-            if (view.status === 'waiting') return;
+          if (event.type === 'caught-up') live = true;
+          if (event.type === 'entry') {
+            const { entry } = event;
+            if (entry.run !== id) continue;
+            yield entry;
+            if (entry.kind === 'run.ended') return;
+            followWaits(parked, entry);
           }
+          // Only where the run stands now counts: what it once waited for is history.
+          if (live && event.type !== 'delta' && parked.size > 0 && (await isParked())) return;
         }
       } finally {
-        options.signal?.removeEventListener('abort', abort);
+        signal?.removeEventListener('abort', abort);
         controller.abort();
       }
     },

@@ -7,14 +7,14 @@ import type { Limits, Policies } from '@perdure/engine';
 import { outstanding, wakeAt } from '@perdure/engine';
 import type { AgentDefinition } from './agents.ts';
 import { Agents } from './agents.ts';
-import type { Api, Caller, FeedEvent, StreamEvent } from './api.ts';
+import type { Api, Caller, StreamEvent } from './api.ts';
 import type { Bodies } from './bodies.ts';
 import { createBodies } from './bodies.ts';
 import { base32, sessionId } from './digest.ts';
 import type { Courier, Driver } from './driver.ts';
-import { NotAdmitted } from './driver.ts';
+import { isQuarantined } from './driver.ts';
 import { feed } from './feed.ts';
-import { guarded, refused } from './guard.ts';
+import { guarded, guardedStream, refused } from './guard.ts';
 import { createHomecoming } from './homecoming.ts';
 import type { Hook } from './hooks.ts';
 import { LIMITS } from './limits.ts';
@@ -65,6 +65,8 @@ export type Parts = {
   callbackSecret: string;
   /** Submits and unwraps: a refusal is thrown as ApiError. */
   submit(session: string, input: StepInput): Promise<Extract<StepResult, { ok: true }>>;
+  /** Aborts when the host begins to stop: who waits for something is answered with how it stands. */
+  stopping: AbortSignal;
   /** Collects the content of one input, without secrets. */
   newBodies(): Bodies;
   newId(): string;
@@ -80,10 +82,18 @@ export type Host = Api & {
 
 /** Builds a host; nothing runs before `start`. */
 export async function createHost(options: HostOptions): Promise<Host> {
-  const parts = await compose(options);
+  const stopping = new AbortController();
+  const parts = await compose(options, stopping.signal);
   const methods = createMethods(parts);
   const homecoming = createHomecoming(parts);
-  let draining = false;
+  let stopped: Promise<void> | null = null;
+  const drain = async (options: { drainMs?: number } | undefined): Promise<void> => {
+    homecoming.stop();
+    stopping.abort();
+    parts.streams.end({ type: 'end', reason: 'drain', retryMs: LIMITS.retryMs });
+    await parts.driver.stop(options);
+    await parts.sessions.settleAll();
+  };
   return {
     parts,
     async start() {
@@ -92,32 +102,18 @@ export async function createHost(options: HostOptions): Promise<Host> {
       await parts.driver.start();
       await homecoming.start();
     },
-    async stop(stopping) {
-      if (draining) return;
-      draining = true;
-      homecoming.stop();
-      parts.streams.end({ type: 'end', reason: 'drain', retryMs: 1_000 });
-      await parts.driver.stop(stopping);
-      await parts.sessions.settleAll();
-    },
+    stop: async (options) => (stopped ??= drain(options)),
     async call(caller, method, params) {
       checkTenant(parts, caller);
       return guarded(parts, caller, async () => dispatch(methods, caller, method, params));
     },
-    async *events(caller, session, streaming): AsyncGenerator<StreamEvent> {
+    events(caller, session, streaming) {
       checkTenant(parts, caller);
-      const row = await guarded(parts, caller, async () => parts.store.log.get(session));
-      if (row === null) throw notFound(`session ${session}`);
-      if (streaming.after > row.head.seq) {
-        yield { type: 'resync', after: row.head.seq, reason: `the log ends at ${row.head.seq}` };
-        yield* parts.streams.subscribe(parts.store.log, session, { ...streaming, after: row.head.seq });
-        return;
-      }
-      yield* parts.streams.subscribe(parts.store.log, session, streaming);
+      return guardedStream(parts, caller, eventsOf(parts, session, streaming));
     },
-    feed: (caller, feeding): AsyncIterable<FeedEvent> => {
+    feed(caller, feeding) {
       checkTenant(parts, caller);
-      return feed(parts.store.log, feeding, () => draining);
+      return guardedStream(parts, caller, feed(parts.store.log, feeding, parts.stopping));
     },
     async putBlob(caller, bytes) {
       checkTenant(parts, caller);
@@ -127,11 +123,30 @@ export async function createHost(options: HostOptions): Promise<Host> {
       checkTenant(parts, caller);
       return guarded(parts, caller, async () => parts.store.blobs.get(digest));
     },
-    ready: () => (draining ? { ready: false, reason: 'shutting down' } : { ready: true }),
+    ready: () => (stopped === null ? { ready: true } : { ready: false, reason: 'shutting down' }),
   };
 }
 
-async function compose(options: HostOptions): Promise<Parts> {
+async function* eventsOf(
+  parts: Parts,
+  session: string,
+  streaming: { after: number; deltas: boolean; signal: AbortSignal },
+): AsyncGenerator<StreamEvent> {
+  const { log } = parts.store;
+  const row = await log.get(session);
+  if (row === null) throw notFound(`session ${session}`);
+  const head = row.head.seq;
+  const after = Math.min(streaming.after, head);
+  if (streaming.after > head) yield { type: 'resync', after, reason: `the log ends at ${head}` };
+  if (row.status === 'closed' && after === head) {
+    yield { type: 'caught-up', head };
+    yield { type: 'end', reason: 'closed' };
+    return;
+  }
+  yield* parts.streams.subscribe(log, session, { ...streaming, after });
+}
+
+async function compose(options: HostOptions, stopping: AbortSignal): Promise<Parts> {
   const { system, logger, models, engineHash } = options;
   const tenant = options.tenant ?? 'default';
   const store = options.store.tenant(tenant);
@@ -158,7 +173,7 @@ async function compose(options: HostOptions): Promise<Parts> {
   const reads = createReads({ ...core, models, quarantined: (id) => quarantine.has(id) });
   const submit: Parts['submit'] = async (session, input) => {
     if (quarantine.has(session)) {
-      throw new NotAdmitted('quarantined', `session ${session} is quarantined: its own step failed again and again`);
+      throw isQuarantined(session);
     }
     const result = await driver.submit(session, input);
     if (!result.ok) throw refused(result.rejection);
@@ -174,6 +189,7 @@ async function compose(options: HostOptions): Promise<Parts> {
     system,
     logger,
     submit,
+    stopping,
     newBodies: () => createBodies({ random: system.random, redactor: options.redactor }),
     newId,
     newSession: () => sessionId(system.random),
@@ -205,7 +221,7 @@ function courierOf(options: HostOptions, core: Core): Courier {
     redactor,
     hooks,
     callbackSecret,
-    progress: (session, run, call, text) => logger.info({ session, run, call, progress: text }, 'progress'),
+    progress: (session, run, call, text) => logger.debug({ session, run, call, progress: text }, 'progress'),
   });
   const perform = createPerform({
     store,
@@ -225,7 +241,7 @@ function courierOf(options: HostOptions, core: Core): Courier {
 
 /** What a driver asks besides: what is outstanding, what is due, what must be parked or may leave memory. */
 function upkeep(
-  { system, logger, sweepMs }: HostOptions,
+  { system, logger, redactor, sweepMs }: HostOptions,
   { store, sessions, streams, quarantine }: Core,
 ): Omit<Courier, 'step' | 'perform'> {
   return {
@@ -244,8 +260,9 @@ function upkeep(
     },
     quarantine: async (session, reason) => {
       sessions.drop(session);
+      streams.forget(session);
       logger.error({ session, reason }, 'the session is quarantined');
-      await quarantine.add(session, reason, system.clock.now());
+      await quarantine.add(session, redactor.text(reason), system.clock.now());
     },
     evict: async (busy) => {
       await streams.recheck(store.log);

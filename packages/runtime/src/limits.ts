@@ -14,6 +14,8 @@ export const LIMITS = {
   snapshotEntries: 1_000,
   /** Frames read from the store at a time. */
   readFrames: 512,
+  /** The same for one page of entries. */
+  pageFrames: 64,
   /** An append that meets another writer folds again so many times. */
   appendTries: 16,
   /** Effects under way at once in one process; the rest wait, fairly by session. */
@@ -61,6 +63,8 @@ export const LIMITS = {
   waitMaxMs: 10 * 365 * 24 * 60 * 60_000,
   /** Depth of JSON that is canonicalised. */
   jsonDepth: 64,
+  /** How long a callback is kept that comes before its wait is open. */
+  earlyCallbackMs: 10_000,
   /** When to come back, as errors that pass say it. */
   retryMs: 1_000,
   waitTimeoutMs: 120_000,

@@ -365,7 +365,7 @@ export type ToolContext = {
   session: string;
   run: string;
   call: string;
-  /** Shown live to people; not logged. */
+  /** For whoever watches the process (its own log, level debug); never in the session's log. */
   progress(text: string): void;
   /** A URL path and token that resolve this call's callback wait; derived from the key. */
   callback(): { path: string; token: string };

@@ -7,6 +7,7 @@ import type { Agents, Manifest } from './agents.ts';
 import { contentText, emptyPrefix } from './assemble.ts';
 import type { TurnBody } from './assemble.ts';
 import { argumentsOf } from './calls.ts';
+import { isQuarantined } from './driver.ts';
 import { decodeFrame } from './frame.ts';
 import { LIMITS } from './limits.ts';
 import { buildRequest } from './perform.ts';
@@ -84,6 +85,7 @@ export function createReads(options: Options): Reads {
     sessionRow: async (row) => (options.quarantined(row.id) ? quarantinedView(row, row.id) : rowView(row)),
     run: async (session, run) => {
       const live = await sessions.exclusive(session, async () => {
+        if (options.quarantined(session)) return null;
         const hot = await existing(sessions, session);
         const found = hot.state.runs.get(run as Run['id']);
         return found === undefined ? null : rowOf(hot.state, found);
@@ -95,6 +97,7 @@ export function createReads(options: Options): Reads {
     runRow: async (session, row) => runView(sessions, session, row),
     waits: async (session) =>
       sessions.exclusive(session, async () => {
+        if (options.quarantined(session)) throw isQuarantined(session);
         const hot = await existing(sessions, session);
         return Promise.all([...hot.state.waits.values()].map(async (wait) => waitView(options, hot, wait.id)));
       }),

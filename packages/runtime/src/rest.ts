@@ -8,7 +8,7 @@ export const isEnded = (run: Pick<RunView, 'status'>): boolean =>
 export const isAtRest = (run: Pick<RunView, 'status'>): boolean =>
   isEnded(run) || run.status === 'waiting' || run.status === 'held';
 
-/** The run at its end, or when it waits or is held, or as it stands when the time is up. */
+/** The run at its end, or when it waits or is held, or as it stands when the time is up or the host stops. */
 export async function untilRest(
   parts: Parts,
   session: string,
@@ -18,31 +18,25 @@ export async function untilRest(
 ): Promise<RunView> {
   const watch = createWatch(parts.store.log, session);
   let late = false;
-  const timer = parts.system.timers.set(timeoutMs, () => {
-    late = true;
-    watch.stir();
-  });
-  const onAbort = (): void => {
+  const isLate = (): void => {
     late = true;
     watch.stir();
   };
-  signal?.addEventListener('abort', onAbort, { once: true });
+  const timer = parts.system.timers.set(timeoutMs, isLate);
+  const signals = signal === undefined ? [parts.stopping] : [parts.stopping, signal];
+  for (const each of signals) each.addEventListener('abort', isLate, { once: true });
   try {
     for (;;) {
       const change = watch.next();
       const view = await parts.reads.run(session, run);
-      if (
-        late ||
-        signal?.aborted === true ||
-        isEnded(view) ||
-        (isAtRest(view) && (await needsPerson(parts, session, view)))
-      )
+      const isAborted = signals.some(({ aborted }) => aborted);
+      if (late || isAborted || isEnded(view) || (isAtRest(view) && (await needsPerson(parts, session, view))))
         return view;
       await change;
     }
   } finally {
     timer.cancel();
-    signal?.removeEventListener('abort', onAbort);
+    for (const each of signals) each.removeEventListener('abort', isLate);
     watch.close();
   }
 }

@@ -3,29 +3,31 @@
  * waited for: it re-reads the log from its own cursor.
  */
 import type { Delta, Entry as WireEntry } from '@perdure/contract';
+import { ApiError } from '@perdure/contract';
 import type { Entry } from '@perdure/engine';
 import type { StreamEvent } from './api.ts';
 import { LIMITS } from './limits.ts';
 import type { Body, Delta as ModelDelta, LogStore } from './ports.ts';
 import { textOf, toWire, wireFrame } from './wire.ts';
 
-type Item =
-  | { kind: 'entries'; entries: WireEntry[] }
-  | { kind: 'delta'; delta: Delta }
-  | { kind: 'end'; event: Extract<StreamEvent, { type: 'end' }> };
+type Item = { kind: 'entries'; entries: WireEntry[] } | { kind: 'delta'; delta: Delta } | { kind: 'end'; event: End };
 
 /** All of one part of an attempt so far: what a late joiner gets first, at offset 0. */
 type Partial = Omit<Delta, 'text' | 'offset'> & { text: string };
 
-type Subscriber = { items: Item[]; bytes: number; lagged: boolean; wake: (() => void) | null };
+type Queued = { item: Item; bytes: number };
+type Subscriber = { queue: Queued[]; bytes: number; lagged: boolean; wake: (() => void) | null };
 /** `head`: the last entry its subscribers were told of. */
 type Channel = { head: number; subscribers: Set<Subscriber>; partials: Map<string, Partial> };
 
 /** About what an entry weighs in memory, without its bodies. */
 const ENTRY_BYTES = 512;
 
+type End = Extract<StreamEvent, { type: 'end' }>;
+
 export class Streams {
   readonly #channels = new Map<string, Channel>();
+  #ended: End | null = null;
 
   #channel(session: string): Channel {
     let channel = this.#channels.get(session);
@@ -89,16 +91,17 @@ export class Streams {
       push(subscriber, { kind: 'delta', delta: live }, delta.text.length * 2 + 128);
   }
 
-  /** An attempt is over without an entry of its own (its process lets go): its text is not shown to late joiners. */
-  ended(session: string, effect: string): void {
+  /** The session is parked: what its attempts were saying is over. */
+  forget(session: string): void {
     const channel = this.#channels.get(session);
     if (channel === undefined) return;
-    forget(channel, effect);
+    channel.partials.clear();
     this.#tidy(session, channel);
   }
 
-  /** Ends the streams of one session, or all of them. */
-  end(event: Extract<StreamEvent, { type: 'end' }>, session?: string): void {
+  /** Ends the streams of one session, or all of them: then also those that come later. */
+  end(event: End, session?: string): void {
+    if (session === undefined) this.#ended = event;
     for (const [id, channel] of this.#channels) {
       if (session !== undefined && id !== session) continue;
       for (const subscriber of channel.subscribers) push(subscriber, { kind: 'end', event }, 0);
@@ -112,8 +115,17 @@ export class Streams {
     options: { after: number; deltas: boolean; signal: AbortSignal },
   ): AsyncGenerator<StreamEvent> {
     const channel = this.#channel(session);
-    const subscriber: Subscriber = { items: [], bytes: 0, lagged: false, wake: null };
+    if (channel.subscribers.size >= LIMITS.subscribersPerSession)
+      throw new ApiError(
+        'rate_limited',
+        `session ${session} has ${channel.subscribers.size} readers: come back later`,
+        {
+          details: { retryMs: LIMITS.retryMs },
+        },
+      );
+    const subscriber: Subscriber = { queue: [], bytes: 0, lagged: false, wake: null };
     channel.subscribers.add(subscriber);
+    if (this.#ended !== null) push(subscriber, { kind: 'end', event: this.#ended }, 0);
     const onAbort = (): void => subscriber.wake?.();
     options.signal.addEventListener('abort', onAbort, { once: true });
     try {
@@ -147,7 +159,7 @@ async function* follow(
     }
     tellHead(channel, at.cursor, subscriber);
     // What is queued came before this moment's live text: entries first, and the text whole instead of its pieces.
-    const queued = subscriber.items.splice(0).filter((item) => item.kind !== 'delta');
+    const queued = emptied(subscriber).filter(({ kind }) => kind !== 'delta');
     const partials = options.deltas
       ? [...channel.partials.values()].map((partial) => deltaOf(partial, 0, partial.text))
       : [];
@@ -228,14 +240,13 @@ async function take(subscriber: Subscriber, signal: AbortSignal): Promise<Item |
   for (;;) {
     if (signal.aborted) return null;
     if (subscriber.lagged) {
-      subscriber.items = subscriber.items.filter((item) => item.kind === 'end');
-      subscriber.bytes = 0;
+      for (const item of emptied(subscriber)) if (item.kind === 'end') push(subscriber, item, 0);
       return 'lagged';
     }
-    const item = subscriber.items.shift();
-    if (item !== undefined) {
-      if (subscriber.items.length === 0) subscriber.bytes = 0;
-      return item;
+    const next = subscriber.queue.shift();
+    if (next !== undefined) {
+      subscriber.bytes -= next.bytes;
+      return next.item;
     }
     await new Promise<void>((resolve) => {
       subscriber.wake = resolve;
@@ -244,14 +255,21 @@ async function take(subscriber: Subscriber, signal: AbortSignal): Promise<Item |
   }
 }
 
+function emptied(subscriber: Subscriber): Item[] {
+  subscriber.bytes = 0;
+  return subscriber.queue.splice(0).map(({ item }) => item);
+}
+
+/** Never waits: who is too far behind reads the log instead. */
 function push(subscriber: Subscriber, item: Item, bytes: number): void {
-  subscriber.bytes += bytes;
-  if (
-    item.kind !== 'end' &&
-    (subscriber.items.length >= LIMITS.streamQueueItems || subscriber.bytes > LIMITS.streamQueueBytes)
-  )
+  const { queue } = subscriber;
+  const isFull = queue.length >= LIMITS.streamQueueItems || subscriber.bytes + bytes > LIMITS.streamQueueBytes;
+  if (isFull && item.kind !== 'end') {
     subscriber.lagged = true;
-  else subscriber.items.push(item);
+  } else {
+    queue.push({ item, bytes });
+    subscriber.bytes += bytes;
+  }
   subscriber.wake?.();
 }
 

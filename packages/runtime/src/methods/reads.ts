@@ -1,4 +1,4 @@
-import type { Params } from '@perdure/contract';
+import type { Entry, Params } from '@perdure/contract';
 import {
   applyProgress,
   applyTrace,
@@ -12,6 +12,8 @@ import {
   viewTranscript,
 } from '@perdure/contract';
 import type { Parts } from '../host.ts';
+import { LIMITS } from '../limits.ts';
+import type { LogStore } from '../ports.ts';
 import { notFound } from '../reads.ts';
 import { createWatch } from '../watch.ts';
 import { wireFrame } from '../wire.ts';
@@ -60,25 +62,37 @@ async function listEvents(
   const { log } = parts.store;
   const watch = createWatch(log, session);
   let late = waitMs === 0;
-  const timer = parts.system.timers.set(waitMs, () => {
+  const isLate = (): void => {
     late = true;
     watch.stir();
-  });
+  };
+  const timer = parts.system.timers.set(waitMs, isLate);
+  parts.stopping.addEventListener('abort', isLate, { once: true });
   try {
     for (;;) {
       const change = watch.next();
       const row = await log.get(session);
       if (row === null) throw notFound(`session ${session}`);
-      const frames = await log.read(session, { after, limit });
-      const events = frames
-        .flatMap(wireFrame)
-        .filter((entry) => entry.seq > after)
-        .slice(0, limit);
-      if (events.length > 0 || late) return ok({ events, next: events.at(-1)?.seq ?? after, head: row.head.seq });
+      const events = await pageOfEntries(log, session, after, limit);
+      if (events.length > 0 || late || parts.stopping.aborted)
+        return ok({ events, next: events.at(-1)?.seq ?? after, head: row.head.seq });
       await change;
     }
   } finally {
     timer.cancel();
+    parts.stopping.removeEventListener('abort', isLate);
     watch.close();
   }
+}
+
+/** A frame may be large and hold many entries: they are read a few at a time. */
+async function pageOfEntries(log: LogStore, session: string, after: number, limit: number): Promise<Entry[]> {
+  const entries: Entry[] = [];
+  for (let cursor = after; entries.length < limit;) {
+    const frames = await log.read(session, { after: cursor, limit: Math.min(limit, LIMITS.pageFrames) });
+    entries.push(...frames.flatMap(wireFrame).filter(({ seq }) => seq > cursor));
+    cursor = entries.at(-1)?.seq ?? cursor;
+    if (frames.length < Math.min(limit, LIMITS.pageFrames)) break;
+  }
+  return entries.slice(0, limit);
 }

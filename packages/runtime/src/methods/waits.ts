@@ -1,10 +1,13 @@
 import { ApiError } from '@perdure/contract';
-import type { Actor, Call, Command, Receipt, State, Wait } from '@perdure/engine';
+import type { Actor, Call, CallId, Command, Receipt, Wait, WaitId } from '@perdure/engine';
+import { runOf } from '@perdure/engine';
 import { answerDigest, answerOf } from '../answers.ts';
 import type { Caller } from '../api.ts';
 import { mac, sameText } from '../digest.ts';
 import type { Parts } from '../host.ts';
+import { LIMITS } from '../limits.ts';
 import { existing, notFound } from '../reads.ts';
+import { createWatch } from '../watch.ts';
 import type { Sessions } from '../sessions.ts';
 import type { Answered, Methods } from './shared.ts';
 import { ok, pageOf } from './shared.ts';
@@ -38,7 +41,7 @@ export function waitMethods(parts: Parts): Pick<Methods, WaitMethod> {
       });
       return { status: 202, result: { seq: receipt.seq, run: receipt.run ?? '', wait: id } };
     },
-    'callbacks.resolve': async (_caller, { token, payload }) => resolveCallback(parts, token, payload),
+    'callbacks.resolve': async (_caller, { token, payload }) => resolveCallback(parts, token, payload ?? null),
   };
 }
 
@@ -65,21 +68,15 @@ async function find(sessions: Sessions, session: string, id: Wait['id']): Promis
 
 const approver = (caller: Caller): Actor => ({ kind: 'approver', id: caller.actor.id });
 
+/**
+ * A callback names its call by a token that only this data makes. One that comes before the tool has returned its wait
+ * is kept waiting for it; it is acknowledged when it is in the log, as every answer is.
+ */
 async function resolveCallback(parts: Parts, token: string, payload: unknown): Answered<'callbacks.resolve'> {
-  const { sessions } = parts;
   const [name = '', signature = ''] = token.split('.');
   if (!sameText(mac(parts.callbackSecret, name), signature)) throw notFound('such callback');
-  const [, session, call] = JSON.parse(Buffer.from(name, 'base64url').toString()) as [string, string, string];
-  const wait = await sessions.exclusive(session, async () => {
-    const known = await existing(sessions, session);
-    const found = callbackWait(known.state, call);
-    if (found !== undefined || (await sessions.isNewest(known))) return found;
-    return callbackWait((await existing(sessions, session)).state, call);
-  });
-  if (wait === undefined)
-    throw new ApiError('invalid_state', 'nothing waits for this callback: not yet, or not any more', {
-      details: { call },
-    });
+  const [, session, call] = JSON.parse(Buffer.from(name, 'base64url').toString()) as [string, string, CallId];
+  const wait = await openCallback(parts, session, call);
   const bodies = parts.newBodies();
   const ref = await bodies.add({ content: payload });
   const by: Actor = { kind: 'key', id: 'callback' };
@@ -88,14 +85,47 @@ async function resolveCallback(parts: Parts, token: string, payload: unknown): A
   return { status: 202, result: { seq: receipt.seq, run: receipt.run ?? '', wait } };
 }
 
-/**
- * What a callback of this call answers: its open wait; once the call is settled the last wait it had, which tells the
- * same report from another one. Undefined: it comes too early (an approval of the same call is not what it answers).
- */
-function callbackWait(state: State, id: string): Wait['id'] | undefined {
-  for (const wait of state.waits.values()) if (wait.kind === 'callback' && wait.call === id) return wait.id;
-  for (const run of state.runs.values()) {
-    if (run.asked.some((call) => call.id === id && call.phase.at !== 'settled')) return undefined;
+/** The callback wait of a call, open or resolved; throws where there is none and none will be. */
+async function openCallback(parts: Parts, session: string, call: CallId): Promise<WaitId> {
+  const watch = createWatch(parts.store.log, session);
+  let late = false;
+  const isLate = (): void => {
+    late = true;
+    watch.stir();
+  };
+  const timer = parts.system.timers.set(LIMITS.earlyCallbackMs, isLate);
+  parts.stopping.addEventListener('abort', isLate, { once: true });
+  try {
+    for (;;) {
+      const change = watch.next();
+      const found = await findCallback(parts, session, call);
+      if (found === 'over')
+        throw new ApiError('invalid_state', `nothing waits for the callback of ${call} any more`, {
+          details: { call },
+        });
+      if (found !== 'early') return found;
+      if (late || parts.stopping.aborted)
+        throw new ApiError('unavailable', `${call} does not wait for its callback yet: send it again`, {
+          details: { call, retryMs: LIMITS.retryMs },
+        });
+      await change;
+    }
+  } finally {
+    timer.cancel();
+    parts.stopping.removeEventListener('abort', isLate);
+    watch.close();
   }
-  return [...state.resolved].findLast(([, resolved]) => resolved.call === id)?.[0];
+}
+
+async function findCallback(parts: Parts, session: string, call: CallId): Promise<WaitId | 'early' | 'over'> {
+  return parts.sessions.exclusive(session, async () => {
+    await existing(parts.sessions, session);
+    const { state } = await parts.sessions.current(session, 0);
+    for (const wait of state.waits.values()) if (wait.kind === 'callback' && wait.call === call) return wait.id;
+    const asked = state.runs.get(runOf(call))?.asked.find(({ id }) => id === call);
+    if (asked !== undefined && asked.phase.at !== 'settled') return 'early';
+    // A call may have had other waits before, such as its approval: its callback was the last.
+    const resolved = [...state.resolved].findLast(([, known]) => known.call === call);
+    return resolved?.[0] ?? 'over';
+  });
 }
