@@ -1,8 +1,8 @@
-import { mkdirSync } from 'node:fs';
 import type { Append, Change, Clock, DamageReport, Store, TenantStore, Timers } from '@perdure/runtime/ports';
 import { StoreError } from '../errors.ts';
 import { announce } from '../watch.ts';
 import { clearUnfinished, sqliteBlobs } from './blobs.ts';
+import { makeDirectory } from './directory.ts';
 import { sqliteDocs, sqliteLeases, sqliteSnapshots } from './docs.ts';
 import { createJournalSync } from './journal-sync.ts';
 import { takeOwnership } from './lock.ts';
@@ -27,7 +27,7 @@ export type SqliteStoreOptions = { directory: string; clock: Clock; timers: Time
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
   const { directory, clock, timers } = options;
-  mkdirSync(directory, { recursive: true });
+  makeDirectory(directory);
   const owner = takeOwnership(directory);
   const watchers = new Map<string, Set<(change: Change) => void>>();
   const appended = (tenant: string, { session, frame, index }: Append): void => {
