@@ -4,10 +4,20 @@ import type { ConfigPatch } from '@perdure/contract';
 import type { EndpointRecord } from '@perdure/models';
 import { createModelSource } from '@perdure/models';
 import type { Host, LogFormat, LogLevel, Session } from '@perdure/runtime';
-import { createHost, createLogger, environment, findSession, openSession, Redactor, system } from '@perdure/runtime';
+import {
+  ConfigError,
+  createHost,
+  createLogger,
+  environment,
+  findSession,
+  openSession,
+  Redactor,
+  system,
+} from '@perdure/runtime';
 import type { Logger, Store } from '@perdure/runtime/ports';
 import { openMemoryStore } from '@perdure/stores/memory';
 import { openSqliteStore, StoreError } from '@perdure/stores/sqlite';
+import { accessSync, constants, mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import type { Config } from './config.ts';
@@ -123,11 +133,27 @@ function runtimeOf(host: Host, data: string | null, letGo: (drain: { drainMs?: n
 async function openStore(data: string | null): Promise<Store> {
   const { clock, timers } = system;
   if (data === null) return openMemoryStore({ clock });
+  makeFolder(data);
   try {
     return await openSqliteStore({ directory: data, clock, timers });
   } catch (error) {
     if (!(error instanceof StoreError) || error.code !== 'data_in_use') throw error;
     throw new DataInUseError(data, await runningServer(data));
+  }
+}
+
+/** Conversations are their owner's: a new folder is for nobody else. One that is there keeps its mode. */
+function makeFolder(data: string): void {
+  try {
+    mkdirSync(data, { recursive: true, mode: 0o700 });
+    accessSync(data, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new ConfigError(
+      'invalid_config',
+      'data',
+      `${data} cannot be used: name a folder that can be written (${why})`,
+    );
   }
 }
 

@@ -62,7 +62,7 @@ describe('with a server', () => {
   test('its address is in a file that only its owner may read; a second start says where it runs, and cannot move it', async () => {
     const path = join(place.directory, '.perdure/server.json');
     assert.deepEqual(JSON.parse(readFileSync(path, 'utf8')), { pid: server.pid, url });
-    assert.equal(statSync(path).mode & 0o777, 0o600);
+    assert.deepEqual([statSync(path).mode & 0o777, statSync(join(path, '..')).mode & 0o777], [0o600, 0o700]);
     const [again, moved] = await Promise.all([place.run(['up']), place.run(['up', '--port', '2'])]);
     assert.equal(again.code, 0);
     assert.ok(again.stdout.includes(`already runs on this data at ${url} (process ${server.pid})`));

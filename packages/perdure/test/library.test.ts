@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -141,6 +141,12 @@ test('a start that fails leaves nothing open', async () => {
   const bad: AgentDefinition = { ...assistant, name: 'bad', tools: [broken] };
   await assert.rejects(createRuntime({ agents: [bad], data }), (error) => error instanceof ConfigError);
   await within({ store: 'sqlite', data }, async () => undefined);
+});
+
+test('a data folder that cannot be one is refused with its path', async () => {
+  const data = fresh();
+  writeFileSync(data, 'a file');
+  await assert.rejects(createRuntime({ agents: [assistant], data }), { code: 'invalid_config', path: 'data' });
 });
 
 test('closing twice is closing once', async () => {

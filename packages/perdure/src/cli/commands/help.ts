@@ -28,6 +28,7 @@ function overview(): string {
     '',
     'perdure COMMAND --help shows its flags. Exit codes of run: 0 completed, 1 failed or limited, 2 timeout,',
     '3 not accepted, 4 stream lost, 5 not understood, 6 cancelled, 7 needs a person and has no terminal.',
+    'up ends with 0 after a clean stop, and when a server on this data already runs; with 1 when it cannot start.',
     '',
   ].join('\n');
 }
