@@ -17,8 +17,8 @@ import {
 import type { Logger, Store } from '@perdure/runtime/ports';
 import { openMemoryStore } from '@perdure/stores/memory';
 import { openSqliteStore, StoreError } from '@perdure/stores/sqlite';
-import { accessSync, constants, mkdirSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { accessSync, constants, existsSync } from 'node:fs';
+import { resolve, sep } from 'node:path';
 import { z } from 'zod';
 import type { Config } from './config.ts';
 import { checkConfig, configShape } from './config.ts';
@@ -133,7 +133,7 @@ function runtimeOf(host: Host, data: string | null, letGo: (drain: { drainMs?: n
 async function openStore(data: string | null): Promise<Store> {
   const { clock, timers } = system;
   if (data === null) return openMemoryStore({ clock });
-  makeFolder(data);
+  checkFolder(data);
   try {
     return await openSqliteStore({ directory: data, clock, timers });
   } catch (error) {
@@ -142,11 +142,11 @@ async function openStore(data: string | null): Promise<Store> {
   }
 }
 
-/** Conversations are their owner's: a new folder is for nobody else. One that is there keeps its mode. */
-function makeFolder(data: string): void {
+/** What stands at the data folder's place already must be a folder that this process may write. */
+function checkFolder(data: string): void {
+  if (!existsSync(data)) return;
   try {
-    mkdirSync(data, { recursive: true, mode: 0o700 });
-    accessSync(data, constants.R_OK | constants.W_OK | constants.X_OK);
+    accessSync(`${data}${sep}.`, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new ConfigError(

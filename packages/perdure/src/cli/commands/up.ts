@@ -31,7 +31,7 @@ export const up: Run = async (context) => {
   let server: Listening | undefined;
   try {
     server = await serve(runtime, serveOptions(local));
-    mkdirSync(local.data, { recursive: true });
+    mkdirSync(local.data, { recursive: true, mode: 0o700 });
     writeServerFile(local.data, { pid: process.pid, url: reachable(server.url), ...tokenOf(local) });
     print(welcome(local, runtime, reachable(server.url)));
     await stopped;
