@@ -45,7 +45,7 @@ function manual(): System & { pass(ms: number): void } {
       now += ms;
       const due = timers.filter(({ at }) => at <= now);
       timers = timers.filter(({ at }) => at > now);
-      for (const { run } of due) run();
+      for (const timer of due) timer.run();
     },
   };
 }

@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createDisk } from '../../test/simulated.ts';
+import type { Bug } from './index.ts';
+import { BUGS, simulate } from './index.ts';
+
+/** Without the bug all of these keep every promise: what is caught here is the bug. */
+const SEEDS_MAX = 1_000;
+
+const EXPECTED: Readonly<Record<Bug, RegExp>> = {
+  'early-ack': /\[P1\]|\[P5\]/,
+  'early-effect': /\[P5\]/,
+  'one-shot-recovery': /\[P7\]/,
+  'stream-gap': /\[P8\]/,
+  'approval-by-name': /\[P14\]/,
+  'unsafe-repeated': /\[P6\]/,
+};
+
+for (const bug of Object.keys(BUGS) as Bug[]) {
+  test(`a known bug is caught: ${BUGS[bug]}`, async (t) => {
+    for (let seed = 1; seed <= SEEDS_MAX; seed += 1) {
+      const { failure } = await simulate({ seed, createDisk, bug });
+      if (failure === null) continue;
+      t.diagnostic(`${bug} was caught by seed ${seed}: ${failure.message.split('\n')[0]}`);
+      assert.match(failure.message, EXPECTED[bug], 'by the promise that it breaks');
+      return;
+    }
+    assert.fail(`${bug} was not caught in ${SEEDS_MAX} seeds`);
+  });
+}

@@ -1,0 +1,122 @@
+/**
+ * Known kinds of bug, switched on one at a time to test the simulator itself. Each is put around the product from
+ * outside, or composes its parts in a wrong way; the product has no switch for any of them.
+ */
+import type { StreamEvent, Host } from '@perdure/runtime';
+import { effectKey } from '@perdure/runtime';
+import type { Append, AppendResult, LogStore, ModelSource, Store, ToolDefinition } from '@perdure/runtime/ports';
+import type { Process } from './process.ts';
+import type { Sim } from './sim.ts';
+
+export const BUGS = {
+  'early-ack': 'an append is acknowledged before it is durable',
+  'early-effect': 'a tool runs as soon as the model has asked for it, before an entry names the call',
+  'one-shot-recovery': 'unfinished sessions are looked for at the start, and never again',
+  'stream-gap': 'a stream reads the log first and subscribes afterwards',
+  'approval-by-name': 'an approval counts for whatever the tool is about to do, not for the arguments that were seen',
+  'unsafe-repeated': 'an unsafe call that was lost with its process is run again',
+} as const;
+export type Bug = keyof typeof BUGS;
+
+export function wrapStore(sim: Sim, process: Process, store: Store): Store {
+  if (sim.bug !== 'early-ack' && sim.bug !== 'one-shot-recovery') return store;
+  return {
+    ...store,
+    tenant: (name) => {
+      const tenant = store.tenant(name);
+      const { log } = tenant;
+      const own: Partial<LogStore> = sim.bug === 'early-ack' ? earlyAck(sim, process, log) : oneShot(log);
+      return {
+        ...tenant,
+        log: new Proxy(log, { get: (target, member) => Reflect.get(own, member) ?? Reflect.get(target, member) }),
+      };
+    },
+  };
+}
+
+function earlyAck(sim: Sim, process: Process, log: LogStore): Partial<LogStore> {
+  const lines = new Map<string, Promise<unknown>>();
+  return {
+    append: async (request: Append): Promise<AppendResult> => {
+      const before = lines.get(request.session) ?? Promise.resolve();
+      const written = before.then(async () => log.append(request));
+      lines.set(
+        request.session,
+        written.catch((error: unknown) => sim.fail(error)),
+      );
+      await process.wait('acknowledged early', 0);
+      const { first, count, hash } = request.frame;
+      return { ok: true, head: { seq: first + count - 1, hash } };
+    },
+  };
+}
+
+function oneShot(log: LogStore): Partial<LogStore> {
+  let swept = false;
+  return {
+    due: async (query) => {
+      if (swept) return { sessions: [], next: null };
+      const page = await log.due(query);
+      swept = page.next === null;
+      return page;
+    },
+  };
+}
+
+export function wrapHost(sim: Sim, host: Host): Host {
+  if (sim.bug === 'stream-gap')
+    return { ...host, events: (caller, session, options) => gappy(host, caller, session, options) };
+  if (sim.bug !== 'approval-by-name') return host;
+  const call: Host['call'] = async (caller, method, params) => {
+    if (method !== 'waits.resolve') return host.call(caller, method, params);
+    const { session, wait, answer } = params as { session: string; wait: string; answer: object };
+    const { result } = await host.call(caller, 'waits.list', { session, limit: 100 });
+    const digest = result.waits.find(({ id }) => id === wait)?.digest;
+    const trusting = digest === undefined || !('digest' in answer) ? answer : { ...answer, digest };
+    return host.call(caller, method, { session, wait, answer: trusting } as typeof params);
+  };
+  return { ...host, call };
+}
+
+async function* gappy(
+  host: Host,
+  ...[caller, session, options]: Parameters<Host['events']>
+): AsyncGenerator<StreamEvent> {
+  const replay = new AbortController();
+  for await (const event of host.events(caller, session, { ...options, deltas: false, signal: replay.signal })) {
+    if (event.type === 'caught-up') break;
+    yield event;
+    if (event.type === 'end' || options.signal.aborted) return;
+  }
+  replay.abort();
+  const row = await host.parts.store.log.get(session);
+  yield* host.parts.streams.subscribe(host.parts.store.log, session, { ...options, after: row?.head.seq ?? 0 });
+}
+
+/** Runs each call of an answer before the answer is anywhere in the log. */
+export function wrapModels(sim: Sim, models: ModelSource, tools: readonly ToolDefinition[]): ModelSource {
+  if (sim.bug !== 'early-effect') return models;
+  return {
+    ...models,
+    resolve: (id) => {
+      const resolved = models.resolve(id);
+      if (!resolved.ok) return resolved;
+      const { adapter } = resolved;
+      const generate: typeof adapter.generate = async (request, context) => {
+        const outcome = await adapter.generate(request, context);
+        const turn = sim.truth.effects.get(request.key);
+        if (outcome.type !== 'done' || turn === undefined) return outcome;
+        for (const [n, asked] of outcome.calls.entries()) {
+          const tool = tools.find(({ name, effect }) => name === asked.name && effect === 'keyed');
+          const call = `${turn.effect}c${n}`;
+          const key = effectKey('default', turn.session, call);
+          const ctx = { key, attempt: 1, signal: context.signal, session: turn.session, run: turn.run, call };
+          if (tool !== undefined && asked.arguments.endsWith('}'))
+            await tool.run(JSON.parse(asked.arguments), ctx as unknown as Parameters<ToolDefinition['run']>[1]);
+        }
+        return outcome;
+      };
+      return { ...resolved, adapter: { ...adapter, generate } };
+    },
+  };
+}

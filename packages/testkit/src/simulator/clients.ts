@@ -1,0 +1,144 @@
+/** Programs that use the system: they open a session, send, steer, interrupt, cancel, hold, and retry until answered. */
+import assert from 'node:assert/strict';
+import type { RunView } from '@perdure/contract';
+import { stateOf } from './coverage.ts';
+import type { Happening } from './coverage.ts';
+import type { Network } from './network.ts';
+import type { Op, SessionPlan } from './plan.ts';
+import type { Sim } from './sim.ts';
+
+export class Client {
+  /** Set once the session is acknowledged. */
+  session: string | null = null;
+  done = false;
+  readonly #sim: Sim;
+  readonly #network: Network;
+  readonly #plan: SessionPlan;
+  readonly #name: string;
+  readonly #opened: (session: string, subscribers: number) => void;
+  readonly #runs: string[] = [];
+  #sends = 0;
+  #revision = 1;
+
+  constructor(
+    sim: Sim,
+    network: Network,
+    plan: SessionPlan,
+    name: string,
+    opened: (session: string, subscribers: number) => void,
+  ) {
+    this.#sim = sim;
+    this.#network = network;
+    this.#plan = plan;
+    this.#name = name;
+    this.#opened = opened;
+  }
+
+  async run(): Promise<void> {
+    const submission = `${this.#name} opens`;
+    const { limits } = this.#plan;
+    const opened = await this.#network.ask(
+      'sessions.create',
+      { agent: 'worker', input: `first of ${this.#name}`, submission, config: { limits } },
+      ['invalid_request'],
+      ({ session, seq }) => this.#checkQueued(session.id, seq, submission),
+    );
+    if (!opened.ok) return this.#end();
+    const { session, run } = opened.result;
+    this.session = session.id;
+    if (run !== undefined) this.#runs.push(run.id);
+    this.#opened(session.id, this.#plan.subscribers);
+    for (const op of this.#plan.ops) {
+      await this.#sim.scheduler.sleep(this.#name, op.op, op.afterMs);
+      await this.perform(op);
+    }
+    this.#end();
+  }
+
+  #end(): void {
+    this.done = true;
+  }
+
+  /** P1: a receipt names what is in the log. */
+  #checkQueued(session: string, seq: number, submission: string): void {
+    const log = this.#sim.truth.logs.get(session);
+    const entry = log?.entries.find(
+      (candidate) =>
+        (candidate.kind === 'run.queued' || candidate.kind === 'run.steered') &&
+        candidate.data.submission === submission,
+    );
+    assert.equal(entry?.seq, seq, `${submission} was acknowledged at seq ${seq} of ${session} [P1]`);
+  }
+
+  async perform(op: Op): Promise<void> {
+    const { session } = this;
+    if (session === null) return;
+    this.#count(op.op === 'send' ? op.mode : op.op, session);
+    switch (op.op) {
+      case 'send':
+        return this.send(op.mode);
+      case 'configure':
+        return this.#configure(session);
+      case 'close':
+        await this.#network.ask('sessions.close', { session }, [], () => {
+          const phase = this.#sim.truth.logs.get(session)?.state.phase;
+          assert.ok(phase === 'closing' || phase === 'closed', `the close of ${session} was acknowledged [P1]`);
+        });
+        return;
+      default:
+        return this.#onRun(op.op, session);
+    }
+  }
+
+  #count(what: string, session: string): void {
+    const log = this.#sim.truth.logs.get(session);
+    if (log !== undefined && what !== 'unqueue' && what !== 'configure')
+      this.#sim.coverage.hit(what as Happening, stateOf(log.state));
+  }
+
+  async send(mode: 'queue' | 'steer' | 'interrupt'): Promise<void> {
+    const { session } = this;
+    if (session === null) return;
+    this.#sends += 1;
+    const submission = `${this.#name} ${this.#sends}`;
+    const sent = await this.#network.ask(
+      'runs.start',
+      { session, input: `message ${submission}`, mode, submission, priority: 0 },
+      ['session_closed', 'invalid_request'],
+      ({ seq }) => this.#checkQueued(session, seq, submission),
+    );
+    if (sent.ok) this.#runs.push(sent.result.run.id);
+  }
+
+  async #configure(session: string): Promise<void> {
+    const configured = await this.#network.ask(
+      'sessions.configure',
+      { session, ifRevision: this.#revision, instructions: `Work more, ${this.#revision}.` },
+      ['session_closed', 'revision_conflict'],
+    );
+    if (configured.ok) this.#revision = configured.result.config.revision;
+  }
+
+  async #onRun(op: 'cancel' | 'hold' | 'release' | 'unqueue', session: string): Promise<void> {
+    const run = this.#runs.at(-1) as `r${number}` | undefined;
+    if (run === undefined) return;
+    const acked = (view: RunView): void => {
+      const log = this.#sim.truth.logs.get(session);
+      if (op === 'cancel')
+        assert.ok(
+          log?.cancels.has(run) === true || log?.ends.has(run) === true,
+          `the cancel of ${run} was acknowledged as ${view.status} [P1]`,
+        );
+    };
+    await this.#network.ask(`runs.${op}`, { session, run }, ['invalid_state'], acked);
+  }
+
+  /** Faults are over: nothing stays held for ever. */
+  async release(): Promise<void> {
+    const { session } = this;
+    if (session === null) return;
+    for (const run of this.#sim.truth.logs.get(session)?.state.runs.values() ?? []) {
+      if (run.held) await this.#network.ask('runs.release', { session, run: run.id }, ['invalid_state']);
+    }
+  }
+}

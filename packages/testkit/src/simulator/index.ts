@@ -1,0 +1,11 @@
+export { eachBoundary, eachPair, SCENARIOS } from './boundaries.ts';
+export type { Boundaries } from './boundaries.ts';
+export { BUGS } from './bugs.ts';
+export type { Bug } from './bugs.ts';
+export { ACTIONS, Coverage, STATES } from './coverage.ts';
+export type { Happening, RunState } from './coverage.ts';
+export type { Act, Faults, Intervention, Op, Plan, Script, SessionPlan } from './plan.ts';
+export { ACTS, FAULT_NAMES, noFaults, planOf } from './plan.ts';
+export type { Disk } from './sim.ts';
+export type { Outcome, SimulateOptions } from './simulate.ts';
+export { simulate } from './simulate.ts';

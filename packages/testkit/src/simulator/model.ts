@@ -1,0 +1,82 @@
+/** A model that answers by a grammar: text, calls of every kind, failures of every kind; each drawn for its attempt. */
+import type { ModelSource } from '@perdure/runtime/ports';
+import type { ScriptedCall, ScriptedReply } from '../scripted-model.ts';
+import { createScriptedModel } from '../scripted-model.ts';
+import type { Outside } from './outside.ts';
+import type { Script } from './plan.ts';
+import type { Process } from './process.ts';
+import type { Prng } from './random.ts';
+import type { Sim } from './sim.ts';
+import { TOOLS } from './tools.ts';
+
+/** Longer than any model call may take. */
+const HANG_MS = 20 * 60_000;
+
+export function modelOf(sim: Sim, outside: Outside, process: Process): ModelSource {
+  const model = createScriptedModel(async (call) => {
+    const { key, attempt } = call.request;
+    const session = sim.truth.effects.get(key)?.session ?? '';
+    if (process.fault('crashBeforeEffect', session)) return process.gone();
+    try {
+      outside.dispatched(process, key, attempt, null);
+    } catch (error) {
+      sim.fail(error);
+      return process.gone();
+    }
+    const draw = outside.draw(key, attempt);
+    const hangs = sim.befalls('modelHangs', draw, session);
+    await process.wait('model answers', hangs ? HANG_MS : draw.between(0, 3_000));
+    if (process.fault('crashBeforeOutcome', session)) return process.gone();
+    return replyOf(sim, draw, call, session);
+  });
+  return model.source;
+}
+
+function replyOf(sim: Sim, draw: Prng, call: ScriptedCall, session: string): ScriptedReply {
+  const { script } = sim.plan;
+  if (script !== undefined) return scripted(script, call);
+  if (sim.befalls('modelFails', draw, session)) return failureOf(draw);
+  if (sim.befalls('oddAnswer', draw, session))
+    return draw.pick<ScriptedReply>([
+      { text: '', stop: 'end' },
+      { text: 'cut', stop: 'length' },
+      { text: 'no', stop: 'filtered' },
+    ]);
+  const usage = sim.befalls('overrun', draw, session) ? { output: 100_000 } : undefined;
+  const more = usage === undefined ? {} : { usage };
+  if (call.request.params.toolChoice === 'none' || !draw.chance(appetite(sim, call)))
+    return { text: `Answer ${draw.between(0, 99)} to all of it.`, ...more };
+  const calls = Array.from({ length: draw.pick([1, 1, 2, 2, 3, 4]) }, () => callOf(draw));
+  return { text: draw.chance(0.5) ? 'One moment.' : '', calls, ...more };
+}
+
+/** The first turn of the first run asks for the script's calls; every other turn answers. */
+function scripted({ calls }: Script, { items }: ScriptedCall): ScriptedReply {
+  if (items.some(({ kind }) => kind === 'turn')) return { text: 'All of it is done.' };
+  return { text: 'One moment.', calls: calls.map((name, n) => ({ name, arguments: { n } })) };
+}
+
+/** Every turn since the last message makes more calls less likely, so that runs end by themselves. */
+function appetite(sim: Sim, { items }: ScriptedCall): number {
+  let turns = 0;
+  for (const item of items) turns = item.kind === 'message' ? 0 : turns + (item.kind === 'turn' ? 1 : 0);
+  return sim.plan.calls * 0.75 ** turns;
+}
+
+function failureOf(draw: Prng): ScriptedReply {
+  const retry = draw.pick(['now', 'now', { afterMs: draw.between(0, 20_000) }, 'no'] as const);
+  return {
+    fail: draw.pick(['overloaded', 'connection', 'rate_limited']),
+    retry,
+    spent: draw.pick([{ kind: 'none' }, { kind: 'bound' }] as const),
+    ...(draw.chance(0.5) ? { text: 'half an ans' } : {}),
+  };
+}
+
+function callOf(draw: Prng): { name: string; arguments: unknown } {
+  const roll = draw.next();
+  if (roll < 0.03) return { name: 'nothing', arguments: {} };
+  if (roll < 0.06) return { name: draw.pick(TOOLS).name, arguments: '{"n": 1' };
+  if (roll < 0.09) return { name: draw.pick(TOOLS).name, arguments: { n: 'one' } };
+  return { name: draw.pick(TOOLS).name, arguments: { n: draw.between(0, 3) } };
+}

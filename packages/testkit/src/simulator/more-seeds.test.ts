@@ -1,0 +1,7 @@
+// The second half of the seeds, in a file of its own: files run side by side.
+import { test } from 'node:test';
+import { keepEveryPromise } from '../../test/simulated.ts';
+
+test('every promise is kept in seeds 1,001 to 2,000', async () => {
+  await keepEveryPromise(1_001, 1_000);
+});

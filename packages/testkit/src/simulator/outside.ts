@@ -1,0 +1,118 @@
+/**
+ * The world that effects happen in: what tools do, what a model answers, and a ledger of what really happened.
+ * The ledger is what the log is held against (P5, P6, P10, P14).
+ */
+import assert from 'node:assert/strict';
+import { argumentsDigest } from '@perdure/runtime';
+import type { Named } from './truth.ts';
+import type { Process } from './process.ts';
+import type { Prng } from './random.ts';
+import type { Sim } from './sim.ts';
+
+/** What the world knows of one key. */
+export type Deed = {
+  key: string;
+  /** Dispatches of a call, or requests to a model, that were seen to leave a process. */
+  dispatches: { attempt: number; process: string }[];
+  /** How often it really happened; a server that knows keys lets it happen once. */
+  happened: number;
+  underWay: Set<Request>;
+};
+
+/** A request on its way through the world. */
+export type Request = { process: Process; deed: Deed; happen(): void };
+
+export class Outside {
+  readonly deeds = new Map<string, Deed>();
+  /** Calls whose job will be reported through a callback, by key. */
+  readonly jobs = new Map<string, { token: string; payload: unknown }>();
+  readonly #sim: Sim;
+
+  constructor(sim: Sim) {
+    this.#sim = sim;
+  }
+
+  deed(key: string): Deed {
+    const known = this.deeds.get(key);
+    if (known !== undefined) return known;
+    const deed: Deed = { key, dispatches: [], happened: 0, underWay: new Set() };
+    this.deeds.set(key, deed);
+    return deed;
+  }
+
+  /** What is drawn for one attempt depends on nothing but the seed and the attempt. */
+  draw(key: string, attempt: number): Prng {
+    return this.#sim.random.fork(`${key}#${attempt}`);
+  }
+
+  /** A call or a model request leaves a process: everything that must hold at that moment is checked here. */
+  dispatched(process: Process, key: string, attempt: number, args: { tool: string; value: unknown } | null): Deed {
+    const { truth } = this.#sim;
+    const named = truth.effects.get(key);
+    assert.ok(named, `no entry names the effect that leaves with key ${key} [P5]`);
+    const what = `${named.session} ${named.effect}#${attempt}`;
+    assert.ok(named.attempts.has(attempt), `${what} leaves before an entry names this attempt [P5]`);
+    if (!process.stale) assert.equal(named.settled, null, `${what} leaves after its outcome was recorded [P4]`);
+    this.#checkStanding(process, named, what);
+    if (args !== null) {
+      const digest = argumentsDigest(args.tool, args.value);
+      assert.equal(args.tool, named.tool, `${what} is of the tool that was named [P5]`);
+      assert.equal(digest, named.digest, `${what} runs with what was asked or approved [P5, P14]`);
+      if (named.asks) assert.ok(named.approvedBy, `${what} runs without its approval [P14]`);
+    }
+    const deed = this.deed(key);
+    for (const before of deed.dispatches)
+      assert.notEqual(before.attempt, attempt, `${what} leaves twice: in ${before.process} and ${process.name} [P6]`);
+    deed.dispatches.push({ attempt, process: process.name });
+    return deed;
+  }
+
+  /** P10: nothing leaves for a run that was cancelled, as far as the process can know. */
+  #checkStanding(process: Process, named: Named, what: string): void {
+    if (process.stale) return;
+    const log = this.#sim.truth.logs.get(named.session);
+    const cancel = log?.cancels.get(named.run);
+    const known = cancel !== undefined && (cancel.writer === process.name || process.knows(named.session, cancel.seq));
+    assert.ok(!known, `${what} leaves after the cancel at seq ${cancel?.seq ?? 0} [P10]`);
+    if (log?.ends.has(named.run) === true && process.knows(named.session, log.ends.get(named.run)?.seq ?? 0))
+      assert.fail(`${what} leaves after the end of its run [P10]`);
+  }
+
+  /** It really happens. What the log has said of it by then must leave room for it. */
+  happen(process: Process, deed: Deed, tool: string, cls: 'pure' | 'keyed' | 'unsafe'): void {
+    if (cls === 'keyed' && deed.happened > 0) return;
+    deed.happened += 1;
+    const named = this.#sim.truth.effects.get(deed.key);
+    if (cls === 'pure' || named === undefined) return;
+    if (cls === 'unsafe') {
+      const most = 1 + named.retriesByPerson;
+      assert.ok(deed.happened <= most, `unsafe ${tool} ${named.effect} happened ${deed.happened} times [P6]`);
+    }
+    // A process that was replaced and does not know it may act on what it had leave for: the window that is documented.
+    if (!process.stale) checkHonest(named, deed);
+  }
+
+  /** What is said of a call that is not pure when it settles must not deny what happened (P6). */
+  settled(named: Named): void {
+    const deed = this.deeds.get(named.key);
+    if (deed !== undefined && named.class !== 'pure') checkHonest(named, deed);
+  }
+
+  /** The process is gone: each of its requests that was on its way arrives now, or never does. */
+  crashed(process: Process): void {
+    for (const deed of this.deeds.values()) {
+      for (const request of deed.underWay) {
+        if (request.process !== process) continue;
+        deed.underWay.delete(request);
+        if (this.#sim.random.chance(0.5)) request.happen();
+      }
+    }
+  }
+}
+
+function checkHonest(named: Named, deed: Deed): void {
+  const { settled } = named;
+  if (settled === null || deed.happened === 0 || settled.code === 'by_person') return;
+  const denied = ['failed', 'denied', 'cancelled'].includes(settled.outcome);
+  assert.ok(!denied, `${named.session} ${named.effect} happened, and is recorded as ${settled.outcome} [P6]`);
+}

@@ -1,0 +1,184 @@
+/** What one seed turns on: a random subset of the faults at random rates, so that no fault hides another. */
+import type { Limits } from '@perdure/engine';
+import type { Prng } from './random.ts';
+import type { Order } from './scheduler.ts';
+
+/** Probabilities: of a fault at each occasion for it, or (`...EachSecond`) in each virtual second. */
+export type Faults = {
+  crashBeforeAppend: number;
+  crashAfterAppend: number;
+  crashBeforeEffect: number;
+  crashAfterEffect: number;
+  crashBeforeOutcome: number;
+  crashEachSecond: number;
+  drainEachSecond: number;
+  takeoverEachSecond: number;
+  secondWriterEachSecond: number;
+  pauseEachSecond: number;
+  clockEachSecond: number;
+  fullEachSecond: number;
+  refusalEachSecond: number;
+  toolGone: number;
+  conflict: number;
+  ambiguous: number;
+  slowStore: number;
+  readFails: number;
+  storeStopsEachSecond: number;
+  lostMessage: number;
+  doubledMessage: number;
+  toolThrows: number;
+  toolHangs: number;
+  answerLost: number;
+  deafToAbort: number;
+  modelFails: number;
+  modelHangs: number;
+  oddAnswer: number;
+  overrun: number;
+  wrongDigest: number;
+  secondAnswer: number;
+  deny: number;
+  edit: number;
+  disconnect: number;
+  slowReader: number;
+};
+export type FaultName = keyof Faults;
+
+/** What a client does next, `afterMs` after what it did before. */
+export type Op =
+  | { op: 'send'; afterMs: number; mode: 'queue' | 'steer' | 'interrupt' }
+  | { op: 'cancel' | 'hold' | 'release' | 'unqueue' | 'configure' | 'close'; afterMs: number };
+
+export type SessionPlan = { limits: Partial<Limits>; ops: readonly Op[]; subscribers: number };
+
+/** Something that is done at one exact place of a simulation: right after the completion with this number. */
+export type Intervention = { event: number; act: Act };
+export const ACTS = ['crash', 'cancel', 'steer', 'interrupt', 'approve-twice'] as const;
+export type Act = (typeof ACTS)[number];
+
+/** What a simulation that enumerates does instead of drawing: the calls of the first turn, and what is done when. */
+export type Script = { calls: readonly string[]; interventions: readonly Intervention[] };
+
+export type Plan = {
+  script?: Script;
+  order: Order;
+  faults: Faults;
+  /** Until then faults are injected; after it the world heals. */
+  healAtMs: number;
+  sessions: readonly SessionPlan[];
+  /** How long a port of the store, and a message on the network, take at most. */
+  storeMs: number;
+  networkMs: number;
+  /** How often people look for what waits for them, at the most seldom. */
+  peopleMs: number;
+  /** Effects under way at once. */
+  effects: number;
+  /** How eager the model is to call tools, 0 to 1. */
+  calls: number;
+  /** Bounds of the runtime that are drawn small, so that what lies behind them is reached. */
+  knobs: Readonly<Record<string, number>>;
+  approvalTtlMs: number | null;
+};
+
+const RATES: Readonly<Record<FaultName, number>> = {
+  crashBeforeAppend: 0.06,
+  crashAfterAppend: 0.06,
+  crashBeforeEffect: 0.08,
+  crashAfterEffect: 0.08,
+  crashBeforeOutcome: 0.08,
+  crashEachSecond: 0.15,
+  drainEachSecond: 0.1,
+  takeoverEachSecond: 0.1,
+  secondWriterEachSecond: 0.15,
+  pauseEachSecond: 0.1,
+  clockEachSecond: 0.1,
+  fullEachSecond: 0.05,
+  refusalEachSecond: 0.05,
+  toolGone: 0.6,
+  conflict: 0.1,
+  ambiguous: 0.05,
+  slowStore: 0.1,
+  readFails: 0.05,
+  storeStopsEachSecond: 0.1,
+  lostMessage: 0.2,
+  doubledMessage: 0.2,
+  toolThrows: 0.2,
+  toolHangs: 0.1,
+  answerLost: 0.1,
+  deafToAbort: 0.5,
+  modelFails: 0.25,
+  modelHangs: 0.05,
+  oddAnswer: 0.15,
+  overrun: 0.05,
+  wrongDigest: 0.3,
+  secondAnswer: 0.3,
+  deny: 0.3,
+  edit: 0.3,
+  disconnect: 0.15,
+  slowReader: 0.2,
+};
+export const FAULT_NAMES = Object.keys(RATES) as FaultName[];
+
+export const noFaults = (): Faults => Object.fromEntries(FAULT_NAMES.map((name) => [name, 0])) as Faults;
+
+export function planOf(random: Prng): Plan {
+  const faults = noFaults();
+  const density = random.pick([0.15, 0.3, 0.5]);
+  for (const name of FAULT_NAMES) {
+    if (random.chance(density)) faults[name] = RATES[name] * random.pick([0.3, 1, 2]);
+  }
+  return {
+    order: random.chance(0.5) ? 'uniform' : 'priority',
+    faults,
+    healAtMs: random.between(5, 40) * 1_000,
+    sessions: Array.from({ length: random.pick([1, 1, 1, 2]) }, () => sessionPlan(random)),
+    storeMs: random.pick([0, 5, 20, 200]),
+    networkMs: random.pick([0, 5, 30]),
+    peopleMs: random.pick([1_000, 6_000, 30_000]),
+    effects: random.pick([1, 2, 512]),
+    calls: random.pick([0.6, 0.9, 1]),
+    knobs: knobsOf(random),
+    approvalTtlMs: random.chance(0.2) ? random.between(1_000, 20_000) : null,
+  };
+}
+
+function sessionPlan(random: Prng): SessionPlan {
+  const ops: Op[] = [];
+  for (let n = random.between(0, 7); n > 0; n -= 1) ops.push(opOf(random));
+  if (random.chance(0.15)) ops.push({ op: 'close', afterMs: random.between(0, 15_000) });
+  return { limits: limitsOf(random), ops, subscribers: random.pick([0, 1, 1, 2]) };
+}
+
+function opOf(random: Prng): Op {
+  const afterMs = random.chance(0.3) ? random.between(0, 50) : random.between(0, 8_000);
+  const op = random.pick(['send', 'send', 'send', 'cancel', 'cancel', 'hold', 'release', 'unqueue', 'configure']);
+  if (op !== 'send') return { op: op as Exclude<Op['op'], 'send'>, afterMs };
+  return { op, afterMs, mode: random.pick(['queue', 'steer', 'steer', 'interrupt', 'interrupt']) };
+}
+
+function limitsOf(random: Prng): Partial<Limits> {
+  const limits: Partial<Limits> = { turns: random.between(2, 8), calls: random.between(2, 16) };
+  if (random.chance(0.15)) limits.deadlineMs = random.between(5, 120) * 1_000;
+  if (random.chance(0.15)) limits.tokens = random.between(4, 30) * 1_000;
+  if (random.chance(0.15)) limits.nanoUsd = random.between(5, 60) * 1_000;
+  if (random.chance(0.2)) {
+    limits.session = random.chance(0.5)
+      ? { tokens: random.between(4, 40) * 1_000 }
+      : { nanoUsd: random.between(5, 80) * 1_000 };
+  }
+  return limits;
+}
+
+function knobsOf(random: Prng): Record<string, number> {
+  const knobs: Record<string, number> = {};
+  const small = (name: string, values: number[]): void => {
+    if (random.chance(0.4)) knobs[name] = random.pick(values);
+  };
+  small('snapshotEntries', [1, 5, 20]);
+  small('readFrames', [1, 2, 3]);
+  small('hotSessions', [0, 1]);
+  small('hotIdleMs', [0, 2_000]);
+  small('hotBodies', [1, 3]);
+  small('streamQueueItems', [1, 2, 4]);
+  small('sweepPage', [1]);
+  return knobs;
+}

@@ -1,0 +1,315 @@
+/**
+ * One seed: real hosts on a simulated disk, under a virtual clock, with faults; then the world heals, and everything
+ * must come to its end. Each promise is held against what was really committed and what really happened.
+ */
+import assert from 'node:assert/strict';
+import { LIMITS } from '@perdure/runtime';
+import type { Append, AppendResult, Clock } from '@perdure/runtime/ports';
+import type { Bug } from './bugs.ts';
+import { Client } from './clients.ts';
+import { Cluster } from './cluster.ts';
+import { Coverage, stateOf } from './coverage.ts';
+import { Network } from './network.ts';
+import { Outside } from './outside.ts';
+import { People } from './people.ts';
+import type { Act, FaultName, Plan } from './plan.ts';
+import { planOf } from './plan.ts';
+import { Prng } from './random.ts';
+import { Scheduler } from './scheduler.ts';
+import type { Disk, Sim, Weather } from './sim.ts';
+import type { Shown } from './subscribers.ts';
+import { Subscriber } from './subscribers.ts';
+import { Truth } from './truth.ts';
+
+/** Wall time at the beginning of every simulation. */
+const EPOCH_MS = 1_800_000_000_000;
+/** How far off a wall clock may be. */
+const CLOCK_OFF_MS = 60 * 60_000;
+/** After faults are over everything must be at rest within this virtual time: what was due by a clock ahead is due. */
+const REST_WITHIN_MS = 2 * CLOCK_OFF_MS;
+const EVENTS_MAX = 60_000;
+
+export type SimulateOptions = {
+  seed: number | string;
+  createDisk: () => Disk;
+  bug?: Bug;
+  /** Keeps what happened, line by line. */
+  trace?: boolean;
+  /** Instead of what the seed would plan. */
+  plan?: Plan;
+};
+
+export type Outcome = {
+  seed: string;
+  /** Null: every promise was kept. */
+  failure: Error | null;
+  hash: string;
+  events: number;
+  /** The completion after which all runs had ended for the first time. */
+  restAt: number;
+  virtualMs: number;
+  coverage: Coverage;
+  trace: readonly string[];
+};
+
+export async function simulate(options: SimulateOptions): Promise<Outcome> {
+  const simulation = new Simulation(options);
+  const restore = turn(simulation.plan.knobs);
+  const onRejection = (error: unknown): void => simulation.fail(error);
+  process.on('unhandledRejection', onRejection);
+  try {
+    await simulation.run();
+  } catch (error) {
+    simulation.fail(error);
+  } finally {
+    restore();
+    process.off('unhandledRejection', onRejection);
+  }
+  return simulation.outcome();
+}
+
+/** Draws bounds of the runtime small, for this simulation alone. Returns how they were. */
+function turn(knobs: Readonly<Record<string, number>>): () => void {
+  const limits = LIMITS as unknown as Record<string, number>;
+  const before = Object.fromEntries(Object.keys(knobs).map((name) => [name, limits[name] ?? 0]));
+  Object.assign(limits, knobs);
+  return () => void Object.assign(limits, before);
+}
+
+class Simulation implements Sim {
+  readonly plan: Plan;
+  readonly random: Prng;
+  readonly scheduler: Scheduler;
+  readonly truth: Truth;
+  readonly coverage = new Coverage();
+  readonly clock: Clock;
+  readonly bug: Bug | null;
+  readonly weather: Weather;
+  readonly #seed: string;
+  readonly #outside: Outside;
+  readonly #cluster: Cluster;
+  readonly #network: Network;
+  readonly #people: People;
+  readonly #disk: Disk;
+  readonly #clients: Client[] = [];
+  readonly #subscribers: Subscriber[] = [];
+  readonly #shown: Shown = new Map();
+  #failure: Error | null = null;
+  #healed = false;
+  #restAt = 0;
+  #wallOffsetMs = 0;
+
+  constructor({ seed, plan, bug, trace, createDisk }: SimulateOptions) {
+    this.#seed = String(seed);
+    this.random = new Prng(this.#seed);
+    this.plan = plan ?? planOf(this.random.fork('plan'));
+    this.scheduler = new Scheduler(this.random.fork('order'), this.plan.order);
+    if (trace === true) this.scheduler.trace = [];
+    this.bug = bug ?? null;
+    this.clock = {
+      now: () => EPOCH_MS + this.scheduler.nowMs + this.#wallOffsetMs,
+      monotonicMs: () => this.scheduler.nowMs,
+    };
+    this.weather = { full: false, short: false, refuses: (request) => refusalOf(this.weather, request) };
+    this.#outside = new Outside(this);
+    this.truth = new Truth((_log, entry, named) => {
+      if (entry.kind === 'call.settled' && named !== undefined) this.#outside.settled(named);
+      if (entry.kind === 'wait.resolved' && named?.approvedBy === entry.data.wait)
+        assert.ok(this.#people.approved(named.key, named.digest), `${named.effect} runs with what was signed [P14]`);
+      if (entry.kind === 'turn.settled') assert.ok(!('built' in entry.data), 'a request is what was sealed');
+    });
+    this.#disk = createDisk();
+    this.#cluster = new Cluster(this, this.#disk, this.#outside);
+    this.#network = new Network(this, this.#cluster);
+    this.#people = new People(this, this.#network, this.#outside);
+  }
+
+  faulty(): boolean {
+    return !this.#healed;
+  }
+
+  fault(name: FaultName, session?: string): boolean {
+    const rate = this.plan.faults[name];
+    if (rate === 0 || this.#healed || !this.random.chance(rate)) return false;
+    this.#met(name, session);
+    return true;
+  }
+
+  befalls(name: FaultName, draw: Prng, session: string): boolean {
+    if (!draw.chance(this.plan.faults[name]) || this.#healed) return false;
+    this.#met(name, session);
+    return true;
+  }
+
+  #met(name: FaultName, session?: string): void {
+    this.scheduler.note(`fault ${name}`);
+    for (const log of this.truth.logs.values())
+      if (session === undefined || session === log.id) this.coverage.hit(name, stateOf(log.state));
+  }
+
+  fail(error: unknown): void {
+    this.#failure ??= error instanceof Error ? error : new Error(String(error));
+  }
+
+  spawn(work: Promise<void>): void {
+    work.catch((error: unknown) => this.fail(error));
+  }
+
+  async run(): Promise<void> {
+    this.#cluster.boot();
+    for (const [n, session] of this.plan.sessions.entries()) {
+      const client = new Client(this, this.#network, session, `c${n}`, (id, count) => this.#subscribe(id, count));
+      this.#clients.push(client);
+      this.spawn(client.run());
+    }
+    this.spawn(this.#people.watch());
+    this.spawn(this.#people.report());
+    this.spawn(this.#storms());
+    await this.#until(() => this.scheduler.nowMs >= this.plan.healAtMs && this.#heal());
+    if (this.#failure !== null) return;
+    const restBy = this.scheduler.nowMs + REST_WITHIN_MS;
+    await this.#until(() => this.#isOver() || this.scheduler.nowMs > restBy);
+    if (this.#failure !== null) return;
+    assert.ok(this.#isOver(), `everything ends after faults are over [P7]: ${this.#unfinished()}`);
+    await this.#checkEnd();
+  }
+
+  async #until(condition: () => boolean): Promise<void> {
+    while (this.#failure === null && !condition()) {
+      if (this.scheduler.events > EVENTS_MAX)
+        throw new Error(`no rest after ${EVENTS_MAX} events: ${this.#unfinished()}`);
+      if (!(await this.scheduler.turn())) throw new Error('nothing is left to happen');
+      if (this.#restAt === 0 && this.truth.logs.size > 0 && this.truth.isAtRest()) this.#restAt = this.scheduler.events;
+      for (const { event, act } of this.plan.script?.interventions ?? [])
+        if (event === this.scheduler.events) this.#intervene(act);
+    }
+  }
+
+  #subscribe(session: string, count: number): void {
+    for (let n = 0; n < count; n += 1) {
+      const subscriber = new Subscriber(this, this.#cluster, this.#shown, session, `s${this.#subscribers.length}`);
+      this.#subscribers.push(subscriber);
+      this.spawn(subscriber.run());
+    }
+  }
+
+  #intervene(act: Act): void {
+    this.scheduler.note(`now ${act}`);
+    const client = this.#clients[0];
+    if (act === 'crash') this.#cluster.current?.crash();
+    else if (act === 'approve-twice') this.spawn(this.#people.approveTwice());
+    else if (act === 'cancel') this.spawn(client?.perform({ op: 'cancel', afterMs: 0 }) ?? Promise.resolve());
+    else this.spawn(client?.send(act) ?? Promise.resolve());
+  }
+
+  /** What befalls processes, clocks and storage, second by second. */
+  async #storms(): Promise<void> {
+    const { scheduler, random } = this;
+    while (!this.#healed) {
+      await scheduler.sleep('storm', 'second', random.between(200, 1_800));
+      if (this.fault('crashEachSecond')) this.#cluster.current?.crash();
+      if (this.fault('drainEachSecond')) this.#cluster.drain();
+      if (this.fault('takeoverEachSecond')) this.#cluster.takeOver();
+      if (this.fault('secondWriterEachSecond')) this.#cluster.addSecond();
+      if (this.fault('storeStopsEachSecond')) this.#cluster.stopStore();
+      if (this.fault('pauseEachSecond'))
+        scheduler.pause(this.#cluster.current?.name ?? '', random.pick([50, 1_000, 10_000]));
+      if (this.fault('clockEachSecond')) this.#jump(random.pick([-CLOCK_OFF_MS, -5_000, -1, 1, 5_000, CLOCK_OFF_MS]));
+      if (this.fault('fullEachSecond')) this.#while('full');
+      if (this.fault('refusalEachSecond')) this.#while('short');
+    }
+  }
+
+  #jump(byMs: number): void {
+    this.#wallOffsetMs = Math.max(-CLOCK_OFF_MS, Math.min(CLOCK_OFF_MS, this.#wallOffsetMs + byMs));
+  }
+
+  #while(what: 'full' | 'short'): void {
+    this.weather[what] = true;
+    this.scheduler.add('storm', `end of ${what}`, this.random.between(100, 8_000), () => {
+      this.weather[what] = false;
+    });
+  }
+
+  #heal(): true {
+    this.#healed = true;
+    this.scheduler.note('the world heals');
+    this.scheduler.drop('storm');
+    this.weather.full = false;
+    this.weather.short = false;
+    this.#wallOffsetMs = 0;
+    this.#cluster.heal();
+    this.spawn(this.#release());
+    return true;
+  }
+
+  /** Nothing stays held for ever. */
+  async #release(): Promise<void> {
+    for (;;) {
+      for (const client of this.#clients) await client.release();
+      await this.scheduler.sleep('people', 'release', 10_000);
+    }
+  }
+
+  #isOver(): boolean {
+    return (
+      this.#clients.every(({ done }) => done) &&
+      this.truth.isAtRest() &&
+      this.#subscribers.every(({ isCaughtUp }) => isCaughtUp)
+    );
+  }
+
+  #unfinished(): string {
+    const logs = [...this.truth.logs.values()].map(({ id, state }) => {
+      const waits = [...state.waits.values()].map(({ id: wait, kind }) => `${wait} ${kind}`);
+      return `${id} is ${state.runs.size === 0 ? 'at rest' : stateOf(state)} at ${state.head} [${waits.join(', ')}]`;
+    });
+    const clients = this.#clients.filter(({ done }) => !done).length;
+    const behind = this.#subscribers.filter(({ isCaughtUp }) => !isCaughtUp).length;
+    return `${logs.join('; ')}; ${clients} clients wait, ${behind} readers are behind`;
+  }
+
+  /** What a fresh process finds on the disk is what was acknowledged, byte for byte (P1, P2). */
+  async #checkEnd(): Promise<void> {
+    const host = this.#cluster.current?.host;
+    assert.deepEqual(host?.parts.quarantine.list() ?? [], [], 'no session was parked');
+    this.#cluster.current?.crash();
+    const { log } = this.#disk.open(this.clock).tenant('default');
+    assert.deepEqual(await log.verify(), [], 'the chains on the disk are whole [P2]');
+    for (const known of this.truth.logs.values()) {
+      const frames = await log.read(known.id, { after: 0, limit: 100_000 });
+      assert.deepEqual(
+        frames.map(({ hash }) => hash),
+        known.frames.map(({ hash }) => hash),
+        `the disk holds what was committed of ${known.id} [P1]`,
+      );
+      for (const [run, { data }] of known.ends) {
+        const row = await log.run(known.id, run);
+        assert.equal(row?.status, data.status, `the row of ${run} says how it ended`);
+        assert.deepEqual([row?.usage, row?.cost], [data.usage, data.cost], `the row of ${run} says what it cost`);
+      }
+    }
+  }
+
+  outcome(): Outcome {
+    const { events, nowMs, hash, trace } = this.scheduler;
+    return {
+      seed: this.#seed,
+      failure: this.#failure,
+      hash,
+      events,
+      restAt: this.#restAt,
+      virtualMs: nowMs,
+      coverage: this.coverage,
+      trace: trace ?? [],
+    };
+  }
+}
+
+function refusalOf(weather: Weather, { ledger }: Append): AppendResult | null {
+  if (weather.full) return { ok: false, code: 'full' };
+  const reserve = ledger.find(({ op }) => op === 'reserve');
+  if (!weather.short || reserve?.op !== 'reserve') return null;
+  const shortage = { account: 'tenant/default', limit: 'tokens' as const, needed: reserve.amount.tokens, free: 0 };
+  return { ok: false, code: 'refused', shortage };
+}

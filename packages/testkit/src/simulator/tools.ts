@@ -1,0 +1,178 @@
+/** Tools of every class and kind, acting on the simulated world. */
+import type { AgentDefinition } from '@perdure/runtime';
+import { wait } from '@perdure/runtime';
+import type { EffectClass, JsonSchema, ToolContext, ToolDefinition } from '@perdure/runtime/ports';
+import type { Deed, Outside, Request } from './outside.ts';
+import type { Process } from './process.ts';
+import type { Sim } from './sim.ts';
+
+type Kind = 'act' | 'question' | 'timer' | 'callback';
+type Spec = { name: string; effect: EffectClass; approval: 'always' | 'never'; verify: boolean; kind: Kind };
+
+const spec = (name: string, effect: EffectClass, more: Partial<Spec> = {}): Spec => ({
+  name,
+  effect,
+  approval: 'never',
+  verify: false,
+  kind: 'act',
+  ...more,
+});
+
+/** `class` here is what the tool is; what it is declared as is the definition's. */
+export const TOOLS: readonly Spec[] = [
+  spec('look', 'pure'),
+  spec('pay', 'keyed'),
+  spec('fire', 'unsafe'),
+  spec('wire', 'unsafe', { verify: true }),
+  spec('wipe', 'unsafe', { approval: 'always' }),
+  spec('post', 'keyed', { approval: 'always' }),
+  spec('ask', 'pure', { kind: 'question' }),
+  spec('nap', 'pure', { kind: 'timer' }),
+  spec('job', 'keyed', { kind: 'callback' }),
+  spec('order', 'unsafe', { approval: 'always', kind: 'callback' }),
+];
+
+/** Compiled once: schemas are known by identity. */
+const INPUT: JsonSchema = {
+  type: 'object',
+  properties: { n: { type: 'integer' } },
+  required: ['n'],
+  additionalProperties: false,
+};
+
+export const TOOL_TIMEOUT_MS = 8_000;
+
+export function toolsOf(sim: Sim, outside: Outside, process: Process, without: string | null): ToolDefinition[] {
+  return TOOLS.filter(({ name }) => name !== without).map((of) => {
+    const definition: ToolDefinition = {
+      name: of.name,
+      description: `the simulated ${of.name}`,
+      input: INPUT,
+      effect: sim.bug === 'unsafe-repeated' && of.effect === 'unsafe' ? 'keyed' : of.effect,
+      approval: of.approval,
+      timeoutMs: TOOL_TIMEOUT_MS,
+      run: async (args, context) => run(sim, outside, process, of, args, context),
+    };
+    if (of.verify) definition.verify = async (key, _args, { session }) => verify(sim, outside, process, key, session);
+    return definition;
+  });
+}
+
+export function agentOf(
+  tools: readonly ToolDefinition[],
+  approvalTtlMs: number | null,
+): Omit<AgentDefinition, 'limits'> & { limits: object } {
+  return {
+    name: 'worker',
+    model: 'scripted',
+    instructions: 'Work.',
+    description: 'a simulated agent',
+    tools,
+    policies: approvalTtlMs === null ? {} : { approvalTtlMs },
+    limits: {},
+    output: null,
+  };
+}
+
+type Returned = Awaited<ReturnType<ToolDefinition['run']>>;
+
+async function run(
+  sim: Sim,
+  outside: Outside,
+  process: Process,
+  of: Spec,
+  args: unknown,
+  context: ToolContext,
+): Promise<Returned> {
+  if (process.fault('crashBeforeEffect', context.session)) return process.gone();
+  let deed: Deed;
+  try {
+    deed = outside.dispatched(process, context.key, context.attempt, { tool: of.name, value: args });
+  } catch (error) {
+    sim.fail(error);
+    return process.gone();
+  }
+  const draw = outside.draw(context.key, context.attempt);
+  if (of.kind === 'question') {
+    const expiry = draw.chance(0.3) ? { expiresInMs: draw.between(500, 30_000) } : {};
+    return wait({ kind: 'question', question: 'Which one?', choices: ['a', 'b'], ...expiry });
+  }
+  if (of.kind === 'timer') return wait({ kind: 'timer', afterMs: draw.between(0, 20_000) });
+  if (sim.befalls('toolThrows', draw, context.session)) {
+    await process.wait(`${of.name} throws`, draw.between(0, 2_000));
+    throw new Error('the tool could not begin');
+  }
+  const hangs = sim.befalls('toolHangs', draw, context.session);
+  const result = await act(sim, outside, process, of, context, deed, {
+    beforeMs: hangs && draw.chance(0.5) ? TOOL_TIMEOUT_MS * 3 : draw.between(0, 1_500),
+    afterMs: hangs ? TOOL_TIMEOUT_MS * 3 : draw.between(0, 1_500),
+    deaf: sim.befalls('deafToAbort', draw, context.session),
+    silent: sim.befalls('answerLost', draw, context.session),
+  });
+  if (process.fault('crashBeforeOutcome', context.session)) return process.gone();
+  if (of.kind !== 'callback') return result;
+  outside.jobs.set(context.key, { token: context.callback().token, payload: { done: context.call } });
+  return wait({
+    kind: 'callback',
+    note: 'a job runs elsewhere',
+    ...(draw.chance(0.2) ? { expiresInMs: draw.between(500, 20_000) } : {}),
+  });
+}
+
+type Course = { beforeMs: number; afterMs: number; deaf: boolean; silent: boolean };
+
+/** A request goes out, happens there, and is answered; any of it may be the last thing this process sees. */
+async function act(
+  sim: Sim,
+  outside: Outside,
+  process: Process,
+  of: Spec,
+  context: ToolContext,
+  deed: Deed,
+  course: Course,
+): Promise<string> {
+  return new Promise<string>((resolve, reject) => {
+    const request: Request = { process, deed, happen: () => outside.happen(process, deed, of.name, of.effect) };
+    deed.underWay.add(request);
+    const stop = (): void => {
+      // What has not left can be taken back; a deaf tool, or one that is under way, goes on.
+      if (course.deaf || !deed.underWay.delete(request)) return;
+      going.cancel();
+      reject(new Error('stopped before it happened'));
+    };
+    const going = sim.scheduler.add(process.name, `${of.name} happens`, course.beforeMs, () => {
+      deed.underWay.delete(request);
+      try {
+        request.happen();
+      } catch (error) {
+        sim.fail(error);
+      }
+      if (process.fault('crashAfterEffect', context.session)) return;
+      if (course.silent) return;
+      sim.scheduler.add(process.name, `${of.name} answers`, course.afterMs, () => {
+        context.signal.removeEventListener('abort', stop);
+        resolve(`${of.name} was done`);
+      });
+    });
+    if (context.signal.aborted) stop();
+    else context.signal.addEventListener('abort', stop, { once: true });
+  });
+}
+
+/** Asks the world. It says `failed` only of what neither happened nor can happen any more. */
+async function verify(
+  sim: Sim,
+  outside: Outside,
+  process: Process,
+  key: string,
+  session: string,
+): Promise<Awaited<ReturnType<NonNullable<ToolDefinition['verify']>>>> {
+  const draw = outside.draw(key, -1);
+  await process.wait('verify', draw.between(0, 1_000));
+  if (process.fault('crashBeforeOutcome', session)) return process.gone();
+  if (sim.befalls('toolThrows', draw, session)) throw new Error('the server cannot be reached');
+  const deed = outside.deeds.get(key);
+  if (deed !== undefined && deed.happened > 0) return { outcome: 'done', content: 'it had happened' };
+  if (deed !== undefined && deed.underWay.size > 0) return { outcome: 'unknown' };
+  return draw.chance(0.2) ? { outcome: 'unknown' } : { outcome: 'failed', message: 'it had not happened' };
+}

@@ -1,0 +1,183 @@
+/**
+ * What is committed, as the simulation itself saw it happen: the logs, their folds, and which attempts they name.
+ * Everything the system says or does is held against this.
+ */
+import assert from 'node:assert/strict';
+import type { EffectClass, Entry, EffectId, RunId, State } from '@perdure/engine';
+import { fold, freshState, isCallId, outstanding, runOf, wakeAt } from '@perdure/engine';
+import { chainHash, decodeFrame, effectKey } from '@perdure/runtime';
+import type { Append, Frame } from '@perdure/runtime/ports';
+import { Invariants } from '../invariants.ts';
+
+/** An effect that a log names, with everything that gives leave to dispatch it. */
+export type Named = {
+  key: string;
+  session: string;
+  run: RunId;
+  effect: EffectId;
+  class: EffectClass;
+  tool: string;
+  /** Of the arguments that may run: as asked, or as an approver edited them. */
+  digest: string;
+  /** Attempts that an entry names. */
+  attempts: Set<number>;
+  asks: boolean;
+  /** The wait whose approval let it go ahead. */
+  approvedBy: string | null;
+  /** How often a person said that it is to be done again. */
+  retriesByPerson: number;
+  settled: { outcome: string; code: string | null } | null;
+};
+
+export type Log = {
+  id: string;
+  frames: Frame[];
+  entries: Entry[];
+  /** By seq, from 1: the hash of the frame that holds it. */
+  hashes: string[];
+  state: State;
+  invariants: Invariants;
+  /** Seq of the cancel of each run that has one, and who had accepted it. */
+  cancels: Map<RunId, { seq: number; writer: string }>;
+  ends: Map<RunId, Extract<Entry, { kind: 'run.ended' }>>;
+};
+
+const TENANT = 'default';
+
+export class Truth {
+  readonly logs = new Map<string, Log>();
+  readonly effects = new Map<string, Named>();
+  /** Called for each entry, in order, after it was folded. */
+  readonly #seen: (log: Log, entry: Entry, named: Named | undefined) => void;
+
+  constructor(seen: (log: Log, entry: Entry, named: Named | undefined) => void) {
+    this.#seen = seen;
+  }
+
+  /** Takes what a store has just committed; `hot` is the state that the writer holds, null where it is gone. */
+  commit(request: Append, writer: string, hot: State | null): void {
+    const log = this.#log(request.session);
+    const { frame } = request;
+    const previous = log.frames.at(-1);
+    assert.equal(frame.first, log.entries.length + 1, 'a frame begins where the log ends [P2]');
+    assert.equal(frame.hash, chainHash(previous?.hash ?? '', frame.bytes), 'a frame is chained to the one before [P2]');
+    const entries = decodeFrame(frame);
+    assert.equal(entries.length, frame.count, 'a frame holds as many entries as it says [P2]');
+    const { index } = request;
+    log.frames.push({ ...frame, bytes: frame.bytes.slice() });
+    const before = log.state.head;
+    fold(entries, log.state);
+    assert.equal(log.state.head, before + entries.length);
+    log.invariants.observe(entries, hot === null ? null : hot);
+    assert.equal(index.outstanding, outstanding(log.state).length, 'the index says how much is outstanding [P7]');
+    assert.equal(index.dueAt, wakeAt(log.state), 'the index says when the session wakes [P7]');
+    for (const entry of entries) {
+      log.entries.push(entry);
+      log.hashes[entry.seq] = frame.hash;
+      this.#seen(log, entry, this.#name(log, entry, writer));
+    }
+  }
+
+  #log(id: string): Log {
+    const known = this.logs.get(id);
+    if (known !== undefined) return known;
+    const log: Log = {
+      id,
+      frames: [],
+      entries: [],
+      hashes: [],
+      state: freshState(),
+      invariants: new Invariants(),
+      cancels: new Map(),
+      ends: new Map(),
+    };
+    this.logs.set(id, log);
+    return log;
+  }
+
+  /** The effect an entry is about, with what the entry says of it. */
+  #name(log: Log, entry: Entry, writer: string): Named | undefined {
+    if (entry.kind === 'run.cancelling' && entry.run !== undefined)
+      log.cancels.set(entry.run, { seq: entry.seq, writer });
+    if (entry.kind === 'run.ended' && entry.run !== undefined) log.ends.set(entry.run, entry);
+    if (entry.kind === 'wait.resolved') return this.#answered(log, entry);
+    if (entry.effect === undefined) return undefined;
+    const key = effectKey(TENANT, log.id, entry.effect);
+    const named = this.effects.get(key) ?? this.#first(log, key, entry);
+    if (named === undefined) return undefined;
+    switch (entry.kind) {
+      case 'turn.requested':
+        named.attempts.add(1);
+        break;
+      case 'turn.attempted':
+        named.attempts.add(entry.data.n);
+        break;
+      case 'call.requested':
+        named.digest = entry.data.digest;
+        if (entry.data.decision === 'allow' && entry.data.class !== 'unsafe') named.attempts.add(1);
+        break;
+      case 'call.attempted':
+        named.attempts.add(entry.data.n);
+        if (entry.data.reason === 'person') named.retriesByPerson += 1;
+        break;
+      case 'call.settled':
+        named.settled = { outcome: entry.data.outcome, code: entry.data.code ?? null };
+        break;
+      case 'turn.settled':
+        named.settled = { outcome: entry.data.outcome, code: null };
+        break;
+      default:
+    }
+    return named;
+  }
+
+  #first(log: Log, key: string, entry: Entry): Named | undefined {
+    const { effect } = entry;
+    if (effect === undefined || (entry.kind !== 'turn.requested' && entry.kind !== 'call.requested')) return undefined;
+    const call = entry.kind === 'call.requested' ? entry.data : null;
+    const named: Named = {
+      key,
+      session: log.id,
+      run: runOf(effect),
+      effect,
+      class: call?.class ?? 'pure',
+      tool: call?.name ?? '',
+      digest: call?.digest ?? '',
+      attempts: new Set(),
+      asks: call?.decision === 'ask',
+      approvedBy: null,
+      retriesByPerson: 0,
+      settled: null,
+    };
+    this.effects.set(key, named);
+    return named;
+  }
+
+  #answered(log: Log, entry: Extract<Entry, { kind: 'wait.resolved' }>): Named | undefined {
+    const { answer, wait } = entry.data;
+    const call = log.state.resolved.get(wait)?.call;
+    if (call === null || call === undefined || !isCallId(call)) return undefined;
+    const named = this.effects.get(effectKey(TENANT, log.id, call));
+    if (named === undefined || answer?.kind !== 'approval' || answer.decision !== 'approve') return named;
+    assert.equal(answer.digest, named.digest, 'an approval is of what was asked [P14]');
+    assert.equal(named.approvedBy, null, 'an approval is used once [P14]');
+    named.approvedBy = wait;
+    if (answer.edited !== undefined) named.digest = answer.edited.digest;
+    if (named.class !== 'unsafe') named.attempts.add(1);
+    return named;
+  }
+
+  entry(session: string, seq: number): Entry | undefined {
+    return this.logs.get(session)?.entries[seq - 1];
+  }
+
+  head(session: string): number {
+    return this.logs.get(session)?.entries.length ?? 0;
+  }
+
+  /** Whether nothing is left to do anywhere. */
+  isAtRest(): boolean {
+    for (const { state } of this.logs.values()) if (state.runs.size > 0) return false;
+    return true;
+  }
+}
