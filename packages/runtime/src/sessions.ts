@@ -41,7 +41,7 @@ export type SessionsOptions = {
   /** How many stay in memory, about. */
   hotSessions?: number;
   /** A log was read up to `head`: it may hold what nobody here was told of. */
-  loaded?(session: string, head: number): void;
+  loaded?: (session: string, head: number) => void;
 };
 
 /** The states that logs lead to. Snapshots by other sources of the engine are not believed. */

@@ -8,6 +8,7 @@ export class Wakes {
   readonly #wake: (session: string) => void;
   #timer: Timer | null = null;
   #armedFor = Number.POSITIVE_INFINITY;
+  #isStopped = false;
 
   constructor(clock: Clock, timers: Timers, wake: (session: string) => void) {
     this.#clock = clock;
@@ -17,6 +18,7 @@ export class Wakes {
 
   /** `at` in wall ms; null: nothing is due. */
   set(session: string, at: number | null): void {
+    if (this.#isStopped) return;
     if (at === null) {
       this.#due.delete(session);
       return;
@@ -25,7 +27,9 @@ export class Wakes {
     if (at < this.#armedFor) this.#arm(at);
   }
 
+  /** For good: nobody is woken from here on. */
   stop(): void {
+    this.#isStopped = true;
     this.#timer?.cancel();
     this.#due.clear();
   }

@@ -30,3 +30,5 @@ export type {
 export { Invariants } from './invariants.ts';
 export { given, Spec } from './spec.ts';
 export type { Pattern, Step, World } from './spec.ts';
+export { createVirtualSystem } from './virtual-system.ts';
+export type { VirtualOptions, VirtualSystem } from './virtual-system.ts';
