@@ -71,7 +71,7 @@ export async function extendPrefix(
   return { model: prefix.model, items: items.length, rendered: pieces.join(','), fingerprint };
 }
 
-/** An item with its content. Content that was erased says so: the context stays valid. */
+/** An item with its content. Throws what `read` throws where that was erased or is missing. */
 export async function neutral(item: Item, read: (body: Located) => Promise<string>): Promise<NeutralItem> {
   switch (item.kind) {
     case 'message': {

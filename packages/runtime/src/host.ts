@@ -31,6 +31,7 @@ import type { StepInput, StepResult } from './step.ts';
 import { createStep } from './step.ts';
 import { Streams } from './stream.ts';
 import { createToolbus } from './toolbus.ts';
+import { waitsToStart } from './views.ts';
 
 export type HostOptions = {
   store: Store;
@@ -123,7 +124,10 @@ export async function createHost(options: HostOptions): Promise<Host> {
       checkTenant(parts, caller);
       return guarded(parts, caller, async () => parts.store.blobs.get(digest));
     },
-    ready: () => (stopped === null ? { ready: true } : { ready: false, reason: 'shutting down' }),
+    ready() {
+      const reason = stopped === null ? options.store.unavailable() : 'shutting down';
+      return reason === null ? { ready: true } : { ready: false, reason };
+    },
   };
 }
 
@@ -250,7 +254,7 @@ function upkeep(
         const { state } = await sessions.current(session, 0);
         // An opening that the storage did not take.
         if (state.phase === 'fresh') sessions.drop(session);
-        return { effects: outstanding(state), wakeAt: wakeAt(state) };
+        return { effects: outstanding(state), wakeAt: waitsToStart(state) ? 0 : wakeAt(state) };
       }),
     due: async (after) => {
       // What comes due before the next sweep is told now, so that its timer is armed in time (P7).

@@ -14,10 +14,10 @@ const nap = tool({
   run: () => wait({ kind: 'timer', afterMs: 300 }),
 });
 
-async function hostOn(disk: MemoryDisk): Promise<Host> {
+async function hostOn(disk: MemoryDisk, names = ['assistant']): Promise<Host> {
   const host = await createHost({
     store: openMemoryStore({ clock: system.clock, disk }),
-    agents: [agent({ name: 'assistant', model: 'demo', tools: [nap] })],
+    agents: names.map((name) => agent({ name, model: 'demo', tools: [nap] })),
     models: createModelSource({ env: {}, system }),
     system,
     logger: silentLogger,
@@ -40,4 +40,32 @@ test('a timer that comes due after a restart fires in time, long before the next
   const again = await (await findSession(second, session.id)).run(run.id);
   const end = await again.result({ timeoutMs: 10_000 });
   assert.equal(end.status, 'completed');
+});
+
+test('a run that was queued when its agent went away starts when a process has the agent again', async (t) => {
+  const disk = createMemoryDisk();
+  const first = await hostOn(disk);
+  const session = openSession(first, 'assistant');
+  const running = await session.send('call nap {}');
+  const queued = await session.send('say later');
+  for await (const entry of running.events()) if (entry.kind === 'wait.opened') break;
+  const without = await hostOn(disk, ['other']);
+  const gone = await findSession(without, session.id);
+  assert.equal((await (await gone.run(running.id)).result({ timeoutMs: 5_000 })).status, 'waiting', 'its tool is gone');
+  await (await gone.run(running.id)).cancel();
+  const second = await hostOn(disk);
+  t.after(async () => Promise.all([first.stop(), without.stop(), second.stop()]));
+  const again = await (await findSession(second, session.id)).run(queued.id);
+  const end = await again.result({ timeoutMs: 10_000 });
+  assert.deepEqual([end.status, end.text], ['completed', 'later']);
+});
+
+test('a host whose store stopped says that it is not ready', async (t) => {
+  const disk = createMemoryDisk();
+  const first = await hostOn(disk);
+  assert.deepEqual(first.ready(), { ready: true });
+  const second = await hostOn(disk);
+  t.after(async () => Promise.all([first.stop(), second.stop()]));
+  assert.equal(first.ready().ready, false);
+  assert.match(first.ready().reason ?? '', /opened by another store/);
 });

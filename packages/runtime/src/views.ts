@@ -12,6 +12,12 @@ export function sessionStatus(state: State): SessionIndex['status'] {
   return status === 'waiting' || status === 'held' ? 'waiting' : 'running';
 }
 
+/** A run could start and does not: its agent is not defined where it was last stepped. The sweeper asks again. */
+export function waitsToStart(state: State): boolean {
+  if (state.phase !== 'open' || state.active !== null) return false;
+  return state.queue.some((id) => state.runs.get(id)?.held === false);
+}
+
 export function indexOf(state: State, title: string): SessionIndex {
   return {
     agent: state.agent,
@@ -26,7 +32,7 @@ export function indexOf(state: State, title: string): SessionIndex {
     createdAt: state.createdAt,
     updatedAt: state.at,
     dueAt: wakeAt(state),
-    outstanding: outstanding(state).length,
+    outstanding: outstanding(state).length + (waitsToStart(state) ? 1 : 0),
     waits: [...state.waits.values()].map(({ id, kind, run }) => ({ id, kind, run })),
   };
 }
