@@ -13,5 +13,9 @@ export const LIMITS = {
   shownChars: 160,
   /** The largest `--timeout`, in seconds: a week. */
   timeoutMaxS: 7 * 24 * 60 * 60,
+  /** How often a server looks whether its storage still accepts, and how often in what time it is opened anew. */
+  storageLookMs: 500,
+  reopens: 3,
+  reopenWithinMs: 60_000,
   eventsMax: 1_000_000_000,
 } as const;

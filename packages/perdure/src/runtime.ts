@@ -46,6 +46,8 @@ export type Runtime = {
   session(id: string): Promise<Session>;
   /** Lets unsafe calls end (`drainMs`, default 30,000), aborts what may run again, flushes, lets go. Idempotent. */
   close(options?: { drainMs?: number }): Promise<void>;
+  /** Why the storage accepts nothing any more: close, and create the runtime anew. Null while it works. */
+  storage(): string | null;
   readonly host: Host;
   /** Where the data is; null: in memory. */
   readonly data: string | null;
@@ -106,14 +108,20 @@ export async function startRuntime(options: RuntimeOptions, env: Environment): P
     await letGo({ drainMs: 0 });
     throw error;
   }
-  return runtimeOf(host, data, letGo);
+  return runtimeOf(host, data, store, letGo);
 }
 
-function runtimeOf(host: Host, data: string | null, letGo: (drain: { drainMs?: number }) => Promise<void>): Runtime {
+function runtimeOf(
+  host: Host,
+  data: string | null,
+  store: Store,
+  letGo: (drain: { drainMs?: number }) => Promise<void>,
+): Runtime {
   let closing: Promise<void> | undefined;
   return {
     host,
     data,
+    storage: () => store.unavailable(),
     async open(agent, options = {}) {
       if (host.parts.agents.get(agent) === undefined) {
         const known = host.parts.agents.list().map(({ definition }) => definition.name);

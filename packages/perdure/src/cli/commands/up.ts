@@ -14,12 +14,28 @@ import type { ExitCode } from '../exit.ts';
 import { CommandError, EXIT } from '../exit.ts';
 import type { Local } from '../local.ts';
 import { localOf } from '../local.ts';
-import { print } from '../output.ts';
+import { print, tell } from '../output.ts';
 import { untilStopped } from '../signals.ts';
+import { time } from '../time.ts';
 
 export const up: Run = async (context) => {
   const stopped = untilStopped();
   const local = await localOf(context);
+  const reopened: number[] = [];
+  for (;;) {
+    const ended = await serveUntil(context, local, stopped);
+    if (ended !== 'storage') return ended;
+    // A flush that failed is never tried again on the same store: it is opened anew and read (DESIGN §7).
+    const now = time.monotonicMs();
+    reopened.push(now);
+    if (reopened.filter((at) => now - at < LIMITS.reopenWithinMs).length > LIMITS.reopens)
+      throw new CommandError(EXIT.failed, 'the storage stopped again and again: look at its disk, then start again');
+    tell('the storage stopped: the data is opened anew\n');
+  }
+};
+
+/** Serves until it is asked to stop, or until the storage stops. */
+async function serveUntil(context: Context, local: Local, stopped: Promise<unknown>): Promise<ExitCode | 'storage'> {
   let runtime: Runtime;
   try {
     const log = { level: local.settings.logLevel ?? 'info' } as const;
@@ -29,19 +45,33 @@ export const up: Run = async (context) => {
     throw error;
   }
   let server: Listening | undefined;
+  const watch = watchStorage(runtime);
   try {
     server = await serve(runtime, serveOptions(local));
-    mkdirSync(local.data, { recursive: true, mode: 0o700 });
+    mkdirSync(local.data, { recursive: true });
     writeServerFile(local.data, { pid: process.pid, url: reachable(server.url), ...tokenOf(local) });
     print(welcome(local, runtime, reachable(server.url)));
-    await stopped;
+    return await Promise.race([stopped.then(() => EXIT.ok), watch.stopped]);
   } finally {
+    watch.end();
     // Streams end with a hint to come back, while unsafe calls come to their end.
     await Promise.all([server?.close({ graceMs: LIMITS.requestGraceMs }), runtime.close()]);
     removeServerFile(local.data, process.pid);
   }
-  return EXIT.ok;
-};
+}
+
+/** Looks again and again whether the store still accepts. */
+function watchStorage(runtime: Runtime): { stopped: Promise<'storage'>; end(): void } {
+  let timer: { cancel(): void };
+  const stopped = new Promise<'storage'>((resolve) => {
+    const look = (): void => {
+      if (runtime.storage() !== null) resolve('storage');
+      else timer = time.timers.set(LIMITS.storageLookMs, look);
+    };
+    timer = time.timers.set(LIMITS.storageLookMs, look);
+  });
+  return { stopped, end: () => timer.cancel() };
+}
 
 /** A token given as a flag is a secret of this process like one from a variable. */
 function environmentOf({ env }: Context, { settings: { token } }: Local): Context['env'] {
