@@ -21,13 +21,11 @@ const render = async (from: Parameters<typeof extendPrefix>[0], items: readonly 
   extendPrefix(from, items, adapter as ModelAdapter, read);
 
 const itemArb: fc.Arbitrary<Item> = fc.oneof(
-  fc
-    .array(fc.string(), { maxLength: 2 })
-    .map((texts): Item => ({
-      kind: 'message',
-      trusted: true,
-      body: keep({ parts: texts.map((text) => ({ type: 'text', text })) }),
-    })),
+  fc.array(fc.string(), { maxLength: 2 }).map((texts): Item => ({
+    kind: 'message',
+    trusted: true,
+    body: keep({ parts: texts.map((text) => ({ type: 'text', text })) }),
+  })),
   fc
     .string()
     .map((text): Item => ({ kind: 'turn', model: 'm', body: keep({ model: 'm', text, calls: [], native: { text } }) })),

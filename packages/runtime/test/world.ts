@@ -27,6 +27,8 @@ export type WorldOptions = {
   secrets?: Record<string, string>;
   host?: Partial<HostOptions>;
   disk?: MemoryDisk;
+  /** A second host in the same process, on the same store. */
+  beside?: World;
   system?: VirtualSystem;
   /** Not started yet. */
   idle?: boolean;
@@ -55,11 +57,12 @@ export class World {
 
   private constructor(options: WorldOptions) {
     this.#options = options;
-    this.system = options.system ?? createVirtualSystem();
+    this.system = options.beside?.system ?? options.system ?? createVirtualSystem();
     this.disk = options.disk ?? createMemoryDisk();
     this.model = options.model ?? createScriptedModel(options.script ?? [], options.scripted ?? {});
     this.redactor = new Redactor(options.secrets ?? {});
-    this.store = this.#watched(openMemoryStore({ clock: this.system.clock, disk: this.disk }));
+    const { clock } = this.system;
+    this.store = options.beside?.store ?? this.#watched(openMemoryStore({ clock, disk: this.disk }));
     this.host = undefined as unknown as Host;
   }
 
