@@ -12,8 +12,37 @@ import { finalText, planned } from './tasks.ts';
 import type { PlannedCall } from './tasks.ts';
 import type { World } from './world.ts';
 
+/**
+ * Everything has ended and a server is up: it, the outside and, when it has stopped, the data agree on what happened, and
+ * it was right. Throws where that is not so.
+ */
+export async function judge(world: World, played: Played): Promise<Judged> {
+  assert.deepEqual(world.violations, []);
+  await judgeSessions(world, played);
+  const outside = judgeOutside(world, played);
+  const { server } = world;
+  server?.signal('SIGTERM');
+  assert.deepEqual(await server?.exited, { code: 0, signal: null });
+  const data = await judgeData(world, played);
+  assert.deepEqual(world.violations, []);
+  const receipts = played.records.reduce((sum, one) => sum + one.accepted.length + one.resolved.length, 0);
+  return { receipts, ...outside, ...data };
+}
+
+export type Judged = {
+  /** Messages and answers whose receipt was found at its seq. */
+  receipts: number;
+  /** Calls that the outside saw. */
+  keyed: number;
+  unsafe: number;
+  /** Dispatches beyond the first of a call: of keyed and pure ones. */
+  repeated: number;
+  entries: number;
+  frames: number;
+};
+
 /** With the last server up: the sessions as it shows them are what everybody was shown, and right. */
-export async function judgeSessions(world: World, { records, feed }: Played): Promise<void> {
+async function judgeSessions(world: World, { records, feed }: Played): Promise<void> {
   for (const record of records) {
     const session = record.id ?? '';
     await judgeEntries(world, record);
@@ -67,19 +96,27 @@ async function judgeRun(world: World, record: SessionRecord, { task, run }: Acce
   assert.equal(view.text, finalText(task));
 }
 
-/** P10: from an accepted cancel on nothing is asked of the outside for this run. */
+/**
+ * P10: from an accepted cancel on nothing is asked of the outside for this run. What a model still asked for is answered
+ * as it is written down: it never has leave to go.
+ */
 function judgeSilence(world: World, { id, entries, cancelled }: SessionRecord, run: string): void {
   const own = entries.filter((entry) => entry.run === run);
-  const from = own.findIndex(({ kind }) => kind === 'run.cancelling');
-  const after = own.slice(from).filter(({ kind }) => kind.endsWith('.attempted') || kind.endsWith('.requested'));
-  assert.deepEqual(after, [], 'nothing is named after the cancel');
+  const after = own.slice(own.findIndex(({ kind }) => kind === 'run.cancelling'));
+  const dispatching = after.filter(
+    ({ kind, data }) =>
+      kind === 'turn.requested' ||
+      kind.endsWith('.attempted') ||
+      (kind === 'call.requested' && data.decision !== 'invalid'),
+  );
+  assert.deepEqual(dispatching, [], 'nothing is named after the cancel');
   const life = cancelled.get(run) ?? Infinity;
   const later = world.outside.dispatches.filter((one) => one.session === id && one.run === run && one.life > life);
   assert.deepEqual(later, [], 'no later process sends anything for a cancelled run');
 }
 
 /** What the outside saw: one key a keyed call, one dispatch an unsafe one, and nothing that no entry names. */
-export function judgeOutside(world: World, { records }: Played): { keyed: number; unsafe: number; repeated: number } {
+function judgeOutside(world: World, { records }: Played): Pick<Judged, 'keyed' | 'unsafe' | 'repeated'> {
   const figures = { keyed: 0, unsafe: 0, repeated: 0 };
   const calls = Map.groupBy(world.outside.dispatches, ({ session, call }) => `${session} ${call}`);
   const keys = new Set<string>();
@@ -134,7 +171,7 @@ function judgeDone(world: World, { id, ended }: SessionRecord, { task, run }: Ac
 const expectedKeys = ({ tool }: PlannedCall): number => (tool === 'ask' || tool === 'sleep' ? 0 : 1);
 
 /** With the last server gone: the data is whole, and every log folds from its first entry to where it stands. */
-export async function judgeData(world: World, { records }: Played): Promise<{ entries: number; frames: number }> {
+async function judgeData(world: World, { records }: Played): Promise<Pick<Judged, 'entries' | 'frames'>> {
   const figures = { entries: 0, frames: 0 };
   const store = await openSqliteStore({ directory: world.data, ...system });
   try {

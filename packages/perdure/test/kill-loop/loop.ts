@@ -9,6 +9,8 @@ import type { World } from './world.ts';
 /** How a server's life ends. `afterMs` counts from its start (`startup`) or from when it was ready. */
 export type Death =
   | { kind: 'startup'; afterMs: number }
+  /** The same, under a fault that the options of its server inject. */
+  | { kind: 'fault'; afterMs: number }
   | { kind: 'load'; afterMs: number }
   /** SIGTERM, and SIGKILL `thenMs` later. */
   | { kind: 'drain'; afterMs: number; thenMs: number }
@@ -104,7 +106,7 @@ function heard(figures: Figures): void {
 async function live(world: World, death: Death, options: Partial<ServerOptions>, figures: Figures): Promise<void> {
   const server = world.start(options);
   figures.deaths[death.kind] = (figures.deaths[death.kind] ?? 0) + 1;
-  if (death.kind === 'startup') {
+  if (death.kind === 'startup' || death.kind === 'fault') {
     await delay(death.afterMs);
     await server.kill();
     return;
@@ -119,7 +121,7 @@ async function live(world: World, death: Death, options: Partial<ServerOptions>,
 async function end(
   world: World,
   server: Server,
-  death: Exclude<Death, { kind: 'startup' }>,
+  death: Exclude<Death, { kind: 'startup' | 'fault' }>,
   figures: Figures,
 ): Promise<void> {
   const startedAt = performance.now();

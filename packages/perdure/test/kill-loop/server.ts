@@ -19,6 +19,8 @@ export type ServerOptions = {
   nodeArgs?: readonly string[];
   /** What runs Node, in place of running it directly: `strace …`. */
   wrap?: readonly string[];
+  /** Something is done to it that it rightly complains about. */
+  isTroubled?: boolean;
 };
 export type Exit = { code: number | null; signal: NodeJS.Signals | null };
 
@@ -29,6 +31,7 @@ export type Server = {
   /** Ms from its start until it answered; rejects when it ended before. */
   ready: Promise<number>;
   exited: Promise<Exit>;
+  isTroubled: boolean;
   isUp(): boolean;
   signal(name: NodeJS.Signals): void;
   /** Ends it with SIGKILL and waits until it is gone. */
@@ -74,6 +77,7 @@ export function startServer(options: ServerOptions): Server {
     startedAt,
     ready,
     exited,
+    isTroubled: options.isTroubled ?? false,
     isUp: () => isUp,
     signal,
     kill: async () => {

@@ -38,6 +38,7 @@ export class World {
   readonly client: Client;
   /** What must never happen, and did. */
   readonly violations: string[] = [];
+  readonly refusals = { unavailable: 0, storage_full: 0 };
   /** How often a server was started. */
   life = 0;
   server: Server | null = null;
@@ -131,7 +132,10 @@ export class World {
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
-  /** Asks until an answer comes: a server that is down, or dies over the question, is asked again. Null: it is over. */
+  /**
+   * Asks until an answer comes: a server that is down, dies over the question or has no room is asked again. Null: it is
+   * over.
+   */
   async insist<T>(ask: (client: Client) => Promise<T>): Promise<T | null> {
     for (;;) {
       await this.whenUp();
@@ -139,7 +143,8 @@ export class World {
       try {
         return await ask(this.client);
       } catch (error) {
-        if (!(error instanceof ApiError) || error.code !== 'unavailable') throw error;
+        if (!(error instanceof ApiError) || !(error.code in this.refusals)) throw error;
+        this.refusals[error.code as keyof typeof this.refusals] += 1;
         await delay(10);
       }
     }
@@ -165,6 +170,7 @@ export class World {
   }
 
   #complain(server: Server, code: number | null, signal: NodeJS.Signals | null): void {
+    if (server.isTroubled) return;
     for (const line of server.log().split('\n')) {
       if (line.includes('"level":"error"') || line.includes('should not have happened'))
         this.violate(`the server said: ${line.slice(0, 2_000)}`);

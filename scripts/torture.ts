@@ -1,0 +1,66 @@
+// `npm run torture`: the kill loop for as long as you like, with faults that need more time or more rights than a test has.
+//   npm run torture                          five minutes
+//   npm run torture -- --minutes 60          an hour
+//   npm run torture -- --seed 7              the same choices again
+//   npm run torture -- --sessions 24         so many sessions under way at a time
+// What this machine cannot inject (no strace, no right to mount) is skipped aloud. Ends with figures; exit code 1 when
+// anything was lost, repeated or left hanging.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { World } from '../packages/perdure/test/kill-loop/world.ts';
+import { canMount, canTrace } from './torture/abilities.ts';
+import { fullDisk, slowDisk } from './torture/disks.ts';
+import { hammerFiles } from './torture/hammer.ts';
+import { Report } from './torture/report.ts';
+import { killRound } from './torture/rounds.ts';
+
+const HAMMER_MS = 60_000;
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '5' },
+    seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
+    sessions: { type: 'string', default: '16' },
+  },
+});
+const [minutes, seed, busy] = [Number(values.minutes), Number(values.seed), Number(values.sessions)];
+if (!(minutes > 0) || !Number.isSafeInteger(seed) || !(busy >= 1)) {
+  process.stderr.write('--minutes is a number above 0, --seed a whole number, --sessions at least 1\n');
+  process.exit(2);
+}
+const until = performance.now() + minutes * 60_000;
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+const skip = (what: string, why: string): void => say(`SKIPPED: ${what}: ${why}`);
+const compiled = mkdtempSync(join(tmpdir(), 'perdure-compiled-'));
+const report = new Report();
+say(`torture for ${minutes} minutes, --seed ${seed}`);
+
+async function inWorld(what: string, n: number, work: (world: World) => Promise<void>): Promise<void> {
+  const world = await World.create(seed + n, compiled);
+  try {
+    await work(world);
+  } catch (error) {
+    report.fail(`${what} (seed ${seed + n})`, error, world);
+  } finally {
+    // The provider's complaints count too.
+    await world.close().catch((error: unknown) => report.fail(`${what}: the provider`, error, world));
+  }
+}
+
+const traced = canTrace();
+if (!traced) skip('failing and slow flushes', 'strace is not here, or may not trace');
+if (!canMount()) skip('the full disk', 'it takes the right to mount a tmpfs');
+else await inWorld('the full disk', 1, async (world) => report.add('full disk', await fullDisk(world)));
+if (traced) await inWorld('the slow disk', 2, async (world) => report.add('slow disk', await slowDisk(world)));
+if (process.platform !== 'linux') skip('the race for links', 'it is about how Linux opens files');
+else report.add('files', await hammerFiles(Math.min(HAMMER_MS, (minutes * 60_000) / 4)));
+for (let round = 0; performance.now() < until && !report.hasFailed; round++) {
+  const leftMs = until - performance.now();
+  await inWorld(`round ${round}`, 100 + round, async (world) => {
+    report.addRound(await killRound(world, { busy, traced, maxMs: leftMs, say }));
+  });
+}
+rmSync(compiled, { recursive: true, force: true });
+say(report.text());
+process.exitCode = report.hasFailed ? 1 : 0;

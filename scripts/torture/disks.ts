@@ -1,0 +1,58 @@
+// Disks that are full or slow under a server at work.
+import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
+import { judge } from '../../packages/perdure/test/kill-loop/judge.ts';
+import { Play } from '../../packages/perdure/test/kill-loop/play.ts';
+import { single } from '../../packages/perdure/test/kill-loop/tasks.ts';
+import type { World } from '../../packages/perdure/test/kill-loop/world.ts';
+import { mountSized, tracing, unmount } from './abilities.ts';
+
+/** Under way at a time: many where they fill a disk, few where it is measured how fast the server answers. */
+const SESSIONS = { full: 24, slow: 6 };
+const SETTLE_MS = 120_000;
+
+/** Fills up, still answers, and goes on when there is room again. */
+export async function fullDisk(world: World): Promise<{ [figure: string]: number }> {
+  assert.ok(mountSized(world.data, '1500k'), 'a small disk is mounted');
+  try {
+    const play = new Play(world);
+    await world.start({ isTroubled: true }).ready;
+    for (let n = 0; world.refusals.storage_full === 0 && n < 2_000; n++) {
+      play.open([single(`f${n}`, 'charge')]);
+      await world.until(() => play.unended().length < SESSIONS.full || world.refusals.storage_full > 0);
+    }
+    assert.ok(world.refusals.storage_full > 0, 'the disk is full, and says so');
+    const one = play.played.records.find(({ id, entries }) => id !== null && entries.length > 0);
+    const session = one?.id ?? '';
+    const { events } = await world.client.call('events.list', { session });
+    assert.ok(events.length > 0, 'a full disk is read');
+    const fullAt = performance.now();
+    assert.ok(mountSized(world.data, '64m', true), 'the disk grows');
+    await play.settle(SETTLE_MS);
+    const healMs = Math.round(performance.now() - fullAt);
+    const { receipts } = await judge(world, play.played);
+    return { refused: world.refusals.storage_full, 'ms until all had ended': healMs, receipts };
+  } finally {
+    await world.server?.kill();
+    unmount(world.data);
+  }
+}
+
+/** Each flush takes 200 ms: the rest of the server does not wait for it. */
+export async function slowDisk(world: World): Promise<{ [figure: string]: number }> {
+  const play = new Play(world);
+  await world.start({ wrap: tracing('delay_enter=200000') }).ready;
+  for (let n = 0; n < SESSIONS.slow; n++) play.open([single(`g${n}`, 'charge')]);
+  const latencies: number[] = [];
+  while (play.unended().length > 0 && world.violations.length === 0) {
+    const startedAt = performance.now();
+    assert.ok((await fetch(`${world.url}/health/live`)).ok);
+    latencies.push(performance.now() - startedAt);
+    await delay(20);
+  }
+  await play.settle(SETTLE_MS);
+  const { receipts } = await judge(world, play.played);
+  latencies.sort((a, b) => a - b);
+  const at = (part: number): number => Math.round(latencies[Math.floor(latencies.length * part)] ?? 0);
+  return { 'answers while it waits': latencies.length, 'p50 ms': at(0.5), 'p99 ms': at(0.99), receipts };
+}
