@@ -26,15 +26,17 @@ export async function* feed(
       if (draining.aborted) return yield { type: 'end', reason: 'drain', retryMs: LIMITS.retryMs };
       changed = false;
       const page = await log.feed(cursor, PAGE);
+      const before = cursor;
       cursor = page.cursor;
       if ('resync' in page) {
         yield { type: 'resync', cursor };
         changed = true;
         continue;
       }
-      for (const change of page.changes) {
-        if (options.agent === undefined || change.agent === options.agent) yield { type: 'change', cursor, change };
-      }
+      const wanted = page.changes.filter(({ agent }) => options.agent === undefined || agent === options.agent);
+      const last = wanted.at(-1);
+      // Only with its last change is the page behind a reader: one who is cut off before gets it again.
+      for (const change of wanted) yield { type: 'change', cursor: change === last ? cursor : before, change };
       if (page.changes.length === PAGE) continue;
       if (!caughtUp) yield { type: 'caught-up', cursor };
       caughtUp = true;
