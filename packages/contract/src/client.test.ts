@@ -90,6 +90,22 @@ test('a refusal is an ApiError with the server’s code; no answer and a strange
   await assert.rejects(ask(), { code: 'unavailable' });
 });
 
+test('an answer that breaks off on its way is unavailable, unless the caller broke it off', async () => {
+  const broken = (): Response => {
+    const body = new ReadableStream<Uint8Array>({
+      pull: (controller) => controller.error(new TypeError('terminated')),
+    });
+    return new Response(body);
+  };
+  const server = scripted(broken(), broken(), broken(), broken());
+  const client = createClient({ url, fetch: server.fetch });
+  const lost = { code: 'unavailable', message: /localhost:7420/ };
+  await assert.rejects(client.call('agents.list', {}), lost);
+  await assert.rejects(client.putBlob(new Uint8Array([1])), lost);
+  await assert.rejects(client.getBlob('d'), lost);
+  await assert.rejects(client.call('agents.list', {}, { signal: AbortSignal.abort() }), /terminated/);
+});
+
 test('a stream comes back with the id it saw last and gives each entry once, until the session is closed', async () => {
   const caughtUp = 'event: caught-up\ndata: {"head":3}';
   const server = scripted(

@@ -52,7 +52,7 @@ export function createClient(options: ClientOptions): Client {
   const { timers = systemTimers } = options;
   const call = async <K extends MethodName>(method: K, params: ParamsInput<K>, more: CallOptions = {}) => {
     const response = await send({ ...addressOf(METHODS[method], params), ...more });
-    return (await response.json()) as Result<K>;
+    return (await whole(response.json(), url, more.signal)) as Result<K>;
   };
   const connect =
     (row: Method | (typeof CHANNELS)[keyof typeof CHANNELS], params: object): Connect =>
@@ -71,11 +71,11 @@ export function createClient(options: ClientOptions): Client {
     putBlob: async (bytes, more = {}) => {
       const headers = { 'content-type': 'application/octet-stream' };
       const response = await send({ verb: 'POST', path: CHANNELS['blobs.put'].path, body: bytes, headers, ...more });
-      return (await response.json()) as { digest: string; bytes: number };
+      return (await whole(response.json(), url, more.signal)) as { digest: string; bytes: number };
     },
     getBlob: async (digest, more = {}) => {
       const response = await send({ ...addressOf(CHANNELS['blobs.get'], { digest }), ...more });
-      return new Uint8Array(await response.arrayBuffer());
+      return new Uint8Array(await whole(response.arrayBuffer(), url, more.signal));
     },
   };
 }
@@ -128,6 +128,16 @@ function createSender(url: string, options: ClientOptions): (request: Outgoing) 
     if (response.ok) return response;
     throw ApiError.fromBody(response.status, await response.json().catch(() => undefined));
   };
+}
+
+/** What an answer holds: its connection may still break while it is on its way. */
+async function whole<T>(reading: Promise<T>, url: string, signal: AbortSignal | undefined): Promise<T> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (signal?.aborted === true) throw error;
+    throw new ApiError('unavailable', `the answer of ${url} broke off`, { details: { cause: String(error) } });
+  }
 }
 
 const systemTimers: StreamTimers = {
