@@ -3,9 +3,9 @@ export const LIMITS = {
   /** A larger body goes to the blob store before the append that refers to it. */
   inlineBodyBytes: 64 * 1024,
   /** Sessions kept folded in memory; the least recently used is let go when idle. */
-  hotSessions: 10_000,
+  hotSessions: 1_000,
   /** An idle session leaves memory after this time. */
-  hotIdleMs: 5 * 60_000,
+  hotIdleMs: 60_000,
   /** A head that the store confirmed within this time is believed when an effect leaves. */
   confirmedMs: 500,
   /** Bodies of a hot session that are kept beside its state. */
