@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { World } from '../packages/perdure/test/kill-loop/world.ts';
 import { canMount, canTrace } from './torture/abilities.ts';
-import { fullDisk, slowDisk } from './torture/disks.ts';
+import { failingDisk, fullDisk, slowDisk } from './torture/disks.ts';
 import { hammerFiles } from './torture/hammer.ts';
 import { Report } from './torture/report.ts';
 import { killRound } from './torture/rounds.ts';
@@ -52,7 +52,10 @@ const traced = canTrace();
 if (!traced) skip('failing and slow flushes', 'strace is not here, or may not trace');
 if (!canMount()) skip('the full disk', 'it takes the right to mount a tmpfs');
 else await inWorld('the full disk', 1, async (world) => report.add('full disk', await fullDisk(world)));
-if (traced) await inWorld('the slow disk', 2, async (world) => report.add('slow disk', await slowDisk(world)));
+if (traced) {
+  await inWorld('the slow disk', 2, async (world) => report.add('slow disk', await slowDisk(world)));
+  await inWorld('the failing disk', 3, async (world) => report.add('failing disk', await failingDisk(world)));
+}
 if (process.platform !== 'linux') skip('the race for links', 'it is about how Linux opens files');
 else report.add('files', await hammerFiles(Math.min(HAMMER_MS, (minutes * 60_000) / 4)));
 for (let round = 0; performance.now() < until && !report.hasFailed; round++) {

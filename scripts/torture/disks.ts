@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { judge } from '../../packages/perdure/test/kill-loop/judge.ts';
 import { Play } from '../../packages/perdure/test/kill-loop/play.ts';
 import { single } from '../../packages/perdure/test/kill-loop/tasks.ts';
+import type { Server } from '../../packages/perdure/test/kill-loop/server.ts';
 import type { World } from '../../packages/perdure/test/kill-loop/world.ts';
 import { mountSized, tracing, unmount } from './abilities.ts';
 
@@ -56,3 +57,21 @@ export async function slowDisk(world: World): Promise<{ [figure: string]: number
   const at = (part: number): number => Math.round(latencies[Math.floor(latencies.length * part)] ?? 0);
   return { 'answers while it waits': latencies.length, 'p50 ms': at(0.5), 'p99 ms': at(0.99), receipts };
 }
+
+/** A flush fails now and then: the server opens its data anew by itself, and nothing that it had said is lost. */
+export async function failingDisk(world: World): Promise<{ [figure: string]: number }> {
+  const play = new Play(world);
+  const server = world.start({ wrap: tracing('error=EIO:when=100+150'), isTroubled: true });
+  await server.ready;
+  for (let n = 0; reopenings(server) < 2 && n < 500; n++) {
+    play.open([single(`e${n}`, n % 2 === 0 ? 'charge' : 'lookup')]);
+    await world.until(() => play.unended().length < SESSIONS.slow);
+  }
+  await play.settle(SETTLE_MS);
+  const reopened = reopenings(server);
+  assert.ok(reopened > 0 && server.isUp(), 'it opened its data anew, and is there');
+  const { receipts } = await judge(world, play.played);
+  return { reopened, receipts };
+}
+
+const reopenings = (server: Server): number => server.log().split('opened anew').length - 1;
