@@ -111,6 +111,8 @@ export type Append = {
   runs: readonly RunRow[];
   /** Entries that name an attempt carry the epoch of who may dispatch it; checked in the append, on the store's clock. */
   fence?: { holder: string; epoch: number };
+  /** It stops something: it may use the room that a store keeps for when the disk is full. */
+  urgent?: boolean;
 };
 
 export type AppendResult =
