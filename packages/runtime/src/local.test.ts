@@ -14,6 +14,7 @@ import type { StepInput, StepResult } from './step.ts';
 import { StorageUnavailable } from './storage.ts';
 
 const EPOCH = 5;
+const ENTRY = {} as Entry;
 type Stepped = { effects?: Effect[]; wakeAt?: number | null; entries?: number };
 
 /** A driver whose steps and effects a test answers. */
@@ -40,7 +41,13 @@ function bench(options: Omit<Partial<LocalOptions>, 'courier'> & { courier?: Par
     async step(session, input): Promise<StepResult> {
       steps.push({ session, input });
       const { effects = [], wakeAt = null, entries = 1 } = await world.onStep(session, input);
-      return { ok: true, receipt: { seq: steps.length }, entries: new Array<Entry>(entries), effects, wakeAt };
+      return {
+        ok: true,
+        receipt: { seq: steps.length },
+        entries: Array.from({ length: entries }, () => ENTRY),
+        effects,
+        wakeAt,
+      };
     },
     async perform(session, effect, signal) {
       flown.push({ session, effect, signal });

@@ -43,6 +43,22 @@ test('an input is one append, and nobody is told before it is durable', async ()
   );
 });
 
+test('what stops work is urgent, and nothing else is', async () => {
+  const world = await idle();
+  await submit(world, 's1', send('a', 'hi', opening('s1')));
+  await submit(world, 's1', send('b'));
+  const run = { by: { kind: 'user', id: 'u' } as const, bodies: [] };
+  await submit(world, 's1', { id: 'h', ...run, command: { kind: 'hold', run: 'r1' } });
+  await submit(world, 's1', { id: 'r', ...run, command: { kind: 'release', run: 'r1' } });
+  await submit(world, 's1', { id: 'u', ...run, command: { kind: 'unqueue', run: 'r2' } });
+  await submit(world, 's1', { id: 'c', ...run, command: { kind: 'cancel', run: 'r1' } });
+  const urgent = world.appends.filter((append) => append.urgent === true);
+  assert.deepEqual(
+    urgent.map(({ frame }) => (JSON.parse(Buffer.from(frame.bytes).toString()) as { input: string }).input),
+    ['h', 'u', 'c'],
+  );
+});
+
 test('the same input again changes nothing and has the first receipt', async () => {
   const world = await idle();
   const first = await submit(world, 's1', send('a', 'hi', opening('s1')));
@@ -177,6 +193,25 @@ test('entries that name who may dispatch carry the fence, and so does whoever sa
   const fenced = world.appends.map(({ fence }) => fence?.epoch);
   assert.deepEqual(fenced, [1, 1, 1, 1, undefined], 'start, calls, gate, next turn; the last outcome carries none');
   assert.equal(world.appends[0]?.fence?.holder, 'epoch 1');
+});
+
+test('who says that an unsafe call was lost speaks as the holder', async () => {
+  const hangs = tool({
+    name: 'pay',
+    description: 'Pays.',
+    input: { type: 'object' },
+    run: async () => new Promise<never>(() => {}),
+  });
+  const world = await World.create({ tools: [hangs], script: [{ calls: [{ name: 'pay' }] }] });
+  const { session } = await world.open();
+  await world.system.settle();
+  const next = await world.crash();
+  await next.system.settle();
+  assert.equal((await next.call('waits.list', { session, limit: 1 })).waits[0]?.kind, 'outcome');
+  assert.deepEqual(
+    next.appends.map(({ fence }) => fence?.epoch),
+    [2],
+  );
 });
 
 test('the title is the beginning of the first message, without secrets', async () => {

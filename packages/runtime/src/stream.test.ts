@@ -30,6 +30,16 @@ const EMPTY_INDEX = {
   waits: [],
 } as const;
 
+const note = (seq: number, kind: string, data: object): object => ({
+  seq,
+  at: 5,
+  kind,
+  v: 1,
+  input: 'i',
+  by: { kind: 'user', id: 'u' },
+  data,
+});
+
 /** A log with a writer that tells the streams of its appends, as the step does. */
 class Bench {
   readonly system = createVirtualSystem();
@@ -45,7 +55,7 @@ class Bench {
     const body = text === undefined ? null : saltedBody(JSON.stringify({ content: text }), this.system.random);
     const data = body === null ? {} : { result: { digest: body.digest, bytes: body.text.length } };
     const entries = Array.from({ length: count }, (_, at) => ({
-      ...{ seq: this.head.seq + at + 1, at: 5, kind, v: 1, input: 'i', by: { kind: 'user', id: 'u' }, data },
+      ...note(this.head.seq + at + 1, kind, data),
       ...(effect === undefined ? { run: 'r1' } : { run: 'r1', effect }),
       ...(body === null ? {} : { refs: [body.digest] }),
     })) as unknown as Parameters<typeof encodeFrame>[0];
