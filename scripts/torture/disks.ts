@@ -12,12 +12,15 @@ import { mountSized, tracing, unmount } from './abilities.ts';
 const SESSIONS = { full: 24, slow: 6 };
 const SETTLE_MS = 120_000;
 
-/** Fills up, still answers, and goes on when there is room again. */
+/** Fills up, still answers and cancels, and goes on when there is room again. */
 export async function fullDisk(world: World): Promise<{ [figure: string]: number }> {
-  assert.ok(mountSized(world.data, '1500k'), 'a small disk is mounted');
+  assert.ok(mountSized(world.data, '4m'), 'a small disk is mounted');
   try {
     const play = new Play(world);
     await world.start({ isTroubled: true }).ready;
+    play.peopleGo();
+    const asking = play.open([single('asking', 'ask')]);
+    assert.ok(await world.until(() => asking.entries.some(({ kind }) => kind === 'wait.opened')));
     for (let n = 0; world.refusals.storage_full === 0 && n < 2_000; n++) {
       play.open([single(`f${n}`, 'charge')]);
       await world.until(() => play.unended().length < SESSIONS.full || world.refusals.storage_full > 0);
@@ -27,6 +30,9 @@ export async function fullDisk(world: World): Promise<{ [figure: string]: number
     const session = one?.id ?? '';
     const { events } = await world.client.call('events.list', { session });
     assert.ok(events.length > 0, 'a full disk is read');
+    const { status } = await world.client.call('runs.cancel', { session: asking.id ?? '', run: 'r1' });
+    assert.equal(status, 'cancelled', 'on a full disk a run is cancelled');
+    asking.cancelled.set('r1', world.life);
     const fullAt = performance.now();
     assert.ok(mountSized(world.data, '64m', true), 'the disk grows');
     await play.settle(SETTLE_MS);

@@ -128,6 +128,7 @@ export type AppendResult =
 
 export type SessionRow = { id: string; head: Head } & SessionIndex;
 export type Page<T> = { items: T[]; next: string | null };
+export type DueSessions = { sessions: string[]; next: string | null };
 export type Change = { session: string; agent: string; head: number; status: SessionIndex['status'] };
 export type DamageReport = {
   session: string;
@@ -162,11 +163,7 @@ export interface LogStore {
   }): Promise<Page<RunRow & { session: string }>>;
   run(session: string, run: string): Promise<RunRow | null>;
   /** Sessions with outstanding effects or a `dueAt` at or before `now`, in a stable order after `after`. */
-  due(query: {
-    now: number;
-    after: string | null;
-    limit: number;
-  }): Promise<{ sessions: string[]; next: string | null }>;
+  due(query: { now: number; after: string | null; limit: number }): Promise<DueSessions>;
   /** The newest change of each session after the cursor ('' from the start), at least once. */
   feed(after: string, limit: number): Promise<{ changes: Change[]; cursor: string } | { resync: true; cursor: string }>;
   /** Erases all bodies and snapshots of a session and leaves its frames as a tombstone; get and read answer as not found. */

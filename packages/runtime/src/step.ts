@@ -245,8 +245,12 @@ function appendOf(
   };
   // Whoever says that an attempt is lost speaks as the holder, too.
   if (command.kind === 'attempt' || entries.some(namesAttempt)) request.fence = { holder, epoch };
+  if (STOPPING.has(command.kind)) request.urgent = true;
   return request;
 }
+
+/** What stops work is written on a full disk, too. */
+const STOPPING: ReadonlySet<StepCommand['kind']> = new Set(['cancel', 'close', 'hold', 'unqueue']);
 
 const deleted: Rejection = { code: 'session_closed', message: 'the session was deleted: its id is not used again' };
 

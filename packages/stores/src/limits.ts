@@ -11,6 +11,8 @@ export const LIMITS = {
   journalBytes: 1024 * 1024,
   /** The length of the write-ahead log is looked at after this many groups. */
   tidyGroups: 16,
+  /** Room kept on the disk for what is urgent: stopping a run takes some tens of KiB. */
+  headroomBytes: 1024 * 1024,
   /** Page cache of the committing connection and of the reading one, in KiB. */
   writeCacheKiB: 64 * 1024,
   readCacheKiB: 16 * 1024,

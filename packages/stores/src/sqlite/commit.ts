@@ -3,6 +3,7 @@ import { StoreError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { createAppender } from './append.ts';
 import { type Failure, failureOf, messageOf } from './failure.ts';
+import type { Headroom } from './headroom.ts';
 import { encodeRecord, type Journal } from './journal.ts';
 import { writeOther } from './other-writes.ts';
 import { bytesOf, type Group, type OtherWrite, receiveAppend, type ReceivedAppend, type Reply } from './protocol.ts';
@@ -19,8 +20,9 @@ export type Committer = {
 };
 
 type Write = ReceivedAppend | OtherWrite;
+const isUrgent = (write: Write): boolean => !('op' in write) && write.urgent;
 
-export function createCommitter(db: DatabaseSync, journal: Journal, epoch: number): Committer {
+export function createCommitter(db: DatabaseSync, journal: Journal, headroom: Headroom, epoch: number): Committer {
   const sql = statements(db);
   const appender = createAppender(db, epoch);
   let erased = false;
@@ -53,14 +55,22 @@ export function createCommitter(db: DatabaseSync, journal: Journal, epoch: numbe
       if (failure === 'stopped') throw new Stopped(messageOf(error), { cause: error });
       if (db.isTransaction) db.exec('ROLLBACK');
       // One write must not take its neighbours with it: each alone, so that only those fail that cannot be stored.
-      if (writes.length > 1) return writes.flatMap((write) => transact([write]));
+      if (writes.length > 1) return oneByOne(writes);
+      if (failure === 'full' && writes.some(isUrgent) && headroom.release()) return transact(writes);
       return writes.map((write) => failedReply(write, failure, messageOf(error)));
     }
+  };
+  /** From when the kept room was given until it is there again, nothing else may use it. */
+  const oneByOne = (writes: readonly Write[]): Reply[] => {
+    const full = 'the disk is full';
+    return writes.flatMap((write) =>
+      isUrgent(write) || headroom.isThere() ? transact([write]) : [failedReply(write, 'full', full)],
+    );
   };
   return {
     commit(group) {
       const writes = received(group);
-      const replies = transact(writes);
+      const replies = headroom.isThere() ? transact(writes) : oneByOne(writes);
       stopping(() => journal.write(recordsOf(writes, replies)));
       return replies;
     },

@@ -7,11 +7,12 @@ import { LIMITS } from '../limits.ts';
 import { checkAtOpening } from './check.ts';
 import { createCommitter, Stopped, type Committer } from './commit.ts';
 import { failureOf, messageOf } from './failure.ts';
+import { type Headroom, openHeadroom } from './headroom.ts';
 import { type Journal, openJournal, readJournal } from './journal.ts';
 import type { FromCommitter, ToCommitter } from './protocol.ts';
 import { configureWriter, DATABASE, prepareSchema, raiseEpoch } from './schema.ts';
 
-type Open = { db: DatabaseSync; journal: Journal; committer: Committer };
+type Open = { db: DatabaseSync; journal: Journal; headroom: Headroom; committer: Committer };
 
 function open(directory: string): Open {
   const db = new DatabaseSync(join(directory, DATABASE), { timeout: LIMITS.busyMs });
@@ -21,17 +22,18 @@ function open(directory: string): Open {
     const damage = checkAtOpening(db, readJournal(directory));
     const epoch = raiseEpoch(db);
     const journal = openJournal(directory);
-    const committer = createCommitter(db, journal, epoch);
+    const headroom = openHeadroom(directory);
+    const committer = createCommitter(db, journal, headroom, epoch);
     committer.tidy();
     send({ type: 'opened', epoch, damage });
-    return { db, journal, committer };
+    return { db, journal, headroom, committer };
   } catch (error) {
     db.close();
     throw error;
   }
 }
 
-function serve({ db, journal, committer }: Open): void {
+function serve({ db, journal, headroom, committer }: Open): void {
   let stopped = false;
   const guard = (work: () => void): void => {
     try {
@@ -44,6 +46,8 @@ function serve({ db, journal, committer }: Open): void {
   };
   parentPort?.on('message', (message: ToCommitter) => {
     if (message.type === 'close') {
+      // First the room: at its end the log is folded into the database, which may need some.
+      headroom.close();
       guard(() => journal.close());
       db.close();
       send({ type: 'closed' });

@@ -5,7 +5,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync 
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test, type TestContext } from 'node:test';
-import type { LogStore } from '@perdure/runtime/ports';
+import type { Head, LogStore } from '@perdure/runtime/ports';
 import { StoreDamage } from '@perdure/runtime/ports';
 import { append, appendAfter, bodyOf, EMPTY_HEAD } from '@perdure/testkit';
 import { clock, directoryFor, openFor, timers } from '../../test/support.ts';
@@ -290,6 +290,60 @@ test('a full disk refuses with its own code, writes nothing, serves reads, and h
     assert.deepEqual(again.damage, []);
     assert.deepEqual((await again.tenant('default').log.get('s1'))?.head, head);
     await again.close();
+  } finally {
+    await store.close();
+    spawnSync('umount', [directory], { stdio: 'ignore' });
+  }
+});
+
+test('on a full disk what is urgent is still written, and nothing else takes the room that is kept for it', async (t) => {
+  const directory = directoryFor(t);
+  const mount = (...args: string[]): number | null => spawnSync('mount', args, { stdio: 'ignore' }).status;
+  if (process.getuid?.() !== 0) return t.skip('needs root');
+  if (mount('-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', directory) !== 0) return t.skip('needs leave to mount a tmpfs');
+  let store = await openSqliteStore({ directory, clock, timers });
+  try {
+    const heads = new Map<string, Head>();
+    const write = async (session: string, urgent: boolean): Promise<string> => {
+      const request = appendAfter(session, heads.get(session) ?? EMPTY_HEAD, {
+        text: urgent ? 'stop' : 'x'.repeat(500),
+      });
+      const result = await store.tenant('default').log.append({ ...request, urgent });
+      if (result.ok) heads.set(session, result.head);
+      return result.ok ? 'ok' : result.code;
+    };
+    const several = async (urgent: boolean): Promise<string[]> =>
+      Promise.all(['s1', 's2', 's3'].map(async (session) => write(session, urgent)));
+    for (let at = 0; at < 2_000 && (await write('s1', false)) === 'ok'; at++);
+    for (let at = 0; at < 5; at++) {
+      assert.deepEqual(await several(true), ['ok', 'ok', 'ok']);
+      assert.equal(await write('s1', false), 'full');
+    }
+    const mixed = await Promise.all([write('s4', false), write('s5', true), write('s6', false)]);
+    assert.deepEqual(mixed, ['full', 'ok', 'full']);
+    assert.equal(mount('-o', 'remount,size=30m', directory), 0);
+    assert.deepEqual(await several(false), ['ok', 'ok', 'ok']);
+    await store.close();
+    store = await openSqliteStore({ directory, clock, timers });
+    assert.deepEqual(store.damage, []);
+    for (const [session, head] of heads) assert.deepEqual((await store.tenant('default').log.get(session))?.head, head);
+    assert.deepEqual(await several(false), ['ok', 'ok', 'ok']);
+  } finally {
+    await store.close();
+    spawnSync('umount', [directory], { stdio: 'ignore' });
+  }
+});
+
+test('a disk too small to keep room on it is used to its end', async (t) => {
+  const directory = directoryFor(t);
+  const mount = (...args: string[]): number | null => spawnSync('mount', args, { stdio: 'ignore' }).status;
+  if (process.getuid?.() !== 0) return t.skip('needs root');
+  if (mount('-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', directory) !== 0) return t.skip('needs leave to mount a tmpfs');
+  const store = await openSqliteStore({ directory, clock, timers });
+  try {
+    let head = EMPTY_HEAD;
+    for (let at = 0; at < 3; at++) head = await append(store.tenant('default').log, 's1', head);
+    assert.deepEqual((await store.tenant('default').log.get('s1'))?.head, head);
   } finally {
     await store.close();
     spawnSync('umount', [directory], { stdio: 'ignore' });

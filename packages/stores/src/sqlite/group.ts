@@ -14,7 +14,7 @@ export type Pending = {
 const HASH_BYTES = 32;
 
 export function appendTuple(tenant: string, request: Append, now: number): AppendTuple {
-  const { session, expectedHead, frame, bodies, ledger, index, runs, fence } = request;
+  const { session, expectedHead, frame, bodies, ledger, index, runs, fence, urgent = false } = request;
   return [
     tenant,
     session,
@@ -33,6 +33,7 @@ export function appendTuple(tenant: string, request: Append, now: number): Appen
     runs.length === 0 ? null : runs.map(packRun),
     ledger.length === 0 ? null : [...ledger],
     fence === undefined ? null : [fence.holder, fence.epoch, now],
+    urgent,
   ];
 }
 

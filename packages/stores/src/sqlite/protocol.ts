@@ -26,6 +26,7 @@ export type AppendTuple = [
   runs: RunTuple[] | null,
   ledger: LedgerOp[] | null,
   fence: [holder: string, epoch: number, now: number] | null,
+  urgent: boolean,
 ];
 
 export type OtherWrite =
@@ -57,12 +58,13 @@ export type ReceivedAppend = {
   runs: RunTuple[] | null;
   ledger: LedgerOp[] | null;
   fence: [holder: string, epoch: number, now: number] | null;
+  urgent: boolean;
 };
 
 /** `at`: where the append's bytes begin in the group's buffer. */
 export function receiveAppend(tuple: AppendTuple, data: Buffer, at: number): ReceivedAppend {
   const [tenant, session, seq, previousBytes, frameBytes, first, count, hash, bodies, agent, status, ...rest] = tuple;
-  const [key, due, doc, runs, ledger, fence] = rest;
+  const [key, due, doc, runs, ledger, fence, urgent] = rest;
   const chained = data.subarray(at, at + previousBytes + frameBytes);
   return {
     tenant,
@@ -82,6 +84,7 @@ export function receiveAppend(tuple: AppendTuple, data: Buffer, at: number): Rec
     runs,
     ledger,
     fence,
+    urgent,
   };
 }
 
