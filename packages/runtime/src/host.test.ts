@@ -561,15 +561,14 @@ test('the feed tells of each session from its cursor on, of one agent where aske
 });
 
 test('after its stop a host has no timer and nothing that waits', async () => {
-  const world = await World.create({ tools: [ask], script: [{ calls: [{ name: 'ask' }] }] });
+  const world = await World.create({ tools: [ask], script: [{ calls: [{ name: 'ask' }] }, { hold: never }] });
   const session = openSession(world.host, 'assistant');
   const run = await session.send('go');
   await world.system.settle();
-  const result = run.result();
-  const other = openSession(world.host, 'assistant');
-  void other;
+  await session.resolve('w1', { answer: 'a' });
+  const results = [run.result(), run.result({ signal: new AbortController().signal })];
   await world.host.stop();
-  await result;
+  await Promise.all(results);
   assert.equal(world.system.timersSet, 0);
   assert.deepEqual(world.host.ready(), { ready: false, reason: 'shutting down' });
 });

@@ -121,17 +121,16 @@ test('an attempt of an earlier process is asked about once, one of a later proce
     const gate = { type: 'gate', id: 'r1t1c1', run: 'r1' } as const;
     return { effects: [generate(1, { epoch: EPOCH - 1 }), generate(2, { epoch: EPOCH + 1 }), gate] };
   };
-  await driver.submit('s', user('user 1'));
-  await driver.submit('t', user('user 2'));
+  await Promise.all(['user 1', 'user 2'].map(async (id) => driver.submit('s', user(id))));
   world.due.push('s');
   await system.advance(3 * LIMITS.sweepMs);
   const asked = steps.filter(({ session }) => session === 's').map(({ input }) => input.command);
-  assert.deepEqual(asked.slice(1), [{ kind: 'attempt', effect: 'r1t1', attempt: 1, reason: 'lost' }]);
+  assert.deepEqual(asked.slice(2), [{ kind: 'attempt', effect: 'r1t1', attempt: 1, reason: 'lost' }]);
   hold.resolve();
   await system.settle();
   assert.deepEqual(
     steps.filter(({ session }) => session === 's').map(({ input }) => input.id),
-    ['user 1', 'lost r1t1#1', 'gate r1t1c1#1'],
+    ['user 1', 'user 2', 'lost r1t1#1', 'gate r1t1c1#1'],
   );
   assert.deepEqual(flown, []);
 });

@@ -221,6 +221,16 @@ test('an entry reads the same live and from the log, with its bodies', async () 
   assert.partialDeepStrictEqual(live.entries[0]?.data, { result: { body: { content: 'said' } } });
 });
 
+test('who joins and finds more in the log does not hide it from those who were not told', async () => {
+  const bench = new Bench();
+  await bench.append();
+  const early = await bench.read().take();
+  await bench.append(1, { told: false });
+  const late = await bench.read().take();
+  await early.take();
+  for (const reader of [early, late]) assert.deepEqual(reader.seqs, [1, 2]);
+});
+
 test('who is too far behind is not waited for, and loses nothing', async () => {
   const bench = new Bench();
   await bench.append();
@@ -296,8 +306,10 @@ test('a higher attempt begins anew, and the end of an attempt ends its text', as
   const reader = await bench.read().take();
   bench.delta('first try');
   bench.delta('second', 2);
+  bench.delta(' goes on', 1);
   await reader.take();
   assert.equal(textOf(reader.deltas), 'second');
+  assert.equal(textOf((await bench.read().take()).deltas), 'second');
   await bench.append(1, { kind: 'turn.settled', effect: 'r1t1' });
   bench.delta('next turn', 1, 'r1t2');
   const late = await bench.read().take();

@@ -78,6 +78,8 @@ export class Streams {
     const call = delta.part === 'arguments' ? `${effect.id}c${delta.call}` : undefined;
     const key = `${effect.id} ${delta.part} ${call ?? ''}`;
     let partial = channel.partials.get(key);
+    // An attempt that was given up may go on talking: nobody listens.
+    if (partial !== undefined && effect.attempt < partial.attempt) return;
     if (partial === undefined || partial.attempt !== effect.attempt) {
       partial = { run: effect.run, effect: effect.id, attempt: effect.attempt, part: delta.part, text: '' };
       if (call !== undefined) partial.call = call;
@@ -229,7 +231,6 @@ function fresh(shown: Map<string, { attempt: number; offset: number }>, delta: D
   const before = shown.get(key);
   const end = delta.offset + delta.text.length;
   const from = before !== undefined && before.attempt === delta.attempt ? before.offset : 0;
-  if (before !== undefined && delta.attempt < before.attempt) return null;
   if (end <= from) return null;
   shown.set(key, { attempt: delta.attempt, offset: end });
   if (delta.offset >= from) return delta;
