@@ -70,7 +70,7 @@ export function startServer(options: ServerOptions): Server {
   // Whoever does not wait for it learns of the end by `exited`.
   ready.catch(() => undefined);
   child.stderr.on('data', (piece: Buffer) => (log = (log + piece.toString()).slice(-LOG_CHARS)));
-  const signal = (name: NodeJS.Signals): void => void send(child, name, wrap.length > 0);
+  const signal = (name: NodeJS.Signals): void => send(child, name, wrap.length > 0);
   return {
     url: `http://127.0.0.1:${port}`,
     pid: child.pid ?? 0,

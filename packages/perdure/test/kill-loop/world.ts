@@ -16,7 +16,7 @@ import { createOutside } from './outside.ts';
 import type { Server, ServerOptions } from './server.ts';
 import { freePort, startServer } from './server.ts';
 
-export const MODEL_KEY = 'sk-kill-loop-0123456789abcdef';
+export const MODEL_KEY = 'a-key-for-the-kill-loop';
 
 /** A client's pauses between connections, so short that each life of a server sees it come back. */
 const eager = {
