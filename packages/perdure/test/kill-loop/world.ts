@@ -21,7 +21,7 @@ export const MODEL_KEY = 'a-key-for-the-kill-loop';
 /** A client's pauses between connections, so short that each life of a server sees it come back. */
 const eager = {
   set: (afterMs: number, run: () => void) => {
-    const timer = setTimeout(run, afterMs > 20_000 ? afterMs : Math.min(afterMs, 50));
+    const timer = setTimeout(run, afterMs > 20_000 ? afterMs : Math.min(afterMs, 150));
     return { cancel: () => clearTimeout(timer) };
   },
 };
