@@ -281,8 +281,10 @@ test('a callback that comes before its call waits for it is kept for a while, al
   const kept = world.host.call(world.caller(), 'callbacks.resolve', { token, payload: 'early' });
   await world.system.settle();
   slow.resolve();
-  assert.equal((await kept).status, 202);
+  const { status, result } = await kept;
+  assert.equal(status, 202);
   assert.equal((await world.run(session, run)).status, 'completed');
+  assert.deepEqual(await world.call('callbacks.resolve', { token, payload: 'early' }), result);
 });
 
 test('a one-shot run answers at its end, at its first wait for a person, or when the time is up', async () => {
@@ -471,8 +473,12 @@ test('data of a newer version is refused by name', async () => {
   for (const entry of body.entries) entry.kind = `future.${entry.kind}`;
   Object.assign(first, { bytes: Buffer.from(JSON.stringify(body)) });
   const next = await world.crash();
-  const refused = await next.refused('runs.start', start(session, 'x'));
-  assert.deepEqual([refused.code, /newer Perdure/.test(refused.message)], ['invalid_state', true]);
+  for (let i = 0; i < LIMITS.faultsToQuarantine; i += 1) {
+    const refused = await next.refused('runs.start', start(session, 'x'));
+    assert.deepEqual([refused.code, /newer Perdure/.test(refused.message)], ['invalid_state', true]);
+  }
+  assert.equal((await next.call('sessions.get', { session })).status, 'quarantined');
+  assert.equal((await next.call('runs.get', { session, run: 'r1' })).status, 'completed', 'its rows are still there');
 });
 
 test('what fails outside has its code and when to come back, and nothing of it is logged as ours', async () => {
