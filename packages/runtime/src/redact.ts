@@ -206,10 +206,12 @@ function tokenOver(text: string, end: number): number {
   const start = runStart(text, end);
   if (start === end) return end;
   const run = text.slice(start, matchEnd(TOKEN_BODY, text, end));
-  if (!HINT.test(run)) return end;
+  if (run.length === end - start || !HINT.test(run)) return end;
+  // What is blanked in a run depends on all of it: one that is not too long goes whole.
+  if (end - start <= HELD_TOKEN_CHARS) return start;
   for (const found of run.matchAll(ANYWHERE)) {
     const at = start + found.index;
-    if (at < end && at + found[0].length > end) return end - start <= HELD_TOKEN_CHARS ? start : at;
+    if (at < end && at + found[0].length > end) return at;
   }
   return end;
 }
