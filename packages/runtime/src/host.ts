@@ -19,6 +19,8 @@ import { createHomecoming } from './homecoming.ts';
 import type { Hook } from './hooks.ts';
 import { LIMITS } from './limits.ts';
 import { createLocalDriver } from './local.ts';
+import type { Marks } from './marks.ts';
+import { noMarks, tryTheSuspect } from './marks.ts';
 import { createMethods } from './methods.ts';
 import { createPerform } from './perform.ts';
 import type { Logger, ModelSource, Store, System, TenantStore } from './ports.ts';
@@ -48,6 +50,8 @@ export type HostOptions = {
   /** Effects under way at once. */
   effects?: number;
   sweepMs?: number;
+  /** Finds a session that kills its process (see marks.ts). Closed by whoever made it. */
+  marks?: Marks;
 };
 
 /** All parts of a running host, for methods and the library. */
@@ -63,6 +67,8 @@ export type Parts = {
   system: System;
   logger: Logger;
   quarantine: Quarantine;
+  /** What must come before anything is driven: the session that the process before died in is tried alone. */
+  tryTheSuspect(): Promise<void>;
   callbackSecret: string;
   /** Submits and unwraps: a refusal is thrown as ApiError. */
   submit(session: string, input: StepInput): Promise<Extract<StepResult, { ok: true }>>;
@@ -100,6 +106,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     async start() {
       await parts.quarantine.load();
       for (const { text } of parts.agents.list()) await parts.store.blobs.put(Buffer.from(text));
+      await parts.tryTheSuspect();
       await parts.driver.start();
       await homecoming.start();
     },
@@ -151,7 +158,8 @@ async function* eventsOf(
 }
 
 async function compose(options: HostOptions, stopping: AbortSignal): Promise<Parts> {
-  const { system, logger, models, engineHash } = options;
+  const { system, logger, models, engineHash, marks = noMarks } = options;
+  const { epoch } = options.store;
   const tenant = options.tenant ?? 'default';
   const store = options.store.tenant(tenant);
   const agents = new Agents(options.agents, models, options.defaults);
@@ -161,24 +169,24 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
     clock: system.clock,
     engineHash,
     logger,
+    marks,
     loaded: (session, head) => streams.moved(session, head),
   });
   const quarantine = new Quarantine(store.docs, engineHash);
   const callbackSecret = await ownSecret(store, system);
   const core = { store, agents, sessions, streams, quarantine, callbackSecret };
+  const courier = courierOf(options, core);
   const driver = createLocalDriver({
-    courier: courierOf(options, core),
+    courier,
     system,
     logger,
-    epoch: options.store.epoch,
+    epoch,
     ...(options.effects === undefined ? {} : { effects: options.effects }),
     ...(options.sweepMs === undefined ? {} : { sweepMs: options.sweepMs }),
   });
   const reads = createReads({ ...core, models, quarantined: (id) => quarantine.has(id) });
   const submit: Parts['submit'] = async (session, input) => {
-    if (quarantine.has(session)) {
-      throw isQuarantined(session);
-    }
+    if (quarantine.has(session)) throw isQuarantined(session);
     const result = await driver.submit(session, input);
     if (!result.ok) throw refused(result.rejection);
     return result;
@@ -193,6 +201,7 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
     system,
     logger,
     submit,
+    tryTheSuspect: async () => tryTheSuspect(marks, { courier, epoch, logger }),
     stopping,
     newBodies: () => createBodies({ random: system.random, redactor: options.redactor }),
     newId,

@@ -15,6 +15,8 @@ export { LIMITS } from './limits.ts';
 export type { LogFormat, LogLevel } from './logger.ts';
 export { createLogger, silentLogger } from './logger.ts';
 export { createLocalDriver } from './local.ts';
+export type { Marks } from './marks.ts';
+export { createFileMarks } from './marks.ts';
 export { ruleOn } from './policy.ts';
 export { Redactor } from './redact.ts';
 export { isAtRest, isEnded, untilRest } from './rest.ts';

@@ -28,6 +28,10 @@ export const LIMITS = {
   /** A session whose own step throws so often within the time is parked as quarantined. */
   faultsToQuarantine: 3,
   faultsWithinMs: 60_000,
+  /** A session whose fold has killed its process so often while it was tried alone is parked. */
+  deathsToQuarantine: 3,
+  /** Transitions after a load in which a death of the process counts. */
+  watchedTransitions: 8,
   /** The pause before the driver says something again: doubled from the first to the last. */
   faultBackoffMs: 100,
   faultBackoffMaxMs: 5_000,

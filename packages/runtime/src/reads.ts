@@ -256,6 +256,7 @@ async function rebuild(
     snapshotAt: 0,
     usedAt: 0,
     confirmedAt: 0,
+    watched: 0,
   };
   const active = state.runs.get(run as Run['id']);
   if (active === undefined) throw notFound(`run ${run}`);

@@ -9,7 +9,9 @@ import { ASSEMBLER_VERSION, emptyPrefix } from './assemble.ts';
 import { sha256 } from './digest.ts';
 import { decodeFrame } from './frame.ts';
 import { LIMITS } from './limits.ts';
-import type { Clock, Head, Logger, Snapshot, TenantStore } from './ports.ts';
+import type { Marks } from './marks.ts';
+import { noMarks } from './marks.ts';
+import type { Clock, Head, Logger, Snapshot, StoredFrame, TenantStore } from './ports.ts';
 
 export type Hot = {
   id: string;
@@ -25,6 +27,8 @@ export type Hot = {
   usedAt: number;
   /** When its head was the store's, monotonic ms: before the store was asked. */
   confirmedAt: number;
+  /** Of its next transitions so many are marked. */
+  watched: number;
 };
 
 /** Content that was erased, or that the store lost. */
@@ -40,6 +44,8 @@ export type SessionsOptions = {
   logger: Logger;
   /** How many stay in memory, about. */
   hotSessions?: number;
+  /** Told of each fold as it begins and ends. */
+  marks?: Marks;
   /** A log was read up to `head`: it may hold what nobody here was told of. */
   loaded?: (session: string, head: number) => void;
 };
@@ -56,9 +62,11 @@ export class Sessions {
   #trimming = false;
 
   readonly #loaded: (session: string, head: number) => void;
+  readonly #marks: Marks;
 
   constructor(options: SessionsOptions) {
     this.#loaded = options.loaded ?? (() => {});
+    this.#marks = options.marks ?? noMarks;
     this.#limit = options.hotSessions ?? LIMITS.hotSessions;
     this.#store = options.store;
     this.#clock = options.clock;
@@ -99,6 +107,7 @@ export class Sessions {
       const row = await this.#store.log.get(id);
       hot.title = row?.title ?? '';
     }
+    hot.watched = hot.head.seq > 0 ? LIMITS.watchedTransitions : 0;
     this.#used(hot);
     this.#loaded(id, hot.head.seq);
     if (this.#hot.size > this.#limit) void this.#trim();
@@ -161,7 +170,7 @@ export class Sessions {
       await this.#store.snapshots.drop(id);
       return null;
     }
-    const hot = blank(id, decodeState(snapshot.state));
+    const hot = this.#alone(id, () => blank(id, decodeState(snapshot.state)));
     hot.head = { seq: snapshot.seq, hash: snapshot.hash };
     const { version, ...prefix } = JSON.parse(snapshot.prefix) as KeptPrefix;
     if (version === ASSEMBLER_VERSION) hot.prefix = prefix;
@@ -172,13 +181,26 @@ export class Sessions {
   async #catchUp(hot: Hot): Promise<void> {
     for (;;) {
       const frames = await this.#store.log.read(hot.id, { after: hot.head.seq, limit: LIMITS.readFrames });
-      for (const frame of frames) {
-        fold(decodeFrame(frame), hot.state);
-        hot.head = { seq: frame.first + frame.count - 1, hash: frame.hash };
-        for (const { digest, text } of frame.bodies) remember(hot, digest, text);
-      }
+      if (frames.length > 0) this.#alone(hot.id, () => catchUpWith(hot, frames));
       if (frames.length < LIMITS.readFrames) return;
     }
+  }
+
+  /** Runs work in one go that is this session's alone, and is known for it if the process dies. */
+  #alone<T>(id: string, work: () => T): T {
+    this.#marks.enter(id);
+    try {
+      return work();
+    } finally {
+      this.#marks.leave();
+    }
+  }
+
+  /** The same for a transition. What kills a process again after its restart does so in the first ones after a load. */
+  transit<T>(hot: Hot, work: () => T): T {
+    if (hot.watched === 0) return work();
+    hot.watched -= 1;
+    return this.#alone(hot.id, work);
   }
 
   /** The hot session, if it is in memory; for reading bodies only. */
@@ -272,7 +294,16 @@ function blank(id: string, state: State): Hot {
     snapshotAt: 0,
     usedAt: 0,
     confirmedAt: 0,
+    watched: 0,
   };
+}
+
+function catchUpWith(hot: Hot, frames: readonly StoredFrame[]): void {
+  for (const frame of frames) {
+    fold(decodeFrame(frame), hot.state);
+    hot.head = { seq: frame.first + frame.count - 1, hash: frame.hash };
+    for (const { digest, text } of frame.bodies) remember(hot, digest, text);
+  }
 }
 
 /** Keeps the newest bodies only, and no large ones. */

@@ -168,7 +168,8 @@ async function attempt(
   const runs = new Map<string, Run>(state.runs);
   let moved: ReturnType<typeof transition>;
   try {
-    moved = transition(state, { id: step.id, at, by: step.by, epoch, command: ruled(hot, step.command, at), facts });
+    const command = ruled(hot, step.command, at);
+    moved = sessions.transit(hot, () => transition(state, { id: step.id, at, by: step.by, epoch, command, facts }));
   } catch (error) {
     sessions.drop(session);
     throw error;
