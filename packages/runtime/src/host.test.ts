@@ -89,9 +89,12 @@ test('a key opens one session, finds it ever after, and takes the message that c
   const both = await Promise.all(
     [1, 2].map(async (n) => world.host.call(world.caller(), 'sessions.create', { key: 'k', input: `hi ${n}` })),
   );
-  assert.deepEqual(both.map(({ status }) => status).toSorted(), [200, 201]);
+  assert.deepEqual(
+    both.map(({ status }) => status).toSorted((a, b) => a - b),
+    [200, 201],
+  );
   assert.equal(new Set(both.map(({ result }) => result.session.id)).size, 1);
-  assert.deepEqual(both.map(({ result }) => result.run?.id).toSorted(), ['r1', 'r2']);
+  assert.deepEqual(new Set(both.map(({ result }) => result.run?.id)), new Set(['r1', 'r2']));
   const found = await world.host.call(world.caller(), 'sessions.create', { key: 'k' });
   assert.deepEqual([found.status, found.result.run, found.result.session.key], [200, undefined, 'k']);
   const replay = { key: 'k', input: 'more', submission: 's' };
@@ -437,8 +440,9 @@ test('a session that is quarantined says so, keeps its log readable, and takes n
   const world = await World.create({ script: () => ({ text: 'ok' }) });
   const { session, run } = await world.open();
   await world.system.settle();
-  const { resolve } = world.host.parts.models;
-  world.host.parts.models.resolve = () => assert.fail('broken');
+  const { models } = world.host.parts;
+  const resolve = models.resolve.bind(models);
+  models.resolve = () => assert.fail('broken');
   await world.call('runs.start', start(session, 'two')).catch(() => {});
   await world.system.advance(10_000);
   world.host.parts.models.resolve = resolve;
@@ -453,7 +457,7 @@ test('a session that is quarantined says so, keeps its log readable, and takes n
   assert.equal(await world.code('waits.list', { session, limit: 1 }), 'invalid_state');
   assert.equal((await world.call('runs.get', { session, run })).text, 'ok');
   assert.ok((await world.call('messages.list', { session, limit: 10 })).messages.length > 0);
-  assert.equal((await (await world.open()).session) === session, false);
+  assert.equal((await world.open()).session === session, false);
   const same = await world.crash();
   assert.equal((await same.call('sessions.get', { session })).status, 'quarantined');
   const newer = await same.crash({ host: { engineHash: 'newer' } });

@@ -501,12 +501,10 @@ test('an unsafe call that was let through and never began is handed back, not lo
   await Promise.all([gated, stopped]);
   assert.equal(flown.length, 1);
   const handed = steps.flatMap(({ input: { command } }) =>
-    command.kind === 'settle' && 'outcome' in command ? [[command.effect, command.outcome.type]] : [],
+    command.kind === 'settle' && 'outcome' in command ? [`${command.effect} ${command.outcome.type}`] : [],
   );
-  assert.deepEqual(handed.toSorted(), [
-    ['r1t1c1', 'call-homeless'],
-    ['r1t1c2', 'call-homeless'],
-  ]);
+  assert.equal(handed.length, 2);
+  assert.deepEqual(new Set(handed), new Set(['r1t1c1 call-homeless', 'r1t1c2 call-homeless']));
 });
 
 test('a call that was handed back is run by the next process, once', async () => {

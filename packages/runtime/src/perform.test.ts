@@ -18,7 +18,7 @@ function withAdapter(
   generate: (request: GenerateRequest, signal: AbortSignal) => Promise<unknown>,
 ): void {
   const { models } = world.host.parts;
-  const { resolve } = models;
+  const resolve = models.resolve.bind(models);
   models.resolve = (model) => {
     const resolved = resolve(model);
     if (!resolved.ok) return resolved;
@@ -233,7 +233,7 @@ test('an effect is performed once, however its outcome fails to be stored', asyn
   const pay = define('pay', 'unsafe', () => ((paid += 1), large));
   const world = await World.create({ tools: [pay], script: [{ calls: [{ name: 'pay' }] }, { text: 'ok' }] });
   const { blobs } = world.host.parts.store;
-  const { put } = blobs;
+  const put = blobs.put.bind(blobs);
   blobs.put = async () => Promise.reject(Object.assign(new Error('no space'), { code: 'full' }));
   const { session, run } = await world.open();
   await world.system.advance(120_000);

@@ -28,7 +28,7 @@ const submit = async (world: World, session: string, input: StepInput) =>
 test('an input is one append, and nobody is told before it is durable', async () => {
   const world = await idle();
   const held = Promise.withResolvers<void>();
-  world.weather.append = async () => void (await held.promise);
+  world.weather.append = async () => held.promise;
   let told = false;
   const sent = submit(world, 's1', send('a', 'hi', opening('s1'))).then((result) => ((told = true), result));
   await world.system.settle();
@@ -149,7 +149,7 @@ test('a blob is flushed before the append that refers to it, and where that fail
   const world = await idle();
   const order: string[] = [];
   const { store } = world.host.parts;
-  const { put } = store.blobs;
+  const put = store.blobs.put.bind(store.blobs);
   store.blobs.put = async (bytes) => (order.push('blob'), put(bytes));
   world.weather.append = () => void order.push('append');
   await submit(world, 's1', { ...send('a', 'hi', opening('s1')), blobs: [Buffer.from('large')] });

@@ -12,7 +12,8 @@ import { LIMITS } from './limits.ts';
 import type { Delta as ModelDelta, Head, LogStore } from './ports.ts';
 import { Streams } from './stream.ts';
 
-const { settle } = createVirtualSystem();
+const virtual = createVirtualSystem();
+const settle = async (): Promise<void> => virtual.settle();
 const EMPTY_INDEX = {
   agent: 'a',
   key: null,
@@ -246,7 +247,7 @@ test('what waits for a slow reader is bounded by what it holds', async () => {
   const slow = bench.read();
   await slow.take();
   let reads = 0;
-  const { read } = bench.log;
+  const read = bench.log.read.bind(bench.log);
   bench.log.read = async (session, options) => {
     reads += 1;
     return read(session, options);

@@ -51,7 +51,7 @@ test('a wall clock that goes back wakes nobody early; one that goes forward wake
   wakes.set('c', at(10));
   system.jump(5_000);
   await system.advance(10);
-  assert.deepEqual(woken.slice(1).toSorted(), ['b', 'c']);
+  assert.deepEqual(new Set(woken.slice(1)), new Set(['b', 'c']));
 });
 
 test('what is set while others are woken is not forgotten', async () => {
