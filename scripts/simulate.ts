@@ -25,7 +25,10 @@ const { values } = parseArgs({
 
 const createDisk = (): Disk => {
   const disk = createMemoryDisk();
-  return { open: (clock) => openMemoryStore({ clock, disk }) };
+  return {
+    open: (clock) => openMemoryStore({ clock, disk }),
+    account: (id) => disk.tenants.get('default')?.accounts.get(id),
+  };
 };
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 const print = (text: string): void => void process.stdout.write(`${text}\n`);

@@ -6,7 +6,10 @@ import { Coverage, simulate } from '../src/simulator/index.ts';
 
 export const createDisk = (): Disk => {
   const disk = createMemoryDisk();
-  return { open: (clock) => openMemoryStore({ clock, disk }) };
+  return {
+    open: (clock) => openMemoryStore({ clock, disk }),
+    account: (id) => disk.tenants.get('default')?.accounts.get(id),
+  };
 };
 
 /** Seeds `from` to `from + count - 1`; fails at the first that breaks a promise, and says how to see it again. */

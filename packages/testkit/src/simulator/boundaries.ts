@@ -23,7 +23,7 @@ const planWith = (calls: readonly string[], interventions: readonly Intervention
   order: 'first',
   faults: noFaults(),
   // A crash is followed by a restart, and a person looks by then.
-  healAtMs: 10_000,
+  healAtMs: 5_000,
   sessions: [{ limits: {}, ops: [], subscribers: 1 }],
   // Appends take their time and messages none, so that what is done falls into the middle of them.
   storeMs: 5,

@@ -1,7 +1,7 @@
 /** Which processes there are: one that drives, perhaps one that was replaced and lives on, perhaps a second writer. */
 import type { Outside } from './outside.ts';
 import { Process } from './process.ts';
-import type { Disk, Sim } from './sim.ts';
+import type { Sim } from './sim.ts';
 import { TOOLS } from './tools.ts';
 
 const RESTART_MAX_MS = 4_000;
@@ -19,12 +19,10 @@ export class Cluster {
   incomplete = false;
   #count = 0;
   readonly #sim: Sim;
-  readonly #disk: Disk;
   readonly #outside: Outside;
 
-  constructor(sim: Sim, disk: Disk, outside: Outside) {
+  constructor(sim: Sim, outside: Outside) {
     this.#sim = sim;
-    this.#disk = disk;
     this.#outside = outside;
   }
 
@@ -36,7 +34,7 @@ export class Cluster {
   /** Opens the data anew: whoever had it is replaced. */
   boot(): void {
     this.second?.crash();
-    const store = this.#disk.open(this.#sim.clock);
+    const store = this.#sim.disk.open(this.#sim.clock);
     for (const zombie of this.zombies) zombie.store = store;
     const process = this.#process(store);
     this.current = process;

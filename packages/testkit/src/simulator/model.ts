@@ -1,4 +1,5 @@
 /** A model that answers by a grammar: text, calls of every kind, failures of every kind; each drawn for its attempt. */
+import assert from 'node:assert/strict';
 import type { ModelSource } from '@perdure/runtime/ports';
 import type { ScriptedCall, ScriptedReply } from '../scripted-model.ts';
 import { createScriptedModel } from '../scripted-model.ts';
@@ -19,6 +20,8 @@ export function modelOf(sim: Sim, outside: Outside, process: Process): ModelSour
     if (process.fault('crashBeforeEffect', session)) return process.gone();
     try {
       outside.dispatched(process, key, attempt, null);
+      checkRequest(sim, call);
+      outside.sent.set(key, call.request.rendered);
     } catch (error) {
       sim.fail(error);
       return process.gone();
@@ -30,6 +33,16 @@ export function modelOf(sim: Sim, outside: Outside, process: Process): ModelSour
     return replyOf(sim, draw, call, session);
   });
   return model.source;
+}
+
+/** A request carries the whole context, and asks for no more than was reserved for it (P9). */
+function checkRequest(sim: Sim, { request, items }: ScriptedCall): void {
+  const named = sim.truth.effects.get(request.key);
+  const state = sim.truth.logs.get(named?.session ?? '')?.state;
+  const turn = named === undefined ? null : (state?.runs.get(named.run)?.turn ?? null);
+  if (turn === null || turn.id !== named?.effect || turn.phase.at !== 'flying') return;
+  assert.equal(items.length, state?.context.items.length, `${turn.id} is sent the whole context`);
+  assert.equal(request.params.maxOutputTokens, turn.maxOutputTokens, `${turn.id} asks for what is reserved [P9]`);
 }
 
 function replyOf(sim: Sim, draw: Prng, call: ScriptedCall, session: string): ScriptedReply {

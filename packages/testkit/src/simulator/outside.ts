@@ -22,10 +22,24 @@ export type Deed = {
 /** A request on its way through the world. */
 export type Request = { process: Process; deed: Deed; happen(): void };
 
+/** Nothing that is injected leads to these: what the runtime had written, it did not find again or not believe. */
+const OWN_FAULTS: ReadonlySet<string> = new Set([
+  'digest_mismatch',
+  'blob_missing',
+  'manifest_missing',
+  'model_unavailable',
+  'adapter_error',
+  'unreadable',
+  'invalid_result',
+  'internal',
+]);
+
 export class Outside {
   readonly deeds = new Map<string, Deed>();
   /** Calls whose job will be reported through a callback, by key. */
   readonly jobs = new Map<string, { token: string; payload: unknown }>();
+  /** The rendered context of each turn, as the model was sent it. */
+  readonly sent = new Map<string, string>();
   readonly #sim: Sim;
 
   constructor(sim: Sim) {
@@ -52,7 +66,6 @@ export class Outside {
     assert.ok(named, `no entry names the effect that leaves with key ${key} [P5]`);
     const what = `${named.session} ${named.effect}#${attempt}`;
     assert.ok(named.attempts.has(attempt), `${what} leaves before an entry names this attempt [P5]`);
-    if (!process.stale) assert.equal(named.settled, null, `${what} leaves after its outcome was recorded [P4]`);
     this.#checkStanding(process, named, what);
     if (args !== null) {
       const digest = argumentsDigest(args.tool, args.value);
@@ -67,19 +80,23 @@ export class Outside {
     return deed;
   }
 
-  /** P10: nothing leaves for a run that was cancelled, as far as the process can know. */
+  /**
+   * Nothing leaves for what is settled, cancelled or at its end. A call that is not pure leaves on the newest head,
+   * whoever wrote it; a read and a model call on one that the process saw lately.
+   */
   #checkStanding(process: Process, named: Named, what: string): void {
-    if (process.stale) return;
     const log = this.#sim.truth.logs.get(named.session);
-    const cancel = log?.cancels.get(named.run);
-    const known = cancel !== undefined && (cancel.writer === process.name || process.knows(named.session, cancel.seq));
-    assert.ok(!known, `${what} leaves after the cancel at seq ${cancel?.seq ?? 0} [P10]`);
-    if (log?.ends.has(named.run) === true && process.knows(named.session, log.ends.get(named.run)?.seq ?? 0))
-      assert.fail(`${what} leaves after the end of its run [P10]`);
+    const ended = log?.ends.get(named.run)?.seq;
+    const cancelled = log?.cancels.get(named.run)?.seq;
+    const bound = (seq: number): boolean => named.class !== 'pure' || process.knows(named.session, seq);
+    const { settled } = named;
+    if (settled !== null) assert.ok(!bound(settled.seq), `${what} leaves after its outcome was recorded [P4]`);
+    if (cancelled !== undefined) assert.ok(!bound(cancelled), `${what} leaves after the cancel at ${cancelled} [P10]`);
+    if (ended !== undefined) assert.ok(!bound(ended), `${what} leaves after the end of its run [P10]`);
   }
 
   /** It really happens. What the log has said of it by then must leave room for it. */
-  happen(process: Process, deed: Deed, tool: string, cls: 'pure' | 'keyed' | 'unsafe'): void {
+  happen(deed: Deed, tool: string, cls: 'pure' | 'keyed' | 'unsafe'): void {
     if (cls === 'keyed' && deed.happened > 0) return;
     deed.happened += 1;
     const named = this.#sim.truth.effects.get(deed.key);
@@ -88,12 +105,14 @@ export class Outside {
       const most = 1 + named.retriesByPerson;
       assert.ok(deed.happened <= most, `unsafe ${tool} ${named.effect} happened ${deed.happened} times [P6]`);
     }
-    // A process that was replaced and does not know it may act on what it had leave for: the window that is documented.
-    if (!process.stale) checkHonest(named, deed);
+    checkHonest(named, deed);
   }
 
   /** What is said of a call that is not pure when it settles must not deny what happened (P6). */
   settled(named: Named): void {
+    const code = named.settled?.code ?? '';
+    assert.ok(!OWN_FAULTS.has(code), `${named.session} ${named.effect} failed by a fault of our own: ${code}`);
+    if (named.tool === '') return;
     const deed = this.deeds.get(named.key);
     if (deed !== undefined && named.class !== 'pure') checkHonest(named, deed);
   }

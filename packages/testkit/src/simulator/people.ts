@@ -146,7 +146,7 @@ export class People {
     const { scheduler, random, truth } = this.#sim;
     const told = new Set<string>();
     for (;;) {
-      await scheduler.sleep('jobs', 'look', random.between(100, 3_000));
+      await scheduler.sleep('jobs', 'look', random.between(500, 4_000));
       for (const [key, { token, payload }] of this.#outside.jobs) {
         const named = truth.effects.get(key);
         if (named?.settled !== null || told.has(key)) continue;

@@ -102,7 +102,7 @@ const RATES: Readonly<Record<FaultName, number>> = {
   lostMessage: 0.2,
   doubledMessage: 0.2,
   toolThrows: 0.2,
-  toolHangs: 0.1,
+  toolHangs: 0.25,
   answerLost: 0.1,
   deafToAbort: 0.5,
   modelFails: 0.25,
@@ -122,7 +122,7 @@ export const noFaults = (): Faults => Object.fromEntries(FAULT_NAMES.map((name) 
 
 export function planOf(random: Prng): Plan {
   const faults = noFaults();
-  const density = random.pick([0.15, 0.3, 0.5]);
+  const density = random.pick([0.15, 0.3, 0.5, 0.8]);
   for (const name of FAULT_NAMES) {
     if (random.chance(density)) faults[name] = RATES[name] * random.pick([0.3, 1, 2]);
   }

@@ -14,8 +14,8 @@ import type { Prng } from './random.ts';
 import type { Sim } from './sim.ts';
 import { agentOf, toolsOf } from './tools.ts';
 
-/** How long a sweep is away at most, in virtual ms. */
-const SWEEP_MS = 5_000;
+/** In virtual ms: long enough that what must come in time does not come by a sweep. */
+const SWEEP_MS = 10_000;
 
 /** The part of a hot session that the simulation looks at. */
 type Peeked = { state: State; head: { seq: number } };
@@ -66,6 +66,8 @@ export class Process {
     });
     this.host = wrapHost(sim, host);
     if (options.drives) await host.start();
+    // What runs are pinned to must be stored before one is accepted, by whoever accepts it.
+    else for (const { text } of host.parts.agents.list()) await host.parts.store.blobs.put(Buffer.from(text));
     if (this.alive) this.ready = true;
   }
 
@@ -216,12 +218,12 @@ export class Process {
 
   /** The memory store commits before it returns its promise. */
   async #commit(request: Append, of: () => TenantStore): Promise<AppendResult> {
-    const { bug, scheduler, truth } = this.#sim;
+    const { bug, disk, scheduler, truth } = this.#sim;
     const hot = this.alive && bug !== 'early-ack' ? (this.peek(request.session)?.state ?? null) : null;
     const result = await of().log.append(request);
     if (!result.ok) return result;
     scheduler.note(`${this.name} committed ${request.session} ${request.frame.first} ${request.frame.hash}`);
-    truth.commit(request, this.name, hot);
+    truth.commit(request, hot, { epoch: this.store.epoch, disk });
     return result;
   }
 

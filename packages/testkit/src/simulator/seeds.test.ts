@@ -11,11 +11,11 @@ test('every promise is kept in seeds 1 to 1,000, and every fault and act was amo
 
 test('one seed is one schedule: the same seed has the same trace, another seed another', async () => {
   const hashes = new Set<string>();
-  for (let seed = 1; seed <= 40; seed += 1) {
+  for (let seed = 1; seed <= 25; seed += 1) {
     const [first, second] = [await simulate({ seed, createDisk }), await simulate({ seed, createDisk, trace: true })];
     assert.equal(first.hash, second.hash, `seed ${seed}`);
     assert.equal(first.events, second.events);
     hashes.add(first.hash);
   }
-  assert.equal(hashes.size, 40);
+  assert.equal(hashes.size, 25);
 });

@@ -1,5 +1,5 @@
 /** What the parts of one simulation share. */
-import type { Append, AppendResult, Clock, Store } from '@perdure/runtime/ports';
+import type { Amount, Append, AppendResult, Clock, Store } from '@perdure/runtime/ports';
 import type { Bug } from './bugs.ts';
 import type { Coverage } from './coverage.ts';
 import type { FaultName, Plan } from './plan.ts';
@@ -8,7 +8,11 @@ import type { Scheduler } from './scheduler.ts';
 import type { Truth } from './truth.ts';
 
 /** Data that outlives its stores: each opening takes it from the one before, and sees exactly what that committed. */
-export type Disk = { open(clock: Clock): Store };
+export type Disk = {
+  open(clock: Clock): Store;
+  /** What its ledger has of an account; undefined where it was never opened. */
+  account(id: string): { spent: Amount; reserved: Amount } | undefined;
+};
 
 /** What the storage is like at the moment, for every process. */
 export type Weather = {
@@ -25,6 +29,7 @@ export type Sim = {
   readonly truth: Truth;
   readonly coverage: Coverage;
   readonly clock: Clock;
+  readonly disk: Disk;
   readonly bug: Bug | null;
   readonly weather: Weather;
   /** Whether faults are still injected. */

@@ -3,6 +3,8 @@
  * must come to its end. Each promise is held against what was really committed and what really happened.
  */
 import assert from 'node:assert/strict';
+import type { Entry } from '@perdure/engine';
+import type { Host } from '@perdure/runtime';
 import { LIMITS } from '@perdure/runtime';
 import type { Append, AppendResult, Clock } from '@perdure/runtime/ports';
 import type { Bug } from './bugs.ts';
@@ -19,6 +21,7 @@ import { Scheduler } from './scheduler.ts';
 import type { Disk, Sim, Weather } from './sim.ts';
 import type { Shown } from './subscribers.ts';
 import { Subscriber } from './subscribers.ts';
+import type { Log, Named } from './truth.ts';
 import { Truth } from './truth.ts';
 
 /** Wall time at the beginning of every simulation. */
@@ -27,6 +30,8 @@ const EPOCH_MS = 1_800_000_000_000;
 const CLOCK_OFF_MS = 60 * 60_000;
 /** After faults are over everything must be at rest within this virtual time: what was due by a clock ahead is due. */
 const REST_WITHIN_MS = 2 * CLOCK_OFF_MS;
+/** What a store may take, several times over, and less than a sweep. */
+const LATE_MAX_MS = 3_000;
 const EVENTS_MAX = 60_000;
 
 export type SimulateOptions = {
@@ -83,6 +88,7 @@ class Simulation implements Sim {
   readonly truth: Truth;
   readonly coverage = new Coverage();
   readonly clock: Clock;
+  readonly disk: Disk;
   readonly bug: Bug | null;
   readonly weather: Weather;
   readonly #seed: string;
@@ -90,12 +96,14 @@ class Simulation implements Sim {
   readonly #cluster: Cluster;
   readonly #network: Network;
   readonly #people: People;
-  readonly #disk: Disk;
   readonly #clients: Client[] = [];
   readonly #subscribers: Subscriber[] = [];
   readonly #shown: Shown = new Map();
   #failure: Error | null = null;
   #healed = false;
+  /** Wall ms. */
+  #healedAt = 0;
+  #jumped = false;
   #restAt = 0;
   #wallOffsetMs = 0;
 
@@ -112,16 +120,28 @@ class Simulation implements Sim {
     };
     this.weather = { full: false, short: false, refuses: (request) => refusalOf(this.weather, request) };
     this.#outside = new Outside(this);
-    this.truth = new Truth((_log, entry, named) => {
-      if (entry.kind === 'call.settled' && named !== undefined) this.#outside.settled(named);
-      if (entry.kind === 'wait.resolved' && named?.approvedBy === entry.data.wait)
-        assert.ok(this.#people.approved(named.key, named.digest), `${named.effect} runs with what was signed [P14]`);
-      if (entry.kind === 'turn.settled') assert.ok(!('built' in entry.data), 'a request is what was sealed');
-    });
-    this.#disk = createDisk();
-    this.#cluster = new Cluster(this, this.#disk, this.#outside);
+    this.truth = new Truth((log, entry, named) => this.#seen(log, entry, named));
+    this.disk = createDisk();
+    this.#cluster = new Cluster(this, this.#outside);
     this.#network = new Network(this, this.#cluster);
     this.#people = new People(this, this.#network, this.#outside);
+  }
+
+  #seen(log: Log, entry: Entry, named: Named | undefined): void {
+    if (named?.settled?.seq === entry.seq) this.#outside.settled(named);
+    if (entry.kind === 'turn.settled') assert.ok(!('built' in entry.data), 'a request is what was sealed');
+    if (entry.kind !== 'wait.resolved') return;
+    if (named?.approvedBy === entry.data.wait)
+      assert.ok(this.#people.approved(named.key, named.digest), `${named.effect} runs with what was signed [P14]`);
+    if (entry.data.how === 'expired') this.#checkPunctual(log, entry, entry.data.wait);
+  }
+
+  /** With no fault since it was opened, a wait ends when it is due, and not only when somebody sweeps. */
+  #checkPunctual(log: Log, { at }: Entry, wait: string): void {
+    const opened = log.entries.find((entry) => entry.kind === 'wait.opened' && entry.data.wait === wait);
+    if (!this.#healed || this.#jumped || opened?.kind !== 'wait.opened' || opened.at < this.#healedAt) return;
+    const lateMs = at - (opened.data.expiresAt ?? at);
+    assert.ok(lateMs <= LATE_MAX_MS, `${wait} of ${log.id} ended ${lateMs} ms after it was due [P7]`);
   }
 
   faulty(): boolean {
@@ -180,8 +200,9 @@ class Simulation implements Sim {
         throw new Error(`no rest after ${EVENTS_MAX} events: ${this.#unfinished()}`);
       if (!(await this.scheduler.turn())) throw new Error('nothing is left to happen');
       if (this.#restAt === 0 && this.truth.logs.size > 0 && this.truth.isAtRest()) this.#restAt = this.scheduler.events;
-      for (const { event, act } of this.plan.script?.interventions ?? [])
-        if (event === this.scheduler.events) this.#intervene(act);
+      if (this.#restAt === 0 || !this.#healed)
+        for (const { event, act } of this.plan.script?.interventions ?? [])
+          if (event === this.scheduler.events) this.#intervene(act);
     }
   }
 
@@ -221,6 +242,7 @@ class Simulation implements Sim {
   }
 
   #jump(byMs: number): void {
+    this.#jumped = true;
     this.#wallOffsetMs = Math.max(-CLOCK_OFF_MS, Math.min(CLOCK_OFF_MS, this.#wallOffsetMs + byMs));
   }
 
@@ -238,6 +260,7 @@ class Simulation implements Sim {
     this.weather.full = false;
     this.weather.short = false;
     this.#wallOffsetMs = 0;
+    this.#healedAt = this.clock.now();
     this.#cluster.heal();
     this.spawn(this.#release());
     return true;
@@ -271,10 +294,13 @@ class Simulation implements Sim {
 
   /** What a fresh process finds on the disk is what was acknowledged, byte for byte (P1, P2). */
   async #checkEnd(): Promise<void> {
-    const host = this.#cluster.current?.host;
-    assert.deepEqual(host?.parts.quarantine.list() ?? [], [], 'no session was parked');
+    const host = this.#cluster.current?.ready === true ? this.#cluster.current.host : null;
+    if (host !== null) {
+      assert.deepEqual(host.parts.quarantine.list(), [], 'no session was parked');
+      if (this.random.chance(0.3)) await this.#finish(this.#checkReads(host));
+    }
     this.#cluster.current?.crash();
-    const { log } = this.#disk.open(this.clock).tenant('default');
+    const { log } = this.disk.open(this.clock).tenant('default');
     assert.deepEqual(await log.verify(), [], 'the chains on the disk are whole [P2]');
     for (const known of this.truth.logs.values()) {
       const frames = await log.read(known.id, { after: 0, limit: 100_000 });
@@ -283,12 +309,42 @@ class Simulation implements Sim {
         known.frames.map(({ hash }) => hash),
         `the disk holds what was committed of ${known.id} [P1]`,
       );
+      checkMessages(known);
       for (const [run, { data }] of known.ends) {
         const row = await log.run(known.id, run);
         assert.equal(row?.status, data.status, `the row of ${run} says how it ended`);
         assert.deepEqual([row?.usage, row?.cost], [data.usage, data.cost], `the row of ${run} says what it cost`);
       }
     }
+  }
+
+  /** Lets something come to its end while time goes on. */
+  async #finish(work: Promise<void>): Promise<void> {
+    let done = false;
+    this.spawn(
+      work.finally(() => {
+        done = true;
+      }),
+    );
+    await this.#until(() => done);
+  }
+
+  /** Every view of every log can be read, and says of each turn what its model was sent. */
+  async #checkReads(host: Host): Promise<void> {
+    const caller = { tenant: 'default', actor: { kind: 'user', id: 'auditor' }, requestId: 'audit' } as const;
+    for (const { id: session, ends } of this.truth.logs.values()) {
+      await host.call(caller, 'messages.list', { session, limit: 1_000 });
+      await host.call(caller, 'trace.get', { session, limit: 1_000 });
+      for (const run of ends.keys()) await host.call(caller, 'explain.get', { session, run });
+    }
+    const turns = [...this.truth.effects.values()].filter(({ key }) => this.#outside.sent.has(key));
+    if (turns.length === 0) return;
+    const { session, run, effect, key } = this.random.pick(turns);
+    const n = Number(effect.slice(effect.indexOf('t') + 1));
+    const { result } = await host.call(caller, 'turns.request', { session, run, n });
+    assert.equal(result.exact, true, `the request of ${effect} is rebuilt exactly`);
+    const { items } = result.request as { items: unknown };
+    assert.deepEqual(items, JSON.parse(`[${this.#outside.sent.get(key)}]`), `${effect} was sent what the log says`);
   }
 
   outcome(): Outcome {
@@ -303,6 +359,18 @@ class Simulation implements Sim {
       coverage: this.coverage,
       trace: trace ?? [],
     };
+  }
+}
+
+/** Whatever was accepted is in the conversation, once, unless its run never began. */
+function checkMessages({ entries, state }: Log): void {
+  const started = new Set(entries.filter(({ kind }) => kind === 'run.started').map(({ run }) => run));
+  for (const entry of entries) {
+    if (entry.kind !== 'run.steered' && entry.kind !== 'run.queued') continue;
+    const { digest } = entry.data.message;
+    const said = state.context.items.filter((item) => item.kind === 'message' && item.body.digest === digest).length;
+    const expected = entry.kind === 'run.steered' || started.has(entry.run) ? 1 : 0;
+    assert.equal(said, expected, `${entry.data.submission} is in the conversation ${expected} times`);
   }
 }
 

@@ -132,7 +132,7 @@ async function act(
   course: Course,
 ): Promise<string> {
   return new Promise<string>((resolve, reject) => {
-    const request: Request = { process, deed, happen: () => outside.happen(process, deed, of.name, of.effect) };
+    const request: Request = { process, deed, happen: () => outside.happen(deed, of.name, of.effect) };
     deed.underWay.add(request);
     const stop = (): void => {
       // What has not left can be taken back; a deaf tool, or one that is under way, goes on.

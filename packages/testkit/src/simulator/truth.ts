@@ -3,11 +3,12 @@
  * Everything the system says or does is held against this.
  */
 import assert from 'node:assert/strict';
-import type { EffectClass, Entry, EffectId, RunId, State } from '@perdure/engine';
-import { fold, freshState, isCallId, outstanding, runOf, wakeAt } from '@perdure/engine';
+import type { Amount, EffectClass, Entry, EffectId, RunId, State } from '@perdure/engine';
+import { fold, freshState, isCallId, outstanding, runOf, sessionAccount, wakeAt } from '@perdure/engine';
 import { chainHash, decodeFrame, effectKey } from '@perdure/runtime';
 import type { Append, Frame } from '@perdure/runtime/ports';
 import { Invariants } from '../invariants.ts';
+import type { Disk } from './sim.ts';
 
 /** An effect that a log names, with everything that gives leave to dispatch it. */
 export type Named = {
@@ -26,7 +27,7 @@ export type Named = {
   approvedBy: string | null;
   /** How often a person said that it is to be done again. */
   retriesByPerson: number;
-  settled: { outcome: string; code: string | null } | null;
+  settled: { seq: number; outcome: string; code: string | null } | null;
 };
 
 export type Log = {
@@ -37,12 +38,14 @@ export type Log = {
   hashes: string[];
   state: State;
   invariants: Invariants;
-  /** Seq of the cancel of each run that has one, and who had accepted it. */
-  cancels: Map<RunId, { seq: number; writer: string }>;
+  /** The accepted cancel of each run that has one. */
+  cancels: Map<RunId, Extract<Entry, { kind: 'run.cancelling' }>>;
   ends: Map<RunId, Extract<Entry, { kind: 'run.ended' }>>;
 };
 
 const TENANT = 'default';
+/** What says who may dispatch. */
+const NAMING: ReadonlySet<string> = new Set(['turn.requested', 'turn.attempted', 'call.requested', 'call.attempted']);
 
 export class Truth {
   readonly logs = new Map<string, Log>();
@@ -55,7 +58,7 @@ export class Truth {
   }
 
   /** Takes what a store has just committed; `hot` is the state that the writer holds, null where it is gone. */
-  commit(request: Append, writer: string, hot: State | null): void {
+  commit(request: Append, hot: State | null, store: { epoch: number; disk: Disk }): void {
     const log = this.#log(request.session);
     const { frame } = request;
     const previous = log.frames.at(-1);
@@ -71,10 +74,13 @@ export class Truth {
     log.invariants.observe(entries, hot === null ? null : hot);
     assert.equal(index.outstanding, outstanding(log.state).length, 'the index says how much is outstanding [P7]');
     assert.equal(index.dueAt, wakeAt(log.state), 'the index says when the session wakes [P7]');
+    checkBooks(log.state, store.disk.account(sessionAccount(log.state)));
     for (const entry of entries) {
+      if ('epoch' in entry.data && NAMING.has(entry.kind))
+        assert.equal(entry.data.epoch, store.epoch, 'only the process that has the data names an attempt [P6, fence]');
       log.entries.push(entry);
       log.hashes[entry.seq] = frame.hash;
-      this.#seen(log, entry, this.#name(log, entry, writer));
+      this.#seen(log, entry, this.#name(log, entry));
     }
   }
 
@@ -96,9 +102,8 @@ export class Truth {
   }
 
   /** The effect an entry is about, with what the entry says of it. */
-  #name(log: Log, entry: Entry, writer: string): Named | undefined {
-    if (entry.kind === 'run.cancelling' && entry.run !== undefined)
-      log.cancels.set(entry.run, { seq: entry.seq, writer });
+  #name(log: Log, entry: Entry): Named | undefined {
+    if (entry.kind === 'run.cancelling' && entry.run !== undefined) log.cancels.set(entry.run, entry);
     if (entry.kind === 'run.ended' && entry.run !== undefined) log.ends.set(entry.run, entry);
     if (entry.kind === 'wait.resolved') return this.#answered(log, entry);
     if (entry.effect === undefined) return undefined;
@@ -121,10 +126,14 @@ export class Truth {
         if (entry.data.reason === 'person') named.retriesByPerson += 1;
         break;
       case 'call.settled':
-        named.settled = { outcome: entry.data.outcome, code: entry.data.code ?? null };
+        named.settled = { seq: entry.seq, outcome: entry.data.outcome, code: entry.data.code ?? null };
         break;
       case 'turn.settled':
-        named.settled = { outcome: entry.data.outcome, code: null };
+        named.settled = {
+          seq: entry.seq,
+          outcome: entry.data.outcome,
+          code: entry.data.outcome === 'failed' ? entry.data.code : null,
+        };
         break;
       default:
     }
@@ -180,4 +189,11 @@ export class Truth {
     for (const { state } of this.logs.values()) if (state.runs.size > 0) return false;
     return true;
   }
+}
+
+/** The ledger and the log cannot disagree on what a session has spent and reserved (P9). */
+function checkBooks(state: State, account: { spent: Amount; reserved: Amount } | undefined): void {
+  if (account === undefined) return;
+  assert.deepEqual(account.spent, state.spent, `the ledger has what the log of ${state.id} says was spent [P9]`);
+  assert.deepEqual(account.reserved, state.reserved, `the ledger has what ${state.id} has reserved [P9]`);
 }
