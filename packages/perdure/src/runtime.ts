@@ -3,9 +3,10 @@ import { ApiError } from '@perdure/contract';
 import type { ConfigPatch } from '@perdure/contract';
 import type { EndpointRecord } from '@perdure/models';
 import { createModelSource } from '@perdure/models';
-import type { Host, LogFormat, LogLevel, Session } from '@perdure/runtime';
+import type { Host, LogFormat, LogLevel, Marks, Session } from '@perdure/runtime';
 import {
   ConfigError,
+  createFileMarks,
   createHost,
   createLogger,
   environment,
@@ -18,7 +19,7 @@ import type { Logger, Store } from '@perdure/runtime/ports';
 import { openMemoryStore } from '@perdure/stores/memory';
 import { openSqliteStore, StoreError } from '@perdure/stores/sqlite';
 import { accessSync, constants, existsSync } from 'node:fs';
-import { resolve, sep } from 'node:path';
+import { join, resolve, sep } from 'node:path';
 import { z } from 'zod';
 import type { Config } from './config.ts';
 import { checkConfig, configShape } from './config.ts';
@@ -33,6 +34,9 @@ export type RuntimeOptions = Config & {
   /** What goes to standard error. Default: PERDURE_LOG_LEVEL or `warn`, PERDURE_LOG_FORMAT or by the terminal. */
   log?: { level?: LogLevel; format?: LogFormat };
 };
+
+/** Beside the data: which session is being stepped at this moment. */
+const MARKS_FILE = 'step.mark';
 
 /** A running host with its data. */
 export type Runtime = {
@@ -81,13 +85,16 @@ export async function startRuntime(options: RuntimeOptions, env: Environment): P
   const data = options.store === 'memory' ? null : resolve(options.data ?? SETTINGS.data.initial);
   const store = await openStore(data);
   const models = createModelSource({ ...options.models, env, system });
+  let marks: Marks | undefined;
   let host: Host | undefined;
   const letGo = async (drain: { drainMs?: number }): Promise<void> => {
     await host?.stop(drain);
     await models.close();
     await store.close();
+    marks?.close();
   };
   try {
+    if (data !== null) marks = createFileMarks(join(data, MARKS_FILE));
     for (const report of store.damage) logger.error({ ...report }, 'a session is damaged; the others go on');
     host = await createHost({
       store,
@@ -98,6 +105,7 @@ export async function startRuntime(options: RuntimeOptions, env: Environment): P
       redactor,
       engineHash: engineHash(),
       hooks: options.hooks ?? [],
+      ...(marks === undefined ? {} : { marks }),
       defaults: {
         ...(options.policies === undefined ? {} : { policies: options.policies }),
         ...(options.limits === undefined ? {} : { limits: options.limits }),
