@@ -27,14 +27,14 @@ const submit = async (world: World, session: string, input: StepInput) =>
 
 test('an input is one append, and nobody is told before it is durable', async () => {
   const world = await idle();
-  const held = Promise.withResolvers<void>();
+  const held = Promise.withResolvers<undefined>();
   world.weather.append = async () => held.promise;
   let told = false;
   const sent = submit(world, 's1', send('a', 'hi', opening('s1'))).then((result) => ((told = true), result));
   await world.system.settle();
   assert.equal(told, false);
   assert.equal(await world.log.get('s1'), null);
-  held.resolve();
+  held.resolve(undefined);
   const result = await sent;
   assert.ok(result.ok);
   assert.deepEqual(
