@@ -2,15 +2,15 @@
 import { ApiError } from '@perdure/contract';
 import type { Rejection } from '@perdure/engine';
 import type { Caller } from './api.ts';
-import { NotCanonical } from './digest.ts';
-import { NotAdmitted } from './driver.ts';
-import { FrameTooLarge, UnknownEntry } from './frame.ts';
+import { NotCanonical } from './log/digest.ts';
+import { NotAdmitted } from './drive/driver.ts';
+import { FrameTooLarge, UnknownEntry } from './log/frame.ts';
 import { LIMITS } from './limits.ts';
 import type { Logger } from './ports.ts';
 import { StoreDamage } from './ports.ts';
-import { BodyMissing } from './sessions.ts';
-import { KeyTaken } from './step.ts';
-import { storageTrouble } from './storage.ts';
+import { BodyMissing } from './log/sessions.ts';
+import { KeyTaken } from './log/step.ts';
+import { storageTrouble } from './log/storage.ts';
 
 export const refused = ({ code, message, details }: Rejection): ApiError =>
   new ApiError(code, message, details === undefined ? {} : { details });

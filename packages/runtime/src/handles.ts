@@ -14,7 +14,7 @@ import type { Caller } from './api.ts';
 import { guarded } from './guard.ts';
 import type { Host } from './host.ts';
 import { createSession } from './methods/sessions.ts';
-import { isAtRest, isEnded, untilRest } from './rest.ts';
+import { isAtRest, isEnded, untilRest } from './streams/rest.ts';
 
 export type SendOptions = {
   /** `queue` (default): its turn comes; `steer`: the run reads it at its next turn; `interrupt`: it replaces the run. */

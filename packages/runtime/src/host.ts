@@ -5,35 +5,33 @@
 import type { MethodName, Params, Result } from '@perdure/contract';
 import type { Limits, Policies } from '@perdure/engine';
 import { outstanding, wakeAt } from '@perdure/engine';
-import type { AgentDefinition } from './agents.ts';
-import { Agents } from './agents.ts';
+import type { AgentDefinition } from './definitions/agents.ts';
+import { Agents } from './definitions/agents.ts';
 import type { Api, Caller, StreamEvent } from './api.ts';
-import type { Bodies } from './bodies.ts';
-import { createBodies } from './bodies.ts';
-import { base32, sessionId } from './digest.ts';
-import type { Courier, Driver } from './driver.ts';
-import { isQuarantined } from './driver.ts';
-import { feed } from './feed.ts';
+import { createBodies } from './effects/bodies.ts';
+import { base32, sessionId } from './log/digest.ts';
+import type { Courier } from './drive/driver.ts';
+import { isQuarantined } from './drive/driver.ts';
+import { feed } from './streams/feed.ts';
 import { guarded, guardedStream, refused } from './guard.ts';
-import { createHomecoming } from './homecoming.ts';
-import type { Hook } from './hooks.ts';
+import { createHomecoming } from './drive/homecoming.ts';
+import type { Hook } from './effects/hooks.ts';
 import { LIMITS } from './limits.ts';
-import { createLocalDriver } from './local.ts';
-import type { Marks } from './marks.ts';
-import { noMarks, tryTheSuspect } from './marks.ts';
-import { createMethods } from './methods.ts';
-import { createPerform } from './perform.ts';
+import { createLocalDriver } from './drive/local.ts';
+import type { Marks } from './log/marks.ts';
+import { noMarks, tryTheSuspect } from './log/marks.ts';
+import { createMethods } from './methods/index.ts';
+import { createPerform } from './effects/perform.ts';
 import type { Logger, ModelSource, Store, System, TenantStore } from './ports.ts';
-import { Quarantine } from './quarantine.ts';
-import type { Reads } from './reads.ts';
-import { createReads, notFound } from './reads.ts';
-import type { Redactor } from './redact.ts';
-import { Sessions } from './sessions.ts';
-import type { StepInput, StepResult } from './step.ts';
-import { createStep } from './step.ts';
-import { Streams } from './stream.ts';
-import { createToolbus } from './toolbus.ts';
-import { waitsToStart } from './views.ts';
+import { Quarantine } from './drive/quarantine.ts';
+import type { Parts } from './parts.ts';
+import { createReads, notFound } from './methods/views.ts';
+import type { Redactor } from './secrets/redact.ts';
+import { Sessions } from './log/sessions.ts';
+import { createStep } from './log/step.ts';
+import { Streams } from './streams/stream.ts';
+import { createToolbus } from './effects/toolbus.ts';
+import { waitsToStart } from './log/views.ts';
 
 export type HostOptions = {
   store: Store;
@@ -52,32 +50,6 @@ export type HostOptions = {
   sweepMs?: number;
   /** Finds a session that kills its process (see marks.ts). Closed by whoever made it. */
   marks?: Marks;
-};
-
-/** All parts of a running host, for methods and the library. */
-export type Parts = {
-  tenant: string;
-  store: TenantStore;
-  agents: Agents;
-  models: ModelSource;
-  sessions: Sessions;
-  streams: Streams;
-  reads: Reads;
-  driver: Driver;
-  system: System;
-  logger: Logger;
-  quarantine: Quarantine;
-  /** What must come before anything is driven: the session that the process before died in is tried alone. */
-  tryTheSuspect(): Promise<void>;
-  callbackSecret: string;
-  /** Submits and unwraps: a refusal is thrown as ApiError. */
-  submit(session: string, input: StepInput): Promise<Extract<StepResult, { ok: true }>>;
-  /** Aborts when the host begins to stop: who waits for something is answered with how it stands. */
-  stopping: AbortSignal;
-  /** Collects the content of one input, without secrets. */
-  newBodies(): Bodies;
-  newId(): string;
-  newSession(): string;
 };
 
 export type Host = Api & {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createLogger } from './logger.ts';
 import type { LogLevel } from './logger.ts';
-import { Redactor } from './redact.ts';
+import { Redactor } from './secrets/redact.ts';
 
 const SECRET = 'hunter2-"hunter2"';
 

@@ -2,7 +2,7 @@
 import { pino } from 'pino';
 import type { DestinationStream } from 'pino';
 import type { Logger } from './ports.ts';
-import type { Redactor } from './redact.ts';
+import type { Redactor } from './secrets/redact.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 export type LogFormat = 'json' | 'compact' | 'pretty';

@@ -1,8 +1,8 @@
 import type { AgentView } from '@perdure/contract';
 import { DEFAULT_LIMITS } from '@perdure/engine';
-import type { Registered } from '../agents.ts';
-import type { Parts } from '../host.ts';
-import { notFound } from '../reads.ts';
+import type { Registered } from '../definitions/agents.ts';
+import type { Parts } from '../parts.ts';
+import { notFound } from './views.ts';
 import type { Methods } from './shared.ts';
 import { ok, pageOf } from './shared.ts';
 

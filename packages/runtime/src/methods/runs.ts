@@ -1,11 +1,11 @@
 import type { Params, RunView } from '@perdure/contract';
 import type { Command } from '@perdure/engine';
 import type { Caller } from '../api.ts';
-import { derivedSessionId } from '../digest.ts';
-import type { Parts } from '../host.ts';
+import { derivedSessionId } from '../log/digest.ts';
+import type { Parts } from '../parts.ts';
 import { LIMITS } from '../limits.ts';
-import { untilRest, isEnded } from '../rest.ts';
-import { agentFor, sendInput } from '../sends.ts';
+import { untilRest, isEnded } from '../streams/rest.ts';
+import { agentFor, sendInput } from './sends.ts';
 import type { Answered, Methods } from './shared.ts';
 import { actorOf, checkAgentModel, given, ok } from './shared.ts';
 

@@ -1,11 +1,11 @@
 import type { ConfigPatch, Params } from '@perdure/contract';
 import { ApiError } from '@perdure/contract';
 import type { Caller } from '../api.ts';
-import { derivedSessionId } from '../digest.ts';
-import type { Parts } from '../host.ts';
-import type { Opening } from '../sends.ts';
-import { agentFor, configOf, openingOf, sendInput } from '../sends.ts';
-import { KeyTaken } from '../step.ts';
+import { derivedSessionId } from '../log/digest.ts';
+import type { Parts } from '../parts.ts';
+import type { Opening } from './sends.ts';
+import { agentFor, configOf, openingOf, sendInput } from './sends.ts';
+import { KeyTaken } from '../log/step.ts';
 import type { Answered, Methods } from './shared.ts';
 import { actorOf, checkAgentModel, given, ok, pageOf } from './shared.ts';
 

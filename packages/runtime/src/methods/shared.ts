@@ -3,8 +3,8 @@ import type { MethodName, Params, Result } from '@perdure/contract';
 import { ApiError } from '@perdure/contract';
 import type { Actor } from '@perdure/engine';
 import type { Caller } from '../api.ts';
-import type { Parts } from '../host.ts';
-import { checkModel } from '../sends.ts';
+import type { Parts } from '../parts.ts';
+import { checkModel } from './sends.ts';
 
 export type Answered<K extends MethodName> = Promise<{ status: number; result: Result<K> }>;
 export type Methods = { [K in MethodName]: (caller: Caller, params: Params<K>) => Answered<K> };

@@ -1,14 +1,14 @@
 import { ApiError } from '@perdure/contract';
 import type { Actor, Call, CallId, Command, Receipt, Wait, WaitId } from '@perdure/engine';
 import { runOf } from '@perdure/engine';
-import { answerDigest, answerOf } from '../answers.ts';
+import { answerDigest, answerOf } from './answers.ts';
 import type { Caller } from '../api.ts';
-import { mac, sameText } from '../digest.ts';
-import type { Parts } from '../host.ts';
+import { mac, sameText } from '../log/digest.ts';
+import type { Parts } from '../parts.ts';
 import { LIMITS } from '../limits.ts';
-import { existing, notFound } from '../reads.ts';
-import { createWatch } from '../watch.ts';
-import type { Sessions } from '../sessions.ts';
+import { existing, notFound } from './views.ts';
+import { createWatch } from '../streams/watch.ts';
+import type { Sessions } from '../log/sessions.ts';
 import type { Answered, Methods } from './shared.ts';
 import { ok, pageOf } from './shared.ts';
 

@@ -1,0 +1,366 @@
+/** Definitions: agents, tools, and the manifest that a run is pinned to. */
+import type { Config, Limits, Pin, Policies } from '@perdure/engine';
+import { DEFAULT_LIMITS } from '@perdure/engine';
+import { z } from 'zod';
+import { canonicalJson, sha256 } from '../log/digest.ts';
+import { ConfigError } from '../errors.ts';
+import { LIMITS } from '../limits.ts';
+import type {
+  EffectClass,
+  JsonSchema,
+  ModelSource,
+  ToolContent,
+  ToolContext,
+  ToolDefinition,
+  ToolParks,
+  ToolResult,
+} from '../ports.ts';
+import { joinPolicies } from './policy.ts';
+import { compileSchema } from './schema.ts';
+
+export type AgentDefinition = {
+  name: string;
+  model: string;
+  instructions: string;
+  description: string;
+  tools: readonly ToolDefinition[];
+  policies: Policies;
+  limits: Partial<Limits>;
+  output: JsonSchema | null;
+};
+
+/** What a run is bound to, as stored: whoever has it can say what the model was told, years later. */
+export type Manifest = {
+  agent: string;
+  model: string;
+  instructions: string;
+  description: string;
+  tools: {
+    name: string;
+    description: string;
+    input: JsonSchema;
+    effect: EffectClass;
+    approval: 'always' | 'never';
+    timeoutMs: number;
+    verify: boolean;
+  }[];
+  policies: Policies;
+  limits: Partial<Limits>;
+  output: JsonSchema | null;
+};
+
+const caps = { tokens: z.int().positive().optional(), nanoUsd: z.int().positive().optional() };
+/** Limits as people write them; the engine's defaults fill the rest. */
+export const limitsSchema = z.strictObject({
+  turns: z.int().positive().max(10_000).optional(),
+  calls: z.int().min(0).max(100_000).optional(),
+  deadlineMs: z.int().positive().optional(),
+  ...caps,
+  session: z.strictObject(caps).optional(),
+});
+export const policiesSchema = z.strictObject({
+  mode: z.enum(['ask', 'accept-edits', 'read-only', 'bypass']).optional(),
+  rules: z
+    .array(
+      z.strictObject({
+        decision: z.enum(['allow', 'ask', 'deny']),
+        tool: z.string().min(1),
+        reason: z.string().optional(),
+      }),
+    )
+    .max(1_000)
+    .optional(),
+  approvalTtlMs: z.int().positive().optional(),
+});
+
+const TOOL_NAME = /^[a-zA-Z][a-zA-Z0-9_-]{0,63}$/;
+const toolShape = z.strictObject({
+  name: z.string().regex(TOOL_NAME, 'a tool name has letters, digits, _ and -, starts with a letter, at most 64'),
+  description: z.string().min(1),
+  input: z.custom<JsonSchema | z.ZodType>(
+    (value) => typeof value === 'object' && value !== null,
+    'a zod schema or a JSON Schema object',
+  ),
+  effect: z.enum(['pure', 'keyed', 'unsafe']).optional(),
+  approval: z.enum(['always', 'never']).optional(),
+  timeoutMs: z.int().positive().optional(),
+  run: z.custom<ToolDefinition['run']>((value) => typeof value === 'function', 'a function'),
+  verify: z
+    .custom<NonNullable<ToolDefinition['verify']>>((value) => typeof value === 'function', 'a function')
+    .optional(),
+});
+
+type Verified =
+  | { outcome: 'done'; content: ToolContent }
+  | { outcome: 'failed'; message: string }
+  | { outcome: 'unknown' };
+export type ToolOptions<Input> = {
+  name: string;
+  description: string;
+  /** A zod schema (the arguments of `run` are its output) or a JSON Schema object. */
+  input: z.ZodType<Input> | JsonSchema;
+  /** What may be done after an ambiguous crash (default `unsafe`: at most once). */
+  effect?: EffectClass;
+  /** `always`: a person approves each call, unless a policy grants it (default `never`). */
+  approval?: 'always' | 'never';
+  /** Default 60,000. */
+  timeoutMs?: number;
+  run(
+    args: Input,
+    context: ToolContext,
+  ): Promise<ToolResult | ToolParks | ToolContent> | ToolResult | ToolParks | ToolContent;
+  /** Did the call with this key happen? Reads, never acts. */
+  verify?(key: string, args: Input, context: ToolContext): Promise<Verified>;
+};
+
+/**
+ * Defines a tool. Arguments are validated before `run`; a throw, a timeout or unfit arguments become a typed error
+ * result to the model. Throws ConfigError `invalid_tool` for a definition that cannot work.
+ */
+export function tool<Input = unknown>(options: ToolOptions<Input>): ToolDefinition {
+  const shape = checked(toolShape, options, 'invalid_tool', 'tool');
+  const schema: unknown = shape.input;
+  const isZod = schema instanceof z.ZodType;
+  const input = isZod ? jsonSchemaOf(schema, 'input', `tool ${shape.name}`) : (schema as JsonSchema);
+  const parse = (args: unknown): Input => (isZod ? (schema.parse(args) as Input) : (args as Input));
+  const definition: ToolDefinition = {
+    name: shape.name,
+    description: shape.description,
+    input,
+    effect: shape.effect ?? 'unsafe',
+    approval: shape.approval ?? 'never',
+    timeoutMs: shape.timeoutMs ?? LIMITS.toolMs,
+    run: async (args, context) => options.run(parse(args), context),
+  };
+  if (options.verify !== undefined) {
+    const verify = options.verify.bind(options);
+    definition.verify = async (key, args, context) => verify(key, parse(args), context);
+  }
+  checkToolSchema(definition);
+  return definition;
+}
+
+/** Throws ConfigError `invalid_tool` for a schema that JSON Schema has no words for, such as one of dates. */
+function jsonSchemaOf(schema: z.ZodType, io: 'input' | 'output', at: string): JsonSchema {
+  try {
+    return z.toJSONSchema(schema, { io }) as JsonSchema;
+  } catch (error) {
+    throw new ConfigError('invalid_tool', at, `its schema cannot be told to a model: ${messageOf(error)}`);
+  }
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** What a tool returns to park its call until the wait is answered; the answer is the call's result. */
+export function wait(parks: ToolParks['wait']): ToolParks {
+  return { wait: parks };
+}
+
+function checkToolSchema({ name, input }: ToolDefinition): void {
+  checkSchema(input, 'invalid_tool', `tool ${name}`, 'its input schema');
+}
+
+function checkSchema(schema: JsonSchema, code: ConfigError['code'], at: string, what: string): void {
+  const compiled = compileSchema(schema);
+  if (!compiled.ok) throw new ConfigError(code, at, `${what} is broken: ${compiled.message}`);
+  try {
+    canonicalJson(schema);
+  } catch (error) {
+    throw new ConfigError(code, at, `${what} cannot be stored: ${messageOf(error)}`);
+  }
+}
+
+const agentShape = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[a-z][a-z0-9_-]{0,63}$/, 'an agent name has lower-case letters, digits, _ and -, at most 64'),
+  model: z.string().min(1),
+  instructions: z.string().optional(),
+  description: z.string().optional(),
+  tools: z
+    .array(
+      z.custom<ToolDefinition>(
+        (value) => typeof value === 'object' && value !== null && 'run' in value,
+        'a tool made by tool()',
+      ),
+    )
+    .optional(),
+  policies: policiesSchema.optional(),
+  limits: limitsSchema.optional(),
+  output: z
+    .custom<JsonSchema | z.ZodType>(
+      (value) => typeof value === 'object' && value !== null,
+      'a zod schema or a JSON Schema object',
+    )
+    .optional(),
+});
+
+export type AgentOptions = {
+  name: string;
+  model: string;
+  instructions?: string;
+  description?: string;
+  tools?: readonly (ToolDefinition | readonly ToolDefinition[])[];
+  policies?: Policies;
+  limits?: Partial<Limits>;
+  /** The final answer is JSON that fits this schema, or the run fails with `invalid_output`. */
+  output?: z.ZodType | JsonSchema;
+};
+
+/** Defines an agent. Throws ConfigError `invalid_config` with the path of what is wrong. */
+export function agent(options: AgentOptions): AgentDefinition {
+  const { tools } = options;
+  const flat = Array.isArray(tools) ? { ...options, tools: tools.flat() } : options;
+  const shape = checked(agentShape, flat, 'invalid_config', `agent ${String(options.name)}`);
+  const seen = new Set<string>();
+  for (const { name } of shape.tools ?? []) {
+    if (seen.has(name)) throw new ConfigError('invalid_config', `agent ${shape.name}`, `two tools are called ${name}`);
+    seen.add(name);
+  }
+  return {
+    name: shape.name,
+    model: shape.model,
+    instructions: shape.instructions ?? '',
+    description: shape.description ?? '',
+    tools: shape.tools ?? [],
+    policies: (shape.policies ?? {}) as Policies,
+    limits: (shape.limits ?? {}) as Partial<Limits>,
+    output: shape.output === undefined ? null : outputOf(shape.output, `agent ${shape.name}`),
+  };
+}
+
+function outputOf(output: unknown, at: string): JsonSchema {
+  const schema = output instanceof z.ZodType ? jsonSchemaOf(output, 'output', at) : (output as JsonSchema);
+  checkSchema(schema, 'invalid_config', `${at}.output`, 'the schema');
+  return schema;
+}
+
+/** Parses with the schema's own messages; the first issue names its path. */
+export function checked<T>(schema: z.ZodType<T>, value: unknown, code: ConfigError['code'], at: string): T {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const keys = issue?.code === 'unrecognized_keys' ? issue.keys.map(String) : [];
+  const path = [at, ...(issue?.path ?? []).map(String), ...keys.slice(0, 1)].filter((part) => part !== '').join('.');
+  throw new ConfigError(
+    code,
+    path,
+    keys.length > 0 ? `unknown key ${keys.join(', ')}` : (issue?.message ?? 'is not valid'),
+  );
+}
+
+export type Registered = {
+  definition: AgentDefinition;
+  manifest: Manifest;
+  text: string;
+  digest: string;
+  /** Over what binds a run: its version. */
+  hash: string;
+  tools: ReadonlyMap<string, ToolDefinition>;
+};
+
+/** The agents of this process, by name, and what runs of them are pinned to. */
+export class Agents {
+  readonly #byName = new Map<string, Registered>();
+  readonly #byDigest = new Map<string, Manifest>();
+  readonly #models: ModelSource;
+  readonly #defaults: { policies: Policies; limits: Partial<Limits> };
+  readonly #pins = new Map<string, Pin>();
+
+  constructor(
+    definitions: readonly AgentDefinition[],
+    models: ModelSource,
+    defaults: { policies?: Policies; limits?: Partial<Limits> } = {},
+  ) {
+    this.#models = models;
+    this.#defaults = { policies: defaults.policies ?? {}, limits: defaults.limits ?? {} };
+    for (const definition of definitions) this.#add(definition);
+  }
+
+  #add(definition: AgentDefinition): void {
+    if (this.#byName.has(definition.name))
+      throw new ConfigError('duplicate_agent', `agent ${definition.name}`, 'is defined twice');
+    for (const toolDefinition of definition.tools) checkToolSchema(toolDefinition);
+    const manifest: Manifest = {
+      agent: definition.name,
+      model: definition.model,
+      instructions: definition.instructions,
+      description: definition.description,
+      tools: definition.tools.map(declarationOf),
+      policies: joinPolicies(this.#defaults.policies, definition.policies),
+      limits: { ...this.#defaults.limits, ...definition.limits },
+      output: definition.output,
+    };
+    const text = canonicalJson(manifest);
+    const digest = sha256(text);
+    // How people are told of an agent binds no run.
+    const hash = sha256(canonicalJson({ ...manifest, description: '' }));
+    const tools = new Map(definition.tools.map((each) => [each.name, each]));
+    this.#byName.set(definition.name, { definition, manifest, text, digest, hash, tools });
+    this.#byDigest.set(digest, manifest);
+  }
+
+  get(name: string): Registered | undefined {
+    return this.#byName.get(name);
+  }
+
+  /** What runs of this process's agents are pinned to, by its digest. */
+  manifest(digest: string): Manifest | undefined {
+    return this.#byDigest.get(digest);
+  }
+
+  list(): Registered[] {
+    return [...this.#byName.values()];
+  }
+
+  /** What a run of this agent with this configuration is bound to; null where the agent or its model is not to be had here. */
+  pin(name: string, config: Config): Pin | null {
+    const registered = this.#byName.get(name);
+    if (registered === undefined) return null;
+    const own = canonicalJson(pinned(config));
+    const key = `${registered.digest}\n${own}`;
+    const known = this.#pins.get(key);
+    if (known !== undefined) return known;
+    const { manifest, digest, hash, text } = registered;
+    const model = config.model ?? manifest.model;
+    const resolved = this.#models.resolve(model);
+    if (!resolved.ok) return null;
+    const { info } = resolved;
+    const limits = { ...DEFAULT_LIMITS, ...manifest.limits, ...config.limits };
+    const pin: Pin = {
+      agent: name,
+      // Without a configuration of its own a run is bound to its agent's version.
+      hash: own === '{}' ? hash : sha256(`${hash}\n${own}`),
+      manifest: digest,
+      manifestBytes: Buffer.byteLength(text) + (config.instructions?.bytes ?? 0),
+      model,
+      maxOutputTokens: Math.min(config.maxOutputTokens ?? info.maxOutputTokens, info.maxOutputTokens),
+      price:
+        info.price === null
+          ? null
+          : {
+              id: info.price.id,
+              input: info.price.input,
+              cachedInput: info.price.cachedInput,
+              cacheWrite: info.price.cacheWrite,
+              output: info.price.output,
+            },
+      limits,
+    };
+    if (this.#pins.size >= LIMITS.pins) this.#pins.clear();
+    this.#pins.set(key, pin);
+    return pin;
+  }
+}
+
+function declarationOf(definition: ToolDefinition): Manifest['tools'][number] {
+  const { name, description, input, effect, approval, timeoutMs } = definition;
+  return { name, description, input, effect, approval, timeoutMs, verify: definition.verify !== undefined };
+}
+
+/** Where the instructions are stored says nothing about what the run is bound to. */
+function pinned(config: Config): Config {
+  return config.instructions === undefined
+    ? config
+    : { ...config, instructions: { digest: config.instructions.digest, bytes: config.instructions.bytes } };
+}

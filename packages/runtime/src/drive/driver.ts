@@ -1,0 +1,40 @@
+/** What a driver is given and what it promises: inputs arrive at least once, effects run at least once, timers fire. */
+import type { Effect } from '@perdure/engine';
+import type { Perform } from '../effects/perform.ts';
+import type { Step, StepInput, StepResult } from '../log/step.ts';
+
+export type Courier = {
+  step: Step;
+  perform: Perform;
+  /** What is outstanding in a session now, and when it wakes by itself. */
+  look(session: string): Promise<{ effects: Effect[]; wakeAt: number | null }>;
+  /** Sessions with outstanding work, or something due before the next sweep: what a lost notification left behind. */
+  due(after: string | null): Promise<{ sessions: string[]; next: string | null }>;
+  /** The session's own step or perform failed again and again: it is parked, its neighbours live. */
+  quarantine(session: string, reason: string): Promise<void>;
+  /** Lets idle sessions leave memory, and tells readers what nobody told them: once a sweep. */
+  evict(busy: (session: string) => boolean): Promise<number>;
+};
+
+export interface Driver {
+  /** Resolves when the input is in the log (or refused): acceptance is the boundary, never completion. */
+  submit(session: string, input: StepInput): Promise<StepResult>;
+  /** Finds all unfinished sessions and drives them. */
+  start(): Promise<void>;
+  /** Stops admitting, aborts what may run again, gives an unsafe call `drainMs`. Idempotent. */
+  stop(options?: { drainMs?: number }): Promise<void>;
+}
+
+/** Refused by the driver itself, before any step. */
+export class NotAdmitted extends Error {
+  readonly code: 'unavailable' | 'rate_limited' | 'quarantined';
+  constructor(code: NotAdmitted['code'], message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+export const shuttingDown = (): NotAdmitted =>
+  new NotAdmitted('unavailable', 'the server is shutting down: come back later');
+export const isQuarantined = (session: string): NotAdmitted =>
+  new NotAdmitted('quarantined', `session ${session} is quarantined: its own step failed again and again`);

@@ -1,0 +1,43 @@
+/** Sessions that are parked because their own step failed again and again. Kept beside the log: it cannot be folded. */
+import type { DocStore } from '../ports.ts';
+
+const KIND = 'quarantine';
+
+export class Quarantine {
+  readonly #docs: DocStore;
+  readonly #build: string;
+  readonly #sessions = new Map<string, string>();
+
+  constructor(docs: DocStore, build: string) {
+    this.#docs = docs;
+    this.#build = build;
+  }
+
+  /** Reads what earlier processes parked. Another build may do better: it gets its try. */
+  async load(): Promise<void> {
+    for (let after: string | null = null; ;) {
+      const docs = await this.#docs.list(KIND, { after, limit: 500 });
+      for (const { id, revision, doc } of docs) {
+        const { build, reason } = doc as { build: string; reason: string };
+        if (build === this.#build) this.#sessions.set(id, reason);
+        else await this.#docs.put(KIND, id, null, revision);
+        after = id;
+      }
+      if (docs.length < 500) return;
+    }
+  }
+
+  has(session: string): boolean {
+    return this.#sessions.has(session);
+  }
+
+  list(): { session: string; reason: string }[] {
+    return [...this.#sessions].map(([session, reason]) => ({ session, reason }));
+  }
+
+  async add(session: string, reason: string, at: number): Promise<void> {
+    this.#sessions.set(session, reason);
+    const known = await this.#docs.get(KIND, session);
+    await this.#docs.put(KIND, session, { build: this.#build, reason, at }, known?.revision ?? 0);
+  }
+}

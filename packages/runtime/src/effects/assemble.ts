@@ -1,0 +1,127 @@
+/**
+ * From the fold to what a model reads. The rendered prefix and its fingerprint are kept with the session, so that a
+ * turn costs what is new; anything that does not extend them starts them afresh.
+ */
+import type { Item, Located, State } from '@perdure/engine';
+import { sha256 } from '../log/digest.ts';
+import type { AskedCall, ModelAdapter, NeutralItem, Part } from '../ports.ts';
+
+/** Raised when assembly changes what the same items become; a turn in flight is checked only against its own version. */
+export const ASSEMBLER_VERSION = 1;
+
+/** The body of a message and of a turn, as stored. */
+export type MessageBody = { parts: Part[] };
+export type TurnBody = {
+  model: string;
+  text: string;
+  reasoning?: string;
+  calls: AskedCall[];
+  native: unknown;
+  output?: unknown;
+};
+export type ResultBody = { content: unknown; details?: unknown };
+
+/** What is kept of the items so far: their text for one provider's adapter, and the digest over all of them. */
+export type Prefix = { model: string; items: number; rendered: string; fingerprint: string };
+
+export const emptyPrefix = (model: string): Prefix => ({
+  model,
+  items: 0,
+  rendered: '',
+  fingerprint: `v${ASSEMBLER_VERSION}`,
+});
+
+const chain = (fingerprint: string, item: Item): string =>
+  sha256(`${fingerprint}\n${item.kind}\n${item.body?.digest ?? ''}\n${answerOf(item)}`);
+
+const answerOf = (item: Item): string =>
+  item.kind === 'result' ? `${item.providerId}\n${item.outcome}\n${item.code ?? ''}` : '';
+
+/** The digest over the context as it stands, from the kept prefix on. */
+export function fingerprintOf(state: State, prefix: Prefix): string {
+  let fingerprint = prefix.fingerprint;
+  for (let i = prefix.items; i < state.context.items.length; i += 1) {
+    const item = state.context.items[i];
+    if (item !== undefined) fingerprint = chain(fingerprint, item);
+  }
+  for (const [key, { digest }] of state.context.slots) fingerprint = sha256(`${fingerprint}\n${key}\n${digest}`);
+  return fingerprint;
+}
+
+/** What a requested turn is sealed with: its context, what its run is pinned to, and its bound. */
+export const sealOf = (context: string, pinHash: string, maxOutputTokens: number): string =>
+  sha256(`${context}\n${pinHash}\n${maxOutputTokens}`);
+
+/** Renders what is new; `read` gives the text of a body. Returns a prefix of all items. */
+export async function extendPrefix(
+  prefix: Prefix,
+  items: readonly Item[],
+  adapter: ModelAdapter,
+  read: (body: Located) => Promise<string>,
+): Promise<Prefix> {
+  const pieces: string[] = prefix.rendered === '' ? [] : [prefix.rendered];
+  let { fingerprint } = prefix;
+  for (let i = prefix.items; i < items.length; i += 1) {
+    const item = items[i];
+    if (item === undefined) break;
+    const rendered = adapter.render(await neutral(item, read), prefix.model);
+    if (rendered !== '') pieces.push(rendered);
+    fingerprint = chain(fingerprint, item);
+  }
+  return { model: prefix.model, items: items.length, rendered: pieces.join(','), fingerprint };
+}
+
+/** An item with its content. Throws what `read` throws where that was erased or is missing. */
+export async function neutral(item: Item, read: (body: Located) => Promise<string>): Promise<NeutralItem> {
+  switch (item.kind) {
+    case 'message': {
+      const body = JSON.parse(await read(item.body)) as MessageBody;
+      return { kind: 'message', parts: body.parts };
+    }
+    case 'turn': {
+      const body = JSON.parse(await read(item.body)) as TurnBody;
+      return { kind: 'turn', model: body.model, text: body.text, calls: body.calls, native: body.native };
+    }
+    case 'result': {
+      const content =
+        item.body === null
+          ? standardText(item.code, item.outcome)
+          : contentText((JSON.parse(await read(item.body)) as ResultBody).content);
+      return { kind: 'result', providerId: item.providerId, name: item.name, outcome: item.outcome, content };
+    }
+    default: {
+      const never: never = item;
+      return never;
+    }
+  }
+}
+
+export const contentText = (content: unknown): string =>
+  typeof content === 'string' ? content : JSON.stringify(content);
+
+/** What the model reads where an answer has no text of its own. */
+function standardText(code: string | null, outcome: string): string {
+  switch (code) {
+    case 'timer':
+      return 'The time has passed.';
+    case 'denied':
+      return 'A person denied this call. Do not repeat it.';
+    case 'policy':
+      return 'A policy denies this call. Do not repeat it.';
+    case 'expired':
+      return 'Nobody answered in time.';
+    case 'call_limit':
+      return 'Not run: this run has used up its tool calls.';
+    case 'tool_gone':
+      return 'Not run: this tool does not exist any more.';
+    case 'by_person':
+      return outcome === 'done'
+        ? 'A person confirmed that this call took effect.'
+        : 'A person confirmed that this call did not take effect.';
+    default:
+      if (outcome === 'unknown')
+        return `It is not known whether this call took effect${code === null ? '' : ` (${code})`}.`;
+      if (outcome === 'cancelled') return `Cancelled before it could finish${code === null ? '' : ` (${code})`}.`;
+      return outcome === 'done' ? 'Done.' : `Failed${code === null ? '' : ` (${code})`}.`;
+  }
+}

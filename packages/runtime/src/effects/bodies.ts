@@ -1,0 +1,41 @@
+/** Content on its way into the log. Everything that becomes a body comes by here, and is clean from then on (P13). */
+import type { BodyRef } from '@perdure/engine';
+import { saltedBody, sha256 } from '../log/digest.ts';
+import { LIMITS } from '../limits.ts';
+import type { Body, Digest, Random } from '../ports.ts';
+import type { Redactor } from '../secrets/redact.ts';
+
+export type Stored = { bodies: Body[]; blobs: Uint8Array[] };
+export type Bodies = {
+  /** What an input carries: small bodies go with its append, the blobs are flushed before it. */
+  readonly stored: Stored;
+  /** The value without secrets. */
+  clean<T>(value: T): T;
+  /** A JSON value, cleaned. */
+  add(value: unknown): Promise<BodyRef>;
+  /** A text that is clean, beside the bodies. */
+  keep(text: string): Digest;
+};
+
+/** Collects the content of one input. Nothing is written here: the step writes, and can be asked to again. */
+export function createBodies(options: { random: Random; redactor: Redactor }): Bodies {
+  const { random, redactor } = options;
+  const stored: Stored = { bodies: [], blobs: [] };
+  const keep = (text: string): Digest => {
+    stored.blobs.push(Buffer.from(text));
+    return sha256(text);
+  };
+  return {
+    stored,
+    keep,
+    clean: (value) => redactor.value(value),
+    async add(value) {
+      const text = JSON.stringify(redactor.value(value));
+      const bytes = Buffer.byteLength(text);
+      if (bytes > LIMITS.inlineBodyBytes) return { digest: keep(text), bytes };
+      const body = saltedBody(text, random);
+      stored.bodies.push(body);
+      return { digest: body.digest, bytes };
+    },
+  };
+}

@@ -1,0 +1,135 @@
+/** Calls on their way from the model's words to a tool: parsed, validated, bound by digest, run. */
+import type { Call, Effect, ToolOutcome } from '@perdure/engine';
+import type { Agents, Manifest } from '../definitions/agents.ts';
+import type { TurnBody } from './assemble.ts';
+import type { Bodies } from './bodies.ts';
+import { clipped } from './clip.ts';
+import { argumentsDigest } from '../log/digest.ts';
+import { LIMITS } from '../limits.ts';
+import { misfitOf } from '../definitions/schema.ts';
+import type { Hot, Sessions } from '../log/sessions.ts';
+import { BodyMissing } from '../log/sessions.ts';
+import { standingOf } from '../streams/standing.ts';
+import type { PreparedCall } from '../log/step.ts';
+import type { ToolCall, Toolbus } from './toolbus.ts';
+
+/** Parses and validates what the model asked for, against the declaration the run is pinned to. */
+export async function prepareCall(
+  manifest: Manifest,
+  asked: TurnBody['calls'][number],
+  bodies: Bodies,
+): Promise<PreparedCall> {
+  const declared = manifest.tools.find(({ name }) => name === asked.name);
+  const facts = {
+    name: asked.name,
+    providerId: asked.id,
+    digest: '',
+    effect: declared?.effect ?? 'unsafe',
+    approval: declared?.approval ?? 'always',
+    timeoutMs: declared?.timeoutMs ?? LIMITS.toolMs,
+    verify: declared?.verify ?? false,
+  } as const;
+  const invalid = async (code: string, message: string): Promise<PreparedCall> => ({
+    ...facts,
+    invalid: { code, result: await bodies.add({ content: clipped(message, LIMITS.messageChars) }) },
+  });
+  if (declared === undefined) {
+    return invalid(
+      'unknown_tool',
+      `There is no tool ${asked.name}. Tools: ${manifest.tools.map(({ name }) => name).join(', ') || 'none'}.`,
+    );
+  }
+  if (Buffer.byteLength(asked.arguments) > LIMITS.argumentBytes)
+    return invalid('too_large', `The arguments have more than ${LIMITS.argumentBytes} bytes.`);
+  const parsed = parseArguments(asked.arguments);
+  if (!parsed.ok) return invalid('invalid_json', `The arguments are not valid JSON: ${parsed.message}`);
+  let digest: string;
+  try {
+    // First, because it bounds the depth of what is validated.
+    digest = argumentsDigest(asked.name, parsed.value);
+  } catch (error) {
+    return invalid('invalid_arguments', error instanceof Error ? error.message : 'the arguments cannot be bound');
+  }
+  const misfit = misfitOf(declared.input, parsed.value);
+  if (misfit !== null) return invalid('invalid_arguments', `The arguments do not fit the tool's schema: ${misfit}`);
+  return { ...facts, digest, invalid: null };
+}
+
+/** An empty text stands for no arguments, as some providers send it. */
+export function parseArguments(text: string): { ok: true; value: unknown } | { ok: false; message: string } {
+  try {
+    return { ok: true, value: text.trim() === '' ? {} : (JSON.parse(text) as unknown) };
+  } catch (error) {
+    return { ok: false, message: error instanceof Error ? error.message : 'not JSON' };
+  }
+}
+
+/** The arguments a call runs with: as the model gave them, or as an approver edited them. */
+export async function argumentsOf(sessions: Sessions, hot: Hot, call: Call): Promise<unknown> {
+  const text = await sessions.body(hot, call.arguments.body);
+  if (call.arguments.at === 'edit') return JSON.parse(text) as unknown;
+  const asked = (JSON.parse(text) as TurnBody).calls[call.arguments.index];
+  const parsed = parseArguments(asked?.arguments ?? '');
+  return parsed.ok ? parsed.value : {};
+}
+
+type Found = { on: ToolCall; agent: string; args: unknown } | { code: string; message: string };
+
+/** Runs or verifies one call. Null: it is not outstanding; `stopped`: it must not begin any more. Throws only while nothing has left the process. */
+export async function callTool(
+  options: { sessions: Sessions; agents: Agents; toolbus: Toolbus },
+  session: string,
+  effect: Extract<Effect, { type: 'call' | 'verify' }>,
+  signal: AbortSignal,
+  bodies: Bodies,
+): Promise<ToolOutcome | 'stopped' | null> {
+  const { sessions, agents, toolbus } = options;
+  const found = await sessions.exclusive(session, async () => find(sessions, session, effect));
+  if (found === null) return null;
+  if (found === 'stopped' || signal.aborted) return 'stopped';
+  if ('code' in found) {
+    if (effect.type === 'verify') return { type: 'call-unknown', reason: found.code };
+    return { type: 'call', outcome: 'failed', code: found.code, result: await bodies.add({ content: found.message }) };
+  }
+  const tool = agents.get(found.agent)?.tools.get(found.on.call.name);
+  if (tool === undefined) return { type: 'call-homeless' };
+  return effect.type === 'verify'
+    ? toolbus.verify(found.on, tool, found.args, signal, bodies)
+    : toolbus.run(found.on, tool, found.args, signal, bodies);
+}
+
+/** The call as the log has it, with what it is to run on; or why it cannot run. Call it with the lock. */
+async function find(
+  sessions: Sessions,
+  session: string,
+  effect: Extract<Effect, { type: 'call' | 'verify' }>,
+): Promise<Found | 'stopped' | null> {
+  // Another process may have taken the session over: what is not pure always looks before it leaves (DESIGN §6).
+  const isPure = effect.type === 'verify' || effect.class === 'pure';
+  const hot = await sessions.current(session, isPure ? LIMITS.confirmedMs : 0);
+  const run = hot.state.runs.get(effect.run);
+  const call = run?.asked.find(({ id }) => id === effect.id);
+  const standing = standingOf(hot.state, effect);
+  if (standing === 'stopped') return standing;
+  if (standing === 'gone' || run === undefined || call === undefined) return null;
+  let args: unknown;
+  try {
+    args = await argumentsOf(sessions, hot, call);
+  } catch (error) {
+    if (!(error instanceof BodyMissing)) throw error;
+    return { code: error.code, message: 'The arguments of this call are erased or missing: not run.' };
+  }
+  // What runs is what was asked, or approved, by digest (P14).
+  if (argumentsDigest(call.name, args) !== call.digest)
+    return { code: 'digest_mismatch', message: 'The arguments are not those that were allowed: not run.' };
+  return {
+    on: {
+      state: { id: hot.state.id, tenant: hot.state.tenant },
+      run: { id: run.id },
+      call: { id: call.id, name: call.name, class: call.class, timeoutMs: call.timeoutMs },
+      attempt: effect.attempt,
+    },
+    agent: hot.state.agent,
+    args,
+  };
+}

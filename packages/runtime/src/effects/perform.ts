@@ -1,0 +1,350 @@
+/**
+ * Performs one effect and gives its outcome as an input. It reads the session, never writes it; it never throws for an
+ * outcome; what it sends is built from exactly what the log says.
+ */
+import type { Actor, Effect, Run, Spent, ToolOutcome, TurnOutcome } from '@perdure/engine';
+import type { Agents, Manifest } from '../definitions/agents.ts';
+import type { TurnBody } from './assemble.ts';
+import { contentText, emptyPrefix, extendPrefix, fingerprintOf, sealOf } from './assemble.ts';
+import type { Bodies } from './bodies.ts';
+import { createBodies } from './bodies.ts';
+import { clipped } from './clip.ts';
+import { bounded } from './deadline.ts';
+import { effectKey } from '../log/digest.ts';
+import type { Hook } from './hooks.ts';
+import { runHooks } from './hooks.ts';
+import { LIMITS } from '../limits.ts';
+import type {
+  Delta,
+  GenerateOutcome,
+  GenerateRequest,
+  Logger,
+  ModelAdapter,
+  ModelSource,
+  Random,
+  TenantStore,
+  Timers,
+} from '../ports.ts';
+import type { Redactor } from '../secrets/redact.ts';
+import { misfitOf } from '../definitions/schema.ts';
+import type { Hot, Sessions } from '../log/sessions.ts';
+import { BodyMissing } from '../log/sessions.ts';
+import { callTool, prepareCall } from './calls.ts';
+import { standingOf } from '../streams/standing.ts';
+import type { PreparedCall, PreparedTurn, StepInput } from '../log/step.ts';
+import type { Toolbus } from './toolbus.ts';
+
+export type Performable = Extract<Effect, { type: 'generate' | 'call' | 'verify' }>;
+/**
+ * Null: the effect is no longer outstanding, so there is nothing to say. Throws only while nothing has left the
+ * process: then it may be asked for again.
+ */
+export type Perform = (session: string, effect: Performable, signal: AbortSignal) => Promise<StepInput | null>;
+
+export type PerformOptions = {
+  store: TenantStore;
+  sessions: Sessions;
+  agents: Agents;
+  models: ModelSource;
+  toolbus: Toolbus;
+  timers: Timers;
+  random: Random;
+  logger: Logger;
+  redactor: Redactor;
+  hooks: readonly Hook[];
+  /** Live text of an attempt, already redacted. */
+  delta(session: string, effect: Performable, delta: Delta): void;
+};
+
+type Settled = TurnOutcome | ToolOutcome | PreparedTurn;
+
+export function createPerform(options: PerformOptions): Perform {
+  const manifests = createManifests(options);
+  return async (session, effect, signal) => {
+    const bodies = createBodies(options);
+    if (signal.aborted) return settleInput(effect, await neverBegan(effect, bodies), bodies);
+    const outcome =
+      effect.type === 'generate'
+        ? await generate(options, manifests, session, effect, signal, bodies)
+        : await callTool(options, session, effect, signal, bodies);
+    if (outcome === null) return null;
+    return settleInput(effect, outcome === 'stopped' ? await neverBegan(effect, bodies) : outcome, bodies);
+  };
+}
+
+function settleInput(effect: Performable, outcome: Settled, bodies: Bodies): StepInput {
+  const id = `${effect.id}#${effect.attempt}${effect.type === 'verify' ? 'v' : ''}`;
+  const command = { kind: 'settle', effect: effect.id, attempt: effect.attempt, outcome } as StepInput['command'];
+  return { id, by: SYSTEM, ...bodies.stored, command };
+}
+
+const SYSTEM: Actor = { kind: 'system', id: 'perform' };
+
+/** Stopped before anything left the process: for once this is certain. */
+async function neverBegan(effect: Performable, bodies: Bodies): Promise<Settled> {
+  if (effect.type === 'generate') return failedTurn('aborted', 'stopped before it began');
+  if (effect.type === 'verify') return { type: 'call-unknown', reason: 'stopped' };
+  const result = await bodies.add({ content: 'Stopped before it began.' });
+  return { type: 'call', outcome: 'failed', code: 'aborted', result };
+}
+
+type Manifests = (digest: string) => Promise<Manifest | null>;
+
+/** What runs were pinned to: of this process's agents, or as an earlier process stored it. */
+function createManifests({ agents, store }: PerformOptions): Manifests {
+  const known = new Map<string, Manifest>();
+  return async (digest) => {
+    const mine = agents.manifest(digest) ?? known.get(digest);
+    if (mine !== undefined) return mine;
+    const blob = await store.blobs.get(digest);
+    if (blob === null) return null;
+    const manifest = JSON.parse(Buffer.from(blob).toString()) as Manifest;
+    if (known.size >= LIMITS.manifests) known.clear();
+    known.set(digest, manifest);
+    return manifest;
+  };
+}
+
+const failedTurn = (code: string, detail: string, spent: Spent = { kind: 'none' }): TurnOutcome => ({
+  type: 'turn-failed',
+  code,
+  detail: clipped(detail, LIMITS.messageChars),
+  retry: 'no',
+  spent,
+});
+
+export type BuiltRequest = { request: GenerateRequest; adapter: ModelAdapter; fingerprint: string };
+
+/** The request of the turn as the log has it; extends the session's rendered prefix. Call it with the lock. */
+export async function buildRequest(
+  options: Pick<PerformOptions, 'sessions' | 'models'>,
+  manifest: Manifest,
+  hot: Hot,
+  run: Run,
+  attempt: number,
+): Promise<BuiltRequest | { code: string; detail: string }> {
+  const { pin, turn } = run;
+  if (pin === null || turn === null) return { code: 'internal', detail: 'the run has no turn' };
+  const resolved = options.models.resolve(pin.model);
+  if (!resolved.ok) return { code: 'model_unavailable', detail: resolved.message };
+  const read = async (located: Parameters<Sessions['body']>[1]): Promise<string> => options.sessions.body(hot, located);
+  const start = hot.prefix.model === pin.model ? hot.prefix : emptyPrefix(pin.model);
+  hot.prefix = await extendPrefix(start, hot.state.context.items, resolved.adapter, read);
+  const { config } = run;
+  const slots = await Promise.all(
+    [...hot.state.context.slots].map(
+      async ([key, located]) => `\n\n# ${key}\n${contentText(JSON.parse(await read(located)))}`,
+    ),
+  );
+  const own = config.instructions;
+  const base =
+    own === undefined ? manifest.instructions : contentText(JSON.parse(await read({ ...own, seq: own.seq ?? 0 })));
+  const request: GenerateRequest = {
+    model: pin.model,
+    instructions: base + slots.join(''),
+    tools: manifest.tools.map(({ name, description, input }) => ({ name, description, input })),
+    rendered: hot.prefix.rendered,
+    params: { maxOutputTokens: turn.maxOutputTokens },
+    key: effectKey(hot.state.tenant, hot.id, turn.id),
+    attempt,
+  };
+  if (config.temperature !== undefined) request.params.temperature = config.temperature;
+  if (config.effort !== undefined) request.params.effort = config.effort;
+  if (turn.closing !== null) request.params.toolChoice = 'none';
+  else if (config.toolChoice !== undefined) request.params.toolChoice = config.toolChoice;
+  if (manifest.output !== null) request.output = manifest.output;
+  const fingerprint = sealOf(fingerprintOf(hot.state, hot.prefix), pin.hash, turn.maxOutputTokens);
+  return { request, adapter: resolved.adapter, fingerprint };
+}
+
+type Prepared = BuiltRequest & { manifest: Manifest; sealed: string };
+type Unfit = { code: string; detail: string };
+
+async function generate(
+  options: PerformOptions,
+  manifests: Manifests,
+  session: string,
+  effect: Performable,
+  signal: AbortSignal,
+  bodies: Bodies,
+): Promise<Settled | 'stopped' | null> {
+  const prepared = await options.sessions.exclusive(session, async () => prepare(options, manifests, session, effect));
+  if (prepared === null) return null;
+  if (prepared === 'stopped' || signal.aborted) return 'stopped';
+  if ('code' in prepared) return failedTurn(prepared.code, prepared.detail);
+  const { request, adapter, manifest, fingerprint, sealed } = prepared;
+  const { run, id } = effect;
+  if (fingerprint !== sealed)
+    options.logger.warn({ session, run, effect: id }, 'the request differs from the context that was sealed');
+  const outcome = await callModel(options, adapter, request, session, effect, signal);
+  if (outcome.type === 'failed') {
+    const detail = clipped(bodies.clean(outcome.detail), LIMITS.messageChars);
+    return { type: 'turn-failed', code: outcome.code, detail, retry: outcome.retry, spent: outcome.spent };
+  }
+  try {
+    const turn = await settleTurn(options, manifest, session, effect, request.model, outcome, bodies);
+    return turn.type === 'prepared-turn' && fingerprint !== sealed ? { ...turn, built: fingerprint } : turn;
+  } catch (error) {
+    // The answer was given and paid for: asking again is not for us to decide.
+    options.logger.error({ session, run, effect: id, error: String(error) }, 'an answer cannot be written down');
+    return failedTurn('unreadable', 'the answer of the model cannot be written down', {
+      kind: 'usage',
+      usage: outcome.usage,
+    });
+  }
+}
+
+/** The request of a turn that is outstanding; null where it is not. Call it with the lock. */
+async function prepare(
+  options: PerformOptions,
+  manifests: Manifests,
+  session: string,
+  effect: Performable,
+): Promise<Prepared | Unfit | 'stopped' | null> {
+  const hot = await options.sessions.current(session, LIMITS.confirmedMs);
+  const run = hot.state.runs.get(effect.run);
+  const turn = run?.turn;
+  const standing = standingOf(hot.state, effect);
+  if (standing === 'stopped') return standing;
+  if (standing === 'gone' || run === undefined || turn === null || turn === undefined) return null;
+  const manifest = await manifests(run.pin?.manifest ?? '');
+  if (manifest === null)
+    return { code: 'manifest_missing', detail: 'what the run was pinned to is not stored any more' };
+  try {
+    const built = await buildRequest(options, manifest, hot, run, effect.attempt);
+    return 'code' in built ? built : { ...built, manifest, sealed: turn.fingerprint };
+  } catch (error) {
+    if (!(error instanceof BodyMissing)) throw error;
+    return { code: error.code, detail: error.message };
+  }
+}
+
+async function callModel(
+  options: PerformOptions,
+  adapter: ModelAdapter,
+  request: GenerateRequest,
+  session: string,
+  effect: Performable,
+  signal: AbortSignal,
+): Promise<GenerateOutcome> {
+  const live = createLive(options, session, effect);
+  const ended = await bounded(
+    options.timers,
+    { timeoutMs: LIMITS.generateMs, graceMs: LIMITS.abortGraceMs, signal },
+    async (inner) => adapter.generate(request, { signal: inner, delta: (delta) => live.push(delta) }),
+  );
+  live.end();
+  switch (ended.ended) {
+    case 'value':
+      return wasTimeout(ended.value, signal) ? { ...ended.value, ...TIMED_OUT } : ended.value;
+    case 'thrown': {
+      const { run, id } = effect;
+      options.logger.error({ session, run, effect: id, error: String(ended.error) }, 'a model adapter threw');
+      const detail = 'the model adapter failed';
+      return { type: 'failed', code: 'adapter_error', detail, retry: 'no', spent: { kind: 'bound' } };
+    }
+    case 'timeout':
+      return { type: 'failed', ...TIMED_OUT, spent: { kind: 'bound' } };
+    case 'aborted':
+      return {
+        type: 'failed',
+        code: 'aborted',
+        detail: 'the model call was stopped',
+        retry: 'no',
+        spent: { kind: 'bound' },
+      };
+    default: {
+      const never: never = ended;
+      return never;
+    }
+  }
+}
+
+const TIMED_OUT = {
+  code: 'timeout',
+  detail: `the model did not answer within ${LIMITS.generateMs} ms`,
+  retry: 'now',
+} as const;
+
+type Failed = Extract<GenerateOutcome, { type: 'failed' }>;
+/** Nobody but our own time limit asked it to stop. */
+const wasTimeout = (outcome: GenerateOutcome, signal: AbortSignal): outcome is Failed =>
+  outcome.type === 'failed' && outcome.code === 'aborted' && !signal.aborted;
+
+/** Deltas on their way out: redacted, each part a stream of its own. */
+function createLive(
+  options: PerformOptions,
+  session: string,
+  effect: Performable,
+): { push(delta: Delta): void; end(): void } {
+  const streams = new Map<string, { last: Delta; stream: ReturnType<Redactor['stream']> }>();
+  let open = true;
+  const send = (delta: Delta, text: string): void => {
+    if (text !== '') options.delta(session, effect, { ...delta, text });
+  };
+  return {
+    push(delta) {
+      if (!open) return;
+      const key = delta.part === 'arguments' ? `arguments ${delta.call}` : delta.part;
+      let entry = streams.get(key);
+      if (entry === undefined) {
+        entry = { last: delta, stream: options.redactor.stream() };
+        streams.set(key, entry);
+      }
+      entry.last = delta;
+      send(delta, entry.stream.push(delta.text));
+    },
+    end() {
+      open = false;
+      for (const { last, stream } of streams.values()) send(last, stream.end());
+    },
+  };
+}
+
+async function settleTurn(
+  options: PerformOptions,
+  manifest: Manifest,
+  session: string,
+  effect: Performable,
+  model: string,
+  outcome: Extract<GenerateOutcome, { type: 'done' }>,
+  bodies: Bodies,
+): Promise<PreparedTurn | TurnOutcome> {
+  const { usage } = outcome;
+  const { run, id } = effect;
+  const raw: TurnBody = { model, text: outcome.text, calls: outcome.calls, native: outcome.native };
+  if (outcome.reasoning !== '') raw.reasoning = outcome.reasoning;
+  const clean = bodies.clean(raw);
+  const event = { kind: 'turn' as const, session, run, effect: id, name: model, text: clean.text };
+  const hooked = await runHooks(options.hooks, event, options);
+  if (!hooked.ok)
+    return failedTurn('blocked', bodies.clean(`${hooked.hook}: ${hooked.reason}`), { kind: 'usage', usage });
+  // A provider's item that is changed is no longer the provider's: it is dropped.
+  const turn: TurnBody = {
+    ...clean,
+    text: hooked.text,
+    native: clean === raw && hooked.text === clean.text ? clean.native : null,
+  };
+  const stop = stopOf(turn, outcome.stop, manifest);
+  const calls: PreparedCall[] = [];
+  for (const asked of turn.calls) calls.push(await prepareCall(manifest, asked, bodies));
+  const { policies } = manifest;
+  return { type: 'prepared-turn', stop, body: await bodies.add(turn), usage, calls, policies };
+}
+
+function stopOf(
+  turn: TurnBody,
+  stop: 'end' | 'calls' | 'length' | 'filtered',
+  manifest: Manifest,
+): PreparedTurn['stop'] {
+  if (turn.calls.length > 0) return stop === 'end' ? 'calls' : stop;
+  if (stop !== 'end' && stop !== 'calls') return stop;
+  if (turn.text.trim() === '') return 'empty';
+  if (manifest.output === null) return 'end';
+  try {
+    turn.output = JSON.parse(turn.text);
+  } catch {
+    return 'invalid_output';
+  }
+  return misfitOf(manifest.output, turn.output) === null ? 'end' : 'invalid_output';
+}

@@ -1,0 +1,231 @@
+/** Runs tools: arguments in, an honest outcome out. Whatever a tool does, the run goes on. */
+import type { Call, Run, State, ToolOutcome } from '@perdure/engine';
+import { contentText } from './assemble.ts';
+import type { Bodies } from './bodies.ts';
+import { clipped } from './clip.ts';
+import { bounded } from './deadline.ts';
+import { effectKey, mac } from '../log/digest.ts';
+import type { Hook } from './hooks.ts';
+import { runHooks } from './hooks.ts';
+import { LIMITS } from '../limits.ts';
+import type {
+  Clock,
+  Logger,
+  TenantStore,
+  Timers,
+  ToolContent,
+  ToolContext,
+  ToolDefinition,
+  ToolParks,
+  ToolResult,
+} from '../ports.ts';
+import type { Redactor } from '../secrets/redact.ts';
+
+export type Toolbus = {
+  run(call: ToolCall, tool: ToolDefinition, args: unknown, signal: AbortSignal, bodies: Bodies): Promise<ToolOutcome>;
+  verify(
+    call: ToolCall,
+    tool: ToolDefinition,
+    args: unknown,
+    signal: AbortSignal,
+    bodies: Bodies,
+  ): Promise<ToolOutcome>;
+};
+export type ToolCall = {
+  state: Pick<State, 'id' | 'tenant'>;
+  run: Pick<Run, 'id'>;
+  call: Pick<Call, 'id' | 'name' | 'class' | 'timeoutMs'>;
+  attempt: number;
+};
+
+export type ToolbusOptions = {
+  store: TenantStore;
+  clock: Clock;
+  timers: Timers;
+  logger: Logger;
+  redactor: Redactor;
+  hooks: readonly Hook[];
+  /** Makes callback tokens of this data that nobody else can make. */
+  callbackSecret: string;
+  progress(session: string, run: string, call: string, text: string): void;
+};
+
+export function createToolbus(options: ToolbusOptions): Toolbus {
+  return {
+    run: async (on, tool, args, signal, bodies) => runTool(options, on, tool, args, signal, bodies),
+    verify: async (on, tool, args, signal, bodies) => verifyCall(options, on, tool, args, signal, bodies),
+  };
+}
+
+function contextOf(options: ToolbusOptions, on: ToolCall, signal: AbortSignal): ToolContext {
+  const { store, redactor, callbackSecret } = options;
+  return {
+    key: effectKey(on.state.tenant, on.state.id, on.call.id),
+    attempt: on.attempt,
+    signal,
+    session: on.state.id,
+    run: on.run.id,
+    call: on.call.id,
+    progress: (text) => options.progress(on.state.id, on.run.id, on.call.id, redactor.text(text)),
+    callback: () => {
+      const token = callbackToken(callbackSecret, on.state.tenant, on.state.id, on.call.id);
+      return { path: `/v1/callbacks/${token}`, token };
+    },
+    blobs: { put: async (bytes) => store.blobs.put(bytes), get: async (digest) => store.blobs.get(digest) },
+    secret: (name) => redactor.secret(name),
+  };
+}
+
+async function runTool(
+  options: ToolbusOptions,
+  on: ToolCall,
+  tool: ToolDefinition,
+  args: unknown,
+  signal: AbortSignal,
+  bodies: Bodies,
+): Promise<ToolOutcome> {
+  const { timers, clock, redactor } = options;
+  const bounds = { timeoutMs: on.call.timeoutMs, graceMs: LIMITS.abortGraceMs, signal };
+  const ended = await bounded(timers, bounds, async (inner) =>
+    tool.run(redactor.restore(args), contextOf(options, on, inner)),
+  );
+  switch (ended.ended) {
+    case 'value':
+      return isParked(ended.value)
+        ? parked(ended.value, clock, bodies)
+        : finished(options, on, asResult(ended.value), bodies);
+    case 'thrown':
+      return failed(bodies, 'tool_error', `The tool failed: ${messageOf(ended.error)}`);
+    default: {
+      // It may have happened: only a read may be called failed (P6).
+      if (on.call.class !== 'pure') return { type: 'call-unknown', reason: ended.ended };
+      const late = `The tool did not answer within ${on.call.timeoutMs} ms.`;
+      return failed(bodies, ended.ended, ended.ended === 'timeout' ? late : 'The tool was stopped.');
+    }
+  }
+}
+
+async function verifyCall(
+  options: ToolbusOptions,
+  on: ToolCall,
+  tool: ToolDefinition,
+  args: unknown,
+  signal: AbortSignal,
+  bodies: Bodies,
+): Promise<ToolOutcome> {
+  if (tool.verify === undefined) return { type: 'call-unknown', reason: 'the tool has no verify' };
+  const bounds = { timeoutMs: on.call.timeoutMs, graceMs: LIMITS.abortGraceMs, signal };
+  const key = effectKey(on.state.tenant, on.state.id, on.call.id);
+  const ended = await bounded(options.timers, bounds, async (inner) => {
+    const said = await tool.verify?.(key, options.redactor.restore(args), contextOf(options, on, inner));
+    return said ?? { outcome: 'unknown' as const };
+  });
+  if (ended.ended !== 'value') return { type: 'call-unknown', reason: `verify: ${ended.ended}` };
+  const said = ended.value;
+  if (said.outcome === 'done') return finished(options, on, { content: said.content }, bodies);
+  if (said.outcome === 'failed') return failed(bodies, 'verified_failed', said.message);
+  return { type: 'call-unknown', reason: 'verify does not know' };
+}
+
+async function failed(bodies: Bodies, code: string, message: string): Promise<ToolOutcome> {
+  const result = await bodies.add({ content: clipped(message, LIMITS.messageChars) });
+  return { type: 'call', outcome: 'failed', code, result };
+}
+
+/** The tool has answered, but its answer cannot be shown. It did run: only a read may be called failed (P6). */
+async function withheld(on: ToolCall, bodies: Bodies, code: string, message: string): Promise<ToolOutcome> {
+  if (on.call.class === 'pure') return failed(bodies, code, message);
+  const content = `The call took effect, and its result is not shown: ${clipped(message, LIMITS.messageChars)}`;
+  return { type: 'call', outcome: 'done', code, result: await bodies.add({ content }) };
+}
+
+/** A result without secrets, past the hooks, cut for the model where it is long. */
+async function finished(
+  options: ToolbusOptions,
+  on: ToolCall,
+  result: ToolResult,
+  bodies: Bodies,
+): Promise<ToolOutcome> {
+  const written = writtenOf(result, options.redactor);
+  if (written === null) return withheld(on, bodies, 'invalid_result', 'the tool gave what is not JSON.');
+  const { text, details } = written;
+  const { state, run, call } = on;
+  const event = { kind: 'call' as const, session: state.id, run: run.id, effect: call.id, name: call.name, text };
+  const hooked = await runHooks(options.hooks, event, options);
+  if (!hooked.ok) return withheld(on, bodies, 'blocked', `${hooked.hook} blocked it: ${hooked.reason}`);
+  const body: { content: string; details?: unknown; full?: string } = preview(hooked.text, bodies);
+  if (details !== undefined) body.details = details;
+  const ref = await bodies.add(body);
+  if (result.isError === true) return { type: 'call', outcome: 'failed', code: 'tool_error', result: ref };
+  return { type: 'call', outcome: 'done', result: ref };
+}
+
+/** As JSON, without secrets and within bounds; null where it has no such form. */
+function writtenOf(result: ToolResult, redactor: Redactor): { text: string; details: unknown } | null {
+  try {
+    const text = redactor.text(contentText(result.content));
+    const details = result.details === undefined ? undefined : JSON.stringify(result.details);
+    if (details === undefined) return { text, details: undefined };
+    if (details.length > LIMITS.resultBytes)
+      return { text, details: { cut: `${details.length} characters of details are not kept` } };
+    return { text, details: redactor.value(JSON.parse(details)) };
+  } catch {
+    return null;
+  }
+}
+
+/** `tenant.session.call.mac`: says whose wait it resolves; derived from the call, so the same after a crash. */
+export function callbackToken(secret: string, tenant: string, session: string, call: string): string {
+  const name = Buffer.from(JSON.stringify([tenant, session, call])).toString('base64url');
+  return `${name}.${mac(secret, name)}`;
+}
+
+/** No wait of a tool is longer: about ten years. */
+const isDelay = (ms: unknown): boolean => typeof ms === 'number' && ms >= 0 && ms <= LIMITS.waitMaxMs;
+
+async function parked({ wait }: ToolParks, clock: Clock, bodies: Bodies): Promise<ToolOutcome> {
+  const delayMs = wait.kind === 'timer' ? wait.afterMs : (wait.expiresInMs ?? 0);
+  if (!isDelay(delayMs))
+    return failed(
+      bodies,
+      'tool_error',
+      `The tool asked for a wait of ${delayMs} ms: 0 to ${LIMITS.waitMaxMs} is possible.`,
+    );
+  const at = clock.now() + Math.ceil(delayMs);
+  if (wait.kind === 'timer') return { type: 'call-waits', wait: { kind: 'timer', dueAt: at } };
+  const expiry = wait.expiresInMs === undefined ? {} : { expiresAt: at };
+  if (wait.kind === 'question') {
+    const prompt = await bodies.add({ question: wait.question, choices: wait.choices ?? [] });
+    return { type: 'call-waits', wait: { kind: 'question', prompt, ...expiry } };
+  }
+  if (wait.note === undefined) return { type: 'call-waits', wait: { kind: 'callback', ...expiry } };
+  const prompt = await bodies.add({ note: wait.note });
+  return { type: 'call-waits', wait: { kind: 'callback', prompt, ...expiry } };
+}
+
+const WAIT_KINDS: ReadonlySet<unknown> = new Set(['question', 'timer', 'callback']);
+const isParked = (value: unknown): value is ToolParks =>
+  typeof value === 'object' &&
+  value !== null &&
+  'wait' in value &&
+  typeof value.wait === 'object' &&
+  value.wait !== null &&
+  'kind' in value.wait &&
+  WAIT_KINDS.has(value.wait.kind);
+
+function asResult(value: unknown): ToolResult {
+  if (typeof value === 'object' && value !== null && 'content' in value) return value as ToolResult;
+  return { content: value === undefined ? 'Done.' : (value as ToolContent) };
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** The model reads the beginning; the whole stays as a blob, up to a bound. */
+function preview(text: string, bodies: Bodies): { content: string; full?: string } {
+  if (text.length <= LIMITS.resultPreviewChars) return { content: text };
+  const head = clipped(text, LIMITS.resultPreviewChars);
+  return {
+    content: `${head}\n[cut: ${head.length} of ${text.length} characters; ask for a smaller part]`,
+    full: bodies.keep(clipped(text, LIMITS.resultBytes)),
+  };
+}

@@ -1,0 +1,95 @@
+/** Digests, keys and ids: everything that is hashed is hashed here. */
+import { createHash, createHmac, hash, timingSafeEqual } from 'node:crypto';
+import type { Body, Digest, Random } from '../ports.ts';
+import { LIMITS } from '../limits.ts';
+
+export const sha256 = (text: string | Uint8Array): Digest => hash('sha256', text, 'base64url');
+
+/** The digest of a body: SHA-256 over its salt and its text, so that an erased small text cannot be guessed. */
+export const bodyDigest = (salt: string, text: string): Digest => hash('sha256', salt + text, 'base64url');
+
+const SALT_BYTES = 12;
+
+export function saltedBody(text: string, random: Random): Body {
+  const salt = Buffer.from(random.bytes(SALT_BYTES)).toString('base64url');
+  return { digest: bodyDigest(salt, text), salt, text };
+}
+
+/** Hash of a frame in its chain: SHA-256(previous hash ‖ bytes), hex. The first frame has an empty previous hash. */
+export function chainHash(previous: string, bytes: Uint8Array): string {
+  return createHash('sha256').update(Buffer.from(previous, 'hex')).update(bytes).digest('hex');
+}
+
+const BASE32 = 'abcdefghijklmnopqrstuvwxyz234567';
+
+/** RFC 4648 base32, lower case, without padding. */
+export function base32(bytes: Uint8Array): string {
+  let out = '';
+  let bits = 0;
+  let value = 0;
+  for (const byte of bytes) {
+    value = (value << 8) | byte;
+    bits += 8;
+    while (bits >= 5) {
+      out += BASE32[(value >>> (bits - 5)) & 31];
+      bits -= 5;
+    }
+    value &= (1 << bits) - 1;
+  }
+  return bits > 0 ? out + BASE32[(value << (5 - bits)) & 31] : out;
+}
+
+/** The key of an effect: what tools and providers get as idempotency key. The same after any crash. */
+export function effectKey(tenant: string, session: string, effect: string): string {
+  return base32(
+    createHash('sha256')
+      .update(JSON.stringify([tenant, session, effect]))
+      .digest(),
+  );
+}
+
+const SESSION_CHARS = 26;
+
+/** A session id: random, or derived from (tenant, submission) where a client opened it with one. */
+export function sessionId(random: Random): string {
+  return `ses_${base32(random.bytes(17)).slice(0, SESSION_CHARS)}`;
+}
+
+export function derivedSessionId(...names: string[]): string {
+  return `ses_${base32(createHash('sha256').update(JSON.stringify(names)).digest()).slice(0, SESSION_CHARS)}`;
+}
+
+/** A token that only this data's secret can make: for callbacks. */
+export function mac(secret: string, text: string): string {
+  return createHmac('sha256', secret).update(text).digest('base64url');
+}
+
+export function sameText(a: string, b: string): boolean {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)];
+  return left.length === right.length && timingSafeEqual(left, right);
+}
+
+/** JSON that RFC 8785 (JCS) cannot bind: a number that is not finite, or too deep. */
+export class NotCanonical extends Error {
+  readonly code = 'not_canonical';
+}
+
+/** RFC 8785: members sorted by UTF-16 units, ECMAScript number and string forms, no white space. */
+export function canonicalJson(value: unknown, depth = 0): string {
+  if (depth > LIMITS.jsonDepth) throw new NotCanonical(`JSON is deeper than ${LIMITS.jsonDepth}`);
+  if (value === null || typeof value === 'boolean' || typeof value === 'string') return JSON.stringify(value);
+  if (typeof value === 'number') {
+    if (!Number.isFinite(value)) throw new NotCanonical('JSON has no such number');
+    return JSON.stringify(value);
+  }
+  if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item, depth + 1)).join(',')}]`;
+  if (typeof value !== 'object') throw new NotCanonical(`a ${typeof value} is not JSON`);
+  const members = Object.entries(value)
+    .filter(([, member]) => member !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, member]) => `${JSON.stringify(name)}:${canonicalJson(member, depth + 1)}`);
+  return `{${members.join(',')}}`;
+}
+
+/** What an approver approves: the digest of the tool's name and its canonical arguments (P14). */
+export const argumentsDigest = (tool: string, args: unknown): Digest => sha256(`${tool}\n${canonicalJson(args)}`);

@@ -1,0 +1,120 @@
+/**
+ * Which session is being folded at this very moment, written where the death of the process leaves it: a session that
+ * kills its process with its own log (no memory left, an endless loop) is found and parked, and nobody else (DESIGN §8).
+ *  D1 Only what runs in one go stands between `enter` and `leave`: there is one session at a time, and no other is blamed.
+ *  D2 A session is parked only for deaths that happened while it alone was tried. A process killed from outside at an
+ *     unlucky moment costs one trial, which passes.
+ */
+import type { Effect } from '@perdure/engine';
+import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import type { Courier } from '../drive/driver.ts';
+import { LIMITS } from '../limits.ts';
+import type { Logger } from '../ports.ts';
+import type { StepCommand } from './step.ts';
+
+export type Suspect = { session: string; trials: number };
+
+export type Marks = {
+  enter(session: string): void;
+  leave(): void;
+  /** The session that the process before died in; null: in none. */
+  left(): Suspect | null;
+  /** From here to `acquit`, deaths in this session count as its trial. */
+  accuse(suspect: Suspect): void;
+  acquit(): void;
+  close(): void;
+};
+
+export const noMarks: Marks = {
+  enter: () => {},
+  leave: () => {},
+  left: () => null,
+  accuse: () => {},
+  acquit: () => {},
+  close: () => {},
+};
+
+const RECORD_BYTES = 128;
+
+/**
+ * Marks in a small file. Nothing is flushed: what a process has written outlives it, and only its death counts here.
+ * `path` must be this process's alone: beside data that it owns.
+ */
+export function createFileMarks(path: string): Marks {
+  const file = openSync(path, 'a+');
+  closeSync(file);
+  const handle = openSync(path, 'r+');
+  const record = Buffer.alloc(RECORD_BYTES, ' ');
+  let accused: Suspect | null = null;
+  const write = (suspect: Suspect | null): void => {
+    record.fill(' ');
+    if (suspect !== null) record.write(JSON.stringify(suspect));
+    writeSync(handle, record, 0, RECORD_BYTES, 0);
+  };
+  return {
+    enter(session) {
+      write(accused?.session === session ? accused : { session, trials: 0 });
+    },
+    leave: () => write(null),
+    left() {
+      const bytes = Buffer.alloc(RECORD_BYTES, ' ');
+      readSync(handle, bytes, 0, RECORD_BYTES, 0);
+      return parsed(bytes.toString().trim());
+    },
+    accuse(suspect) {
+      accused = suspect;
+      write(suspect);
+    },
+    acquit() {
+      accused = null;
+      write(null);
+    },
+    close: () => closeSync(handle),
+  };
+}
+
+function parsed(text: string): Suspect | null {
+  try {
+    const { session, trials } = JSON.parse(text) as Partial<Suspect>;
+    return typeof session === 'string' && Number.isSafeInteger(trials) ? { session, trials: trials ?? 0 } : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Before anything else is stepped: the session that the process before died in is stepped alone, as its driver would
+ * begin with it, or it is parked for good.
+ */
+export async function tryTheSuspect(
+  marks: Marks,
+  parts: { courier: Pick<Courier, 'look' | 'step' | 'quarantine'>; epoch: number; logger: Logger },
+): Promise<void> {
+  const suspect = marks.left();
+  if (suspect === null) return;
+  const { session, trials } = suspect;
+  const { courier, epoch, logger } = parts;
+  if (trials >= LIMITS.deathsToQuarantine) {
+    await courier.quarantine(session, `the process died ${trials} times while it stepped this session alone`);
+    marks.acquit();
+    return;
+  }
+  logger.warn({ session, trials }, 'the process before died while it stepped this session: it is tried alone');
+  marks.accuse({ session, trials: trials + 1 });
+  try {
+    const { effects } = await courier.look(session);
+    for (const command of firstOf(effects, epoch))
+      await courier.step(session, { id: `trial ${trials}`, by: { kind: 'system', id: 'driver' }, bodies: [], command });
+  } catch (error) {
+    // It fails and kills nobody: whoever steps it from here on counts that.
+    logger.warn({ session, error: String(error) }, 'the session that was tried fails');
+  }
+  marks.acquit();
+}
+
+function* firstOf(effects: readonly Effect[], epoch: number): Generator<StepCommand> {
+  for (const effect of effects)
+    if (effect.type !== 'gate' && effect.epoch < epoch)
+      yield { kind: 'attempt', effect: effect.id, attempt: effect.attempt, reason: 'lost' };
+  yield { kind: 'settle', effect: 'wake' };
+}

@@ -1,0 +1,319 @@
+/**
+ * Sessions folded in memory. One owner at a time: whatever reads or changes a hot session holds its lock, so nobody
+ * sees a state whose append is still under way.
+ */
+import type { Located, State } from '@perdure/engine';
+import { decodeState, encodeState, fold, freshState } from '@perdure/engine';
+import type { Prefix } from '../effects/assemble.ts';
+import { ASSEMBLER_VERSION, emptyPrefix } from '../effects/assemble.ts';
+import { sha256 } from './digest.ts';
+import { decodeFrame } from './frame.ts';
+import { LIMITS } from '../limits.ts';
+import type { Marks } from './marks.ts';
+import { noMarks } from './marks.ts';
+import type { Clock, Head, Logger, Snapshot, StoredFrame, TenantStore } from '../ports.ts';
+
+export type Hot = {
+  id: string;
+  state: State;
+  head: Head;
+  prefix: Prefix;
+  /** Bodies that were written or read lately, by digest. */
+  bodies: Map<string, string>;
+  /** Status of each run as its row in the index has it. */
+  rows: Map<string, string>;
+  title: string;
+  snapshotAt: number;
+  usedAt: number;
+  /** When its head was the store's, monotonic ms: before the store was asked. */
+  confirmedAt: number;
+  /** Of its next transitions so many are marked. */
+  watched: number;
+};
+
+/** Content that was erased, or that the store lost. */
+export class BodyMissing extends Error {
+  readonly code = 'blob_missing';
+}
+
+export type SessionsOptions = {
+  store: TenantStore;
+  clock: Clock;
+  /** Hash of the engine's sources. */
+  engineHash: string;
+  logger: Logger;
+  /** How many stay in memory, about. */
+  hotSessions?: number;
+  /** Told of each fold as it begins and ends. */
+  marks?: Marks;
+  /** A log was read up to `head`: it may hold what nobody here was told of. */
+  loaded?: (session: string, head: number) => void;
+};
+
+/** The states that logs lead to. Snapshots by other sources of the engine are not believed. */
+export class Sessions {
+  readonly #store: TenantStore;
+  readonly #clock: Clock;
+  readonly #engineHash: string;
+  readonly #logger: Logger;
+  readonly #hot = new Map<string, Hot>();
+  readonly #locks = new Map<string, Promise<void>>();
+  readonly #limit: number;
+  #trimming = false;
+
+  readonly #loaded: (session: string, head: number) => void;
+  readonly #marks: Marks;
+
+  constructor(options: SessionsOptions) {
+    this.#loaded = options.loaded ?? (() => {});
+    this.#marks = options.marks ?? noMarks;
+    this.#limit = options.hotSessions ?? LIMITS.hotSessions;
+    this.#store = options.store;
+    this.#clock = options.clock;
+    this.#engineHash = options.engineHash;
+    this.#logger = options.logger;
+  }
+
+  get size(): number {
+    return this.#hot.size;
+  }
+
+  /** Runs `work` alone on this session, in the order of asking. */
+  async exclusive<T>(id: string, work: () => Promise<T>): Promise<T> {
+    const before = this.#locks.get(id);
+    let release = (): void => {};
+    const mine = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    this.#locks.set(id, mine);
+    if (before !== undefined) await before;
+    try {
+      return await work();
+    } finally {
+      if (this.#locks.get(id) === mine) this.#locks.delete(id);
+      release();
+    }
+  }
+
+  /** The folded session; a fresh one where the store has none. Call it with the lock. */
+  async load(id: string): Promise<Hot> {
+    const known = this.#hot.get(id);
+    if (known !== undefined) return this.#used(known);
+    const at = this.#clock.monotonicMs();
+    const hot = (await this.#fromSnapshot(id)) ?? blank(id, freshState());
+    hot.confirmedAt = at;
+    await this.#catchUp(hot);
+    if (hot.state.head > 0) {
+      const row = await this.#store.log.get(id);
+      hot.title = row?.title ?? '';
+    }
+    hot.watched = hot.head.seq > 0 ? LIMITS.watchedTransitions : 0;
+    this.#used(hot);
+    this.#loaded(id, hot.head.seq);
+    if (this.#hot.size > this.#limit) void this.#trim();
+    return hot;
+  }
+
+  /** To the end of the line of those that leave. */
+  #used(hot: Hot): Hot {
+    hot.usedAt = this.#clock.monotonicMs();
+    this.#hot.delete(hot.id);
+    this.#hot.set(hot.id, hot);
+    return hot;
+  }
+
+  /** Keeps the number of hot sessions bounded between two sweeps. The log is the truth, so anyone idle may go. */
+  async #trim(): Promise<void> {
+    if (this.#trimming) return;
+    this.#trimming = true;
+    try {
+      for (const hot of this.#hot.values()) {
+        if (this.#hot.size <= this.#limit) return;
+        if (!this.#locks.has(hot.id)) await this.#letGo(hot);
+      }
+    } finally {
+      this.#trimming = false;
+    }
+  }
+
+  /**
+   * As `load`, and read anew where somebody else has written meanwhile: what was last confirmed by the store longer than
+   * `withinMs` ago is held against it. Call it with the lock.
+   */
+  async current(id: string, withinMs: number): Promise<Hot> {
+    const hot = await this.load(id);
+    if (this.#clock.monotonicMs() - hot.confirmedAt < withinMs || (await this.isNewest(hot))) return hot;
+    return this.load(id);
+  }
+
+  /** Whether nobody else has written to its log since. Call it with the lock; a session that is not is dropped. */
+  async isNewest(hot: Hot): Promise<boolean> {
+    const at = this.#clock.monotonicMs();
+    const row = await this.#store.log.get(hot.id);
+    if ((row?.head.seq ?? 0) !== hot.head.seq) {
+      this.drop(hot.id);
+      return false;
+    }
+    hot.confirmedAt = at;
+    return true;
+  }
+
+  /** Null where there is none to believe: then the log alone says what is so. */
+  async #fromSnapshot(id: string): Promise<Hot | null> {
+    const snapshot = await this.#store.snapshots.load(id);
+    if (snapshot === null || snapshot.engine !== this.#engineHash) return null;
+    const [frame] = await this.#store.log.read(id, { after: snapshot.seq - 1, limit: 1 });
+    const isOfLog =
+      frame !== undefined && frame.hash === snapshot.hash && frame.first + frame.count - 1 === snapshot.seq;
+    if (!isOfLog || snapshot.checksum !== checksumOf(snapshot)) {
+      this.#logger.warn({ session: id }, 'a snapshot does not fit its log and is dropped');
+      await this.#store.snapshots.drop(id);
+      return null;
+    }
+    const hot = this.#alone(id, () => blank(id, decodeState(snapshot.state)));
+    hot.head = { seq: snapshot.seq, hash: snapshot.hash };
+    const { version, ...prefix } = JSON.parse(snapshot.prefix) as KeptPrefix;
+    if (version === ASSEMBLER_VERSION) hot.prefix = prefix;
+    hot.snapshotAt = snapshot.seq;
+    return hot;
+  }
+
+  async #catchUp(hot: Hot): Promise<void> {
+    for (;;) {
+      const frames = await this.#store.log.read(hot.id, { after: hot.head.seq, limit: LIMITS.readFrames });
+      if (frames.length > 0) this.#alone(hot.id, () => catchUpWith(hot, frames));
+      if (frames.length < LIMITS.readFrames) return;
+    }
+  }
+
+  /** Runs work in one go that is this session's alone, and is known for it if the process dies. */
+  #alone<T>(id: string, work: () => T): T {
+    this.#marks.enter(id);
+    try {
+      return work();
+    } finally {
+      this.#marks.leave();
+    }
+  }
+
+  /** The same for a transition. What kills a process again after its restart does so in the first ones after a load. */
+  transit<T>(hot: Hot, work: () => T): T {
+    if (hot.watched === 0) return work();
+    hot.watched -= 1;
+    return this.#alone(hot.id, work);
+  }
+
+  /** The hot session, if it is in memory; for reading bodies only. */
+  peek(id: string): Pick<Hot, 'id' | 'bodies'> | undefined {
+    return this.#hot.get(id);
+  }
+
+  /** Forgets what is in memory: its append failed, or another writer is ahead. The log is the truth. */
+  drop(id: string): void {
+    this.#hot.delete(id);
+  }
+
+  /** The text of a body: lately used, in its frame, or in the blob store. */
+  async body(hot: Pick<Hot, 'id' | 'bodies'>, located: Located): Promise<string> {
+    const known = hot.bodies.get(located.digest);
+    if (known !== undefined) return known;
+    const inline = await this.#store.log.body(hot.id, located.seq, located.digest);
+    if (inline !== null) return remember(hot, located.digest, inline.text);
+    const blob = await this.#store.blobs.get(located.digest);
+    if (blob === null) throw new BodyMissing(`body ${located.digest} of session ${hot.id} is erased or missing`);
+    return remember(hot, located.digest, Buffer.from(blob).toString());
+  }
+
+  /** Saves the fold when enough was appended since the last time. A failure costs only time. */
+  async snapshot(hot: Hot, afterEntries: number = LIMITS.snapshotEntries): Promise<void> {
+    const { seq, hash } = hot.head;
+    if (seq - hot.snapshotAt < afterEntries) return;
+    // Also where it fails: the next try is as far away.
+    hot.snapshotAt = seq;
+    try {
+      const kept: KeptPrefix = { version: ASSEMBLER_VERSION, ...hot.prefix };
+      const state = encodeState(hot.state);
+      const snapshot: Snapshot = {
+        seq,
+        hash,
+        engine: this.#engineHash,
+        checksum: '',
+        state,
+        prefix: JSON.stringify(kept),
+      };
+      snapshot.checksum = checksumOf(snapshot);
+      await this.#store.snapshots.save(hot.id, snapshot);
+    } catch (error) {
+      this.#logger.warn({ session: hot.id, error: String(error) }, 'a snapshot could not be saved');
+    }
+  }
+
+  /** Lets sessions go that were idle for long. `busy` says which must stay. */
+  async evict(busy: (id: string) => boolean): Promise<number> {
+    const now = this.#clock.monotonicMs();
+    const idle = [...this.#hot.values()].filter(
+      ({ id, usedAt }) => now - usedAt >= LIMITS.hotIdleMs && !busy(id) && !this.#locks.has(id),
+    );
+    for (const hot of idle) await this.#letGo(hot);
+    return idle.length;
+  }
+
+  async #letGo(hot: Hot): Promise<void> {
+    await this.exclusive(hot.id, async () => {
+      // Whoever dropped it knew that its fold is ahead of its log, or behind it.
+      if (this.#hot.get(hot.id) !== hot) return;
+      await this.snapshot(hot, SNAPSHOT_AT_EVICTION_ENTRIES);
+      this.#hot.delete(hot.id);
+    });
+  }
+
+  /** Lets all hot sessions go: for an orderly end. */
+  async settleAll(): Promise<void> {
+    for (const hot of this.#hot.values()) await this.#letGo(hot);
+  }
+}
+
+/** What is kept of the context is believed by the assembler that made it alone. */
+type KeptPrefix = Prefix & { version: number };
+
+/** Below this a log is folded faster than its snapshot is read. */
+const SNAPSHOT_AT_EVICTION_ENTRIES = 64;
+
+const checksumOf = (snapshot: Snapshot): string =>
+  sha256(`${snapshot.engine}\n${snapshot.seq}\n${snapshot.hash}\n${snapshot.state}\n${snapshot.prefix}`);
+
+function blank(id: string, state: State): Hot {
+  return {
+    id,
+    state,
+    head: { seq: 0, hash: '' },
+    prefix: emptyPrefix(''),
+    bodies: new Map(),
+    rows: new Map(),
+    title: '',
+    snapshotAt: 0,
+    usedAt: 0,
+    confirmedAt: 0,
+    watched: 0,
+  };
+}
+
+function catchUpWith(hot: Hot, frames: readonly StoredFrame[]): void {
+  for (const frame of frames) {
+    fold(decodeFrame(frame), hot.state);
+    hot.head = { seq: frame.first + frame.count - 1, hash: frame.hash };
+    for (const { digest, text } of frame.bodies) remember(hot, digest, text);
+  }
+}
+
+/** Keeps the newest bodies only, and no large ones. */
+export function remember(hot: Pick<Hot, 'bodies'>, digest: string, text: string): string {
+  if (text.length > LIMITS.inlineBodyBytes) return text;
+  hot.bodies.delete(digest);
+  hot.bodies.set(digest, text);
+  if (hot.bodies.size > LIMITS.hotBodies) {
+    const oldest = hot.bodies.keys().next();
+    if (!oldest.done) hot.bodies.delete(oldest.value);
+  }
+  return text;
+}

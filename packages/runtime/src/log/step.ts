@@ -1,0 +1,331 @@
+/**
+ * The step: load, fold, transition, append. It is the only writer of logs. One input, one append; a stale head folds
+ * again, a refusal of the ledger is folded again as a fact. Nothing is acknowledged before the append is durable.
+ */
+import type {
+  Actor,
+  Command,
+  Effect,
+  EffectId,
+  Entry,
+  Input,
+  Pin,
+  Policies,
+  Receipt,
+  Rejection,
+  Run,
+  State,
+  RuledCall,
+  Usage,
+  BodyRef,
+} from '@perdure/engine';
+import { outstanding, transition, wakeAt } from '@perdure/engine';
+import type { Agents } from '../definitions/agents.ts';
+import { fingerprintOf, sealOf } from '../effects/assemble.ts';
+import { clipped } from '../effects/clip.ts';
+import { encodeFrame, FrameTooLarge } from './frame.ts';
+import { ledgerOps } from './ledger.ts';
+import { LIMITS } from '../limits.ts';
+import { decisionOf, joinPolicies, ruleOn } from '../definitions/policy.ts';
+import type { Append, AppendResult, Body, Clock, EffectClass, Head, Shortage, TenantStore } from '../ports.ts';
+import type { Hot, Sessions } from './sessions.ts';
+import { remember } from './sessions.ts';
+import { StorageUnavailable, storageTrouble } from './storage.ts';
+import { changedRows, indexOf } from './views.ts';
+
+/** A call as `perform` prepared it: parsed, validated, with the facts of its declaration; the step rules on it. */
+export type PreparedCall = {
+  name: string;
+  providerId: string;
+  digest: string;
+  effect: EffectClass;
+  approval: 'always' | 'never';
+  timeoutMs: number;
+  verify: boolean;
+  invalid: { code: string; result: BodyRef } | null;
+};
+export type PreparedTurn = {
+  type: 'prepared-turn';
+  stop: 'end' | 'calls' | 'length' | 'filtered' | 'empty' | 'invalid_output';
+  body: BodyRef;
+  usage: Usage;
+  calls: PreparedCall[];
+  /** Of the pinned manifest. */
+  policies: Policies;
+  built?: string;
+};
+export type StepCommand = Command | { kind: 'settle'; effect: string; attempt: number; outcome: PreparedTurn };
+
+/** An input: its id makes a doubled delivery harmless; `bodies` and `blobs` are what its command refers to. */
+export type StepInput = {
+  id: string;
+  by: Actor;
+  command: StepCommand;
+  bodies: readonly Body[];
+  /** Larger bodies: flushed before the append that refers to them. */
+  blobs?: readonly Uint8Array[];
+  title?: string;
+};
+
+export type StepResult =
+  | { ok: true; receipt: Receipt; entries: readonly Entry[]; effects: Effect[]; wakeAt: number | null }
+  | { ok: false; rejection: Rejection };
+
+/** Another session of the tenant has this key. */
+export class KeyTaken extends Error {
+  readonly code = 'key_taken';
+  readonly session: string;
+  constructor(session: string) {
+    super(`the key belongs to session ${session}`);
+    this.session = session;
+  }
+}
+
+/** Told of each durable append, in the session's order. `bodies` are those of this append. */
+export type Committed = (session: string, entries: readonly Entry[], hash: string, bodies: readonly Body[]) => void;
+export type Step = (session: string, input: StepInput) => Promise<StepResult>;
+
+export type StepOptions = {
+  store: TenantStore;
+  sessions: Sessions;
+  agents: Agents;
+  clock: Clock;
+  /** Who this process is, in leases and fences. */
+  holder: string;
+  epoch: number;
+  committed: Committed;
+};
+
+/** Throws StorageUnavailable, KeyTaken, FrameTooLarge; what else it throws is the session's own fault. */
+export function createStep(options: StepOptions): Step {
+  return async (session, input) => {
+    try {
+      await Promise.all((input.blobs ?? []).map(async (blob) => options.store.blobs.put(blob)));
+      return await options.sessions.exclusive(session, async () => steps(options, session, input));
+    } catch (error) {
+      throw storageTrouble(error) ?? error;
+    }
+  };
+}
+
+async function steps(options: StepOptions, session: string, given: StepInput): Promise<StepResult> {
+  let input = given;
+  let refusal: Shortage | undefined;
+  for (let tries = 0; tries < LIMITS.appendTries; tries += 1) {
+    try {
+      const result = await attempt(options, session, input, refusal);
+      if (result === 'again') continue;
+      if ('ok' in result) return result;
+      refusal = result;
+    } catch (error) {
+      // An answer that asks for more than a frame can name is refused whole; it was paid for.
+      const smaller = error instanceof FrameTooLarge ? tooLarge(input) : null;
+      if (smaller === null) throw error;
+      input = smaller;
+    }
+  }
+  const tried = `session ${session} did not come to rest after ${LIMITS.appendTries} tries`;
+  throw new StorageUnavailable('unavailable', `${tried}: try again`);
+}
+
+/** The same outcome as a failed turn; null for what no smaller input can stand for. */
+function tooLarge(input: StepInput): StepInput | null {
+  const { command } = input;
+  const prepared = preparedOf(command);
+  if (prepared === null) return null;
+  const detail = 'what the model asked for does not fit into one entry of the log';
+  const { usage } = prepared.outcome;
+  const outcome = {
+    type: 'turn-failed',
+    code: 'too_large',
+    detail,
+    retry: 'no',
+    spent: { kind: 'usage', usage },
+  } as const;
+  return { ...input, bodies: [], command: { ...prepared, effect: prepared.effect as EffectId, outcome } };
+}
+
+type PreparedSettle = Extract<StepCommand, { outcome: PreparedTurn }>;
+
+function preparedOf(command: StepCommand): PreparedSettle | null {
+  if (command.kind !== 'settle' || !('outcome' in command)) return null;
+  return command.outcome.type === 'prepared-turn' ? (command as PreparedSettle) : null;
+}
+
+/** One fold of the input: stepped, or the ledger's refusal, or `again` because the head had moved. */
+async function attempt(
+  options: StepOptions,
+  session: string,
+  step: StepInput,
+  refusal: Shortage | undefined,
+): Promise<StepResult | Shortage | 'again'> {
+  const { sessions, agents, clock, epoch } = options;
+  const hot = await sessions.load(session);
+  const { state } = hot;
+  const at = clock.now();
+  const facts: Input['facts'] = { pin: (config): Pin | null => agents.pin(agentOf(state.agent, step), config) };
+  if (refusal !== undefined) facts.refusal = refusal;
+  const runs = new Map<string, Run>(state.runs);
+  let moved: ReturnType<typeof transition>;
+  try {
+    const command = ruled(hot, step.command, at);
+    moved = sessions.transit(hot, () => transition(state, { id: step.id, at, by: step.by, epoch, command, facts }));
+  } catch (error) {
+    sessions.drop(session);
+    throw error;
+  }
+  if (moved.ok && moved.entries.length > 0) {
+    for (const run of state.runs.values()) runs.set(run.id, run);
+    return commit(options, hot, runs, moved, step);
+  }
+  // Nothing follows from this input, or it is refused: that is said of the newest head only (DESIGN §3).
+  if (!(await sessions.isNewest(hot))) return 'again';
+  if (state.phase === 'fresh') sessions.drop(session);
+  return moved.ok ? stepped(state, moved.receipt, []) : moved;
+}
+
+const stepped = (state: State, receipt: Receipt, entries: readonly Entry[]): StepResult => ({
+  ok: true,
+  receipt,
+  entries,
+  effects: outstanding(state),
+  wakeAt: wakeAt(state),
+});
+
+async function commit(
+  options: StepOptions,
+  hot: Hot,
+  runs: Map<string, Run>,
+  moved: { entries: Entry[]; receipt: Receipt },
+  step: StepInput,
+): Promise<StepResult | Shortage | 'again'> {
+  const { store, sessions } = options;
+  const { state } = hot;
+  const { entries, receipt } = moved;
+  if (hot.title === '' && step.title !== undefined) hot.title = clipped(step.title, LIMITS.titleChars);
+  const confirmedAt = options.clock.monotonicMs();
+  let result: AppendResult;
+  try {
+    seal(hot, entries);
+    result = await store.log.append(appendOf(options, hot, runs, entries, step));
+  } catch (error) {
+    sessions.drop(hot.id);
+    throw error;
+  }
+  if (!result.ok) {
+    sessions.drop(hot.id);
+    if (result.code === 'conflict' && (await isTombstone(store, hot, result.head)))
+      return { ok: false, rejection: deleted };
+    return notAppended(result);
+  }
+  hot.head = result.head;
+  hot.confirmedAt = confirmedAt;
+  for (const { digest, text } of step.bodies) remember(hot, digest, text);
+  options.committed(hot.id, entries, result.head.hash, step.bodies);
+  // Written down here, saved in its own time: nobody waits for a cache.
+  void sessions.snapshot(hot);
+  return stepped(state, receipt, entries);
+}
+
+function appendOf(
+  { holder, epoch }: StepOptions,
+  hot: Hot,
+  runs: Map<string, Run>,
+  entries: readonly Entry[],
+  { bodies, command }: StepInput,
+): Append {
+  const { state } = hot;
+  const request: Append = {
+    session: hot.id,
+    expectedHead: hot.head,
+    frame: encodeFrame(entries, hot.head.hash),
+    bodies,
+    ledger: ledgerOps(state, runs, entries),
+    index: indexOf(state, hot.title),
+    runs: changedRows(hot, runs, entries),
+  };
+  // Whoever says that an attempt is lost speaks as the holder, too.
+  if (command.kind === 'attempt' || entries.some(namesAttempt)) request.fence = { holder, epoch };
+  if (STOPPING.has(command.kind)) request.urgent = true;
+  return request;
+}
+
+/** What stops work is written on a full disk, too. */
+const STOPPING: ReadonlySet<StepCommand['kind']> = new Set(['cancel', 'close', 'hold', 'unqueue']);
+
+const deleted: Rejection = { code: 'session_closed', message: 'the session was deleted: its id is not used again' };
+
+/** A log that nobody can read, and that has a head. */
+async function isTombstone(store: TenantStore, hot: Hot, head: Head): Promise<boolean> {
+  return hot.head.seq === 0 && head.seq > 0 && (await store.log.get(hot.id)) === null;
+}
+
+/** What a refused append means: fold again, a fact for the next fold, or trouble that is not the session's. */
+function notAppended(result: Extract<AppendResult, { ok: false }>): Shortage | 'again' {
+  switch (result.code) {
+    case 'conflict':
+      return 'again';
+    case 'refused':
+      return result.shortage;
+    case 'key_taken':
+      throw new KeyTaken(result.session);
+    case 'full':
+      throw new StorageUnavailable(
+        'storage_full',
+        'the storage is full: nothing was written; free space and try again',
+      );
+    case 'fenced':
+      throw new StorageUnavailable('fenced', 'this process no longer holds the session');
+    case 'unavailable':
+      throw new StorageUnavailable('unavailable', result.detail);
+    default: {
+      const never: never = result;
+      return never;
+    }
+  }
+}
+
+/** The session's agent; of one that this very input opens, the one it names. */
+function agentOf(known: string, { command }: StepInput): string {
+  if (known !== '') return known;
+  if (command.kind === 'open') return command.agent;
+  return command.kind === 'send' ? (command.open?.agent ?? '') : '';
+}
+
+/** Entries that say who may dispatch: these carry the fence (DESIGN §7). */
+const namesAttempt = ({ kind }: Entry): boolean =>
+  kind === 'turn.requested' || kind === 'turn.attempted' || kind === 'call.requested' || kind === 'call.attempted';
+
+/** A requested turn is sealed over the context it will be built from. */
+function seal(hot: Hot, entries: readonly Entry[]): void {
+  for (const entry of entries) {
+    if (entry.kind !== 'turn.requested' || entry.run === undefined) continue;
+    const run = hot.state.runs.get(entry.run);
+    const fingerprint = sealOf(fingerprintOf(hot.state, hot.prefix), run?.pin?.hash ?? '', entry.data.maxOutputTokens);
+    entry.data.fingerprint = fingerprint;
+    if (run?.turn) run.turn.fingerprint = fingerprint;
+  }
+}
+
+/** The command as the engine takes it: every call that a turn asked for is ruled on. */
+function ruled(hot: Hot, command: StepCommand, at: number): Command {
+  const settle = preparedOf(command);
+  if (settle === null) return command as Command;
+  const prepared = settle.outcome;
+  const run = hot.state.active === null ? undefined : hot.state.runs.get(hot.state.active);
+  const policies = joinPolicies(prepared.policies, run?.config.policies);
+  const calls = prepared.calls.map((call): RuledCall => {
+    const { name, providerId, digest, effect, timeoutMs, verify, invalid } = call;
+    const facts = { name, providerId, digest, class: effect, timeoutMs, verify };
+    if (invalid !== null) return { ...facts, rule: invalid.code, decision: { verdict: 'invalid', ...invalid } };
+    const ruling = ruleOn(call, policies);
+    return { ...facts, rule: ruling.rule, decision: decisionOf(ruling, policies, at) };
+  });
+  const { stop, body, usage, built } = prepared;
+  return {
+    kind: 'settle',
+    effect: settle.effect,
+    attempt: settle.attempt,
+    outcome: { type: 'turn', stop, body, usage, calls, ...(built === undefined ? {} : { built }) },
+  } as Command;
+}

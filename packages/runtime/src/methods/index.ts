@@ -1,0 +1,18 @@
+/** The contract's methods over the parts of a host: thin, because every rule about sessions is in the engine. */
+import type { Parts } from '../parts.ts';
+import { catalogMethods } from './catalog.ts';
+import { viewMethods } from './folds.ts';
+import { runMethods } from './runs.ts';
+import { sessionMethods } from './sessions.ts';
+import type { Methods } from './shared.ts';
+import { waitMethods } from './waits.ts';
+
+export function createMethods(parts: Parts): Methods {
+  return {
+    ...sessionMethods(parts),
+    ...runMethods(parts),
+    ...viewMethods(parts),
+    ...waitMethods(parts),
+    ...catalogMethods(parts),
+  };
+}

@@ -1,0 +1,69 @@
+/** Messages on their way in: bodies, configuration, submissions. Everything is checked before anything is written. */
+import type { ConfigPatch, MessageInput } from '@perdure/contract';
+import { ApiError } from '@perdure/contract';
+import type { Actor, Config, OpenSession } from '@perdure/engine';
+import type { Agents } from '../definitions/agents.ts';
+import type { Bodies } from '../effects/bodies.ts';
+import { canonicalJson, sha256 } from '../log/digest.ts';
+import type { ModelSource } from '../ports.ts';
+import type { StepInput } from '../log/step.ts';
+
+export type Opening = { id: string; tenant: string; agent: string; key?: string; config?: ConfigPatch };
+export type Message = {
+  input: MessageInput;
+  submission: string;
+  mode: 'queue' | 'steer' | 'interrupt';
+  priority: number;
+  /** Of the run. */
+  config: ConfigPatch | undefined;
+  /** Where the message may open its session: the session, with its own configuration. */
+  open: Opening | undefined;
+};
+
+/** The agent a caller names, or the first one that is defined. */
+export function agentFor(agents: Agents, name: string | undefined): string {
+  const registered = name === undefined ? agents.list()[0] : agents.get(name);
+  if (registered !== undefined) return registered.definition.name;
+  const known = agents.list().map(({ definition }) => definition.name);
+  throw new ApiError('not_found', `no agent ${name ?? ''} is defined here; defined: ${known.join(', ') || 'none'}`);
+}
+
+/** A configuration as the log keeps it: instructions are content. A model that is not to be had is refused now. */
+export async function configOf(patch: ConfigPatch | undefined, models: ModelSource, bodies: Bodies): Promise<Config> {
+  if (patch === undefined) return {};
+  const { instructions, ...rest } = patch;
+  if (patch.model !== undefined) checkModel(models, patch.model);
+  const config = rest as Config;
+  return instructions === undefined ? config : { ...config, instructions: await bodies.add(instructions) };
+}
+
+export function checkModel(models: ModelSource, model: string): void {
+  const resolved = models.resolve(model);
+  if (!resolved.ok) throw new ApiError('invalid_request', resolved.message, { details: { model } });
+}
+
+/** One input for one message; `payload` binds its submission to exactly this. */
+export async function sendInput(message: Message, bodies: Bodies, by: Actor, models: ModelSource): Promise<StepInput> {
+  const { input, submission, mode, priority, open } = message;
+  const parts = bodies.clean(typeof input === 'string' ? [{ type: 'text' as const, text: input }] : input);
+  const other = parts.find((part) => part.type !== 'text');
+  if (other !== undefined) {
+    throw new ApiError('invalid_request', `the models of this build take text only, not a part of type ${other.type}`, {
+      details: { path: 'input' },
+    });
+  }
+  const { agent = null, key = null, config: opened = null } = open ?? {};
+  const config = message.config ?? null;
+  const payload = sha256(canonicalJson({ input, mode, priority, config, agent, key, opened }));
+  const ref = await bodies.add({ parts });
+  const text = parts.map((part) => (part.type === 'text' ? part.text : '')).join(' ');
+  const command: StepInput['command'] = { kind: 'send', submission, payload, mode, priority, message: ref };
+  if (message.config !== undefined) command.config = await configOf(message.config, models, bodies);
+  if (open !== undefined) command.open = await openingOf(open, models, bodies);
+  return { id: submission, by, ...bodies.stored, command, title: text.replaceAll(/\s+/g, ' ').trim() };
+}
+
+export async function openingOf(open: Opening, models: ModelSource, bodies: Bodies): Promise<OpenSession> {
+  const { config, ...rest } = open;
+  return config === undefined ? rest : { ...rest, config: await configOf(config, models, bodies) };
+}

@@ -1,0 +1,36 @@
+/** What a running host is made of. */
+import type { Agents } from './definitions/agents.ts';
+import type { Bodies } from './effects/bodies.ts';
+import type { Driver } from './drive/driver.ts';
+import type { Logger, ModelSource, System, TenantStore } from './ports.ts';
+import type { Quarantine } from './drive/quarantine.ts';
+import type { Reads } from './methods/views.ts';
+import type { Sessions } from './log/sessions.ts';
+import type { StepInput, StepResult } from './log/step.ts';
+import type { Streams } from './streams/stream.ts';
+
+/** All parts of a running host, for methods and the library. */
+export type Parts = {
+  tenant: string;
+  store: TenantStore;
+  agents: Agents;
+  models: ModelSource;
+  sessions: Sessions;
+  streams: Streams;
+  reads: Reads;
+  driver: Driver;
+  system: System;
+  logger: Logger;
+  quarantine: Quarantine;
+  /** What must come before anything is driven: the session that the process before died in is tried alone. */
+  tryTheSuspect(): Promise<void>;
+  callbackSecret: string;
+  /** Submits and unwraps: a refusal is thrown as ApiError. */
+  submit(session: string, input: StepInput): Promise<Extract<StepResult, { ok: true }>>;
+  /** Aborts when the host begins to stop: who waits for something is answered with how it stands. */
+  stopping: AbortSignal;
+  /** Collects the content of one input, without secrets. */
+  newBodies(): Bodies;
+  newId(): string;
+  newSession(): string;
+};
