@@ -26,6 +26,9 @@ import { checkConfig, configShape } from './config.ts';
 import { engineHash } from './engine-hash.ts';
 import { DataInUseError } from './errors.ts';
 import { logSink } from './logs.ts';
+import { LIMITS } from './limits.ts';
+import type { Scrub } from './scrub.ts';
+import { startScrub } from './scrub.ts';
 import { runningServer } from './server-file.ts';
 import type { Environment, Settings } from './settings.ts';
 import { readSettings, SETTINGS } from './settings.ts';
@@ -87,7 +90,9 @@ export async function startRuntime(options: RuntimeOptions, env: Environment): P
   const models = createModelSource({ ...options.models, env, system });
   let marks: Marks | undefined;
   let host: Host | undefined;
+  let scrub: Scrub | undefined;
   const letGo = async (drain: { drainMs?: number }): Promise<void> => {
+    scrub?.stop();
     await host?.stop(drain);
     await models.close();
     await store.close();
@@ -112,6 +117,8 @@ export async function startRuntime(options: RuntimeOptions, env: Environment): P
       },
     });
     await host.start();
+    const { scrubFirstMs: firstMs, scrubEveryMs: everyMs } = LIMITS;
+    if (data !== null) scrub = startScrub(host.parts.store.log, { timers: system.timers, logger, firstMs, everyMs });
   } catch (error) {
     await letGo({ drainMs: 0 });
     throw error;
