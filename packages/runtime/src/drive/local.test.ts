@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Effect, Entry } from '@perdure/engine';
+import { LIMITS as ENGINE } from '@perdure/engine';
 import { createVirtualSystem } from '@perdure/testkit';
 import { World } from '../../test/world.ts';
 import { tool } from '../definitions/agents.ts';
@@ -160,6 +161,20 @@ test('an attempt waits for its time, and a cancel ends the waiting at once', asy
   assert.equal(flown.length, 2);
   assert.equal(flown[1]?.signal.aborted, true);
   assert.equal(system.timersSet, 1, 'the sweeper alone');
+});
+
+test('a clock that was set back holds an attempt no longer than the longest backoff', async () => {
+  const { world, driver, flown, system } = bench();
+  await driver.start();
+  const notBefore = system.clock.now() + 1_000;
+  system.jump(-24 * 60 * 60_000);
+  world.onStep = (_session, { id }) => ({
+    effects: id === 'go' ? [generate(1, { notBefore } as Partial<Effect>)] : [],
+  });
+  world.onFly = async (_session, effect) => outcome(effect);
+  await driver.submit('s', user('go'));
+  await system.advance(ENGINE.retryAfterMaxMs);
+  assert.equal(flown.length, 1);
 });
 
 test('what flies is told to stop; what never flew is said to have been stopped', async () => {

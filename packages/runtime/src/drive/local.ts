@@ -7,6 +7,7 @@
  *  L4 A session that fails by itself again and again is parked; its neighbours live.
  */
 import type { Effect, EffectId } from '@perdure/engine';
+import { LIMITS as ENGINE } from '@perdure/engine';
 import type { Courier, Driver } from './driver.ts';
 import { isQuarantined, NotAdmitted, shuttingDown } from './driver.ts';
 import { backoffMs, Faults, isRefusal, textOf } from './faults.ts';
@@ -303,7 +304,9 @@ class LocalDriver implements Driver {
     const flight: Flight = { effect, controller: new AbortController(), timer: null, began: false };
     if (reason !== undefined) flight.controller.abort(reason);
     mailbox.flights.set(key, flight);
-    const delayMs = 'notBefore' in effect ? effect.notBefore - this.#system.clock.now() : 0;
+    const waitMs = 'notBefore' in effect ? effect.notBefore - this.#system.clock.now() : 0;
+    // The wall clock may have been set back: no backoff is longer than this.
+    const delayMs = Math.min(waitMs, ENGINE.retryAfterMaxMs);
     if (delayMs <= 0 || reason !== undefined) {
       void this.#fly(mailbox, flight);
       return;
