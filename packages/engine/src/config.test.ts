@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { located, mergeConfig } from './config.ts';
+import { located, mergeConfig, runConfig } from './config.ts';
+import type { Config } from './values.ts';
 
 it('what a run says goes before what its session says; limits and policies member by member', () => {
   const base = { model: 'a', effort: 'low', limits: { turns: 5 }, policies: { mode: 'ask' } } as const;
@@ -13,6 +14,16 @@ it('what a run says goes before what its session says; limits and policies membe
   assert.deepEqual(mergeConfig(base, {}), base);
   assert.deepEqual(mergeConfig({}, base), base);
   assert.deepEqual(mergeConfig({}, {}), {});
+});
+
+it('rules of a run are added to those of its session, and lift none of them', () => {
+  const deny = { decision: 'deny', tool: 'pay' } as const;
+  const allow = { decision: 'allow', tool: '*' } as const;
+  const session: Config = { policies: { mode: 'ask', rules: [deny] } };
+  assert.deepEqual(runConfig(session, { policies: { mode: 'bypass', rules: [allow] } }), {
+    policies: { mode: 'bypass', rules: [deny, allow] },
+  });
+  assert.deepEqual(runConfig({ model: 'a' }, { model: 'b' }), { model: 'b' });
 });
 
 it('instructions are where the entry is that brought them', () => {

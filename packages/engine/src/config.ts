@@ -5,11 +5,21 @@ export function located(config: Config, seq: number): Config {
   return config.instructions === undefined ? config : { ...config, instructions: { ...config.instructions, seq } };
 }
 
-/** The configuration a run works with: the session's, overridden by its own. Limits and policies merge by member. */
+/** A configuration changed by another, which goes before it. Limits and policies change by member. */
 export function mergeConfig(base: Config, over: Config): Config {
   const merged: Config = { ...base, ...over };
   if (base.limits !== undefined || over.limits !== undefined) merged.limits = { ...base.limits, ...over.limits };
   if (base.policies !== undefined || over.policies !== undefined)
     merged.policies = { ...base.policies, ...over.policies };
   return merged;
+}
+
+/**
+ * The configuration a run works with: the session's, overridden by its own. Rules of both count, so that no run lifts
+ * what its session denies.
+ */
+export function runConfig(session: Config, run: Config): Config {
+  const merged = mergeConfig(session, run);
+  const rules = [...(session.policies?.rules ?? []), ...(run.policies?.rules ?? [])];
+  return rules.length === 0 ? merged : { ...merged, policies: { ...merged.policies, rules } };
 }

@@ -55,6 +55,6 @@ export type { Effect } from './outstanding.ts';
 export { outstanding, statusOf, wakeAt } from './outstanding.ts';
 export { costOf, isCapped, runAccount, sessionAccount, sessionCaps } from './budget.ts';
 export { pendingItems } from './context.ts';
-export { mergeConfig } from './config.ts';
+export { mergeConfig, runConfig } from './config.ts';
 export { attemptsOf, flying } from './state.ts';
 export { decodeState, encodeState } from './snapshot.ts';

@@ -5,7 +5,7 @@
  */
 import { lacksPrice } from './budget.ts';
 import type { Command, Input, Rejection } from './commands.ts';
-import { located, mergeConfig } from './config.ts';
+import { located, runConfig } from './config.ts';
 import type { Entry, Event, EventData } from './events.ts';
 import type { RunId } from './ids.ts';
 import { runId } from './ids.ts';
@@ -39,7 +39,7 @@ export function decideSend(state: State, command: Send, input: Input): Event[] |
   }
   if (state.queue.length >= LIMITS.queuedRuns)
     return { code: 'rate_limited', message: 'the queue of this session is full' };
-  const pin = input.facts.pin(mergeConfig(state.config, config ?? {}));
+  const pin = input.facts.pin(runConfig(state.config, config ?? {}));
   if (pin === null) return { code: 'not_found', message: `agent ${state.agent} is not defined here` };
   if (lacksPrice(state, pin))
     return {

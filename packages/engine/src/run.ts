@@ -8,7 +8,7 @@ import { cancelWaits } from './answer.ts';
 import { lacksPrice } from './budget.ts';
 import { stopCalls, stopCode } from './call.ts';
 import type { Input } from './commands.ts';
-import { mergeConfig } from './config.ts';
+import { runConfig } from './config.ts';
 import { addItem, flushPending } from './context.ts';
 import type { Entry, Event } from './events.ts';
 import type { RunId } from './ids.ts';
@@ -33,7 +33,7 @@ function startNext(state: State, input: Input): Event[] {
   for (const id of state.queue) {
     const run = state.runs.get(id);
     if (run === undefined || run.held) continue;
-    const pin = input.facts.pin(mergeConfig(state.config, run.config));
+    const pin = input.facts.pin(runConfig(state.config, run.config));
     if (pin === null) return [];
     if (lacksPrice(state, pin))
       return [endRun(run, { status: 'failed', reason: 'internal', detail: 'unpriced_model' })];
@@ -93,7 +93,7 @@ export function evolveRunStarted(state: State, run: Run, entry: Of<'run.started'
   leaveQueue(state, run.id);
   state.active = run.id;
   run.phase = { at: 'active' };
-  run.config = mergeConfig(state.config, run.config);
+  run.config = runConfig(state.config, run.config);
   run.pin = entry.data.pin ?? state.lastPin;
   state.lastPin = run.pin;
   run.startedAt = entry.at;
