@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -55,6 +55,23 @@ test('a mark outlives the process that is killed in the middle of its work', (t)
   marks.leave();
   marks.close();
   assert.equal(createFileMarks(path).left(), null);
+});
+
+test('a mark takes its room at the start', (t) => {
+  const path = place(t);
+  createFileMarks(path).close();
+  assert.equal(statSync(path).size, 128);
+});
+
+const FULL = '/dev/full';
+test('where a mark cannot be written sessions go on without it', { skip: !existsSync(FULL) && `no ${FULL}` }, () => {
+  const marks = createFileMarks(FULL);
+  marks.enter('ses_one');
+  marks.leave();
+  marks.accuse({ session: 'ses_one', trials: 1 });
+  marks.acquit();
+  assert.equal(marks.left(), null);
+  marks.close();
 });
 
 test('what is no mark names nobody', (t) => {

@@ -6,7 +6,7 @@
  *     unlucky moment costs one trial, which passes.
  */
 import type { Effect } from '@perdure/engine';
-import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import type { Courier } from '../drive/driver.ts';
 import { LIMITS } from '../limits.ts';
 import type { Logger } from '../ports.ts';
@@ -38,7 +38,8 @@ const RECORD_BYTES = 128;
 
 /**
  * Marks in a small file. Nothing is flushed: what a process has written outlives it, and only its death counts here.
- * `path` must be this process's alone: beside data that it owns.
+ * `path` must be this process's alone: beside data that it owns. A mark that cannot be written, for want of room, is
+ * done without: no session fails for it.
  */
 export function createFileMarks(path: string): Marks {
   const file = openSync(path, 'a+');
@@ -49,8 +50,14 @@ export function createFileMarks(path: string): Marks {
   const write = (suspect: Suspect | null): void => {
     record.fill(' ');
     if (suspect !== null) record.write(JSON.stringify(suspect));
-    writeSync(handle, record, 0, RECORD_BYTES, 0);
+    try {
+      writeSync(handle, record, 0, RECORD_BYTES, 0);
+    } catch {
+      // Then a death here is one that nobody is suspected of.
+    }
   };
+  // Takes its room while there is some.
+  if (fstatSync(handle).size < RECORD_BYTES) write(null);
   return {
     enter(session) {
       write(accused?.session === session ? accused : { session, trials: 0 });
