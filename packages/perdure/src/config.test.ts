@@ -11,6 +11,14 @@ test('a configuration comes back as it is', () => {
   assert.equal(defineConfig(config), config);
 });
 
+test('a key that is misspelt is told, not the one that is missing for it', () => {
+  assert.throws(() => defineConfig({ agnets: [demo] } as unknown as Config), {
+    path: 'agnets',
+    code: 'invalid_config',
+  });
+  assert.throws(() => agent({ name: 'x', modle: 'demo' } as unknown as Parameters<typeof agent>[0]), /modle/);
+});
+
 test('whatever is not known or not meant is refused with its path', () => {
   const wrong: [object, string][] = [
     [{ agnets: [] }, 'agnets'],
