@@ -18,6 +18,7 @@ import {
 import type { Logger, Store } from '@perdure/runtime/ports';
 import { openMemoryStore } from '@perdure/stores/memory';
 import { openSqliteStore, StoreError } from '@perdure/stores/sqlite';
+import type { StoreErrorCode } from '@perdure/stores/sqlite';
 import { accessSync, constants, existsSync } from 'node:fs';
 import { join, resolve, sep } from 'node:path';
 import { z } from 'zod';
@@ -160,10 +161,19 @@ async function openStore(data: string | null): Promise<Store> {
   try {
     return await openSqliteStore({ directory: data, clock, timers });
   } catch (error) {
-    if (!(error instanceof StoreError) || error.code !== 'data_in_use') throw error;
-    throw new DataInUseError(data, await runningServer(data));
+    if (!(error instanceof StoreError)) throw error;
+    if (error.code === 'data_in_use') throw new DataInUseError(data, await runningServer(data));
+    const advice = OPENING_ADVICE[error.code];
+    if (advice === undefined) throw error;
+    throw new StoreError(error.code, `${data}: ${error.message}: ${advice}`, { cause: error });
   }
 }
+
+const OPENING_ADVICE: { readonly [code in StoreErrorCode]?: string } = {
+  data_too_new: 'use the newer Perdure that wrote it, or another data folder; nothing was changed',
+  damaged: 'put back a copy of the folder from before, or use another data folder',
+  full: 'free some space, or use another data folder',
+};
 
 /** What stands at the data folder's place already must be a folder that this process may write. */
 function checkFolder(data: string): void {

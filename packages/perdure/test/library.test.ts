@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { after, describe, test } from 'node:test';
 import { z } from 'zod';
 import {
@@ -15,7 +16,7 @@ import {
   serve,
   tool,
 } from '../src/index.ts';
-import type { AgentDefinition, Runtime, RuntimeOptions } from '../src/index.ts';
+import type { AgentDefinition, Runtime, RuntimeOptions, StoreError } from '../src/index.ts';
 import { startRuntime } from '../src/runtime.ts';
 import { writeServerFile } from '../src/server-file.ts';
 
@@ -147,6 +148,27 @@ test('a data folder that cannot be one is refused with its path', async () => {
   const data = fresh();
   writeFileSync(data, 'a file');
   await assert.rejects(createRuntime({ agents: [assistant], data }), { code: 'invalid_config', path: 'data' });
+});
+
+test('data that cannot be opened is refused with its folder and what to do', async () => {
+  const broken = fresh();
+  mkdirSync(broken);
+  writeFileSync(join(broken, 'perdure.db'), 'this is no database '.repeat(500));
+  await assert.rejects(createRuntime({ data: broken, agents: [assistant] }), (error: StoreError) => {
+    assert.equal(error.code, 'damaged');
+    assert.match(error.message, new RegExp(`^${broken}: .*copy`));
+    return true;
+  });
+  const newer = fresh();
+  await (await createRuntime({ data: newer, agents: [assistant] })).close();
+  const db = new DatabaseSync(join(newer, 'perdure.db'));
+  db.exec("UPDATE meta SET value = 99 WHERE name = 'schema'");
+  db.close();
+  await assert.rejects(createRuntime({ data: newer, agents: [assistant] }), (error: StoreError) => {
+    assert.equal(error.code, 'data_too_new');
+    assert.match(error.message, new RegExp(`^${newer}: .*newer Perdure`));
+    return true;
+  });
 });
 
 test('closing twice is closing once', async () => {
