@@ -92,14 +92,16 @@ describe('with a server', () => {
   });
 
   test('what is not accepted is 3, what is not understood 5, what takes too long 2', async () => {
-    const [agent, session, flags, late, few] = await Promise.all([
+    const [agent, session, cut, flags, late, few] = await Promise.all([
       place.run(['run', 'hi', '--agent', 'nobody']),
       place.run(['run', 'hi', '--session', 'ses_00000000000000000000000000']),
+      place.run(['run', 'hi', '--session', 'ses_0000000000']),
       place.run(['run', 'hi', '--fast']),
       place.run(['run', 'call sleep {"seconds": 3600}', '--timeout', '0.5']),
       place.run(['run', 'What is 2 + 3?', '--max-events', '1', '--json']),
     ]);
-    assert.deepEqual([agent.code, session.code, flags.code, late.code, few.code], [3, 3, 5, 2, 2]);
+    assert.deepEqual([agent.code, session.code, cut.code, flags.code, late.code, few.code], [3, 3, 5, 5, 2, 2]);
+    assert.match(cut.stderr, /'ses_0000000000' is no id of a session/);
     assert.match(agent.stderr, /no agent nobody.*payer/);
     assert.equal(lines(few.stdout).length, 1);
   });
@@ -231,6 +233,14 @@ describe('without a server', () => {
     // The server is gone for good: the stream is lost, not ended.
     watcher.kill('SIGTERM');
     await watcher.ended;
+  });
+
+  test('a server whose agent has no usable model says so when it starts', async () => {
+    writeFileSync(join(place.directory, 'keyless.config.ts'), CONFIG.replace("model: 'demo'", "model: 'nowhere/x'"));
+    const { server } = await serving(place, ['--data', 'keyless', '--config', 'keyless.config.ts']);
+    assert.match(await server.printed(/Ctrl-C/), /warning {2}payer cannot run: .*nowhere/);
+    server.kill('SIGTERM');
+    assert.equal((await server.ended).code, 0);
   });
 
   test('a busy port, an open host without a token, a wrong configuration: each says what to do', async () => {

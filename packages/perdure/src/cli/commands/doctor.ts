@@ -54,7 +54,8 @@ async function configured(context: Context, checks: Check[]): Promise<Local | nu
   }
 }
 
-function checkModels({ env }: Context, { options }: Local, checks: Check[]): void {
+function checkModels({ env }: Context, { options, file }: Local, checks: Check[]): void {
+  const real = file === null ? 'set OPENAI_API_KEY for a real one' : `name another model in ${file} for a real one`;
   const models = createModelSource({ ...options.models, env, system });
   for (const { name, model } of options.agents) {
     const resolved = models.resolve(model);
@@ -64,7 +65,7 @@ function checkModels({ env }: Context, { options }: Local, checks: Check[]): voi
       checks.push({
         name: `model of ${name}`,
         result: 'warn',
-        text: 'demo answers by rules: set OPENAI_API_KEY for a real one',
+        text: `demo answers by rules: ${real}`,
       });
     else checks.push({ name: `model of ${name}`, result: 'ok', text: model });
   }

@@ -24,13 +24,14 @@ export const run: Run = async (context) => {
   const quiet = flags['quiet'] === true;
   if (quiet && isJson(context)) throw new UsageError('--quiet and --json exclude each other');
   const bounds = boundsOf(context);
+  const place = sessionNamed(context);
   const text = args[0] ?? '';
   if (text.trim() === '') throw new UsageError('the message is empty');
   const stopped = untilStopped();
   const connection = await reach(context);
   try {
     const { client } = connection;
-    const accepted = await send(client, { text, agent: named(context, 'agent'), session: named(context, 'session') });
+    const accepted = await send(client, { text, agent: named(context, 'agent'), session: place });
     const renderer = isJson(context) ? jsonLines : quiet ? silent : new TextRenderer({ messages: false });
     const { session } = accepted;
     const mayAsk = !quiet && !isJson(context) && isTerminal();
@@ -60,6 +61,13 @@ function named({ flags }: Context, name: string): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
+/** An id, or a key. */
+function sessionNamed(context: Context): string | undefined {
+  const session = named(context, 'session');
+  if (session === undefined || SESSION_ID.test(session) || !MEANT_AS_ID.test(session)) return session;
+  throw new UsageError(`'${session}' is no id of a session: ses_ and 26 characters, as perdure sessions list shows it`);
+}
+
 async function printAnswer(client: Client, { session, run: id }: Accepted): Promise<void> {
   const { text, truncated } = await client.call('runs.get', { session, run: id as `r${number}` });
   if (text !== '') print(`${text}\n`);
@@ -74,6 +82,8 @@ function hint({ kind }: Connection, { session }: Accepted, exit: ExitCode): void
 }
 
 const SESSION_ID = /^ses_[0-9A-Za-z]{26}$/;
+/** What begins like an id is meant as one: cut short or mistyped it must not become the key of a session of its own. */
+const MEANT_AS_ID = /^ses_/;
 
 /** Resolves when the message is accepted. Throws CommandError when it is not. */
 async function send(client: Client, message: Message): Promise<Accepted> {

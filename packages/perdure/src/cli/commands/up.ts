@@ -2,6 +2,8 @@
 import { mkdirSync } from 'node:fs';
 import { relative } from 'node:path';
 import type { Listening } from '@perdure/gateway';
+import { createModelSource } from '@perdure/models';
+import { system } from '@perdure/runtime';
 import { DataInUseError } from '../../errors.ts';
 import { LIMITS } from '../../limits.ts';
 import type { Runtime } from '../../runtime.ts';
@@ -50,7 +52,7 @@ async function serveUntil(context: Context, local: Local, stopped: Promise<unkno
     server = await serve(runtime, serveOptions(local));
     mkdirSync(local.data, { recursive: true });
     writeServerFile(local.data, { pid: process.pid, url: reachable(server.url), ...tokenOf(local) });
-    print(welcome(local, runtime, reachable(server.url)));
+    print(welcome(local, runtime, reachable(server.url), unusableModels(context, local)));
     return await Promise.race([stopped.then(() => EXIT.ok), watch.stopped]);
   } finally {
     watch.end();
@@ -105,19 +107,30 @@ function alreadyRuns({ given }: Context, { settings }: Local, server: { url: str
   return EXIT.ok;
 }
 
-function welcome(local: Local, runtime: Runtime, url: string): string {
+/** A model may be had after another start only: its agent is there, and what is sent to it is refused. */
+function unusableModels({ env }: Context, { options }: Local): string[] {
+  const models = createModelSource({ ...options.models, env, system });
+  return options.agents.flatMap(({ name, model }) => {
+    const resolved = models.resolve(model);
+    return resolved.ok ? [] : [`${name} cannot run: ${resolved.message}`];
+  });
+}
+
+function welcome(local: Local, runtime: Runtime, url: string, unusable: readonly string[]): string {
   const { file, settings, options } = local;
   const agents = options.agents.map(({ name, model }) => `${name} (${model})`).join(', ');
   const data = runtime.data === null ? 'in memory, until it stops' : relative(process.cwd(), runtime.data) || '.';
   const from = file === null ? 'built in; perdure.config.ts defines your own' : relative(process.cwd(), file);
   const bearer = settings.token === null ? '' : " -H 'authorization: Bearer TOKEN'";
   const demo = options.agents.some(({ model }) => model === 'demo');
+  const real = file === null ? 'with OPENAI_API_KEY in .env a real one does' : 'name another one there for real work';
   return [
     `Perdure ${version()} runs at ${url}`,
     `  data     ${data}`,
     `  agents   ${agents}`,
     `  from     ${from}`,
-    ...(demo ? ['  The demo model answers by rules; with OPENAI_API_KEY in .env a real one does.'] : []),
+    ...(demo ? [`  The demo model answers by rules; ${real}.`] : []),
+    ...unusable.map((problem) => `  warning  ${problem}`),
     '',
     'Next, in another terminal:',
     '  npx perdure run "What is 2 + 3?"',
