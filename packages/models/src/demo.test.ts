@@ -162,6 +162,8 @@ describe('the demo model', () => {
     assert.deepEqual(await failing('fail 401'), ['auth', 'no']);
     assert.deepEqual(await failing('fail once'), ['demo', 'now']);
     assert.equal(await failing('fail once', 2), 'end');
+    const { outcome: second } = await ask('fail once', { attempt: 2 });
+    assert.equal(second.type === 'done' ? second.text : second.code, 'You said: fail once');
     assert.equal(await failing('fail filtered'), 'filtered');
   });
 

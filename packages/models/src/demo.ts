@@ -99,7 +99,9 @@ function planAnswer(request: GenerateRequest, items: readonly Item[]): Plan {
   const script = readScript(text);
   const plan = script?.[stage] ?? plainPlan(request, text, stage, script?.[0]?.slowMs ?? 0);
   const calls = callable(request) ? plan.calls : [];
-  const bare = calls.length === 0 && plan.text === null && plan.fail === null;
+  // What fails once has something to say the next time: an empty answer would be a failure of its own.
+  const answers = plan.fail === null || plan.fail === 'once';
+  const bare = calls.length === 0 && plan.text === null && answers;
   return { ...plan, calls, text: bare ? conclude(text, results, plan.calls.length > 0) : plan.text };
 }
 
