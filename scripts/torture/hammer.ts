@@ -1,5 +1,5 @@
 // The file tools against a thread that swaps folders and files for links to the outside, as fast as it can.
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, stat, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -52,12 +52,16 @@ export async function hammerFiles(forMs: number): Promise<Hammered> {
   const flags = new Int32Array(stop);
   const swapper = new Worker(SWAPPER, { eval: true, workerData: { root, outside, stop } });
   const ended = new Promise((resolve, reject) => swapper.once('exit', resolve).once('error', reject));
+  // glibc 2.27 to 2.40 may lose the signal that wakes Node's file threads (its bug 25847). Asked one at a time, as here,
+  // nothing would ever follow that wakes them again.
+  const waking = setInterval(() => stat(base, () => undefined), 1_000);
   try {
     const seen = await ask(files({ root }), performance.now() + forMs);
     Atomics.store(flags, 0, 1);
     await ended;
     return { ...seen, swaps: flags[1] ?? 0 };
   } finally {
+    clearInterval(waking);
     Atomics.store(flags, 0, 1);
     await swapper.terminate();
     rmSync(base, { recursive: true, force: true });
