@@ -655,3 +655,24 @@ test('whoever waits for a run is woken by its changes alone, and misses none', a
   const end = await untilRest(world.host.parts, session, run, 60_000);
   assert.equal(end.status, 'completed');
 });
+
+test('a configuration for a session that its key finds is refused, not passed over', async () => {
+  const world = await World.create();
+  const create = async (params: { key: string; config?: { temperature: number } }) =>
+    world.host.call(world.caller(), 'sessions.create', params);
+  const { result } = await create({ key: 'k' });
+  assert.equal((await create({ key: 'k' })).result.session.id, result.session.id);
+  await assert.rejects(create({ key: 'k', config: { temperature: 1 } }), { code: 'invalid_state' });
+});
+
+test('a page of events asked for beyond the head goes on at the head', async () => {
+  const world = await World.create();
+  const { result } = await world.host.call(world.caller(), 'sessions.create', { key: 'k' });
+  const page = await world.host.call(world.caller(), 'events.list', {
+    session: result.session.id,
+    after: 99,
+    limit: 10,
+    waitMs: 0,
+  });
+  assert.deepEqual(page.result, { events: [], next: 1, head: 1 });
+});

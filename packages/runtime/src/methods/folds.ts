@@ -75,7 +75,8 @@ async function listEvents(
       if (row === null) throw notFound(`session ${session}`);
       const events = await pageOfEntries(log, session, after, limit);
       if (events.length > 0 || late || parts.stopping.aborted)
-        return ok({ events, next: events.at(-1)?.seq ?? after, head: row.head.seq });
+        // A cursor beyond the head would pass over what comes: the next one never is.
+        return ok({ events, next: events.at(-1)?.seq ?? Math.min(after, row.head.seq), head: row.head.seq });
       await change;
     }
   } finally {

@@ -121,6 +121,15 @@ async function intoExisting(
     });
   }
   const opened = params.submission !== undefined && derivedSessionId(tenant, params.submission) === id;
+  if (params.config !== undefined && params.input === undefined && !opened) {
+    throw new ApiError(
+      'invalid_state',
+      `session ${id} is there: change its configuration with PATCH, or send a message`,
+      {
+        details: { session: id },
+      },
+    );
+  }
   if (params.input === undefined)
     return { status: opened ? 201 : 200, result: { session, seq: opened ? 1 : session.head } };
   const submission = params.submission ?? parts.newId();
