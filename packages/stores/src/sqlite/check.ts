@@ -109,6 +109,17 @@ export function checkSession(sql: Sql, session: Row): DamageReport[] {
   return found.map((problem) => ({ session: id, ...problem }));
 }
 
+/** Frames whose session has no row any more: the row was lost, not deleted (that keeps it). */
+export function checkOrphans(sql: Sql, from: number, to: number): DamageReport[] {
+  const orphans = sql(
+    'SELECT DISTINCT sid FROM frames WHERE sid > ? AND sid < ? AND sid NOT IN (SELECT sid FROM sessions)',
+  ).all(from, to);
+  return orphans.map((row) => {
+    const session = `(row ${integer(row['sid'])})`;
+    return { session, code: 'gap', seq: 1, detail: 'its frames are there, and the row of the session is not' };
+  });
+}
+
 export function headOf(session: Row): Place {
   return { seq: integer(session['seq']), hash: blob(session['hash']).toString('hex') };
 }

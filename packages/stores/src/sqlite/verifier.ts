@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { DamageReport } from '@perdure/runtime/ports';
-import { checkSession, compareWithJournal, expectedHeads } from './check.ts';
+import { checkOrphans, checkSession, compareWithJournal, expectedHeads } from './check.ts';
 import { readJournal } from './journal.ts';
 import { DATABASE, spanOf, integer, statements } from './schema.ts';
 
@@ -30,6 +30,7 @@ function verify({ directory, tenant, session }: Question): DamageReport[] {
     for (const row of sessions.iterate(from, to)) {
       if (asked(String(row['id']))) reports.push(...checkSession(sql, row));
     }
+    if (session === null) reports.push(...checkOrphans(sql, from, to));
     return reports;
   } finally {
     db.close();
