@@ -1,0 +1,82 @@
+/** Rows on sessions. */
+import { z } from 'zod';
+import { LIMITS } from '../limits.ts';
+import { configPatchSchema, inputSchema } from '../params.ts';
+import { nameSchema, sessionStatusSchema } from '../values.ts';
+import { runViewSchema, sessionViewSchema } from '../views.ts';
+import { cursor, limit, submission, next, seq, session, inSession } from './method.ts';
+import type { Method } from './method.ts';
+
+export const SESSION_METHODS = {
+  'sessions.create': {
+    verb: 'POST',
+    path: '/sessions',
+    params: z.strictObject({
+      agent: nameSchema.exactOptional(),
+      input: inputSchema.exactOptional(),
+      submission,
+      key: z.string().min(1).max(LIMITS.submissionChars).exactOptional(),
+      config: configPatchSchema.exactOptional(),
+    }),
+    result: z.strictObject({ session: sessionViewSchema, run: runViewSchema.exactOptional(), seq }),
+    status: [201, 200],
+    errors: ['not_found', 'submission_conflict', 'session_closed', 'invalid_state', 'storage_full'],
+    scope: 'write',
+    summary: 'Opens a session, or finds the one with this key (200), and sends it a first message if there is one',
+  },
+  'sessions.list': {
+    verb: 'GET',
+    path: '/sessions',
+    params: z.strictObject({
+      agent: nameSchema.exactOptional(),
+      status: sessionStatusSchema.exactOptional(),
+      cursor,
+      limit,
+    }),
+    result: z.strictObject({ sessions: z.array(sessionViewSchema), next }),
+    status: [200],
+    errors: [],
+    scope: 'read',
+    summary: 'Sessions, newest first',
+  },
+  'sessions.get': {
+    verb: 'GET',
+    path: '/sessions/{session}',
+    params: inSession,
+    result: sessionViewSchema,
+    status: [200],
+    errors: ['not_found'],
+    scope: 'read',
+    summary: 'One session',
+  },
+  'sessions.delete': {
+    verb: 'DELETE',
+    path: '/sessions/{session}',
+    params: inSession,
+    result: sessionViewSchema,
+    status: [200],
+    errors: ['not_found', 'invalid_state'],
+    scope: 'write',
+    summary: 'Erases the content of a closed session; a tombstone stays',
+  },
+  'sessions.configure': {
+    verb: 'PATCH',
+    path: '/sessions/{session}/config',
+    params: z.strictObject({ session, ifRevision: z.int().min(0), ...configPatchSchema.shape }),
+    result: sessionViewSchema,
+    status: [200],
+    errors: ['not_found', 'revision_conflict', 'session_closed', 'storage_full'],
+    scope: 'write',
+    summary: 'Changes the configuration of runs that start from now on, if its revision is still the given one',
+  },
+  'sessions.close': {
+    verb: 'POST',
+    path: '/sessions/{session}/close',
+    params: inSession,
+    result: sessionViewSchema,
+    status: [202],
+    errors: ['not_found'],
+    scope: 'write',
+    summary: 'Takes no more messages, cancels what runs, and ends the session',
+  },
+} as const satisfies { [name: string]: Method };

@@ -1,0 +1,88 @@
+/** What the runtime asks of a model. */
+import type { Digest, Price, Retry, Spent, Usage } from '@perdure/engine';
+
+export type JsonSchema = { [key: string]: unknown };
+export type Part =
+  | { type: 'text'; text: string }
+  | { type: 'image'; digest: Digest; mediaType: string }
+  | { type: 'file'; digest: Digest; mediaType: string; name: string };
+
+/** The context as every provider understands it. `native` goes back verbatim to the provider it came from. */
+export type NeutralItem =
+  | { kind: 'message'; parts: readonly Part[] }
+  | { kind: 'turn'; model: string; text: string; calls: readonly AskedCall[]; native: unknown }
+  | { kind: 'result'; providerId: string; name: string; outcome: string; content: string };
+export type AskedCall = { id: string; name: string; arguments: string };
+
+export type ToolDeclaration = { name: string; description: string; input: JsonSchema };
+export type GenerateParams = {
+  maxOutputTokens: number;
+  temperature?: number;
+  effort?: string;
+  toolChoice?: 'auto' | 'none' | 'required' | { tool: string };
+};
+
+/** All of one model call. `rendered` is the adapter's own text of the items, kept from turn to turn (see `render`). */
+export type GenerateRequest = {
+  model: string;
+  instructions: string;
+  tools: readonly ToolDeclaration[];
+  rendered: string;
+  params: GenerateParams;
+  /** JSON Schema the final answer must fit, where the provider can be told. */
+  output?: JsonSchema;
+  key: string;
+  attempt: number;
+};
+
+export type Delta =
+  | { part: 'text' | 'reasoning'; text: string }
+  | { part: 'arguments'; call: number; name: string; text: string };
+
+export type GenerateOutcome =
+  /** Only on the provider's own terminal event: a cut stream is `failed`, whatever had arrived. */
+  | {
+      type: 'done';
+      stop: 'end' | 'calls' | 'length' | 'filtered';
+      text: string;
+      reasoning: string;
+      calls: AskedCall[];
+      usage: Usage;
+      native: unknown;
+    }
+  | { type: 'failed'; code: string; detail: string; retry: Retry; spent: Spent };
+
+export type GenerateContext = {
+  /** Aborts the request; the outcome is then `failed` with code `aborted`. The caller owns it. */
+  signal: AbortSignal;
+  /** Called synchronously and in order; never after the outcome. Must not throw. */
+  delta(delta: Delta): void;
+};
+
+export type ModelInfo = {
+  /** `provider/model`, as an agent names it. */
+  id: string;
+  provider: string;
+  windowTokens: number | null;
+  maxOutputTokens: number;
+  price: (Price & { source: string; date: string }) | null;
+  /** In the catalog; a model that is not is accepted, unpriced, with a default maximum output. */
+  known: boolean;
+};
+
+export interface ModelAdapter {
+  /** One item as this provider reads it, pure: JSON text of the elements it adds, comma-joined; '' adds nothing. */
+  render(item: NeutralItem, model: string): string;
+  /** Exactly the bytes that `generate` sends. */
+  body(request: GenerateRequest): string;
+  /** Never throws for an outcome; one request, no retries of its own. */
+  generate(request: GenerateRequest, context: GenerateContext): Promise<GenerateOutcome>;
+}
+
+export type ResolvedModel = { info: ModelInfo; adapter: ModelAdapter };
+export interface ModelSource {
+  /** `message` says what to do: which key is missing, which provider is unknown. */
+  resolve(model: string): ({ ok: true } & ResolvedModel) | { ok: false; message: string };
+  list(): ModelInfo[];
+  close(): Promise<void>;
+}

@@ -1,0 +1,209 @@
+/** What the runtime asks of a store: five ports, and what opens them. */
+import type { AccountId, Amount, Caps, Cost, Digest, RunStatus, Shortage, Usage } from '@perdure/engine';
+
+/** Where a log stands: the seq of its last entry and the hash of its last frame (hex; '' before the first). */
+export type Head = { seq: number; hash: string };
+
+/** Content beside the frame. `salt` ('' for none) goes before the text into its digest, and is erased with it. */
+export type Body = { digest: Digest; salt: string; text: string };
+
+/** The entries of one append: the unit that is stored, hashed and flushed. `hash` = SHA-256(previous hash ‖ bytes), hex. */
+export type Frame = { first: number; count: number; bytes: Uint8Array; hash: string };
+export type StoredFrame = Frame & { bodies: readonly Body[]; erased: boolean };
+
+/** What lists, the sweeper and the feed read without folding. Written whole with each append. */
+export type SessionIndex = {
+  agent: string;
+  key: string | null;
+  title: string;
+  status: 'idle' | 'running' | 'waiting' | 'closed' | 'quarantined';
+  activeRun: string | null;
+  queue: readonly string[];
+  revision: number;
+  usage: Usage;
+  cost: Cost;
+  createdAt: number;
+  updatedAt: number;
+  /** The next time (wall ms) at which something happens by itself; null: nothing is due. */
+  dueAt: number | null;
+  /** How many effects are outstanding: more than none means the session must be driven. */
+  outstanding: number;
+  waits: readonly { id: string; kind: string; run: string }[];
+};
+
+/** A run as lists show it; rows of runs that this append changed are upserted by (session, run). */
+export type RunRow = {
+  run: string;
+  agent: string;
+  status: RunStatus;
+  reason: string | null;
+  detail: string | null;
+  /** Seq of `run.queued`. */
+  seq: number;
+  /** Where the final text is: a body in the frame of `seq`; null while there is none. */
+  text: { digest: Digest; seq: number } | null;
+  usage: Usage;
+  cost: Cost;
+  startedAt: number | null;
+  endedAt: number | null;
+};
+
+/** Reserve, settle and release are keyed (effect and attempt) and idempotent: the same key twice counts once. */
+export type LedgerOp =
+  /** Creates the account, or sets its caps. `spent` is what counts as spent when it is created. */
+  | { op: 'open'; account: AccountId; parent: AccountId | null; caps: Caps; spent: Amount }
+  /** Refused when the account or one above it would pass a cap. */
+  | { op: 'reserve'; key: string; account: AccountId; amount: Amount }
+  /** Turns the reservation into spending of `amount`, which may be more than was reserved. */
+  | { op: 'settle'; key: string; amount: Amount }
+  | { op: 'release'; key: string };
+
+export type Append = {
+  session: string;
+  /** Compare-and-swap: both the seq and the hash must be those of the store. `{seq: 0, hash: ''}` creates the session. */
+  expectedHead: Head;
+  frame: Frame;
+  bodies: readonly Body[];
+  ledger: readonly LedgerOp[];
+  index: SessionIndex;
+  runs: readonly RunRow[];
+  /** Entries that name an attempt carry the epoch of who may dispatch it; checked in the append, on the store's clock. */
+  fence?: { holder: string; epoch: number };
+  /** It stops something: it may use the room that a store keeps for when the disk is full. */
+  urgent?: boolean;
+};
+
+export type AppendResult =
+  | { ok: true; head: Head }
+  | { ok: false; code: 'conflict'; head: Head }
+  | { ok: false; code: 'refused'; shortage: Shortage }
+  | { ok: false; code: 'fenced' }
+  | { ok: false; code: 'key_taken'; session: string }
+  /** No space: nothing was written; reads go on; a later append may succeed. */
+  | { ok: false; code: 'full' }
+  /** The store stopped (a failed flush): nothing more is accepted until it is opened anew. */
+  | { ok: false; code: 'unavailable'; detail: string };
+
+export type SessionRow = { id: string; head: Head } & SessionIndex;
+export type Page<T> = { items: T[]; next: string | null };
+export type DueSessions = { sessions: string[]; next: string | null };
+export type Change = { session: string; agent: string; head: number; status: SessionIndex['status'] };
+export type DamageReport = {
+  session: string;
+  code: 'gap' | 'hash' | 'tail_lost' | 'body';
+  seq: number;
+  detail: string;
+};
+
+/**
+ * One tenant's logs. An append is all or nothing and durable when it resolves; appends of many sessions may share one
+ * flush. After `close` every method rejects with `unavailable`.
+ */
+export interface LogStore {
+  append(request: Append): Promise<AppendResult>;
+  /** Frames that hold any entry after `after` (exclusive), oldest first, at most `limit` frames. Damage throws StoreDamage. */
+  read(session: string, options: { after: number; limit: number }): Promise<StoredFrame[]>;
+  /** The head and index row; null: no such session here. */
+  get(session: string): Promise<SessionRow | null>;
+  find(key: string): Promise<SessionRow | null>;
+  /** One body out of the frame that holds entry `seq`; null when erased or not there. */
+  body(session: string, seq: number, digest: Digest): Promise<Body | null>;
+  /** Calls `changed` after each commit of this process, in commit order. Returns the end of the watch. */
+  watch(changed: (change: Change) => void): () => void;
+  /** Newest first by creation. */
+  list(query: { agent?: string; status?: string; cursor?: string; limit: number }): Promise<Page<SessionRow>>;
+  runs(query: {
+    agent?: string;
+    status?: string;
+    session?: string;
+    cursor?: string;
+    limit: number;
+  }): Promise<Page<RunRow & { session: string }>>;
+  run(session: string, run: string): Promise<RunRow | null>;
+  /** Sessions with outstanding effects or a `dueAt` at or before `now`, in a stable order after `after`. */
+  due(query: { now: number; after: string | null; limit: number }): Promise<DueSessions>;
+  /** The newest change of each session after the cursor ('' from the start), at least once. */
+  feed(after: string, limit: number): Promise<{ changes: Change[]; cursor: string } | { resync: true; cursor: string }>;
+  /** Erases all bodies and snapshots of a session and leaves its frames as a tombstone; get and read answer as not found. */
+  delete(session: string): Promise<boolean>;
+  /** Re-reads and re-hashes the whole chain of one session (or all) and compares it with the heads journal. */
+  verify(session?: string): Promise<DamageReport[]>;
+}
+
+/** Thrown by a read that meets damage: it names the session, the others go on. */
+export class StoreDamage extends Error {
+  readonly code = 'damaged';
+  readonly report: DamageReport;
+  constructor(report: DamageReport) {
+    super(`session ${report.session} is damaged at seq ${report.seq}: ${report.code}, ${report.detail}`);
+    this.report = report;
+  }
+}
+
+/** A droppable cache of a fold: never the truth. Believed only when `engine` and the chain's hash at `seq` match. */
+export type Snapshot = { seq: number; hash: string; engine: string; checksum: string; state: string; prefix: string };
+export interface SnapshotStore {
+  save(session: string, snapshot: Snapshot): Promise<void>;
+  load(session: string): Promise<Snapshot | null>;
+  drop(session: string): Promise<void>;
+}
+
+/** Larger bodies, by unsalted SHA-256 (base64url), flushed before `put` resolves. `put` renews the age, always. */
+export interface BlobStore {
+  put(bytes: Uint8Array): Promise<Digest>;
+  get(digest: Digest): Promise<Uint8Array | null>;
+  has(digest: Digest): Promise<boolean>;
+  list(options: {
+    after: string | null;
+    limit: number;
+  }): Promise<{ digest: Digest; bytes: number; renewedAt: number }[]>;
+  delete(digest: Digest): Promise<void>;
+}
+
+export type Doc = { id: string; revision: number; doc: unknown };
+/** Small documents with revisions. `expectedRevision` 0 creates; a wrong one gives `conflict`; `doc: null` removes. */
+export interface DocStore {
+  get(kind: string, id: string): Promise<Doc | null>;
+  put(
+    kind: string,
+    id: string,
+    doc: unknown,
+    expectedRevision: number,
+  ): Promise<{ ok: true; revision: number } | { ok: false; code: 'conflict'; revision: number }>;
+  list(kind: string, options: { after: string | null; limit: number }): Promise<Doc[]>;
+  /** Documents of the kind whose text holds every word of the query. */
+  search(kind: string, query: string, limit: number): Promise<Doc[]>;
+}
+
+/** Leases on the store's own clock. An epoch only grows; a lease that ran out can be claimed by anyone. */
+export interface LeaseStore {
+  claim(
+    name: string,
+    holder: string,
+    ttlMs: number,
+  ): Promise<{ ok: true; epoch: number } | { ok: false; holder: string }>;
+  renew(name: string, holder: string, epoch: number, ttlMs: number): Promise<boolean>;
+  release(name: string, holder: string, epoch: number): Promise<void>;
+}
+
+/** What a store module opens: the five ports, scoped to a tenant (the tenant is part of every key). */
+export type TenantStore = {
+  log: LogStore;
+  snapshots: SnapshotStore;
+  blobs: BlobStore;
+  docs: DocStore;
+  leases: LeaseStore;
+};
+export interface Store {
+  /** Grows with each opening of the data: the epoch of a store that one process owns. */
+  readonly epoch: number;
+  readonly name: string;
+  tenant(tenant: string): TenantStore;
+  tenants(): Promise<string[]>;
+  /** What opening found wrong, session by session. */
+  readonly damage: readonly DamageReport[];
+  /** Why nothing is accepted any more (a flush failed, another owner): it must be opened anew. Null while it works. */
+  unavailable(): string | null;
+  /** Waits for what is under way, flushes, lets go of the data. Idempotent. */
+  close(): Promise<void>;
+}

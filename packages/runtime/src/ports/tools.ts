@@ -1,0 +1,54 @@
+/** What the runtime asks of a tool. */
+import type { Digest, EffectClass } from '@perdure/engine';
+import type { JsonSchema } from './models.ts';
+
+export type ToolContent = string | { [key: string]: unknown } | readonly unknown[];
+export type ToolResult = {
+  /** For the model. */
+  content: ToolContent;
+  /** For people; never sent to the model. */
+  details?: unknown;
+  isError?: boolean;
+};
+/** Parks the call; the answer of the wait is its result. Made by `wait()`. */
+export type ToolParks = {
+  wait:
+    | { kind: 'question'; question: string; choices?: readonly string[]; expiresInMs?: number }
+    | { kind: 'timer'; afterMs: number }
+    | { kind: 'callback'; note?: string; expiresInMs?: number };
+};
+
+export type ToolContext = {
+  /** The same for every attempt at this call, after any crash, and never the same for two calls. */
+  key: string;
+  attempt: number;
+  signal: AbortSignal;
+  session: string;
+  run: string;
+  call: string;
+  /** For whoever watches the process (its own log, level debug); never in the session's log. */
+  progress(text: string): void;
+  /** A URL path and token that resolve this call's callback wait; derived from the key. */
+  callback(): { path: string; token: string };
+  blobs: { put(bytes: Uint8Array): Promise<Digest>; get(digest: Digest): Promise<Uint8Array | null> };
+  secret(name: string): string | undefined;
+};
+
+export type ToolDefinition = {
+  name: string;
+  description: string;
+  input: JsonSchema;
+  effect: EffectClass;
+  approval: 'always' | 'never';
+  timeoutMs: number;
+  /** `arguments` have passed the schema. A throw is a typed error result to the model. */
+  run(args: unknown, context: ToolContext): Promise<ToolResult | ToolParks | ToolContent>;
+  /** Did the call with this key happen? `unknown` asks a person. Only read, never act. */
+  verify?(
+    key: string,
+    args: unknown,
+    context: ToolContext,
+  ): Promise<
+    { outcome: 'done'; content: ToolContent } | { outcome: 'failed'; message: string } | { outcome: 'unknown' }
+  >;
+};
