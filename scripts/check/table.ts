@@ -49,9 +49,13 @@ export const TABLE: Readonly<Record<string, Row>> = {
     free: ['system.ts'],
   }),
   stores: row({ workspace: ['runtime'] }),
-  models: row({ workspace: ['runtime'], libraries: ['undici', 'eventsource-parser'], typeOnly: ['openai'] }),
+  models: row({
+    workspace: ['runtime'],
+    libraries: ['undici', 'eventsource-parser'],
+    typeOnly: ['openai', '@anthropic-ai/sdk'],
+  }),
   tools: row({ workspace: ['runtime', 'contract'], libraries: ['zod', 're2js'] }),
-  gateway: row({ workspace: ['runtime', 'contract'], libraries: ['hono', '@hono/node-server'] }),
+  gateway: row({ workspace: ['runtime', 'contract'], libraries: ['hono', '@hono/node-server', 'ws'] }),
   testkit: row({
     workspace: ['engine', 'runtime', 'contract', 'gateway'],
     libraries: ['fast-check'],

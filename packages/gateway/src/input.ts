@@ -14,7 +14,7 @@ type Plain = { [name: string]: unknown };
 export function createReader<R extends Row>(row: R): (raw: Raw) => Promise<ParamsOf<R>> {
   const inPath = new Set(pathParams(row.path));
   const types = new Map(Object.entries(row.params.shape).map(([name, schema]) => [name, typeOf(schema)]));
-  const hasBody = row.verb === 'POST' || row.verb === 'PATCH';
+  const hasBody = row.verb !== 'GET' && row.verb !== 'DELETE';
   return async (raw) => {
     const merged: Plain = {};
     if (raw.query !== '') addQuery(merged, raw.query, types, inPath);
