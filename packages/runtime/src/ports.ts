@@ -52,6 +52,7 @@ export type {
   GenerateParams,
   GenerateRequest,
   JsonSchema,
+  LoadedPart,
   ModelAdapter,
   ModelInfo,
   ModelSource,

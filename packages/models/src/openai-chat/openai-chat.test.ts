@@ -235,7 +235,7 @@ describe('the history', () => {
       kind: 'message',
       parts: [
         { type: 'text', text: 'see' },
-        { type: 'image', digest: 'd', mediaType: 'image/png' },
+        { type: 'image', digest: 'd', mediaType: 'image/png', base64: 'AA==' },
       ],
     };
     assert.deepEqual(JSON.parse(render(image)), { role: 'user', content: 'see\n[image image/png]' });

@@ -16,9 +16,12 @@ const keep = (value: unknown): { digest: string; bytes: number; seq: number } =>
   bodies.set(digest, text);
   return { digest, bytes: text.length, seq: 1 };
 };
-const read = async ({ digest }: { digest: string }): Promise<string> => bodies.get(digest) ?? assert.fail(digest);
+const contents = {
+  body: async ({ digest }: { digest: string }): Promise<string> => bodies.get(digest) ?? assert.fail(digest),
+  blob: async (digest: string): Promise<Uint8Array> => Buffer.from(`bytes of ${digest}`),
+};
 const render = async (from: Parameters<typeof extendPrefix>[0], items: readonly Item[]) =>
-  extendPrefix(from, items, adapter as ModelAdapter, read);
+  extendPrefix(from, items, adapter as ModelAdapter, contents);
 
 const itemArb: fc.Arbitrary<Item> = fc.oneof(
   fc.array(fc.string(), { maxLength: 2 }).map((texts): Item => ({
@@ -107,7 +110,7 @@ test('an answer without a body of its own has words for what happened', async ()
   const said = async (outcome: 'done' | 'failed' | 'denied' | 'cancelled' | 'unknown', code: string | null) => {
     const item = await neutral(
       { kind: 'result', call: 'r1t1c0', providerId: 'p', name: 'pay', outcome, code, body: null },
-      read,
+      contents,
     );
     return item.kind === 'result' ? item.content : '';
   };
@@ -124,4 +127,11 @@ test('an answer without a body of its own has words for what happened', async ()
 test('content reads as text, or as JSON', () => {
   assert.equal(contentText('a'), 'a');
   assert.equal(contentText({ a: [1] }), '{"a":[1]}');
+});
+
+test('what is not text is rendered with its content', async () => {
+  const image = { type: 'image' as const, digest: 'D', mediaType: 'image/png' };
+  const item = await neutral({ kind: 'message', trusted: true, body: keep({ parts: [image] }) }, contents);
+  const base64 = Buffer.from('bytes of D').toString('base64');
+  assert.deepEqual(item, { kind: 'message', parts: [{ ...image, base64 }] });
 });

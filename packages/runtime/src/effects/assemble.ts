@@ -4,7 +4,7 @@
  */
 import type { Item, Located, State } from '@perdure/engine';
 import { sha256 } from '../log/digest.ts';
-import type { AskedCall, ModelAdapter, NeutralItem, Part } from '../ports.ts';
+import type { AskedCall, Digest, LoadedPart, ModelAdapter, NeutralItem, Part } from '../ports.ts';
 
 /** Raised when assembly changes what the same items become; a turn in flight is checked only against its own version. */
 export const ASSEMBLER_VERSION = 1;
@@ -52,41 +52,44 @@ export function fingerprintOf(state: State, prefix: Prefix): string {
 export const sealOf = (context: string, pinHash: string, maxOutputTokens: number): string =>
   sha256(`${context}\n${pinHash}\n${maxOutputTokens}`);
 
-/** Renders what is new; `read` gives the text of a body. Returns a prefix of all items. */
+/** Where content is read from: the text of a body, the bytes of a blob. Throws where that was erased or is missing. */
+export type Contents = { body(located: Located): Promise<string>; blob(digest: Digest): Promise<Uint8Array> };
+
+/** Renders what is new. Returns a prefix of all items. */
 export async function extendPrefix(
   prefix: Prefix,
   items: readonly Item[],
   adapter: ModelAdapter,
-  read: (body: Located) => Promise<string>,
+  contents: Contents,
 ): Promise<Prefix> {
   const pieces: string[] = prefix.rendered === '' ? [] : [prefix.rendered];
   let { fingerprint } = prefix;
   for (let i = prefix.items; i < items.length; i += 1) {
     const item = items[i];
     if (item === undefined) break;
-    const rendered = adapter.render(await neutral(item, read), prefix.model);
+    const rendered = adapter.render(await neutral(item, contents), prefix.model);
     if (rendered !== '') pieces.push(rendered);
     fingerprint = chain(fingerprint, item);
   }
   return { model: prefix.model, items: items.length, rendered: pieces.join(','), fingerprint };
 }
 
-/** An item with its content. Throws what `read` throws where that was erased or is missing. */
-export async function neutral(item: Item, read: (body: Located) => Promise<string>): Promise<NeutralItem> {
+/** An item with its content. Throws what `contents` throws. */
+export async function neutral(item: Item, contents: Contents): Promise<NeutralItem> {
   switch (item.kind) {
     case 'message': {
-      const body = JSON.parse(await read(item.body)) as MessageBody;
-      return { kind: 'message', parts: body.parts };
+      const body = JSON.parse(await contents.body(item.body)) as MessageBody;
+      return { kind: 'message', parts: await Promise.all(body.parts.map(async (part) => loaded(part, contents))) };
     }
     case 'turn': {
-      const body = JSON.parse(await read(item.body)) as TurnBody;
+      const body = JSON.parse(await contents.body(item.body)) as TurnBody;
       return { kind: 'turn', model: body.model, text: body.text, calls: body.calls, native: body.native };
     }
     case 'result': {
       const content =
         item.body === null
           ? standardText(item.code, item.outcome)
-          : contentText((JSON.parse(await read(item.body)) as ResultBody).content);
+          : contentText((JSON.parse(await contents.body(item.body)) as ResultBody).content);
       return { kind: 'result', providerId: item.providerId, name: item.name, outcome: item.outcome, content };
     }
     default: {
@@ -94,6 +97,11 @@ export async function neutral(item: Item, read: (body: Located) => Promise<strin
       return never;
     }
   }
+}
+
+async function loaded(part: Part, contents: Contents): Promise<LoadedPart> {
+  if (part.type === 'text') return part;
+  return { ...part, base64: Buffer.from(await contents.blob(part.digest)).toString('base64') };
 }
 
 export const contentText = (content: unknown): string =>

@@ -129,7 +129,8 @@ export async function buildRequest(
   if (!resolved.ok) return { code: 'model_unavailable', detail: resolved.message };
   const read = async (located: Parameters<Sessions['body']>[1]): Promise<string> => options.sessions.body(hot, located);
   const start = hot.prefix.model === pin.model ? hot.prefix : emptyPrefix(pin.model);
-  hot.prefix = await extendPrefix(start, hot.state.context.items, resolved.adapter, read);
+  const contents = { body: read, blob: async (digest: string) => options.sessions.blob(digest) };
+  hot.prefix = await extendPrefix(start, hot.state.context.items, resolved.adapter, contents);
   const { config } = run;
   const slots = await Promise.all(
     [...hot.state.context.slots].map(

@@ -11,7 +11,7 @@ import { decodeFrame } from './frame.ts';
 import { LIMITS } from '../limits.ts';
 import type { Marks } from './marks.ts';
 import { noMarks } from './marks.ts';
-import type { Clock, Head, Logger, Snapshot, StoredFrame, TenantStore } from '../ports.ts';
+import type { Digest, Clock, Head, Logger, Snapshot, StoredFrame, TenantStore } from '../ports.ts';
 
 export type Hot = {
   id: string;
@@ -222,6 +222,13 @@ export class Sessions {
     const blob = await this.#store.blobs.get(located.digest);
     if (blob === null) throw new BodyMissing(`body ${located.digest} of session ${hot.id} is erased or missing`);
     return remember(hot, located.digest, Buffer.from(blob).toString());
+  }
+
+  /** What a part of a message names. Throws BodyMissing. */
+  async blob(digest: Digest): Promise<Uint8Array> {
+    const bytes = await this.#store.blobs.get(digest);
+    if (bytes === null) throw new BodyMissing(`blob ${digest} is missing`);
+    return bytes;
   }
 
   /** Saves the fold when enough was appended since the last time. A failure costs only time. */

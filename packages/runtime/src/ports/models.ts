@@ -7,9 +7,15 @@ export type Part =
   | { type: 'image'; digest: Digest; mediaType: string }
   | { type: 'file'; digest: Digest; mediaType: string; name: string };
 
+/** A part with its content: what is not text comes as base64 (RFC 4648 §4, with padding). */
+export type LoadedPart =
+  | Extract<Part, { type: 'text' }>
+  | (Extract<Part, { type: 'image' }> & { base64: string })
+  | (Extract<Part, { type: 'file' }> & { base64: string });
+
 /** The context as every provider understands it. `native` goes back verbatim to the provider it came from. */
 export type NeutralItem =
-  | { kind: 'message'; parts: readonly Part[] }
+  | { kind: 'message'; parts: readonly LoadedPart[] }
   | { kind: 'turn'; model: string; text: string; calls: readonly AskedCall[]; native: unknown }
   | { kind: 'result'; providerId: string; name: string; outcome: string; content: string };
 export type AskedCall = { id: string; name: string; arguments: string };
@@ -20,6 +26,10 @@ export type GenerateParams = {
   temperature?: number;
   effort?: string;
   toolChoice?: 'auto' | 'none' | 'required' | { tool: string };
+  /** The provider's processing tier, where it sells several. */
+  tier?: 'default' | 'flex' | 'priority';
+  /** The provider goes on with the answer when nobody listens, and can be asked for it again by its id. */
+  background?: boolean;
 };
 
 /** All of one model call. `rendered` is the adapter's own text of the items, kept from turn to turn (see `render`). */
@@ -31,6 +41,8 @@ export type GenerateRequest = {
   params: GenerateParams;
   /** JSON Schema the final answer must fit, where the provider can be told. */
   output?: JsonSchema;
+  /** The provider's id of an answer that an earlier attempt began: ask for it again instead of paying twice. */
+  resume?: string;
   key: string;
   attempt: number;
 };
@@ -57,6 +69,11 @@ export type GenerateContext = {
   signal: AbortSignal;
   /** Called synchronously and in order; never after the outcome. Must not throw. */
   delta(delta: Delta): void;
+  /**
+   * The provider named an answer that it can be asked for again. Called at most once, before any delta; resolves when
+   * that is in the log, so that a crash from then on re-attaches. Missing: nobody would remember it.
+   */
+  accepted?(response: string): Promise<void>;
 };
 
 export type ModelInfo = {
