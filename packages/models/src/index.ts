@@ -1,5 +1,5 @@
-export { CATALOG_MODELS } from './catalog.ts';
-export type { UsdPerMillion } from './catalog.ts';
+export { CATALOG_MODELS } from './catalog/info.ts';
+export type { Catalog, CatalogRow, UsdPerMillion } from './catalog/row.ts';
 export type { FailureCode } from './failures.ts';
 export { LIMITS } from './limits.ts';
 export { ModelConfigError } from './openai-chat/endpoint.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { System } from '@perdure/runtime/ports';
-import { CATALOG_MODELS } from './catalog.ts';
+import { CATALOG_MODELS } from './catalog/info.ts';
 import { ModelConfigError, openEndpoint, type EndpointRecord } from './openai-chat/endpoint.ts';
 import { createModelSource, type ModelSourceOptions } from './source.ts';
 
@@ -61,7 +61,7 @@ describe('the model source', () => {
     assert.match(mini.price?.source ?? '', /^https:/);
     assert.match(mini.price?.date ?? '', /^\d{4}-\d\d-\d\d$/);
     for (const model of CATALOG_MODELS) {
-      const { price, windowTokens, maxOutputTokens } = info({ env }, `openai-chat/${model}`);
+      const { price, windowTokens, maxOutputTokens } = info({ env }, model);
       assert.ok(price !== null && windowTokens !== null && maxOutputTokens < windowTokens);
       for (const rate of [price.input, price.cachedInput, price.cacheWrite, price.output]) {
         assert.ok(Number.isSafeInteger(rate) && rate > 0, model);

@@ -1,5 +1,6 @@
 import type { ModelInfo, ModelSource, ResolvedModel, System } from '@perdure/runtime/ports';
-import { CATALOG_MODELS, catalogInfo, priceOf, unknownInfo, type UsdPerMillion } from './catalog.ts';
+import { CATALOG_MODELS, catalogInfo, priceOf } from './catalog/info.ts';
+import type { UsdPerMillion } from './catalog/row.ts';
 import { createDemo, demoInfo } from './demo.ts';
 import { createOpenAiChat, type OpenAiChat } from './openai-chat/adapter.ts';
 import {
@@ -38,8 +39,7 @@ export function createModelSource(options: ModelSourceOptions): ModelSource {
 
   const infoOf = (id: string): ModelInfo => {
     const [provider, model] = split(id);
-    const info =
-      provider === 'demo' ? demoInfo(id) : provider === OPENAI ? catalogInfo(id, model) : unknownInfo(id, provider);
+    const info = provider === 'demo' ? demoInfo(id) : catalogInfo(id, provider, model);
     const own = Object.hasOwn(prices, id) ? prices[id] : undefined;
     if (own === undefined) return info;
     const { date = '', source = 'configuration' } = own;
@@ -70,7 +70,7 @@ export function createModelSource(options: ModelSourceOptions): ModelSource {
     },
     list: () => {
       const priced = Object.keys(prices).filter((id) => records.has(split(id)[0]));
-      const ids = ['demo', ...CATALOG_MODELS.map((model) => `${OPENAI}/${model}`), ...priced];
+      const ids = ['demo', ...CATALOG_MODELS, ...priced];
       return [...new Set(ids)].map(infoOf);
     },
     close: async () => {

@@ -76,15 +76,35 @@ export type GenerateContext = {
   accepted?(response: string): Promise<void>;
 };
 
+/** Levels of reasoning effort that providers have; a model takes some of them. */
+export type Effort = 'none' | 'minimal' | 'low' | 'medium' | 'high' | 'xhigh' | 'max';
+export type ListPrice = Price & { source: string; date: string };
+/** The most tokens one image or file counts; null: nobody says, and no budget can bound it. */
+export type Modality = { maxTokens: number | null };
+
 export type ModelInfo = {
   /** `provider/model`, as an agent names it. */
   id: string;
   provider: string;
   windowTokens: number | null;
   maxOutputTokens: number;
-  price: (Price & { source: string; date: string }) | null;
+  /** Of standard processing. */
+  price: ListPrice | null;
   /** In the catalog; a model that is not is accepted, unpriced, with a default maximum output. */
   known: boolean;
+  /** What a message may hold besides text. Missing: text only. */
+  modalities?: { image?: Modality; file?: Modality };
+  /** The provider holds it to a JSON Schema. Missing: it does not. */
+  structured?: boolean;
+  /** Levels of effort it takes. Missing: nobody knows; empty: none. */
+  effort?: readonly Effort[];
+  /** What is sold besides standard processing, each at its price. Missing: nothing. */
+  tiers?: { flex?: ListPrice; priority?: ListPrice };
+  /**
+   * What was sent before is read from the provider's cache: from `minTokens` on, in steps of `stepTokens`, for
+   * `lifetimeMs` after its last use. Missing: nobody says that it is cached.
+   */
+  cache?: { minTokens: number; stepTokens: number; lifetimeMs: number };
 };
 
 export interface ModelAdapter {

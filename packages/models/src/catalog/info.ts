@@ -1,0 +1,58 @@
+/** From a row of the catalog to what the runtime is told of a model. */
+import type { ListPrice, ModelInfo, Price } from '@perdure/runtime/ports';
+import { LIMITS } from '../limits.ts';
+import type { Catalog, CatalogRow, UsdPerMillion } from './row.ts';
+import { CATALOGS } from './table.ts';
+
+/** The ids of all rows: `provider/model`. */
+export const CATALOG_MODELS: readonly string[] = Object.entries(CATALOGS).flatMap(([provider, catalog]) =>
+  Object.keys(catalog?.models ?? {}).map((model) => `${provider}/${model}`),
+);
+
+/** What is known of a model; an unknown one is accepted with no price and the default output. */
+export function catalogInfo(id: string, provider: string, model: string): ModelInfo {
+  const catalog = Object.hasOwn(CATALOGS, provider) ? CATALOGS[provider] : undefined;
+  const row = catalog !== undefined && Object.hasOwn(catalog.models, model) ? catalog.models[model] : undefined;
+  if (catalog === undefined || row === undefined) return unknownInfo(id, provider);
+  return infoOfRow(id, provider, row, catalog);
+}
+
+function infoOfRow(id: string, provider: string, row: CatalogRow, { source, date }: Catalog): ModelInfo {
+  const { windowTokens, maxOutputTokens, usdPerMillion, image, file, tiers, cache } = row;
+  const listed = (usd: UsdPerMillion): ListPrice => ({ ...priceOf(id, date, usd), source, date });
+  const info: ModelInfo = {
+    id,
+    provider,
+    windowTokens,
+    maxOutputTokens,
+    price: usdPerMillion === null || row.longPrompt !== undefined ? null : listed(usdPerMillion),
+    known: true,
+    modalities: { ...(image === undefined ? {} : { image }), ...(file === undefined ? {} : { file }) },
+    structured: row.structured === true,
+    effort: row.effort ?? [],
+    tiers: {},
+  };
+  if (cache !== undefined) info.cache = cache;
+  for (const tier of ['flex', 'priority'] as const) {
+    const usd = tiers?.[tier];
+    if (usd !== undefined) info.tiers = { ...info.tiers, [tier]: listed(usd) };
+  }
+  return info;
+}
+
+export function unknownInfo(id: string, provider: string): ModelInfo {
+  const maxOutputTokens = LIMITS.unknownMaxOutputTokens;
+  return { id, provider, windowTokens: null, maxOutputTokens, price: null, known: false };
+}
+
+/** Integers of nano-USD per 1,000 tokens: a dollar for a million tokens is 1,000,000 of them. */
+export function priceOf(id: string, date: string, usd: UsdPerMillion): Price {
+  const nano = (dollars: number): number => Math.round(dollars * 1_000_000);
+  return {
+    id: `${id}@${date}`,
+    input: nano(usd.input),
+    cachedInput: nano(usd.cachedInput ?? usd.input),
+    cacheWrite: nano(usd.cacheWrite ?? usd.input),
+    output: nano(usd.output),
+  };
+}

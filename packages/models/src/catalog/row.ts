@@ -1,0 +1,34 @@
+/** The shape of the catalog: what a provider publishes of its models, in its own units. */
+import type { Effort } from '@perdure/runtime/ports';
+
+/** US dollars for a million tokens, as providers publish them. Without `cachedInput` or `cacheWrite`: as input. */
+export type UsdPerMillion = { input: number; output: number; cachedInput?: number; cacheWrite?: number };
+
+/**
+ * When a prompt that was sent before is read from the provider's cache: from `minTokens` on, in steps of `stepTokens`,
+ * for `lifetimeMs` after it was last used.
+ */
+export type CacheRule = { minTokens: number; stepTokens: number; lifetimeMs: number };
+
+export type CatalogRow = {
+  windowTokens: number;
+  maxOutputTokens: number;
+  /** Standard processing, text tokens; null: the provider publishes none. */
+  usdPerMillion: UsdPerMillion | null;
+  /** With a prompt of more tokens than this the whole request costs so. */
+  longPrompt?: UsdPerMillion & { aboveTokens: number };
+  /** What else than standard processing the provider sells for this model. */
+  tiers?: { flex?: UsdPerMillion; priority?: UsdPerMillion };
+  /** It takes images; the most tokens one of them counts, whatever its size, null where nobody says. */
+  image?: { maxTokens: number | null };
+  /** It takes files (PDF); the most tokens one of them counts, null where nobody says: then its window bounds them. */
+  file?: { maxTokens: number | null };
+  /** The provider holds it to a JSON Schema. */
+  structured?: true;
+  /** Levels of reasoning effort it takes; without: none. */
+  effort?: readonly Effort[];
+  cache?: CacheRule;
+};
+
+/** The models of one provider by its own names for them, and where and when their rows were read. */
+export type Catalog = { source: string; date: string; models: { readonly [model: string]: CatalogRow } };
