@@ -6,7 +6,6 @@ export { createChatEmulator } from './emulator/chat-emulator.ts';
 export type {
   ChatEmulator,
   ChatEmulatorOptions,
-  ChatFailure,
   ChatFaults,
   ChatReply,
   ChatStep,
@@ -17,6 +16,7 @@ export { chatCompletion, chatEvents } from './emulator/chat-wire.ts';
 export type { ChatAnswer, ChatError, ChatUsage, StreamOptions } from './emulator/chat-wire.ts';
 export { createFixedEmulator } from './emulator/fixed-emulator.ts';
 export type { FixedEmulator } from './emulator/fixed-emulator.ts';
+export type { WireError, WireFailure, WireFaults } from './emulator/wire-server.ts';
 export { createScriptedModel } from './scripted-model.ts';
 export type {
   ScriptedAnswer,

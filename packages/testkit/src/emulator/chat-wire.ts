@@ -2,6 +2,7 @@
  * The bytes of the Chat Completions protocol, written from OpenAI's API reference (chat/completions: "the chat
  * completion object", "the chat completion chunk object", streaming, errors). Nothing here is shared with the adapter.
  */
+import type { WireError } from './wire-server.ts';
 
 export type ChatUsage = {
   /** All input tokens, the cached ones among them. */
@@ -121,7 +122,7 @@ export function errorEvent(error: ChatError): string {
   return event({ error: { param: null, code: null, ...error } });
 }
 
-export type ChatError = { message: string; type: string; code?: string | null; param?: string | null };
+export type ChatError = WireError;
 
 export function errorBody(error: ChatError): string {
   return JSON.stringify({
