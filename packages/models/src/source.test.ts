@@ -118,7 +118,7 @@ describe('the model source', () => {
     const pathOf = (baseUrl: string): string => {
       const opened = openEndpoint({ ...local, baseUrl }, {});
       assert.ok(opened.ok);
-      return `${opened.endpoint.origin}${opened.endpoint.path}`;
+      return `${opened.endpoint.origin}${opened.endpoint.basePath}/chat/completions`;
     };
     assert.equal(pathOf('https://api.openai.com/v1'), 'https://api.openai.com/v1/chat/completions');
     assert.equal(pathOf('https://api.openai.com/v1/'), 'https://api.openai.com/v1/chat/completions');

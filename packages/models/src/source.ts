@@ -2,7 +2,7 @@ import type { ModelInfo, ModelSource, ResolvedModel, System } from '@perdure/run
 import { CATALOG_MODELS, catalogInfo, priceOf } from './catalog/info.ts';
 import type { UsdPerMillion } from './catalog/row.ts';
 import { createDemo, demoInfo } from './demo.ts';
-import { createOpenAiChat, type OpenAiChat } from './openai-chat/adapter.ts';
+import { createOpenAiChat } from './openai-chat/adapter.ts';
 import {
   checkEndpoint,
   ModelConfigError,
@@ -10,6 +10,7 @@ import {
   problemOfUrl,
   type EndpointRecord,
 } from './openai-chat/endpoint.ts';
+import type { Provider } from './provider.ts';
 
 /** A price from the configuration, by the model's whole id (`endpoint/model`); it goes before the catalog's. */
 export type PriceRecord = UsdPerMillion & { source?: string; date?: string };
@@ -35,7 +36,7 @@ export function createModelSource(options: ModelSourceOptions): ModelSource {
   const records = checkRecords(endpoints);
   checkPrices(prices);
   const demo = createDemo(system.timers);
-  const open = new Map<string, OpenAiChat>();
+  const open = new Map<string, Provider>();
 
   const infoOf = (id: string): ModelInfo => {
     const [provider, model] = split(id);
@@ -46,7 +47,7 @@ export function createModelSource(options: ModelSourceOptions): ModelSource {
     return { ...info, price: { ...priceOf(id, date === '' ? 'configured' : date, own), source, date } };
   };
 
-  const connect = (name: string): { ok: true; chat: OpenAiChat } | { ok: false; message: string } => {
+  const connect = (name: string): { ok: true; chat: Provider } | { ok: false; message: string } => {
     const known = open.get(name);
     if (known !== undefined) return { ok: true, chat: known };
     const record = records.get(name) ?? (name === OPENAI ? openAiRecord(env) : undefined);

@@ -1,13 +1,12 @@
-/** OpenAI Chat Completions and its compatibles, over undici. */
-import type { Clock, GenerateOutcome, ModelAdapter } from '@perdure/runtime/ports';
-import { Pool } from 'undici';
-import { failed, NOTHING } from '../failures.ts';
-import { LIMITS } from '../limits.ts';
+/** OpenAI Chat Completions and its compatibles. */
+import type { Clock, ModelAdapter } from '@perdure/runtime/ports';
+import { openConnection } from '../http/connection.ts';
+import { createRefusals } from '../http/refusals.ts';
+import type { Provider } from '../provider.ts';
 import type { Endpoint } from './endpoint.ts';
-import { Exchange } from './exchange.ts';
+import { judge } from './errors.ts';
+import { createChatReader } from './reader.ts';
 import { renderBody, renderItem } from './request.ts';
-
-export type OpenAiChat = { adapter: ModelAdapter; close(): Promise<void> };
 
 /**
  * The adapter of one endpoint, with its own connections. One request a call and no retries: those are the engine's.
@@ -16,38 +15,20 @@ export type OpenAiChat = { adapter: ModelAdapter; close(): Promise<void> };
  * so. The key goes along as `X-Client-Request-Id` (API reference, "Debugging requests"), by which the provider can find
  * a request that got no answer.
  */
-export function createOpenAiChat(endpoint: Endpoint, clock: Clock): OpenAiChat {
-  const pool = new Pool(endpoint.origin, {
-    connections: LIMITS.connectionsPerEndpoint,
-    // One request at a time on a connection: an answer is never held up by another one.
-    pipelining: 1,
-    allowH2: false,
-    connect: { timeout: LIMITS.connectTimeoutMs },
-    keepAliveTimeout: LIMITS.keepAliveMs,
-    keepAliveMaxTimeout: LIMITS.keepAliveMaxMs,
-    headersTimeout: endpoint.headersTimeoutMs,
-    bodyTimeout: endpoint.idleTimeoutMs,
-  });
-  const headers = headersOf(endpoint);
+export function createOpenAiChat(endpoint: Endpoint, clock: Clock): Provider {
+  const refusals = createRefusals(endpoint, judge, clock);
+  const connection = openConnection(endpoint, refusals);
   const adapter: ModelAdapter = {
     render: (item, model) => renderItem(item, model, endpoint.quirks),
     body: (request) => renderBody(request, endpoint),
-    generate: (request, context): Promise<GenerateOutcome> => {
-      if (context.signal.aborted)
-        return Promise.resolve(failed('aborted', 'aborted before it was sent', 'no', NOTHING));
+    generate: (request, context) => {
       const body = Buffer.from(renderBody(request, endpoint));
       const bound = { inputBytes: body.length, maxOutputTokens: request.params.maxOutputTokens };
-      const exchange = new Exchange(endpoint, request.key, bound, context, clock);
-      const id = ['x-client-request-id', `${request.key}-${request.attempt}`];
-      pool.dispatch({ method: 'POST', path: endpoint.path, headers: [...headers, ...id], body }, exchange);
-      return exchange.outcome;
+      const reading = { key: request.key, bound, noDone: endpoint.quirks.noDone === true, refusals };
+      const reader = createChatReader(reading, (delta) => context.delta(delta));
+      const headers = { 'x-client-request-id': `${request.key}-${request.attempt}` };
+      return connection.send({ method: 'POST', path: '/chat/completions', headers, body }, reader, context);
     },
   };
-  return { adapter, close: () => pool.destroy() };
-}
-
-function headersOf(endpoint: Endpoint): string[] {
-  const own = { 'content-type': 'application/json', accept: 'text/event-stream' };
-  const auth = endpoint.apiKey === null ? {} : { authorization: `Bearer ${endpoint.apiKey}` };
-  return Object.entries({ ...own, ...auth, ...endpoint.headers }).flat();
+  return { adapter, close: () => connection.close() };
 }

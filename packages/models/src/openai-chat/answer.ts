@@ -10,6 +10,7 @@ import type { AskedCall, Delta, GenerateOutcome, Usage } from '@perdure/runtime/
 import type { ChatCompletionChunk } from 'openai/resources/chat/completions';
 import { BOUND, failed, type Failed } from '../failures.ts';
 import { LIMITS } from '../limits.ts';
+import { boundOf, countOf, isCount, type UsageBound } from '../usage.ts';
 
 type Done = Extract<GenerateOutcome, { type: 'done' }>;
 type WireDelta = Partial<ChatCompletionChunk.Choice.Delta> & { reasoning_content?: unknown; reasoning?: unknown };
@@ -21,9 +22,6 @@ export type WireChunk = {
 };
 
 type Call = AskedCall & { extra: Map<string, unknown> | null };
-
-/** What nobody counted is charged as: a byte of the request is at least a token, and the output is all it may be. */
-export type UsageBound = { inputBytes: number; maxOutputTokens: number };
 
 const STOPS: { readonly [reason: string]: Done['stop'] | undefined } = {
   stop: 'end',
@@ -223,11 +221,4 @@ function usageOf(wire: WireUsage): Usage | null {
     reasoning: Math.min(output, countOf(wire.completion_tokens_details?.reasoning_tokens)),
     source: 'provider',
   };
-}
-
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
-const countOf = (value: unknown): number => (isCount(value) ? value : 0);
-
-function boundOf({ inputBytes, maxOutputTokens }: UsageBound): Usage {
-  return { input: inputBytes, cachedInput: 0, cacheWrite: 0, output: maxOutputTokens, reasoning: 0, source: 'bound' };
 }

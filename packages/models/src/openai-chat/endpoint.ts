@@ -1,3 +1,4 @@
+import type { HttpEndpoint } from '../http/connection.ts';
 import { LIMITS } from '../limits.ts';
 
 /** What sets a compatible apart from OpenAI's own API. Nothing set: it behaves as OpenAI documents. */
@@ -28,19 +29,7 @@ export type EndpointRecord = {
   idleTimeoutMs?: number;
 };
 
-export type Endpoint = {
-  name: string;
-  origin: string;
-  path: string;
-  /** `Bearer` token; null sends none. */
-  apiKey: string | null;
-  /** What to look at when the key is refused. */
-  keyHint: string;
-  headers: { [name: string]: string };
-  quirks: Quirks;
-  headersTimeoutMs: number;
-  idleTimeoutMs: number;
-};
+export type Endpoint = HttpEndpoint & { name: string; quirks: Quirks };
 
 /** A record of the configuration is wrong: `path` says which member, the message what to do. */
 export class ModelConfigError extends Error {
@@ -109,13 +98,14 @@ export function openEndpoint(
     };
   }
   const url = new URL(record.baseUrl);
+  const apiKey = record.apiKey ?? fromEnv ?? null;
   const endpoint: Endpoint = {
     name: record.name,
     origin: url.origin,
-    path: `${url.pathname.replace(/\/+$/, '')}/chat/completions`,
-    apiKey: record.apiKey ?? fromEnv ?? null,
+    basePath: url.pathname.replace(/\/+$/, ''),
+    apiKey,
     keyHint: record.apiKeyEnv ?? `the key of the endpoint ${record.name}`,
-    headers: record.headers ?? {},
+    headers: { ...(apiKey === null ? {} : { authorization: `Bearer ${apiKey}` }), ...record.headers },
     quirks: record.quirks ?? {},
     headersTimeoutMs: record.headersTimeoutMs ?? LIMITS.headersTimeoutMs,
     idleTimeoutMs: record.idleTimeoutMs ?? LIMITS.idleTimeoutMs,

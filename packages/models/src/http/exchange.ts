@@ -1,31 +1,43 @@
 /**
  * One request and its streamed answer, as undici's own handler: no stream objects, no copies, the bytes go straight to
- * the parser.
+ * the parser. What the events mean is the business of the provider's own `AnswerReader`.
  *
  * 1. There is one outcome. After it nothing is told and nothing is read, except what lets the connection be used again.
- * 2. An answer counts only after the terminal event (see Answer); whatever ends before it is a failure.
+ * 2. An answer counts only after the terminal event (the reader knows it); whatever ends before it is a failure.
  * 3. What a failure cost: nothing while the request was not written out whole; after that the provider may have worked
  *    for us, and only an HTTP error says that it did not.
  */
 import { StringDecoder } from 'node:string_decoder';
-import type { Clock, GenerateContext, GenerateOutcome, Spent } from '@perdure/runtime/ports';
+import type { GenerateContext, GenerateOutcome, Spent } from '@perdure/runtime/ports';
 import { createParser, type EventSourceParser } from 'eventsource-parser';
 import type { Dispatcher } from 'undici';
 import { BOUND, failed, NOTHING, type Failed, type FailureCode } from '../failures.ts';
 import { LIMITS } from '../limits.ts';
-import { Answer, type UsageBound, type WireChunk } from './answer.ts';
-import type { Endpoint } from './endpoint.ts';
-import { errorIn, failureOfEvent, failureOfStatus, type ResponseHeaders } from './errors.ts';
+import { errorIn, type Refusals, type ResponseHeaders } from './refusals.ts';
+
+/** `event` is the name the provider gave it; '' when it gave none. */
+export type ServerEvent = { event: string; data: string };
+
+/**
+ * Puts one provider's answer together. Every event is foreign data: nothing in it may make the reader throw. After the
+ * first outcome it is not asked again; a failure closes the connection, a whole answer lets it be used again.
+ */
+export interface AnswerReader {
+  /** The outcome, when this event was the terminal one or says that there will be none; else null. */
+  take(event: ServerEvent): GenerateOutcome | null;
+  /** The stream ended properly: the outcome where that is how this provider ends an answer, else null (it was cut). */
+  ended(): GenerateOutcome | null;
+}
 
 type Controller = Dispatcher.DispatchController;
+type Plain = { status: number; headers: ResponseHeaders; text: string };
 
 export class Exchange implements Dispatcher.DispatchHandler {
   readonly outcome: Promise<GenerateOutcome>;
-  readonly #endpoint: Endpoint;
-  readonly #context: GenerateContext;
-  readonly #clock: Clock;
-  readonly #bound: UsageBound;
-  readonly #answer: Answer;
+  readonly #origin: string;
+  readonly #reader: AnswerReader;
+  readonly #refusals: Refusals;
+  readonly #signal: AbortSignal;
   readonly #decoder = new StringDecoder('utf8');
   readonly #parser: EventSourceParser;
   readonly #resolve: (outcome: GenerateOutcome) => void;
@@ -37,17 +49,16 @@ export class Exchange implements Dispatcher.DispatchHandler {
   /** Headers have come: from here on an ended connection is a cut answer. */
   #begun = false;
   /** A response that is no event stream is collected, to be read as an error. */
-  #plain: { status: number; headers: ResponseHeaders; text: string } | null = null;
+  #plain: Plain | null = null;
 
-  constructor(endpoint: Endpoint, key: string, bound: UsageBound, context: GenerateContext, clock: Clock) {
-    this.#endpoint = endpoint;
-    this.#context = context;
-    this.#clock = clock;
-    this.#bound = bound;
-    this.#answer = new Answer(key, (delta) => context.delta(delta));
+  constructor(origin: string, reader: AnswerReader, refusals: Refusals, { signal }: Pick<GenerateContext, 'signal'>) {
+    this.#origin = origin;
+    this.#reader = reader;
+    this.#refusals = refusals;
+    this.#signal = signal;
     this.#parser = createParser({
       maxBufferSize: LIMITS.eventChars,
-      onEvent: (event) => this.#take(event.data),
+      onEvent: ({ event = '', data }) => this.#take({ event, data }),
       onError: (error) => {
         if (error.type !== 'max-buffer-size-exceeded') return;
         this.#fail('too_large', `an event of more than ${LIMITS.eventChars} characters`, 'no');
@@ -56,7 +67,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const { promise, resolve } = Promise.withResolvers<GenerateOutcome>();
     this.outcome = promise;
     this.#resolve = resolve;
-    context.signal.addEventListener('abort', this.#abort, { once: true });
+    signal.addEventListener('abort', this.#abort, { once: true });
   }
 
   onRequestStart(controller: Controller): void {
@@ -92,9 +103,13 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseEnd(): void {
     if (this.#settled) return;
-    if (this.#plain !== null) this.#settlePlain(this.#plain);
-    else if (this.#endpoint.quirks.noDone === true && this.#answer.finish !== null) this.#finish();
-    else this.#fail('stream_cut', this.#cutText('the stream ended'), 'now');
+    if (this.#plain !== null) {
+      this.#settlePlain(this.#plain);
+      return;
+    }
+    const outcome = this.#reader.ended();
+    if (outcome === null) this.#fail('stream_cut', this.#cutText('the stream ended'), 'now');
+    else this.#settle(outcome);
   }
 
   onResponseError(_: Controller, error: Error): void {
@@ -105,42 +120,26 @@ export class Exchange implements Dispatcher.DispatchHandler {
     }
     const code = 'code' in error && typeof error.code === 'string' ? error.code : error.name;
     const failure = codeOfTransport(code, this.#begun);
-    const said =
-      failure === 'stream_cut' ? this.#cutText('the connection ended') : `no answer from ${this.#endpoint.origin}`;
+    const said = failure === 'stream_cut' ? this.#cutText('the connection ended') : `no answer from ${this.#origin}`;
     const again = failure === 'aborted' || failure === 'invalid_request' ? 'no' : 'now';
     this.#fail(failure, `${said} (${code}: ${error.message})`, again);
   }
 
-  #take(data: string): void {
+  #take(event: ServerEvent): void {
     if (this.#settled) return;
-    if (data === '[DONE]') {
-      if (this.#answer.finish === null) this.#fail('stream_cut', '[DONE] came without a finish reason', 'now');
-      else this.#finish();
-      return;
-    }
-    const chunk = parse(data);
-    if (chunk === null) this.#fail('malformed', `an event that is not a JSON object: ${data.slice(0, 80)}`, 'now');
-    else if (chunk.error) this.#settle(failureOfEvent(chunk.error, this.#endpoint), true);
-    else {
-      const wrong = this.#answer.take(chunk);
-      if (wrong !== null) this.#settle(wrong, true);
-    }
+    const outcome = this.#reader.take(event);
+    if (outcome !== null) this.#settle(outcome);
   }
 
-  /** The connection is left to deliver its last bytes, so that it can be used again. */
-  #finish(): void {
-    this.#settle(this.#answer.outcome(this.#bound), false);
-  }
-
-  #settlePlain({ status, headers, text }: { status: number; headers: ResponseHeaders; text: string }): void {
+  #settlePlain({ status, headers, text }: Plain): void {
     if (status > 299) {
-      this.#settle(failureOfStatus(status, headers, text, this.#endpoint, this.#clock), true);
+      this.#settle(this.#refusals.ofStatus(status, headers, text));
       return;
     }
     const error = errorIn(text);
-    const wanted = `not an event stream but ${String(headers['content-type'])}: is ${this.#endpoint.origin} the right URL?`;
+    const wanted = `not an event stream but ${String(headers['content-type'])}: is ${this.#origin} the right URL?`;
     const named = error !== null && (error.message !== undefined || error.code !== undefined);
-    this.#settle(named ? failureOfEvent(error, this.#endpoint) : failed('malformed', wanted, 'no', BOUND), true);
+    this.#settle(named ? this.#refusals.ofEvent(error) : failed('malformed', wanted, 'no', BOUND));
   }
 
   #cutText(what: string): string {
@@ -149,24 +148,16 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   #fail(code: FailureCode, detail: string, retry: Failed['retry']): void {
     const spent: Spent = this.#sent ? BOUND : NOTHING;
-    this.#settle(failed(code, detail, retry, spent), true);
+    this.#settle(failed(code, detail, retry, spent));
   }
 
-  #settle(outcome: GenerateOutcome, close: boolean): void {
+  /** After a whole answer the connection is left to deliver its last bytes, so that it can be used again. */
+  #settle(outcome: GenerateOutcome): void {
     if (this.#settled) return;
     this.#settled = true;
-    this.#context.signal.removeEventListener('abort', this.#abort);
+    this.#signal.removeEventListener('abort', this.#abort);
     this.#resolve(outcome);
-    if (close) this.#controller?.abort(new Error('the outcome is known'));
-  }
-}
-
-function parse(data: string): WireChunk | null {
-  try {
-    const chunk: unknown = JSON.parse(data);
-    return typeof chunk === 'object' && chunk !== null ? chunk : null;
-  } catch {
-    return null;
+    if (outcome.type === 'failed') this.#controller?.abort(new Error('the outcome is known'));
   }
 }
 
