@@ -1,4 +1,4 @@
-import type { ModelAdapter } from '@perdure/runtime/ports';
+import type { Clock, ModelAdapter } from '@perdure/runtime/ports';
 
 /** A provider that is spoken to: its adapter, and the connections behind it. */
 export type Provider = {
@@ -6,3 +6,15 @@ export type Provider = {
   /** Ends what is under way (`aborted`). */
   close(): Promise<void>;
 };
+
+export type Environment = { readonly [name: string]: string | undefined };
+/** `message` says what to do: which key is missing, which URL is wrong. */
+export type OpenedProvider = { ok: true; provider: Provider } | { ok: false; message: string };
+/** Opens a provider with what the environment says of it, under the names its official client reads. */
+export type OpenProvider = (env: Environment, clock: Clock) => OpenedProvider;
+
+/** A variable of the environment; blank is unset. */
+export function variable(env: Environment, name: string): string | undefined {
+  const value = env[name]?.trim();
+  return value === '' ? undefined : value;
+}

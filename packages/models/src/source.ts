@@ -1,4 +1,4 @@
-import type { ModelInfo, ModelSource, ResolvedModel, System } from '@perdure/runtime/ports';
+import type { Clock, ModelInfo, ModelSource, ResolvedModel, System } from '@perdure/runtime/ports';
 import { CATALOG_MODELS, catalogInfo, priceOf } from './catalog/info.ts';
 import type { UsdPerMillion } from './catalog/row.ts';
 import { createDemo, demoInfo } from './demo.ts';
@@ -10,7 +10,7 @@ import {
   problemOfUrl,
   type EndpointRecord,
 } from './openai-chat/endpoint.ts';
-import type { Provider } from './provider.ts';
+import { variable, type Environment, type OpenedProvider, type OpenProvider, type Provider } from './provider.ts';
 
 /** A price from the configuration, by the model's whole id (`endpoint/model`); it goes before the catalog's. */
 export type PriceRecord = UsdPerMillion & { source?: string; date?: string };
@@ -18,12 +18,16 @@ export type PriceRecord = UsdPerMillion & { source?: string; date?: string };
 export type ModelSourceOptions = {
   endpoints?: readonly EndpointRecord[];
   prices?: { readonly [model: string]: PriceRecord };
-  env: { readonly [name: string]: string | undefined };
+  env: Environment;
   system: System;
 };
 
 const OPENAI = 'openai-chat';
 const OPENAI_URL = 'https://api.openai.com/v1';
+/** The providers that need no record in the configuration: a model is `NAME/MODEL`. */
+const PROVIDERS: { readonly [name: string]: OpenProvider } = {
+  [OPENAI]: openOpenAiChat,
+};
 const PRICE_KEYS = ['input', 'output', 'cachedInput', 'cacheWrite'] as const;
 
 /**
@@ -47,18 +51,13 @@ export function createModelSource(options: ModelSourceOptions): ModelSource {
     return { ...info, price: { ...priceOf(id, date === '' ? 'configured' : date, own), source, date } };
   };
 
-  const connect = (name: string): { ok: true; chat: Provider } | { ok: false; message: string } => {
+  const connect = (name: string): OpenedProvider => {
     const known = open.get(name);
-    if (known !== undefined) return { ok: true, chat: known };
-    const record = records.get(name) ?? (name === OPENAI ? openAiRecord(env) : undefined);
-    if (record === undefined) return { ok: false, message: `no endpoint '${name}': ${offer(records)}` };
-    const problem = problemOfUrl(record.baseUrl);
-    if (problem !== null) return { ok: false, message: `OPENAI_BASE_URL: ${problem}` };
-    const opened = openEndpoint(record, env);
-    if (!opened.ok) return opened;
-    const chat = createOpenAiChat(opened.endpoint, system.clock);
-    open.set(name, chat);
-    return { ok: true, chat };
+    if (known !== undefined) return { ok: true, provider: known };
+    const opened = openNamed(name, records.get(name), env, system.clock);
+    if (opened === null) return { ok: false, message: `no endpoint '${name}': ${offer(records)}` };
+    if (opened.ok) open.set(name, opened.provider);
+    return opened;
   };
 
   return {
@@ -67,7 +66,7 @@ export function createModelSource(options: ModelSourceOptions): ModelSource {
       if (provider === 'demo') return { ok: true, info: infoOf(id), adapter: demo };
       if (model === '') return { ok: false, message: `'${id}' names no model: ${offer(records)}` };
       const connected = connect(provider);
-      return connected.ok ? { ok: true, info: infoOf(id), adapter: connected.chat.adapter } : connected;
+      return connected.ok ? { ok: true, info: infoOf(id), adapter: connected.provider.adapter } : connected;
     },
     list: () => {
       const priced = Object.keys(prices).filter((id) => records.has(split(id)[0]));
@@ -77,7 +76,7 @@ export function createModelSource(options: ModelSourceOptions): ModelSource {
     close: async () => {
       const all = [...open.values()];
       open.clear();
-      await Promise.all(all.map((chat) => chat.close()));
+      await Promise.all(all.map((provider) => provider.close()));
     },
   };
 }
@@ -88,16 +87,31 @@ function split(id: string): [provider: string, model: string] {
 }
 
 function offer(records: ReadonlyMap<string, EndpointRecord>): string {
-  return ['there are demo', `${OPENAI}/MODEL`, ...[...records.keys()].map((name) => `${name}/MODEL`)].join(', ');
+  const names = new Set([...Object.keys(PROVIDERS), ...records.keys()]);
+  return ['there are demo', ...[...names].map((name) => `${name}/MODEL`)].join(', ');
 }
 
-function openAiRecord(env: ModelSourceOptions['env']): EndpointRecord {
-  const baseUrl = env['OPENAI_BASE_URL']?.trim();
-  return {
-    name: OPENAI,
-    baseUrl: baseUrl === undefined || baseUrl === '' ? OPENAI_URL : baseUrl,
-    apiKeyEnv: 'OPENAI_API_KEY',
-  };
+/** A record of the configuration goes before the provider of that name; null: there is neither. */
+function openNamed(
+  name: string,
+  record: EndpointRecord | undefined,
+  env: Environment,
+  clock: Clock,
+): OpenedProvider | null {
+  if (record !== undefined) return openRecord(record, env, clock);
+  return (Object.hasOwn(PROVIDERS, name) ? PROVIDERS[name]?.(env, clock) : undefined) ?? null;
+}
+
+function openRecord(record: EndpointRecord, env: Environment, clock: Clock): OpenedProvider {
+  const opened = openEndpoint(record, env);
+  return opened.ok ? { ok: true, provider: createOpenAiChat(opened.endpoint, clock) } : opened;
+}
+
+function openOpenAiChat(env: Environment, clock: Clock): OpenedProvider {
+  const baseUrl = variable(env, 'OPENAI_BASE_URL') ?? OPENAI_URL;
+  const problem = problemOfUrl(baseUrl);
+  if (problem !== null) return { ok: false, message: `OPENAI_BASE_URL: ${problem}` };
+  return openRecord({ name: OPENAI, baseUrl, apiKeyEnv: 'OPENAI_API_KEY' }, env, clock);
 }
 
 function checkRecords(endpoints: readonly EndpointRecord[]): Map<string, EndpointRecord> {
