@@ -31,6 +31,7 @@ import { Sessions } from './log/sessions.ts';
 import { createStep } from './log/step.ts';
 import { Streams } from './streams/stream.ts';
 import { createToolbus } from './effects/toolbus.ts';
+import { createWatches } from './streams/watch.ts';
 import { waitsToStart } from './log/views.ts';
 
 export type HostOptions = {
@@ -169,6 +170,7 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
     tenant,
     models,
     reads,
+    watches: createWatches(store.log),
     driver,
     system,
     logger,

@@ -8,6 +8,7 @@ import type { Reads } from './methods/views.ts';
 import type { Sessions } from './log/sessions.ts';
 import type { StepInput, StepResult } from './log/step.ts';
 import type { Streams } from './streams/stream.ts';
+import type { Watches } from './streams/watch.ts';
 
 /** All parts of a running host, for methods and the library. */
 export type Parts = {
@@ -17,6 +18,7 @@ export type Parts = {
   models: ModelSource;
   sessions: Sessions;
   streams: Streams;
+  watches: Watches;
   reads: Reads;
   driver: Driver;
   system: System;

@@ -24,6 +24,7 @@ export type {
   BlobStore,
   Body,
   Change,
+  CommittedChange,
   DamageReport,
   Doc,
   DocStore,

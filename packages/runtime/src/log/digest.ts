@@ -1,5 +1,5 @@
 /** Digests, keys and ids: everything that is hashed is hashed here. */
-import { createHash, createHmac, hash, timingSafeEqual } from 'node:crypto';
+import { createHmac, hash, timingSafeEqual } from 'node:crypto';
 import type { Body, Digest, Random } from '../ports.ts';
 import { LIMITS } from '../limits.ts';
 
@@ -17,7 +17,11 @@ export function saltedBody(text: string, random: Random): Body {
 
 /** Hash of a frame in its chain: SHA-256(previous hash ‖ bytes), hex. The first frame has an empty previous hash. */
 export function chainHash(previous: string, bytes: Uint8Array): string {
-  return createHash('sha256').update(Buffer.from(previous, 'hex')).update(bytes).digest('hex');
+  const before = previous.length / 2;
+  const chained = Buffer.allocUnsafe(before + bytes.length);
+  chained.write(previous, 'hex');
+  chained.set(bytes, before);
+  return hash('sha256', chained, 'hex');
 }
 
 const BASE32 = 'abcdefghijklmnopqrstuvwxyz234567';
@@ -41,11 +45,7 @@ export function base32(bytes: Uint8Array): string {
 
 /** The key of an effect: what tools and providers get as idempotency key. The same after any crash. */
 export function effectKey(tenant: string, session: string, effect: string): string {
-  return base32(
-    createHash('sha256')
-      .update(JSON.stringify([tenant, session, effect]))
-      .digest(),
-  );
+  return base32(hash('sha256', JSON.stringify([tenant, session, effect]), 'buffer'));
 }
 
 const SESSION_CHARS = 26;
@@ -56,7 +56,7 @@ export function sessionId(random: Random): string {
 }
 
 export function derivedSessionId(...names: string[]): string {
-  return `ses_${base32(createHash('sha256').update(JSON.stringify(names)).digest()).slice(0, SESSION_CHARS)}`;
+  return `ses_${base32(hash('sha256', JSON.stringify(names), 'buffer')).slice(0, SESSION_CHARS)}`;
 }
 
 /** A token that only this data's secret can make: for callbacks. */

@@ -100,12 +100,12 @@ export class Sessions {
     const known = this.#hot.get(id);
     if (known !== undefined) return this.#used(known);
     const at = this.#clock.monotonicMs();
-    const hot = (await this.#fromSnapshot(id)) ?? blank(id, freshState());
+    const row = await this.#store.log.get(id);
+    const hot = (row === null ? null : await this.#fromSnapshot(id)) ?? blank(id, freshState());
     hot.confirmedAt = at;
-    await this.#catchUp(hot);
-    if (hot.state.head > 0) {
-      const row = await this.#store.log.get(id);
-      hot.title = row?.title ?? '';
+    if (row !== null) {
+      await this.#catchUp(hot);
+      hot.title = row.title;
     }
     hot.watched = hot.head.seq > 0 ? LIMITS.watchedTransitions : 0;
     this.#used(hot);

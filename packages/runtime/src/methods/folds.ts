@@ -15,7 +15,6 @@ import type { Parts } from '../parts.ts';
 import { LIMITS } from '../limits.ts';
 import type { LogStore } from '../ports.ts';
 import { notFound } from './views.ts';
-import { createWatch } from '../streams/watch.ts';
 import { wireFrame } from '../log/wire.ts';
 import type { Answered, Methods } from './shared.ts';
 import { ok, pageOf } from './shared.ts';
@@ -60,7 +59,7 @@ async function listEvents(
   { session, after, limit, waitMs }: Params<'events.list'>,
 ): Answered<'events.list'> {
   const { log } = parts.store;
-  const watch = createWatch(log, session);
+  const watch = parts.watches.of(session);
   let late = waitMs === 0;
   const isLate = (): void => {
     late = true;

@@ -7,7 +7,6 @@ import { mac, sameText } from '../log/digest.ts';
 import type { Parts } from '../parts.ts';
 import { LIMITS } from '../limits.ts';
 import { existing, notFound } from './views.ts';
-import { createWatch } from '../streams/watch.ts';
 import type { Sessions } from '../log/sessions.ts';
 import type { Answered, Methods } from './shared.ts';
 import { ok, pageOf } from './shared.ts';
@@ -87,7 +86,7 @@ async function resolveCallback(parts: Parts, token: string, payload: unknown): A
 
 /** The callback wait of a call, open or resolved; throws where there is none and none will be. */
 async function openCallback(parts: Parts, session: string, call: CallId): Promise<WaitId> {
-  const watch = createWatch(parts.store.log, session);
+  const watch = parts.watches.of(session);
   let late = false;
   const isLate = (): void => {
     late = true;

@@ -88,6 +88,8 @@ export type SessionRow = { id: string; head: Head } & SessionIndex;
 export type Page<T> = { items: T[]; next: string | null };
 export type DueSessions = { sessions: string[]; next: string | null };
 export type Change = { session: string; agent: string; head: number; status: SessionIndex['status'] };
+/** A change as its commit tells it: also which run is the session's active one. */
+export type CommittedChange = Change & { activeRun: string | null };
 export type DamageReport = {
   session: string;
   code: 'gap' | 'hash' | 'tail_lost' | 'body';
@@ -109,7 +111,7 @@ export interface LogStore {
   /** One body out of the frame that holds entry `seq`; null when erased or not there. */
   body(session: string, seq: number, digest: Digest): Promise<Body | null>;
   /** Calls `changed` after each commit of this process, in commit order. Returns the end of the watch. */
-  watch(changed: (change: Change) => void): () => void;
+  watch(changed: (change: CommittedChange) => void): () => void;
   /** Newest first by creation. */
   list(query: { agent?: string; status?: string; cursor?: string; limit: number }): Promise<Page<SessionRow>>;
   runs(query: {

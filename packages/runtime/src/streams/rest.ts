@@ -1,7 +1,6 @@
 /** Waiting for a run to come to rest: its end, or a wait that somebody must answer. */
 import type { RunView } from '@perdure/contract';
 import type { Parts } from '../parts.ts';
-import { createWatch } from './watch.ts';
 
 export const isEnded = (run: Pick<RunView, 'status'>): boolean =>
   ['completed', 'limited', 'failed', 'cancelled'].includes(run.status);
@@ -16,7 +15,8 @@ export async function untilRest(
   timeoutMs: number,
   signal?: AbortSignal,
 ): Promise<RunView> {
-  const watch = createWatch(parts.store.log, session);
+  // While the session works on this very run, it is not at rest.
+  const watch = parts.watches.of(session, ({ status, activeRun }) => status !== 'running' || activeRun !== run);
   let late = false;
   const isLate = (): void => {
     late = true;

@@ -1,4 +1,4 @@
-import type { Change, DamageReport, LogStore, SessionRow } from '@perdure/runtime/ports';
+import type { Change, CommittedChange, DamageReport, LogStore, SessionRow } from '@perdure/runtime/ports';
 import { bodyDigest, frameHash } from '../chain.ts';
 import { decodeCursor, encodeCursor } from '../cursors.ts';
 import { announce } from '../watch.ts';
@@ -17,7 +17,7 @@ export type MemoryScope = {
 };
 
 export function memoryLog(scope: MemoryScope): LogStore {
-  const watchers = new Set<(change: Change) => void>();
+  const watchers = new Set<(change: CommittedChange) => void>();
   const live = (id: string): MemorySession | null => visible(scope.peek().sessions.get(id));
   return {
     async append(request) {
@@ -25,8 +25,8 @@ export function memoryLog(scope: MemoryScope): LogStore {
       if (detail !== null) return { ok: false, code: 'unavailable', detail };
       const result = appendTo(scope.keep(), request, scope.epoch, scope.now());
       if (result.ok) {
-        const { agent, status } = request.index;
-        announce(watchers, { session: request.session, agent, head: result.head.seq, status });
+        const { agent, status, activeRun } = request.index;
+        announce(watchers, { session: request.session, agent, head: result.head.seq, status, activeRun });
       }
       return result;
     },
@@ -48,7 +48,7 @@ export function memoryLog(scope: MemoryScope): LogStore {
     },
     watch(changed) {
       scope.peek();
-      const watcher = (change: Change): void => changed(change);
+      const watcher = (change: CommittedChange): void => changed(change);
       watchers.add(watcher);
       return () => void watchers.delete(watcher);
     },

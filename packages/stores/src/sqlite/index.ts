@@ -1,4 +1,4 @@
-import type { Append, Change, Clock, DamageReport, Store, TenantStore, Timers } from '@perdure/runtime/ports';
+import type { Append, Clock, CommittedChange, DamageReport, Store, TenantStore, Timers } from '@perdure/runtime/ports';
 import { StoreError } from '../errors.ts';
 import { announce } from '../watch.ts';
 import { clearUnfinished, sqliteBlobs } from './blobs.ts';
@@ -29,12 +29,13 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   const { directory, clock, timers } = options;
   makeDirectory(directory);
   const owner = takeOwnership(directory);
-  const watchers = new Map<string, Set<(change: Change) => void>>();
+  const watchers = new Map<string, Set<(change: CommittedChange) => void>>();
   const appended = (tenant: string, { session, frame, index }: Append): void => {
     const heard = watchers.get(tenant);
     if (heard === undefined || heard.size === 0) return;
     const head = frame.first + frame.count - 1;
-    announce(heard, { session, agent: index.agent, head, status: index.status });
+    const { agent, status, activeRun } = index;
+    announce(heard, { session, agent, head, status, activeRun });
   };
   const sync = createJournalSync(directory, timers, (detail) => writer?.stop(detail));
   let writer: Writer | null = null;
@@ -64,7 +65,7 @@ type Parts = {
   clock: Clock;
   writer: Writer;
   reader: Reader;
-  watchers: Map<string, Set<(change: Change) => void>>;
+  watchers: Map<string, Set<(change: CommittedChange) => void>>;
   underway: Set<Promise<unknown>>;
 };
 
@@ -84,7 +85,7 @@ function createStore(parts: Parts, letGo: () => Promise<void>): Store {
   };
   const open = new Map<string, TenantStore>();
   const createTenant = (tenant: string): TenantStore => {
-    const heard = new Set<(change: Change) => void>();
+    const heard = new Set<(change: CommittedChange) => void>();
     watchers.set(tenant, heard);
     const own = writer.damage.filter((one) => one.tenant === tenant);
     const damaged = new Map<string, DamageReport>(own.map(({ report }) => [report.session, report]));

@@ -1,4 +1,4 @@
-import type { Body, Change, DamageReport, LogStore, SessionRow, StoredFrame } from '@perdure/runtime/ports';
+import type { Body, CommittedChange, DamageReport, LogStore, SessionRow, StoredFrame } from '@perdure/runtime/ports';
 import { StoreDamage } from '@perdure/runtime/ports';
 import { endOf, FRAME_COLUMNS, type Place, readFrame, tailProblem } from './frames.ts';
 import { sqliteLists } from './lists.ts';
@@ -19,7 +19,7 @@ export type Scope = {
   checkOpen: () => void;
   /** Closing waits for this. */
   track<T>(work: Promise<T>): Promise<T>;
-  watchers: Set<(change: Change) => void>;
+  watchers: Set<(change: CommittedChange) => void>;
   /** Sessions that opening found damaged: closed to reading and appending. */
   damaged: Map<string, DamageReport>;
 };
@@ -71,7 +71,7 @@ export function sqliteLog(scope: Scope): LogStore {
     },
     watch(changed) {
       scope.checkOpen();
-      const watcher = (change: Change): void => changed(change);
+      const watcher = (change: CommittedChange): void => changed(change);
       scope.watchers.add(watcher);
       return () => void scope.watchers.delete(watcher);
     },
