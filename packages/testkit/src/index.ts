@@ -16,6 +16,17 @@ export { chatCompletion, chatEvents } from './emulator/chat-wire.ts';
 export type { ChatAnswer, ChatError, ChatUsage, StreamOptions } from './emulator/chat-wire.ts';
 export { createFixedEmulator } from './emulator/fixed-emulator.ts';
 export type { FixedEmulator } from './emulator/fixed-emulator.ts';
+export { createResponsesEmulator } from './emulator/responses-emulator.ts';
+export type {
+  ResponsesEmulator,
+  ResponsesEmulatorOptions,
+  ResponsesFaults,
+  ResponsesReply,
+  ResponsesStep,
+  SeenResponsesRequest,
+} from './emulator/responses-emulator.ts';
+export type { ResponsesRequest } from './emulator/responses-rules.ts';
+export type { ResponsesAnswer, ResponsesItem, ResponsesUsage } from './emulator/responses-wire.ts';
 export type { WireError, WireFailure, WireFaults } from './emulator/wire-server.ts';
 export { createScriptedModel } from './scripted-model.ts';
 export type {

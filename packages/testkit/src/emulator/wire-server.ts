@@ -152,17 +152,27 @@ export function jsonOf({ headers, text }: WireCall): unknown {
   }
 }
 
-/** Sends a body with its faults; the head has been written. */
-export async function writeWire(response: ServerResponse, bytes: Buffer, faults: WireFaults): Promise<void> {
-  const end = Math.min(bytes.length, faults.cutAt ?? Infinity, faults.stallAt ?? Infinity);
-  const step = faults.bytesPerWrite ?? Math.max(1, end);
-  if (end === 0) response.flushHeaders();
-  for (let at = 0; at < end && !response.destroyed; at += step) {
-    // Waiting for each write to leave keeps the pieces apart on the wire.
-    await new Promise((resolve) => response.write(bytes.subarray(at, Math.min(end, at + step)), resolve));
-    if (faults.delayPerWriteMs !== undefined) {
-      await new Promise((resolve) => setTimeout(resolve, faults.delayPerWriteMs));
+/** Sends a body, or what comes of it piece by piece, with its faults; the head has been written. */
+export async function writeWire(
+  response: ServerResponse,
+  body: Buffer | AsyncIterable<Buffer>,
+  faults: WireFaults,
+): Promise<void> {
+  const end = Math.min(faults.cutAt ?? Infinity, faults.stallAt ?? Infinity);
+  let sent = 0;
+  response.flushHeaders();
+  for await (const bytes of Buffer.isBuffer(body) ? [body] : body) {
+    const last = Math.min(bytes.length, end - sent);
+    const step = faults.bytesPerWrite ?? Math.max(1, last);
+    for (let at = 0; at < last && !response.destroyed; at += step) {
+      // Waiting for each write to leave keeps the pieces apart on the wire.
+      await new Promise((resolve) => response.write(bytes.subarray(at, Math.min(last, at + step)), resolve));
+      if (faults.delayPerWriteMs !== undefined) {
+        await new Promise((resolve) => setTimeout(resolve, faults.delayPerWriteMs));
+      }
     }
+    sent += last;
+    if (sent >= end || response.destroyed) break;
   }
   if (faults.stallAt !== undefined) return;
   if (faults.cutAt === undefined) response.end();
