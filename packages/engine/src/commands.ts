@@ -5,7 +5,8 @@ import type { Actor, Answer, BodyRef, Config, Digest, EffectClass, Pin, Shortage
 export type OpenSession = { id: string; tenant: string; agent: string; key?: string; config?: Config };
 
 export type Command =
-  | ({ kind: 'open' } & OpenSession)
+  /** `payload`: digest of what the session is opened with; the same input with another one is a conflict. */
+  | ({ kind: 'open'; payload?: Digest } & OpenSession)
   | { kind: 'configure'; ifRevision: number; config: Config }
   | {
       kind: 'send';

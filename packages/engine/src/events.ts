@@ -24,7 +24,8 @@ import type {
  * conversation. Content is in bodies, named by `refs`. A kind whose data changes gets a new `v` and an upcaster.
  */
 export type EventData = {
-  'session.opened': { id: string; tenant: string; agent: string; key?: string; config?: Config };
+  /** `payload`: digest of what a session without a first message was opened with. */
+  'session.opened': { id: string; tenant: string; agent: string; key?: string; config?: Config; payload?: Digest };
   'session.configured': { revision: number; config: Config };
   'session.closing': Record<string, never>;
   'session.closed': Record<string, never>;

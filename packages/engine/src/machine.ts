@@ -32,7 +32,7 @@ export function decide(state: State, input: Input): Decision {
   if (state.phase === 'fresh') return decideFirst(state, input);
   switch (command.kind) {
     case 'open':
-      return openSession(state, command);
+      return openSession(state, command, input.id);
     case 'configure':
       return configure(state, command, input.id);
     case 'send':
@@ -64,9 +64,9 @@ export function decide(state: State, input: Input): Decision {
 /** A session begins by being opened, alone or in the append of its first message. */
 function decideFirst(state: State, input: Input): Decision {
   const { command } = input;
-  if (command.kind === 'open') return openSession(state, command);
+  if (command.kind === 'open') return openSession(state, command, input.id);
   if (command.kind !== 'send' || command.open === undefined) return { code: 'not_found', message: 'no such session' };
-  const opened = openSession(state, { kind: 'open', ...command.open });
+  const opened = openSession(state, { kind: 'open', ...command.open }, input.id);
   if (!Array.isArray(opened)) return opened;
   // The message is decided on the session as it will be, so that a refusal opens nothing.
   const then = freshState();

@@ -124,6 +124,13 @@ describe('a message sent while the session is', () => {
 });
 
 describe('a submission', () => {
+  it('that opened a session without a message sends none, and opens no other', () => {
+    const opening = { kind: 'open' as const, id: 'ses_1', tenant: 'default', agent: 'clerk', payload: 'one' };
+    const spec = given(opening);
+    const { opened } = spec.state;
+    spec.when(send(opened?.input ?? assert.fail('nothing was opened'))).isRefused('submission_conflict');
+  });
+
   it('is accepted once: the same again gets the first receipt, whatever happened since', () => {
     const receipt = { seq: 2, run: 'r1' };
     const spec = running().when(send('one')).changesNothing();

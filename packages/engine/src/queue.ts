@@ -27,6 +27,11 @@ export function decideSend(state: State, command: Send, input: Input): Event[] |
       message: `submission ${command.submission} was accepted with another payload`,
     };
   }
+  if (state.opened?.input === command.submission && state.opened.payload !== null)
+    return {
+      code: 'submission_conflict',
+      message: `submission ${command.submission} opened the session without a message`,
+    };
   if (state.phase !== 'open') return { code: 'session_closed', message: 'the session takes no more messages' };
   const active = state.active === null ? undefined : state.runs.get(state.active);
   const { submission, payload, mode, priority, message, config } = command;

@@ -4,7 +4,7 @@
  *  S2 Configuration has revisions; a change takes the revision it saw, and binds runs that start after it.
  *  S3 A closing session takes nothing new, and is closed when nothing of it runs.
  */
-import type { Command, OpenSession, Rejection } from './commands.ts';
+import type { Command, Rejection } from './commands.ts';
 import { located, mergeConfig } from './config.ts';
 import { setSlot } from './context.ts';
 import type { Entry, Event, EventData } from './events.ts';
@@ -13,12 +13,19 @@ import type { State } from './state.ts';
 import { hear } from './state.ts';
 import type { Config, Receipt } from './values.ts';
 
-export function openSession(state: State, command: OpenSession & { kind: 'open' }): Event[] | { receipt: Receipt } {
-  if (state.phase !== 'fresh') return { receipt: { seq: 1 } };
-  const { id, tenant, agent, key, config } = command;
+type Open = Extract<Command, { kind: 'open' }>;
+
+export function openSession(state: State, command: Open, input: string): Event[] | Rejection | { receipt: Receipt } {
+  const { id, tenant, agent, key, config, payload } = command;
+  if (state.phase !== 'fresh') {
+    if (state.opened?.input === input && state.opened.payload !== (payload ?? null))
+      return { code: 'submission_conflict', message: `submission ${input} opened the session with another payload` };
+    return { receipt: { seq: 1 } };
+  }
   const data: EventData['session.opened'] = { id, tenant, agent };
   if (key !== undefined) data.key = key;
   if (config !== undefined) data.config = config;
+  if (payload !== undefined) data.payload = payload;
   return [withConfigRefs({ kind: 'session.opened', data }, config)];
 }
 
@@ -82,6 +89,7 @@ export function evolveSession(state: State, entry: Entry): void {
       state.key = entry.data.key ?? null;
       state.config = located(entry.data.config ?? {}, entry.seq);
       state.revision = 1;
+      state.opened = { input: entry.input, payload: entry.data.payload ?? null };
       state.createdAt = entry.at;
       state.phase = 'open';
       return;

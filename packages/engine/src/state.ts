@@ -150,6 +150,8 @@ export type State = {
   createdAt: number;
   revision: number;
   config: Config;
+  /** The input that opened the session, with the digest of its payload where no message came with it. */
+  opened: { input: string; payload: Digest | null } | null;
   /** The input that made the last revision: delivered again, it is no conflict. */
   configured: { input: string; receipt: Receipt } | null;
   /** Runs that have not ended: the active one and those that wait. */
@@ -186,6 +188,7 @@ export function freshState(): State {
     createdAt: 0,
     revision: 0,
     config: {},
+    opened: null,
     configured: null,
     runs: new Map(),
     queue: [],

@@ -73,6 +73,15 @@ test('an opening without a message is replayed, too, and refuses to be another o
   const first = await world.call('sessions.create', { submission: 'sub', key: 'k' });
   const again = await world.host.call(world.caller(), 'sessions.create', { submission: 'sub', key: 'k' });
   assert.deepEqual([again.status, again.result.session.id, again.result.seq], [201, first.session.id, 1]);
+  for (const other of [{}, { key: 'k', config: { temperature: 1 } }, { key: 'k', input: 'go' }])
+    assert.equal(await world.code('sessions.create', { submission: 'sub', ...other }), 'submission_conflict');
+  const send = start(first.session.id, 'go', { submission: 'sub' });
+  assert.equal(await world.code('runs.start', send), 'submission_conflict');
+});
+
+test('what opened a session with a message does not open it without one', async () => {
+  const world = await World.create({ script: () => ({ text: 'ok' }) });
+  await world.call('sessions.create', { submission: 'sub', input: 'go' });
   assert.equal(await world.code('sessions.create', { submission: 'sub' }), 'submission_conflict');
 });
 

@@ -1,7 +1,7 @@
 import type { ConfigPatch, Params } from '@perdure/contract';
 import { ApiError } from '@perdure/contract';
 import type { Caller } from '../api.ts';
-import { derivedSessionId } from '../log/digest.ts';
+import { canonicalJson, derivedSessionId, sha256 } from '../log/digest.ts';
 import type { Parts } from '../parts.ts';
 import type { Opening } from './sends.ts';
 import { agentFor, configOf, openingOf, sendInput } from './sends.ts';
@@ -80,7 +80,7 @@ export async function createSession(
   params: Params<'sessions.create'>,
   named?: Named,
 ): Answered<'sessions.create'> {
-  const { store, reads, tenant } = parts;
+  const { store, tenant } = parts;
   const agent = agentFor(parts.agents, params.agent);
   checkAgentModel(parts, agent, params.config?.model);
   const found = params.key === undefined ? null : await store.log.find(params.key);
@@ -90,18 +90,22 @@ export async function createSession(
   const open: Opening = { id, tenant, agent, ...given({ key: params.key, config: params.config }) };
   try {
     if (params.input !== undefined) return await sendTo(parts, caller, params, { submission, id, open, named });
-    const bodies = parts.newBodies();
-    const command = { kind: 'open' as const, ...(await openingOf(open, parts.models, bodies)) };
-    const { receipt } = await parts.submit(id, { id: submission, by: actorOf(caller), ...bodies.stored, command });
-    const session = await reads.session(id);
-    if (session.agent !== agent || session.key !== params.key)
-      throw new ApiError('submission_conflict', `submission ${submission} opened a session with another agent or key`);
-    return { status: 201, result: { session, seq: receipt.seq } };
+    return await openEmpty(parts, caller, submission, open);
   } catch (error) {
     // Two callers opened the same key at once: the other one's session is the one.
     if (error instanceof KeyTaken) return intoExisting(parts, caller, params, error.session, named);
     throw error;
   }
+}
+
+/** Opens a session without a message; opened by the same submission before, it answers as then (or: a conflict). */
+async function openEmpty(parts: Parts, caller: Caller, submission: string, open: Opening): Answered<'sessions.create'> {
+  const { id, agent, key = null, config = null } = open;
+  const bodies = parts.newBodies();
+  const payload = sha256(canonicalJson({ agent, key, config }));
+  const command = { kind: 'open' as const, ...(await openingOf(open, parts.models, bodies)), payload };
+  const { receipt } = await parts.submit(id, { id: submission, by: actorOf(caller), ...bodies.stored, command });
+  return { status: 201, result: { session: await parts.reads.session(id), seq: receipt.seq } };
 }
 
 /** A key finds its session; a first message that comes with it is sent there. The replay of an opening is an opening. */
@@ -130,10 +134,10 @@ async function intoExisting(
       },
     );
   }
-  if (params.input === undefined)
-    return { status: opened ? 201 : 200, result: { session, seq: opened ? 1 : session.head } };
   const submission = params.submission ?? parts.newId();
   const open = opened ? { id, tenant, agent, ...given({ key: params.key, config: params.config }) } : undefined;
+  if (params.input === undefined && open !== undefined) return openEmpty(parts, caller, submission, open);
+  if (params.input === undefined) return { status: 200, result: { session, seq: session.head } };
   return sendTo(parts, caller, params, { submission, id, open, named });
 }
 
