@@ -5,7 +5,6 @@ import type { EndpointRecord } from '@perdure/models';
 import { createModelSource } from '@perdure/models';
 import type { Host, LogFormat, LogLevel, Marks, Session } from '@perdure/runtime';
 import {
-  ConfigError,
   createFileMarks,
   createHost,
   createLogger,
@@ -16,21 +15,16 @@ import {
   system,
 } from '@perdure/runtime';
 import type { Logger, Store } from '@perdure/runtime/ports';
-import { openMemoryStore } from '@perdure/stores/memory';
-import { openSqliteStore, StoreError } from '@perdure/stores/sqlite';
-import type { StoreErrorCode } from '@perdure/stores/sqlite';
-import { accessSync, constants, existsSync } from 'node:fs';
-import { join, resolve, sep } from 'node:path';
+import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import type { Config } from './config.ts';
 import { checkConfig, configShape } from './config.ts';
+import { openStore } from './data.ts';
 import { engineHash } from './engine-hash.ts';
-import { DataInUseError } from './errors.ts';
 import { logSink } from './logs.ts';
 import { LIMITS } from './limits.ts';
 import type { Scrub } from './scrub.ts';
 import { startScrub } from './scrub.ts';
-import { runningServer } from './server-file.ts';
 import type { Environment, Settings } from './settings.ts';
 import { readSettings, SETTINGS } from './settings.ts';
 
@@ -152,42 +146,6 @@ function runtimeOf(
     session: async (id) => findSession(host, id),
     close: (options = {}) => (closing ??= letGo(options)),
   };
-}
-
-async function openStore(data: string | null): Promise<Store> {
-  const { clock, timers } = system;
-  if (data === null) return openMemoryStore({ clock });
-  checkFolder(data);
-  try {
-    return await openSqliteStore({ directory: data, clock, timers });
-  } catch (error) {
-    if (!(error instanceof StoreError)) throw error;
-    if (error.code === 'data_in_use') throw new DataInUseError(data, await runningServer(data));
-    const advice = OPENING_ADVICE[error.code];
-    if (advice === undefined) throw error;
-    throw new StoreError(error.code, `${data}: ${error.message}: ${advice}`, { cause: error });
-  }
-}
-
-const OPENING_ADVICE: { readonly [code in StoreErrorCode]?: string } = {
-  data_too_new: 'use the newer Perdure that wrote it, or another data folder; nothing was changed',
-  damaged: 'put back a copy of the folder from before, or use another data folder',
-  full: 'free some space, or use another data folder',
-};
-
-/** What stands at the data folder's place already must be a folder that this process may write. */
-function checkFolder(data: string): void {
-  if (!existsSync(data)) return;
-  try {
-    accessSync(`${data}${sep}.`, constants.R_OK | constants.W_OK | constants.X_OK);
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new ConfigError(
-      'invalid_config',
-      'data',
-      `${data} cannot be used: name a folder that can be written (${why})`,
-    );
-  }
 }
 
 function loggerOf(options: RuntimeOptions, settings: Settings, redactor: Redactor, env: Environment): Logger {

@@ -3,6 +3,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, test } from 'node:test';
 import type { Place, Started } from './process.ts';
 import { createPlace } from './process.ts';
@@ -293,5 +294,33 @@ test('a server that accepts and then refuses its stream is a lost stream: 4', as
   } finally {
     await place.leave();
     fake.close();
+  }
+});
+
+test('doctor says of data what a start would say', async () => {
+  const place = createPlace();
+  const dataCheck = async (): Promise<{ code: number | null; check: Json | undefined }> => {
+    const { code, stdout } = await place.run(['doctor', '--json']);
+    const { checks } = JSON.parse(stdout) as { checks: Json[] };
+    return { code, check: checks.find(({ name }) => name === 'data') };
+  };
+  try {
+    assert.match(String((await dataCheck()).check?.['text']), /made at the first start/);
+    assert.equal((await place.run(['run', 'hello'])).code, 0);
+    const well = await dataCheck();
+    assert.deepEqual([well.code, well.check?.['result']], [0, 'ok']);
+    const file = join(place.directory, '.perdure/perdure.db');
+    const db = new DatabaseSync(file);
+    db.exec("UPDATE meta SET value = 99 WHERE name = 'schema'");
+    db.close();
+    const newer = await dataCheck();
+    assert.deepEqual([newer.code, newer.check?.['result']], [1, 'fail']);
+    assert.match(String(newer.check?.['text']), /newer Perdure/);
+    writeFileSync(file, 'this is no database '.repeat(500));
+    const broken = await dataCheck();
+    assert.deepEqual([broken.code, broken.check?.['result']], [1, 'fail']);
+    assert.match(String(broken.check?.['text']), /copy of the folder/);
+  } finally {
+    await place.leave();
   }
 });

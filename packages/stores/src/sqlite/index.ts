@@ -8,9 +8,11 @@ import { createJournalSync } from './journal-sync.ts';
 import { takeOwnership } from './lock.ts';
 import { type Scope, sqliteLog } from './log.ts';
 import { openReader, type Reader, reading } from './reader.ts';
-import { text } from './schema.ts';
+import { DATABASE, text } from './schema.ts';
 import { startWriter, type Writer } from './writer.ts';
 
+/** The file in the folder by which data is known to be there. */
+export { DATABASE };
 export { StoreError };
 export type { StoreErrorCode } from '../errors.ts';
 

@@ -1,8 +1,11 @@
 /** Each setting with its value and origin, and a look at what would go wrong. */
 import { accessSync, constants, existsSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { createModelSource } from '@perdure/models';
 import { system } from '@perdure/runtime';
+import { DATABASE } from '@perdure/stores/sqlite';
+import { openStore } from '../../data.ts';
+import { DataInUseError } from '../../errors.ts';
 import { runningServer } from '../../server-file.ts';
 import { SETTINGS } from '../../settings.ts';
 import type { Origins, SettingName, Settings } from '../../settings.ts';
@@ -81,9 +84,27 @@ async function checkData(context: Context, settings: Settings, checks: Check[]):
   const folder = firstThere(data);
   try {
     accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
-    checks.push({ name: 'data', result: 'ok', text: existsSync(data) ? data : `${data} is made at the first start` });
   } catch {
     checks.push({ name: 'data', result: 'fail', text: `${folder} cannot be written: name another folder with --data` });
+    return;
+  }
+  if (existsSync(join(data, DATABASE))) await openOnce(data, checks);
+  else checks.push({ name: 'data', result: 'ok', text: `${data} is made at the first start` });
+}
+
+/** Opens the data as the server would, and lets it go: what it says then is what a start would say. */
+async function openOnce(data: string, checks: Check[]): Promise<void> {
+  try {
+    const store = await openStore(data);
+    await store.close();
+    for (const { session, code, seq, detail } of store.damage)
+      checks.push({ name: session, result: 'fail', text: `damaged (${code}) at seq ${seq}: ${detail}` });
+    const damaged = store.damage.length;
+    const text = damaged === 0 ? data : `${data}: ${damaged} damaged, the other sessions go on`;
+    checks.push({ name: 'data', result: damaged === 0 ? 'ok' : 'fail', text });
+  } catch (error) {
+    const inUse = error instanceof DataInUseError;
+    checks.push({ name: 'data', result: inUse ? 'ok' : 'fail', text: messageOf(error) });
   }
 }
 
