@@ -137,7 +137,12 @@ function turnCause(run: RunProgress, turn: NonNullable<RunProgress['turn']>, now
     return { code: 'model_retry', text, ...base, retryAt: turn.notBefore };
   }
   const again = turn.attempt === 1 ? '' : `, attempt ${turn.attempt} (${turn.error ?? 'the one before failed'})`;
-  return { code: 'model_flying', text: `It waits for the answer of ${model} in turn ${turn.id}${again}.`, ...base };
+  const why = turn.repairs ? '; the answer before it did not fit the schema' : '';
+  return {
+    code: 'model_flying',
+    text: `It waits for the answer of ${model} in turn ${turn.id}${again}${why}.`,
+    ...base,
+  };
 }
 
 function callCause(run: RunProgress, call: CallProgress, now: number): Cause | null {

@@ -38,6 +38,8 @@ export const messageSchema = z.strictObject({
   parts: z.array(partSchema),
   text: z.string(),
   reasoning: z.string().exactOptional(),
+  /** What did not fit in a structured answer, as the model was told. */
+  misfit: z.string().exactOptional(),
   steps: z.array(stepSchema).exactOptional(),
   /** `queued`: not read by a model yet. `dropped`: its run was unqueued or cancelled before it was read. */
   status: z.enum(['queued', 'read', 'dropped', 'complete', 'cut']),

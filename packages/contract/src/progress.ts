@@ -25,6 +25,8 @@ export type TurnProgress = {
   attempt: number;
   error: string | null;
   notBefore: number;
+  /** It repairs the answer before it. */
+  repairs: boolean;
   at: 'flying' | 'done' | 'failed' | 'cancelled';
 };
 
@@ -150,7 +152,14 @@ function applyToTurn(run: RunProgress, entry: Entry): void {
     case 'turn.requested':
       run.turns += 1;
       run.asked = [];
-      run.turn = { id: entry.effect ?? '', attempt: 1, error: null, notBefore: 0, at: 'flying' };
+      run.turn = {
+        id: entry.effect ?? '',
+        attempt: 1,
+        error: null,
+        notBefore: 0,
+        repairs: entry.data.repair ?? false,
+        at: 'flying',
+      };
       break;
     case 'turn.attempted':
       if (turn === null) break;

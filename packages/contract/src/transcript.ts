@@ -98,6 +98,8 @@ function settleTurn(state: Transcript, entry: Of<'turn.settled'>): void {
     status: data.stop === 'end' || data.stop === 'calls' ? 'complete' : 'cut',
   };
   if (turn?.reasoning !== undefined) message.reasoning = turn.reasoning;
+  const misfit = textOf(readMessage(data.misfit, state.bodies)?.parts ?? []);
+  if (misfit !== '') message.misfit = misfit;
   const steps = new Map<string, Step>();
   if (data.calls > 0) {
     message.steps = [];

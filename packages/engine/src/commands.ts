@@ -46,6 +46,8 @@ export type TurnOutcome =
       body: BodyRef;
       usage: Usage;
       calls: RuledCall[];
+      /** Of `invalid_output`: a message that says what does not fit, for the turn that repairs it. */
+      misfit?: BodyRef;
       /** What the request was built from, where that was not the fingerprint that had been sealed. */
       built?: Digest;
     }

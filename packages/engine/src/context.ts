@@ -1,6 +1,7 @@
 /**
  * What the model reads, as an ordered fold.
- *  C1 Results stand directly behind the turn that asked for them, in the order it asked; steered messages after them.
+ *  C1 Results stand directly behind the turn that asked for them, in the order it asked; then what an answer did not
+ *     fit, then steered messages.
  *  C2 Every call of a turn has its answer before the next turn is requested: the provider's history stays valid.
  *  C3 Folding an item costs the same however long the context is.
  */
@@ -17,10 +18,11 @@ export function addItem(context: Context, item: Item): void {
   context.totalBytes += bytes;
 }
 
-/** Moves what the last turn led to into the context: its results, then steered messages (C1). */
+/** Moves what the last turn led to into the context (C1). */
 export function flushPending(context: Context, run: Run): void {
   for (const item of pendingItems(run)) addItem(context, item);
   run.asked = [];
+  run.misfit = null;
   run.steers = [];
 }
 
@@ -40,8 +42,9 @@ export function pendingItems(run: Run): Item[] {
         ]
       : [],
   );
+  const repair: Item[] = run.misfit === null ? [] : [{ kind: 'repair', body: run.misfit }];
   const steers = run.steers.map(({ body, trusted }): Item => ({ kind: 'message', body, trusted }));
-  return [...results, ...steers];
+  return [...results, ...repair, ...steers];
 }
 
 /** A slot is read under its key, of which a UTF-16 unit is at most three bytes. */

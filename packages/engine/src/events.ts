@@ -58,6 +58,8 @@ export type EventData = {
     reserve: Amount;
     maxOutputTokens: number;
     closing?: LimitReason;
+    /** It repairs the answer before it: what did not fit stands at the end of its context. */
+    repair?: true;
   };
   'turn.attempted': { n: number; reason: string; epoch: number; notBefore?: number; charged?: Amount };
   'turn.failed': { attempt: number; code: string; spent: Spent };
@@ -128,6 +130,7 @@ export type TurnEnd =
       stop: 'end' | 'calls' | 'length' | 'filtered' | 'empty' | 'invalid_output';
       body: BodyRef;
       calls: number;
+      misfit?: BodyRef;
       usage: Usage;
       cost: Cost;
     }

@@ -240,7 +240,9 @@ function turnOutcome({ id, attempt }: Attempt, b: number, c: number): Command {
     case 1:
       return answered(id, [], { attempt, usage: billed });
     case 2:
-      return answered(id, [], { attempt, stop: choose(c, 'length', 'filtered', 'empty') });
+      return c % 2 === 0
+        ? answered(id, [], { attempt, stop: choose(c / 2, 'length', 'filtered', 'empty') })
+        : answered(id, [], { attempt, stop: 'invalid_output', misfit: `misfit of ${id}` });
     case 3:
       return failed(id, {
         attempt,

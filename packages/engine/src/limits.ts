@@ -12,6 +12,8 @@ export const LIMITS = {
   callsPerAnswer: 256,
   /** Attempts at one model call or one retryable tool call. */
   attempts: 5,
+  /** Turns of one run that may repair an answer which does not fit its schema. */
+  repairs: 1,
   /** Retries of outcomes a run may use in all its turns and calls. */
   retriesPerRun: 20,
   backoffBaseMs: 500,

@@ -126,6 +126,8 @@ export function evolveRunQueued(state: State, entry: Of<'run.queued'>, id: RunId
     asked: [],
     text: null,
     steers: [],
+    misfit: null,
+    repairs: 0,
     overrun: null,
     spent: { tokens: 0, nanoUsd: 0 },
     usage: ZERO_USAGE,

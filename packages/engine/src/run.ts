@@ -46,9 +46,10 @@ function startNext(state: State, input: Input): Event[] {
   return [];
 }
 
-/** `hash` covers the whole pin but its price, which the catalog may change. */
-const samePin = (a: Pin | null, b: Pin): boolean =>
-  a !== null && a.hash === b.hash && JSON.stringify(a.price) === JSON.stringify(b.price);
+/** `hash` covers the whole pin but what the catalog says of its model, which may change. */
+const samePin = (a: Pin | null, b: Pin): boolean => a !== null && a.hash === b.hash && factsOf(a) === factsOf(b);
+const factsOf = ({ price, maxOutputTokens, instructed }: Pin): string =>
+  JSON.stringify([price, maxOutputTokens, instructed]);
 
 function advanceRun(state: State, run: Run, input: Input): Event[] {
   const { phase } = run;
@@ -59,7 +60,7 @@ function advanceRun(state: State, run: Run, input: Input): Event[] {
   if (phase.at === 'closing') return advanceClosing(state, run, phase.limit, input);
   if (run.held || flying(run).length > 0 || isParked(state, run)) return [];
   if (run.asked.some((call) => call.phase.at !== 'settled')) return [];
-  return run.turn === null ? requestTurn(state, run, input, null) : followTurn(state, run, run.turn, input);
+  return run.turn === null ? requestTurn(state, run, input) : followTurn(state, run, run.turn, input);
 }
 
 /** R4: first everything stops, then one closing turn, then the end. */
@@ -67,7 +68,9 @@ function advanceClosing(state: State, run: Run, limit: LimitReason, input: Input
   const stopping = stop(state, run);
   if (stopping.length > 0 || flying(run).length > 0 || run.held) return stopping;
   const closed = run.turn !== null && run.turn.closing !== null;
-  return closed ? [endRun(run, { status: 'limited', reason: limit })] : requestTurn(state, run, input, limit);
+  return closed
+    ? [endRun(run, { status: 'limited', reason: limit })]
+    : requestTurn(state, run, input, { closing: limit });
 }
 
 const stop = (state: State, run: Run): Event[] => [...cancelWaits(state, run, stopCode(run)), ...stopCalls(run)];
@@ -101,6 +104,8 @@ export function evolveRunStarted(state: State, run: Run, entry: Of<'run.started'
 }
 
 export function evolveRunEnded(state: State, run: Run): void {
+  // Nobody repairs it any more: the next run is not told of it.
+  run.misfit = null;
   flushPending(state.context, run);
   if (state.active === run.id) state.active = null;
   else leaveQueue(state, run.id);

@@ -25,6 +25,8 @@ import { ZERO_USAGE } from './values.ts';
 export type Item =
   | { kind: 'message'; body: Located; trusted: boolean }
   | { kind: 'turn'; body: Located; model: string }
+  /** What did not fit in the answer before it, told to the model once. */
+  | { kind: 'repair'; body: Located }
   | {
       kind: 'result';
       call: CallId;
@@ -118,6 +120,9 @@ export type Run = {
   /** The body of the last turn that was done. */
   text: Located | null;
   steers: { body: Located; trusted: boolean }[];
+  /** What did not fit in the last answer, for the turn that may repair it. */
+  misfit: Located | null;
+  repairs: number;
   /** What a bill passed its reservation in: this run reserves nothing more. */
   overrun: 'tokens' | 'money' | null;
   spent: Amount;

@@ -78,6 +78,70 @@ describe('a turn', () => {
   });
 });
 
+describe('an answer that does not fit its schema', () => {
+  const unfit = (turn: 'r1t1' | 'r1t2', over = {}) =>
+    answered(turn, [], { stop: 'invalid_output', misfit: `misfit of ${turn}`, ...over });
+  const failedRun = { kind: 'run.ended', data: { status: 'failed', reason: 'invalid_output' } } as const;
+
+  it('is repaired once: the next turn reads what did not fit, behind the answer', () => {
+    started()
+      .when(unfit('r1t1'))
+      .leadsTo(
+        { kind: 'turn.settled', data: { stop: 'invalid_output', misfit: { digest: 'misfit of r1t1' } } },
+        { kind: 'turn.requested', effect: 'r1t2', data: { repair: true } },
+      )
+      .and((s) =>
+        assert.deepEqual(
+          s.state.context.items.map(({ kind, body }) => [kind, body?.digest]),
+          [
+            ['message', 'message one'],
+            ['turn', 'answer r1t1'],
+            ['repair', 'misfit of r1t1'],
+          ],
+        ),
+      )
+      .when(answered('r1t2'))
+      .leadsTo('turn.settled', { kind: 'run.ended', data: { status: 'completed' } });
+  });
+
+  it('twice is a failure, and the next run is not told of it', () => {
+    started()
+      .given(unfit('r1t1'))
+      .when(unfit('r1t2'))
+      .leadsTo('turn.settled', failedRun)
+      .given(send('two'))
+      .and((s) =>
+        assert.deepEqual(
+          s.state.context.items.map(({ kind }) => kind),
+          ['message', 'turn', 'repair', 'turn', 'message'],
+        ),
+      );
+  });
+
+  it('is not repaired beyond the turns and the money of its run', () => {
+    started({ turns: 1 }).when(unfit('r1t1')).leadsTo('turn.settled', failedRun);
+    started({ tokens: 1_500 })
+      .when(unfit('r1t1', { usage: usage({ input: 400, output: 900 }) }))
+      .leadsTo('turn.settled', failedRun);
+  });
+
+  it('waits for somebody who may raise the cap of its session', () => {
+    started({ session: { tokens: 1_600 } })
+      .when(unfit('r1t1', { usage: usage({ output: 900 }) }))
+      .leadsTo('turn.settled', { kind: 'wait.opened', data: { kind: 'budget' } });
+  });
+
+  it('and was steered meanwhile is not the last word: the message is answered', () => {
+    started()
+      .given(send('and', { mode: 'steer' }))
+      .when(unfit('r1t1'))
+      .leadsTo('turn.settled', 'turn.requested')
+      .and((s) => assert.equal(s.state.context.items.at(-1)?.kind, 'message'))
+      .when(unfit('r1t2'))
+      .leadsTo('turn.settled', { kind: 'turn.requested', data: { repair: true } });
+  });
+});
+
 describe('a failed model call', () => {
   it('is tried again after a backoff that doubles, within its upper half', () => {
     const spec = started();

@@ -3,6 +3,7 @@
  *  T1 A turn has at most one recorded outcome (P4); an older attempt's is evidence.
  *  T2 Attempt 1 is named by `turn.requested`, every further one by `turn.attempted`, before it is dispatched (P5).
  *  T3 A lost attempt is charged at its reservation before the next one is named: it was perhaps paid.
+ *  T4 An answer that does not fit its schema is repaired once a run, by a turn that is told what did not fit.
  */
 import { retryAt } from './backoff.ts';
 import type { Bill } from './budget.ts';
@@ -26,8 +27,12 @@ type Done = Extract<TurnOutcome, { type: 'turn' }>;
 const LOST = 'lost';
 const UNAFFORDABLE = 'unaffordable';
 
+/** Why a turn is not an ordinary one: it is a run's last, without tools; or it repairs an answer (T4). */
+type Special = { closing: LimitReason } | { repair: true };
+
 /** The next turn of a run, or what stands in its way: a limit, or an account that somebody may raise. */
-export function requestTurn(state: State, run: Run, input: Input, closing: LimitReason | null): Event[] {
+export function requestTurn(state: State, run: Run, input: Input, special?: Special): Event[] {
+  const closing = special !== undefined && 'closing' in special ? special.closing : null;
   const met = closing === null ? limitMet(run, input) : null;
   if (met !== null) return [limitRun(run, met)];
   const plan = planTurn(state, run, input, closing !== null);
@@ -37,8 +42,8 @@ export function requestTurn(state: State, run: Run, input: Input, closing: Limit
       fingerprint: '',
       reserve: plan.reserve,
       maxOutputTokens: plan.maxOutputTokens,
+      ...special,
     };
-    if (closing !== null) data.closing = closing;
     return [{ kind: 'turn.requested', run: run.id, effect: turnId(run.id, run.turns + 1), data }];
   }
   if (closing !== null) return [endRun(run, { status: 'limited', reason: closing })];
@@ -88,14 +93,16 @@ export function settleTurn(state: State, run: Run, turn: Turn, outcome: TurnOutc
 }
 
 function settleDone(state: State, run: Run, turn: Turn, outcome: Done, input: Input): Event[] {
-  const { stop, body, usage, calls, built } = outcome;
+  const { stop, body, usage, calls, misfit, built } = outcome;
   const bill = { usage, cost: costOf(usage, run.pin?.price ?? null) };
   const over = overrun(state, run, turn, bill);
   if (calls.length > LIMITS.callsPerAnswer) {
     const detail = `${calls.length} calls, at most ${LIMITS.callsPerAnswer}`;
     return [failTurn(run, turn, 'too_many_calls', detail, bill), ...over];
   }
-  const settled = settle(run, turn, { outcome: 'done', stop, body, calls: calls.length, ...bill }, built);
+  const done: TurnEnd = { outcome: 'done', stop, body, calls: calls.length, ...bill };
+  if (misfit !== undefined) done.misfit = misfit;
+  const settled = settle(run, turn, done, built);
   return [settled, ...over, ...requestCalls(state, run, turn, calls, input)];
 }
 
@@ -113,7 +120,8 @@ function settle(run: Run, turn: Turn, end: TurnEnd, built?: Digest): Event {
   const data: EventData['turn.settled'] = { attempt: turn.phase.attempt, ...end };
   if (built !== undefined) data.built = built;
   const event: Event = { kind: 'turn.settled', run: run.id, effect: turn.id, data };
-  if (end.outcome === 'done') event.refs = [end.body.digest];
+  if (end.outcome === 'done')
+    event.refs = end.misfit === undefined ? [end.body.digest] : [end.body.digest, end.misfit.digest];
   return event;
 }
 
@@ -148,8 +156,18 @@ export function followTurn(state: State, run: Run, turn: Turn, input: Input): Ev
     const reason = code === 'context_length' ? 'context' : 'provider';
     return [endRun(run, { status: 'failed', reason, detail: code })];
   }
-  if (outcome === 'done' && run.asked.length === 0 && run.steers.length === 0) return [endOf(run, code)];
-  return requestTurn(state, run, input, null);
+  if (outcome === 'done' && run.asked.length === 0 && run.steers.length === 0) {
+    const repair = code === 'invalid_output' ? repairTurn(state, run, input) : [];
+    return repair.length > 0 ? repair : [endOf(run, code)];
+  }
+  return requestTurn(state, run, input);
+}
+
+/** One turn more for an answer that does not fit, where the run's own limits leave room for it (T4). */
+function repairTurn(state: State, run: Run, input: Input): Event[] {
+  if (run.misfit === null || run.repairs >= LIMITS.repairs || limitMet(run, input) !== null) return [];
+  const events = requestTurn(state, run, input, { repair: true });
+  return events.some(({ kind }) => kind === 'run.limited') ? [] : events;
 }
 
 /** What a final answer leads to: one that is cut, filtered, empty or unfit is never a success. */
@@ -167,7 +185,9 @@ function endOf(run: Run, stop: string): Event {
 }
 
 export function evolveTurnRequested(state: State, run: Run, entry: Of<'turn.requested'>): void {
-  const { epoch, fingerprint, reserve, maxOutputTokens, closing } = entry.data;
+  const { epoch, fingerprint, reserve, maxOutputTokens, closing, repair } = entry.data;
+  if (repair === true) run.repairs += 1;
+  else run.misfit = null;
   flushPending(state.context, run);
   run.turns += 1;
   run.turn = {
@@ -210,6 +230,7 @@ export function evolveTurnSettled(state: State, run: Run, turn: Turn, entry: Of<
   if (data.outcome !== 'done' || run.pin === null) return;
   turn.body = { ...data.body, seq: entry.seq };
   run.text = turn.body;
+  if (data.misfit !== undefined) run.misfit = { ...data.misfit, seq: entry.seq };
   const item: Item = { kind: 'turn', body: turn.body, model: run.pin.model };
   addItem(state.context, item);
   if (data.usage.source === 'provider') countTurn(state.context, turn, item, tokensOf(data.usage), run.pin);

@@ -75,6 +75,8 @@ export type Pin = {
   model: string;
   maxOutputTokens: number;
   price: Price | null;
+  /** Its provider cannot be told the schema of the answer: the instructions say it in words. */
+  instructed?: true;
   limits: Limits;
 };
 

@@ -35,6 +35,7 @@ export function demoInfo(id: string): ModelInfo {
       date: '2026-01-01',
     },
     known: true,
+    structured: true,
   };
 }
 

@@ -78,6 +78,8 @@ export type ScriptedOptions = {
   price?: ModelInfo['price'];
   windowTokens?: number | null;
   maxOutputTokens?: number;
+  /** It can be told the schema of its answer; default true. */
+  structured?: boolean;
 };
 
 /** One nano-USD for a token of input, two for one of output: costs a test can add up. */
@@ -224,7 +226,13 @@ function renderBody(request: GenerateRequest): string {
 }
 
 function sourceOf(adapter: ModelAdapter, options: ScriptedOptions): ModelSource {
-  const { models = ['scripted'], price = PRICE, windowTokens = 128_000, maxOutputTokens = 4_096 } = options;
+  const {
+    models = ['scripted'],
+    price = PRICE,
+    windowTokens = 128_000,
+    maxOutputTokens = 4_096,
+    structured = true,
+  } = options;
   const infoOf = (id: string): ModelInfo => ({
     id,
     provider: 'scripted',
@@ -232,6 +240,7 @@ function sourceOf(adapter: ModelAdapter, options: ScriptedOptions): ModelSource 
     maxOutputTokens,
     price,
     known: price !== null,
+    structured,
   });
   return {
     resolve: (model) =>

@@ -24,6 +24,7 @@ import type {
   State,
   ToolWait,
   Transition,
+  TurnOutcome,
   Usage,
   WaitId,
 } from '@perdure/engine';
@@ -219,7 +220,8 @@ export const call = (effect: EffectClass = 'pure', over: Partial<RuledCall> = {}
   ...over,
 });
 
-type Turned = { attempt?: number; stop?: 'end' | 'calls' | 'length' | 'filtered' | 'empty'; usage?: Usage };
+type Settled = Extract<TurnOutcome, { type: 'turn' }>;
+type Turned = { attempt?: number; stop?: Settled['stop']; usage?: Usage; misfit?: string };
 /** The model answered: with calls when there are any. */
 export const answered = (turn: EffectId, calls: RuledCall[] = [], over: Turned = {}): Command => ({
   kind: 'settle',
@@ -231,6 +233,7 @@ export const answered = (turn: EffectId, calls: RuledCall[] = [], over: Turned =
     body: body(`answer ${turn}`, 40),
     usage: over.usage ?? usage(),
     calls,
+    ...(over.misfit === undefined ? {} : { misfit: body(over.misfit) }),
   },
 });
 

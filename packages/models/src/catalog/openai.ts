@@ -7,7 +7,7 @@ const row = (
   input: number,
   cachedInput: number,
   output: number,
-): CatalogRow => ({ windowTokens, maxOutputTokens, usdPerMillion: { input, cachedInput, output } });
+): CatalogRow => ({ windowTokens, maxOutputTokens, usdPerMillion: { input, cachedInput, output }, structured: true });
 
 export const OPENAI_MODELS: Catalog = {
   source: 'https://developers.openai.com/api/docs/pricing',

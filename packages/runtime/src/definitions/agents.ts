@@ -4,6 +4,7 @@ import { DEFAULT_LIMITS } from '@perdure/engine';
 import { z } from 'zod';
 import { canonicalJson, sha256 } from '../log/digest.ts';
 import { ConfigError } from '../errors.ts';
+import { OUTPUT_WORDS_BYTES } from '../effects/output.ts';
 import { LIMITS } from '../limits.ts';
 import type {
   EffectClass,
@@ -293,7 +294,8 @@ export class Agents {
       limits: { ...this.#defaults.limits, ...definition.limits },
       output: definition.output,
     };
-    const text = canonicalJson(manifest);
+    // In the author's order: what a process reads back is what the first one sent, byte for byte.
+    const text = JSON.stringify(manifest);
     const digest = sha256(text);
     // How people are told of an agent binds no run.
     const hash = sha256(canonicalJson({ ...manifest, description: '' }));
@@ -349,6 +351,10 @@ export class Agents {
             },
       limits,
     };
+    if (manifest.output !== null && info.structured !== true) {
+      pin.instructed = true;
+      pin.manifestBytes += OUTPUT_WORDS_BYTES;
+    }
     if (this.#pins.size >= LIMITS.pins) this.#pins.clear();
     this.#pins.set(key, pin);
     return pin;

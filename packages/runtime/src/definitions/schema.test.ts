@@ -12,6 +12,7 @@ test('a value fits, or one line says where it does not', () => {
   };
   assert.equal(misfitOf(schema, { n: 1 }), null);
   assert.match(misfitOf(schema, { n: 'x' }) ?? '', /arguments\/n must be integer/);
+  assert.match(misfitOf(schema, { n: 'x' }, 'answer') ?? '', /answer\/n must be integer/);
   assert.match(misfitOf(schema, { m: 1 }) ?? '', /required property 'n'.*additional/);
   assert.match(misfitOf(schema, { n: 1, to: 'nobody' }) ?? '', /arguments\/to must match format "email"/);
 });

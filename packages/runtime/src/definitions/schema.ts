@@ -28,13 +28,13 @@ export function compileSchema(
   }
 }
 
-/** Null when the value fits; else one line that says where it does not, cut to a bound. */
-export function misfitOf(schema: JsonSchema, value: unknown): string | null {
+/** Null when the value fits; else one line that says where it does not, cut to a bound. `called`: what it is. */
+export function misfitOf(schema: JsonSchema, value: unknown, called = 'arguments'): string | null {
   const result = compileSchema(schema);
   if (!result.ok) return result.message;
   if (result.validate(value)) return null;
   const errors = result.validate.errors ?? [];
-  const text = ajv.errorsText(errors.slice(0, LIMITS.misfits), { dataVar: 'arguments', separator: '; ' });
+  const text = ajv.errorsText(errors.slice(0, LIMITS.misfits), { dataVar: called, separator: '; ' });
   const more = errors.length > LIMITS.misfits ? `; and ${errors.length - LIMITS.misfits} more` : '';
   return clipped(text, LIMITS.messageChars - more.length) + more;
 }

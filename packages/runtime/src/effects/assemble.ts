@@ -77,7 +77,8 @@ export async function extendPrefix(
 /** An item with its content. Throws what `contents` throws. */
 export async function neutral(item: Item, contents: Contents): Promise<NeutralItem> {
   switch (item.kind) {
-    case 'message': {
+    case 'message':
+    case 'repair': {
       const body = JSON.parse(await contents.body(item.body)) as MessageBody;
       return { kind: 'message', parts: await Promise.all(body.parts.map(async (part) => loaded(part, contents))) };
     }

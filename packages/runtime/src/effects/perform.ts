@@ -2,15 +2,13 @@
  * Performs one effect and gives its outcome as an input. It reads the session, never writes it; it never throws for an
  * outcome; what it sends is built from exactly what the log says.
  */
-import type { Actor, Effect, Run, Spent, ToolOutcome, TurnOutcome } from '@perdure/engine';
+import type { Actor, BodyRef, Effect, Spent, ToolOutcome, TurnOutcome } from '@perdure/engine';
 import type { Agents, Manifest } from '../definitions/agents.ts';
 import type { TurnBody } from './assemble.ts';
-import { contentText, emptyPrefix, extendPrefix, fingerprintOf, sealOf } from './assemble.ts';
 import type { Bodies } from './bodies.ts';
 import { createBodies } from './bodies.ts';
 import { clipped } from './clip.ts';
 import { bounded } from './deadline.ts';
-import { effectKey } from '../log/digest.ts';
 import type { Hook } from './hooks.ts';
 import { runHooks } from './hooks.ts';
 import { LIMITS } from '../limits.ts';
@@ -26,10 +24,12 @@ import type {
   Timers,
 } from '../ports.ts';
 import type { Redactor } from '../secrets/redact.ts';
-import { misfitOf } from '../definitions/schema.ts';
-import type { Hot, Sessions } from '../log/sessions.ts';
+import { judgeOutput, repairText } from './output.ts';
+import type { Sessions } from '../log/sessions.ts';
 import { BodyMissing } from '../log/sessions.ts';
 import { callTool, prepareCall } from './calls.ts';
+import type { BuiltRequest } from './request.ts';
+import { buildRequest } from './request.ts';
 import { standingOf } from '../streams/standing.ts';
 import type { PreparedCall, PreparedTurn, StepInput } from '../log/step.ts';
 import type { Toolbus } from './toolbus.ts';
@@ -112,51 +112,6 @@ const failedTurn = (code: string, detail: string, spent: Spent = { kind: 'none' 
   retry: 'no',
   spent,
 });
-
-export type BuiltRequest = { request: GenerateRequest; adapter: ModelAdapter; fingerprint: string };
-
-/** The request of the turn as the log has it; extends the session's rendered prefix. Call it with the lock. */
-export async function buildRequest(
-  options: Pick<PerformOptions, 'sessions' | 'models'>,
-  manifest: Manifest,
-  hot: Hot,
-  run: Run,
-  attempt: number,
-): Promise<BuiltRequest | { code: string; detail: string }> {
-  const { pin, turn } = run;
-  if (pin === null || turn === null) return { code: 'internal', detail: 'the run has no turn' };
-  const resolved = options.models.resolve(pin.model);
-  if (!resolved.ok) return { code: 'model_unavailable', detail: resolved.message };
-  const read = async (located: Parameters<Sessions['body']>[1]): Promise<string> => options.sessions.body(hot, located);
-  const start = hot.prefix.model === pin.model ? hot.prefix : emptyPrefix(pin.model);
-  const contents = { body: read, blob: async (digest: string) => options.sessions.blob(digest) };
-  hot.prefix = await extendPrefix(start, hot.state.context.items, resolved.adapter, contents);
-  const { config } = run;
-  const slots = await Promise.all(
-    [...hot.state.context.slots].map(
-      async ([key, located]) => `\n\n# ${key}\n${contentText(JSON.parse(await read(located)))}`,
-    ),
-  );
-  const own = config.instructions;
-  const base =
-    own === undefined ? manifest.instructions : contentText(JSON.parse(await read({ ...own, seq: own.seq ?? 0 })));
-  const request: GenerateRequest = {
-    model: pin.model,
-    instructions: base + slots.join(''),
-    tools: manifest.tools.map(({ name, description, input }) => ({ name, description, input })),
-    rendered: hot.prefix.rendered,
-    params: { maxOutputTokens: turn.maxOutputTokens },
-    key: effectKey(hot.state.tenant, hot.id, turn.id),
-    attempt,
-  };
-  if (config.temperature !== undefined) request.params.temperature = config.temperature;
-  if (config.effort !== undefined) request.params.effort = config.effort;
-  if (turn.closing !== null) request.params.toolChoice = 'none';
-  else if (config.toolChoice !== undefined) request.params.toolChoice = config.toolChoice;
-  if (manifest.output !== null) request.output = manifest.output;
-  const fingerprint = sealOf(fingerprintOf(hot.state, hot.prefix), pin.hash, turn.maxOutputTokens);
-  return { request, adapter: resolved.adapter, fingerprint };
-}
 
 type Prepared = BuiltRequest & { manifest: Manifest; sealed: string };
 type Unfit = { code: string; detail: string };
@@ -326,26 +281,32 @@ async function settleTurn(
     text: hooked.text,
     native: clean === raw && hooked.text === clean.text ? clean.native : null,
   };
-  const stop = stopOf(turn, outcome.stop, manifest);
+  const { stop, misfit } = await stopOf(turn, outcome.stop, manifest, bodies);
   const calls: PreparedCall[] = [];
   for (const asked of turn.calls) calls.push(await prepareCall(manifest, asked, bodies));
   const { policies } = manifest;
-  return { type: 'prepared-turn', stop, body: await bodies.add(turn), usage, calls, policies };
+  const prepared: PreparedTurn = { type: 'prepared-turn', stop, body: await bodies.add(turn), usage, calls, policies };
+  return misfit === undefined ? prepared : { ...prepared, misfit };
 }
 
-function stopOf(
+type Stop = { stop: PreparedTurn['stop']; misfit?: BodyRef };
+
+/** How the answer ended, and whether a final one is what the agent asks for: then it is kept with the turn. */
+async function stopOf(
   turn: TurnBody,
   stop: 'end' | 'calls' | 'length' | 'filtered',
-  manifest: Manifest,
-): PreparedTurn['stop'] {
-  if (turn.calls.length > 0) return stop === 'end' ? 'calls' : stop;
-  if (stop !== 'end' && stop !== 'calls') return stop;
-  if (turn.text.trim() === '') return 'empty';
-  if (manifest.output === null) return 'end';
-  try {
-    turn.output = JSON.parse(turn.text);
-  } catch {
-    return 'invalid_output';
+  { output }: Manifest,
+  bodies: Bodies,
+): Promise<Stop> {
+  if (turn.calls.length > 0) return { stop: stop === 'end' ? 'calls' : stop };
+  if (stop !== 'end' && stop !== 'calls') return { stop };
+  if (turn.text.trim() === '') return { stop: 'empty' };
+  if (output === null) return { stop: 'end' };
+  const judged = judgeOutput(output, turn.text);
+  if (judged.ok) {
+    turn.output = judged.value;
+    return { stop: 'end' };
   }
-  return misfitOf(manifest.output, turn.output) === null ? 'end' : 'invalid_output';
+  const text = clipped(repairText(judged.misfit), LIMITS.messageChars);
+  return { stop: 'invalid_output', misfit: await bodies.add({ parts: [{ type: 'text', text }] }) };
 }

@@ -16,6 +16,7 @@ import type {
   Run,
   State,
   RuledCall,
+  TurnOutcome,
   Usage,
   BodyRef,
 } from '@perdure/engine';
@@ -50,6 +51,7 @@ export type PreparedTurn = {
   body: BodyRef;
   usage: Usage;
   calls: PreparedCall[];
+  misfit?: BodyRef;
   /** Of the pinned manifest. */
   policies: Policies;
   built?: string;
@@ -321,11 +323,9 @@ function ruled(hot: Hot, command: StepCommand, at: number): Command {
     const ruling = ruleOn(call, policies);
     return { ...facts, rule: ruling.rule, decision: decisionOf(ruling, policies, at) };
   });
-  const { stop, body, usage, built } = prepared;
-  return {
-    kind: 'settle',
-    effect: settle.effect,
-    attempt: settle.attempt,
-    outcome: { type: 'turn', stop, body, usage, calls, ...(built === undefined ? {} : { built }) },
-  } as Command;
+  const { stop, body, usage, misfit, built } = prepared;
+  const outcome: Extract<TurnOutcome, { type: 'turn' }> = { type: 'turn', stop, body, usage, calls };
+  if (misfit !== undefined) outcome.misfit = misfit;
+  if (built !== undefined) outcome.built = built;
+  return { kind: 'settle', effect: settle.effect as EffectId, attempt: settle.attempt, outcome };
 }

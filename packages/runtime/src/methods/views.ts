@@ -10,7 +10,7 @@ import { argumentsOf } from '../effects/calls.ts';
 import { isQuarantined } from '../drive/driver.ts';
 import { decodeFrame } from '../log/frame.ts';
 import { LIMITS } from '../limits.ts';
-import { buildRequest } from '../effects/perform.ts';
+import { buildRequest } from '../effects/request.ts';
 import type { ModelSource, RunRow, SessionRow, TenantStore } from '../ports.ts';
 import type { Hot, Sessions } from '../log/sessions.ts';
 import { callbackToken } from '../effects/toolbus.ts';

@@ -33,6 +33,7 @@ const planWith = (calls: readonly string[], interventions: readonly Intervention
   calls: 1,
   knobs: {},
   approvalTtlMs: null,
+  structured: false,
   script: { calls, interventions },
 });
 

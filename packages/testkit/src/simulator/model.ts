@@ -51,6 +51,7 @@ function replyOf(sim: Sim, draw: Prng, call: ScriptedCall, session: string): Scr
   if (sim.befalls('modelFails', draw, session)) return failureOf(draw);
   if (sim.befalls('oddAnswer', draw, session))
     return draw.pick<ScriptedReply>([
+      { text: 'not what the schema says', stop: 'end' },
       { text: '', stop: 'end' },
       { text: 'cut', stop: 'length' },
       { text: 'no', stop: 'filtered' },
@@ -58,7 +59,7 @@ function replyOf(sim: Sim, draw: Prng, call: ScriptedCall, session: string): Scr
   const usage = sim.befalls('overrun', draw, session) ? { output: 100_000 } : undefined;
   const more = usage === undefined ? {} : { usage };
   if (call.request.params.toolChoice === 'none' || !draw.chance(appetite(sim, call)))
-    return { text: `Answer ${draw.between(0, 99)} to all of it.`, ...more };
+    return { text: JSON.stringify(`Answer ${draw.between(0, 99)} to all of it.`), ...more };
   const calls = Array.from({ length: draw.pick([1, 1, 2, 2, 3, 4]) }, () => callOf(draw));
   return { text: draw.chance(0.5) ? 'One moment.' : '', calls, ...more };
 }

@@ -77,6 +77,8 @@ export type Plan = {
   /** Bounds of the runtime that are drawn small, so that what lies behind them is reached. */
   knobs: Readonly<Record<string, number>>;
   approvalTtlMs: number | null;
+  /** The agent asks for a structured answer. */
+  structured: boolean;
 };
 
 const RATES: Readonly<Record<FaultName, number>> = {
@@ -138,6 +140,7 @@ export function planOf(random: Prng): Plan {
     calls: random.pick([0.6, 0.9, 1]),
     knobs: knobsOf(random),
     approvalTtlMs: random.chance(0.2) ? random.between(1_000, 20_000) : null,
+    structured: random.chance(0.3),
   };
 }
 

@@ -52,7 +52,7 @@ export class Process {
   /** Builds the host; `drives: false` makes one that takes requests and appends, and performs nothing. */
   async boot(options: { drives: boolean; without: string | null }): Promise<void> {
     const sim = this.#sim;
-    const agent = agentOf(toolsOf(sim, this.#outside, this, options.without), sim.plan.approvalTtlMs);
+    const agent = agentOf(toolsOf(sim, this.#outside, this, options.without), sim.plan);
     const host = await createHost({
       store: wrapStore(sim, this, this.#ported()),
       agents: [agent],

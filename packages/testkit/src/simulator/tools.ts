@@ -3,6 +3,7 @@ import type { AgentDefinition } from '@perdure/runtime';
 import { wait } from '@perdure/runtime';
 import type { EffectClass, JsonSchema, ToolContext, ToolDefinition } from '@perdure/runtime/ports';
 import type { Deed, Outside, Request } from './outside.ts';
+import type { Plan } from './plan.ts';
 import type { Process } from './process.ts';
 import type { Sim } from './sim.ts';
 
@@ -60,7 +61,7 @@ export function toolsOf(sim: Sim, outside: Outside, process: Process, without: s
 
 export function agentOf(
   tools: readonly ToolDefinition[],
-  approvalTtlMs: number | null,
+  { approvalTtlMs, structured }: Plan,
 ): Omit<AgentDefinition, 'limits'> & { limits: object } {
   return {
     name: 'worker',
@@ -70,7 +71,7 @@ export function agentOf(
     tools,
     policies: approvalTtlMs === null ? {} : { approvalTtlMs },
     limits: {},
-    output: null,
+    output: structured ? { type: 'string' } : null,
   };
 }
 

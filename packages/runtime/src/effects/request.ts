@@ -1,0 +1,56 @@
+/** From a turn that is outstanding to the request its model is sent: built from exactly what the log says. */
+import type { Run } from '@perdure/engine';
+import type { Manifest } from '../definitions/agents.ts';
+import { effectKey } from '../log/digest.ts';
+import type { Hot, Sessions } from '../log/sessions.ts';
+import type { GenerateRequest, ModelAdapter, ModelSource } from '../ports.ts';
+import { contentText, emptyPrefix, extendPrefix, fingerprintOf, sealOf } from './assemble.ts';
+import { outputInWords } from './output.ts';
+
+export type BuiltRequest = { request: GenerateRequest; adapter: ModelAdapter; fingerprint: string };
+
+/** The request of the turn as the log has it; extends the session's rendered prefix. Call it with the lock. */
+export async function buildRequest(
+  options: { sessions: Sessions; models: ModelSource },
+  manifest: Manifest,
+  hot: Hot,
+  run: Run,
+  attempt: number,
+): Promise<BuiltRequest | { code: string; detail: string }> {
+  const { pin, turn } = run;
+  if (pin === null || turn === null) return { code: 'internal', detail: 'the run has no turn' };
+  const resolved = options.models.resolve(pin.model);
+  if (!resolved.ok) return { code: 'model_unavailable', detail: resolved.message };
+  const read = async (located: Parameters<Sessions['body']>[1]): Promise<string> => options.sessions.body(hot, located);
+  const start = hot.prefix.model === pin.model ? hot.prefix : emptyPrefix(pin.model);
+  const contents = { body: read, blob: async (digest: string) => options.sessions.blob(digest) };
+  hot.prefix = await extendPrefix(start, hot.state.context.items, resolved.adapter, contents);
+  const { config } = run;
+  const slots = await Promise.all(
+    [...hot.state.context.slots].map(
+      async ([key, located]) => `\n\n# ${key}\n${contentText(JSON.parse(await read(located)))}`,
+    ),
+  );
+  const own = config.instructions;
+  const base =
+    own === undefined ? manifest.instructions : contentText(JSON.parse(await read({ ...own, seq: own.seq ?? 0 })));
+  const request: GenerateRequest = {
+    model: pin.model,
+    instructions: base + slots.join(''),
+    tools: manifest.tools.map(({ name, description, input }) => ({ name, description, input })),
+    rendered: hot.prefix.rendered,
+    params: { maxOutputTokens: turn.maxOutputTokens },
+    key: effectKey(hot.state.tenant, hot.id, turn.id),
+    attempt,
+  };
+  if (config.temperature !== undefined) request.params.temperature = config.temperature;
+  if (config.effort !== undefined) request.params.effort = config.effort;
+  if (turn.closing !== null) request.params.toolChoice = 'none';
+  else if (config.toolChoice !== undefined) request.params.toolChoice = config.toolChoice;
+  if (manifest.output !== null) {
+    if (pin.instructed === true) request.instructions += outputInWords(manifest.output);
+    else request.output = manifest.output;
+  }
+  const fingerprint = sealOf(fingerprintOf(hot.state, hot.prefix), pin.hash, turn.maxOutputTokens);
+  return { request, adapter: resolved.adapter, fingerprint };
+}
