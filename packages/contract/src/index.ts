@@ -15,6 +15,8 @@ export {
   turnRequestSchema,
   waitViewSchema,
 } from './views.ts';
+export type { ContextSlot } from './context.ts';
+export { contextSlotSchema } from './context.ts';
 export type { Cause, Explanation, Message, Span, Step } from './folded.ts';
 export { explanationSchema, messageSchema, spanSchema } from './folded.ts';
 export type { Bodies, MessageBody, PromptBody, ResultBody, TurnBody } from './bodies.ts';

@@ -9,6 +9,8 @@ export const LIMITS = {
   listMax: 1_000,
   /** One text of a message or an answer, in UTF-16 units; the bytes of the request bound it first. */
   textChars: 1024 * 1024,
+  /** Content of one context slot: every request carries it. */
+  slotChars: 64 * 1024,
   noteChars: 10_000,
   reasonChars: 1_000,
   parts: 64,

@@ -1,10 +1,11 @@
 /**
  * The table of methods. One row yields the route, the OpenAPI operation and the typed client's method; whatever else
  * speaks Perdure is made from it too. `params` merges what stands in the path, the query and the body: names in braces
- * are in the path; of the rest, GET and DELETE take them from the query, POST and PATCH from the body (`body` names the
+ * are in the path; of the rest, GET and DELETE take them from the query, POST, PUT and PATCH from the body (`body` names the
  * one parameter that is the whole body).
  */
 import type { z } from 'zod';
+import { CONTEXT_METHODS } from './methods/context.ts';
 import { RUN_METHODS } from './methods/runs.ts';
 import { SESSION_METHODS } from './methods/sessions.ts';
 import { VIEW_METHODS } from './methods/views.ts';
@@ -12,7 +13,7 @@ import { VIEW_METHODS } from './methods/views.ts';
 export type { Method, Verb } from './methods/method.ts';
 export { COMMON_ERRORS } from './methods/method.ts';
 
-export const METHODS = { ...SESSION_METHODS, ...RUN_METHODS, ...VIEW_METHODS };
+export const METHODS = { ...SESSION_METHODS, ...RUN_METHODS, ...CONTEXT_METHODS, ...VIEW_METHODS };
 export type MethodName = keyof typeof METHODS;
 /** What a method's handler is given: defaults are in. */
 export type Params<K extends MethodName> = z.output<(typeof METHODS)[K]['params']>;

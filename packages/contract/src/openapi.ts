@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { Channel } from './channels.ts';
 import { CHANNELS } from './channels.ts';
+import { contextSlotSchema } from './context.ts';
 import type { ErrorCode } from './errors.ts';
 import { ERROR_STATUS, errorBodySchema } from './errors.ts';
 import { explanationSchema, messageSchema, spanSchema } from './folded.ts';
@@ -21,6 +22,7 @@ const NAMED: { [name: string]: z.ZodType } = {
   WaitView: waitViewSchema,
   AgentView: agentViewSchema,
   ModelView: modelViewSchema,
+  ContextSlot: contextSlotSchema,
   Entry: entrySchema,
   Delta: deltaSchema,
   FeedChange: feedChangeSchema,

@@ -25,8 +25,9 @@ export type Command =
   | { kind: 'release'; run: RunId }
   | { kind: 'cancel'; run: RunId }
   | { kind: 'resolve'; wait: WaitId; answer: Answer; digest: Digest }
-  | { kind: 'remember'; key: string; ref: BodyRef }
-  | { kind: 'forget'; key: string }
+  /** `ifRevision`: only where the slot is at that revision; 0: only where there is none. */
+  | { kind: 'remember'; key: string; ref: BodyRef; ifRevision?: number }
+  | { kind: 'forget'; key: string; ifRevision?: number }
   /** Asks for leave to dispatch: the gate of an unsafe call (`gate`), or what follows an attempt that was lost. */
   | { kind: 'attempt'; effect: EffectId; attempt: number; reason: 'gate' | 'lost' }
   | { kind: 'settle'; effect: EffectId; attempt: number; outcome: Outcome }

@@ -6,8 +6,8 @@
  *  C3 Folding an item costs the same however long the context is.
  */
 import { LIMITS } from './limits.ts';
-import type { Context, Item, Run, Turn } from './state.ts';
-import type { Located, Pin } from './values.ts';
+import type { Context, Item, Run, Slot, Turn } from './state.ts';
+import type { Pin } from './values.ts';
 
 const bytesOf = (item: Item): number => (item.body?.bytes ?? LIMITS.itemOverheadBytes) + LIMITS.itemOverheadBytes;
 
@@ -48,12 +48,21 @@ export function pendingItems(run: Run): Item[] {
 }
 
 /** A slot is read under its key, of which a UTF-16 unit is at most three bytes. */
-const bytesOfSlot = (key: string, body: Located): number => body.bytes + 3 * key.length + LIMITS.itemOverheadBytes;
+const bytesOfSlot = ({ key, bytes }: Slot): number => bytes + 3 * key.length + LIMITS.itemOverheadBytes;
+
+export const slotOf = (context: Context, key: string): Slot | undefined =>
+  context.slots.find((slot) => slot.key === key);
 
 /** A slot is read anew by the next request: until that is counted, its bytes are new. */
-export function setSlot(context: Context, key: string, body: Located): void {
-  context.slots.set(key, body);
-  context.newBytes += bytesOfSlot(key, body);
+export function setSlot(context: Context, slot: Slot): void {
+  const place = context.slots.findIndex(({ key }) => key === slot.key);
+  context.slots = place < 0 ? [...context.slots, slot] : context.slots.with(place, slot);
+  context.revision = slot.revision;
+  context.newBytes += bytesOfSlot(slot);
+}
+
+export function unsetSlot(context: Context, key: string): void {
+  context.slots = context.slots.filter((slot) => slot.key !== key);
 }
 
 /** The provider counted what a turn sent, and what it answered: what came meanwhile stays uncounted. */
@@ -69,6 +78,6 @@ export function boundInputTokens(context: Context, run: Run, pin: Pin): number {
   for (const item of pendingItems(run)) pending += bytesOf(item);
   if (counted?.model === pin.model)
     return counted.tokens + newBytes + pending + (counted.pin === pin.hash ? 0 : pin.manifestBytes);
-  for (const [key, body] of slots) pending += bytesOfSlot(key, body);
+  for (const slot of slots) pending += bytesOfSlot(slot);
   return pin.manifestBytes + totalBytes + pending;
 }

@@ -111,7 +111,7 @@ export type EventData = {
   'budget.raised': { account: AccountId; cap: Caps };
   'budget.overrun': { account: AccountId; limit: 'tokens' | 'money'; over: Amount };
 
-  'context.set': { key: string; ref: BodyRef };
+  'context.set': { key: string; ref: BodyRef; revision?: number };
   'context.unset': { key: string };
   'context.compacted': { upTo: number; summary: BodyRef };
 

@@ -47,7 +47,7 @@ export type {
   TurnOutcome,
 } from './commands.ts';
 export { ImpossibleState } from './commands.ts';
-export type { Call, CallPhase, Context, Item, Phase, Run, State, Turn, Wait } from './state.ts';
+export type { Call, CallPhase, Context, Item, Phase, Run, Slot, State, Turn, Wait } from './state.ts';
 export { freshState } from './state.ts';
 export type { Transition } from './machine.ts';
 export { advance, decide, evolve, fold, transition } from './machine.ts';

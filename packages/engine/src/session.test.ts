@@ -92,11 +92,44 @@ describe('what a session remembers', () => {
       .changesNothing()
       .when(slot('notes', 'two'))
       .leadsTo('context.set')
-      .and((s) => assert.deepEqual(s.state.context.slots.get('notes'), { digest: 'two', bytes: 5, seq: 3 }))
+      .and((s) =>
+        assert.partialDeepStrictEqual(s.state.context.slots, [{ key: 'notes', digest: 'two', seq: 3, revision: 2 }]),
+      )
       .when({ kind: 'forget', key: 'notes' })
       .leadsTo('context.unset')
       .when({ kind: 'forget', key: 'notes' })
       .isRefused('not_found');
+  });
+
+  it('has a revision that a change may name; no revision comes twice (S4)', () => {
+    given(open(), slot('notes', 'one'))
+      .when({ kind: 'remember', key: 'notes', ref: { digest: 'two', bytes: 5 }, ifRevision: 0 })
+      .isRefused('revision_conflict')
+      .when({ kind: 'remember', key: 'notes', ref: { digest: 'two', bytes: 5 }, ifRevision: 1 })
+      .leadsTo({ kind: 'context.set', data: { revision: 2 } })
+      .when({ kind: 'forget', key: 'notes', ifRevision: 1 })
+      .isRefused('revision_conflict')
+      .given({ kind: 'forget', key: 'notes', ifRevision: 2 })
+      .when({ kind: 'remember', key: 'notes', ref: { digest: 'one', bytes: 5 }, ifRevision: 0 })
+      .leadsTo({ kind: 'context.set', data: { revision: 3 } });
+  });
+
+  it('of a log that knew no revisions has them in the order in which it was set (P3)', () => {
+    given(open(), { kind: 'context.set', refs: ['one'], data: { key: 'a', ref: { digest: 'one', bytes: 3 } } })
+      .given({ kind: 'context.set', refs: ['two'], data: { key: 'b', ref: { digest: 'two', bytes: 3 } } })
+      .and((s) =>
+        assert.deepEqual(
+          s.state.context.slots.map(({ revision }) => revision),
+          [1, 2],
+        ),
+      );
+  });
+
+  it('that is set while a turn is under way is not read by that turn', () => {
+    given(open(), slot('notes', 'one'), send('one'), slot('notes', 'two')).and((s) => {
+      const { turn } = s.state.runs.get('r1') ?? assert.fail();
+      assert.deepEqual([turn?.slots[0]?.digest, s.state.context.slots[0]?.digest], ['one', 'two']);
+    });
   });
 
   it('is bounded, and a known key may still change', () => {

@@ -3,13 +3,14 @@
  *  S1 A session is opened once; the first message may open it in the same append.
  *  S2 Configuration has revisions; a change takes the revision it saw, and binds runs that start after it.
  *  S3 A closing session takes nothing new, and is closed when nothing of it runs.
+ *  S4 Context slots have revisions; a change may name the one it saw, and is refused where that is gone.
  */
 import type { Command, Rejection } from './commands.ts';
 import { located, mergeConfig } from './config.ts';
-import { setSlot } from './context.ts';
+import { setSlot, slotOf, unsetSlot } from './context.ts';
 import type { Entry, Event, EventData } from './events.ts';
 import { LIMITS } from './limits.ts';
-import type { State } from './state.ts';
+import type { Slot, State } from './state.ts';
 import { hear } from './state.ts';
 import type { Config, Receipt } from './values.ts';
 
@@ -65,18 +66,34 @@ export function remember(
   command: Extract<Command, { kind: 'remember' }>,
 ): Event[] | Rejection | { receipt: Receipt } {
   if (state.phase !== 'open') return closed;
-  const { key, ref } = command;
-  const known = state.context.slots.get(key);
+  const { key, ref, ifRevision } = command;
+  const known = slotOf(state.context, key);
   if (known?.digest === ref.digest) return { receipt: { seq: known.seq } };
-  if (known === undefined && state.context.slots.size >= LIMITS.slots) {
+  const stale = staleSlot(known, key, ifRevision);
+  if (stale !== null) return stale;
+  if (known === undefined && state.context.slots.length >= LIMITS.slots) {
     return { code: 'rate_limited', message: `a session has at most ${LIMITS.slots} context slots` };
   }
-  return [{ kind: 'context.set', refs: [ref.digest], data: { key, ref } }];
+  return [{ kind: 'context.set', refs: [ref.digest], data: { key, ref, revision: state.context.revision + 1 } }];
+}
+
+/** S4: the slot is not as whoever wants to change it saw it; a slot that is not there is at revision 0. */
+function staleSlot(known: Slot | undefined, key: string, ifRevision: number | undefined): Rejection | null {
+  const revision = known?.revision ?? 0;
+  if (ifRevision === undefined || ifRevision === revision) return null;
+  return {
+    code: 'revision_conflict',
+    message: `context slot ${key} is at revision ${revision}`,
+    details: { revision },
+  };
 }
 
 export function forget(state: State, command: Extract<Command, { kind: 'forget' }>): Event[] | Rejection {
   if (state.phase !== 'open') return closed;
-  if (!state.context.slots.has(command.key)) return { code: 'not_found', message: `no context slot ${command.key}` };
+  const known = slotOf(state.context, command.key);
+  if (known === undefined) return { code: 'not_found', message: `no context slot ${command.key}` };
+  const stale = staleSlot(known, command.key, command.ifRevision);
+  if (stale !== null) return stale;
   return [{ kind: 'context.unset', data: { key: command.key } }];
 }
 
@@ -111,11 +128,13 @@ export function evolveSession(state: State, entry: Entry): void {
       // Other accounts are the ledger's: raising one of them changes nothing here.
       if (entry.data.account === state.id) state.caps = { ...state.caps, ...entry.data.cap };
       return;
-    case 'context.set':
-      setSlot(state.context, entry.data.key, { ...entry.data.ref, seq: entry.seq });
+    case 'context.set': {
+      const { key, ref, revision = state.context.revision + 1 } = entry.data;
+      setSlot(state.context, { ...ref, key, seq: entry.seq, revision, at: entry.at, by: entry.by });
       return;
+    }
     case 'context.unset':
-      state.context.slots.delete(entry.data.key);
+      unsetSlot(state.context, entry.data.key);
       return;
     case 'effect.late':
       if (entry.effect !== undefined) hear(state, entry.effect, entry.data.attempt);

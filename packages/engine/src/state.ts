@@ -2,6 +2,7 @@ import type { CallOutcome } from './events.ts';
 import type { CallId, EffectId, RunId, TurnId, WaitId } from './ids.ts';
 import type {
   AccountId,
+  Actor,
   Amount,
   CancelReason,
   Caps,
@@ -37,9 +38,15 @@ export type Item =
       body: Located | null;
     };
 
+/** A catalog that every request carries under its key. `by` says whose words they are: what trust they have. */
+export type Slot = Located & { key: string; revision: number; at: number; by: Actor };
+
 export type Context = {
   items: Item[];
-  slots: Map<string, Located>;
+  /** Never changed in place: a turn keeps the ones it was sealed with. */
+  slots: readonly Slot[];
+  /** Counts what was set in any slot: no slot has the same revision twice, also not after it was taken away. */
+  revision: number;
   /** Tokens of the prefix as the provider last counted them, with the model and the pin it was sent under. */
   counted: { tokens: number; model: string; pin: Digest } | null;
   /** Bytes added since then (all of them while nothing was counted): one token a byte bounds them. */
@@ -61,6 +68,8 @@ export type Turn = {
   closing: LimitReason | null;
   /** Of the context's bytes that nobody has counted, those that this turn sends. */
   sentBytes: number;
+  /** What is set while it is under way is read by the next one. */
+  slots: Context['slots'];
   failures: number;
   body: Located | null;
 };
@@ -205,7 +214,7 @@ export function freshState(): State {
     waits: new Map(),
     resolved: new Map(),
     unheard: new Map(),
-    context: { items: [], slots: new Map(), counted: null, newBytes: 0, totalBytes: 0 },
+    context: { items: [], slots: [], revision: 0, counted: null, newBytes: 0, totalBytes: 0 },
     spent: { tokens: 0, nanoUsd: 0 },
     reserved: { tokens: 0, nanoUsd: 0 },
     caps: {},

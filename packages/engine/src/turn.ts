@@ -198,6 +198,7 @@ export function evolveTurnRequested(state: State, run: Run, entry: Of<'turn.requ
     maxOutputTokens,
     closing: closing ?? null,
     sentBytes: state.context.newBytes,
+    slots: state.context.slots,
     failures: 0,
     body: null,
   };

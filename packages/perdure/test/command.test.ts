@@ -132,6 +132,12 @@ describe('with a server', () => {
     assert.equal(more.stdout, '1 + 1 = 2\n');
     const shown = await place.run(['sessions', 'show', session]);
     assert.match(shown.stdout, /key +order 1[\s\S]*> call pay[\s\S]*pay \{"amount":3\} done: paid 3[\s\S]*1 \+ 1 = 2/);
+    const slot = await place.run(['sessions', 'context', session, 'notes', 'Likes tea.', '--if-revision', '0']);
+    const slots = await place.run(['sessions', 'context', session]);
+    assert.deepEqual([slot.stdout, slot.code], ['notes is at revision 1\n', 0]);
+    assert.match(slots.stdout, /notes +1 .*Likes tea\./);
+    assert.equal((await place.run(['sessions', 'context', session, 'notes', 'x', '--if-revision', '0'])).code, 1);
+    assert.equal((await place.run(['sessions', 'context', session, 'notes', '--delete'])).code, 0);
     const { sessions } = await json(['sessions', 'list']);
     assert.ok((sessions as Json[]).some(({ id, status }) => id === session && status === 'idle'));
   });

@@ -2,18 +2,22 @@
 import type {
   AnswerInput,
   ConfigPatch,
+  ContextSlot,
   Delta,
   Entry,
   MessageInput,
   ReceiptView,
+  Result,
   RunView,
   SessionView,
   WaitView,
 } from '@perdure/contract';
+import { ApiError } from '@perdure/contract';
 import type { Caller } from './api.ts';
 import { guarded } from './guard.ts';
 import type { Host } from './host.ts';
 import { createSession } from './methods/sessions.ts';
+import { given } from './methods/shared.ts';
 import { isAtRest, isEnded, untilRest } from './streams/rest.ts';
 
 export type SendOptions = {
@@ -39,6 +43,17 @@ export type SessionRun = {
   cancel(): Promise<RunView>;
 };
 
+/** What every request of a session carries beside the conversation, by key. Errors as of the methods `context.*`. */
+export type SessionContext = {
+  list(): Promise<ContextSlot[]>;
+  /** Null: there is no such slot. */
+  get(key: string): Promise<ContextSlot | null>;
+  /** Read from the next turn on. With `ifRevision` (0: it must be new) refused as `revision_conflict` where it is another. */
+  set(key: string, content: string, options?: { ifRevision?: number }): Promise<ContextSlot>;
+  /** False: there was no such slot. */
+  delete(key: string, options?: { ifRevision?: number }): Promise<boolean>;
+};
+
 export type Session = {
   readonly id: string;
   readonly agent: string;
@@ -49,6 +64,7 @@ export type Session = {
   waits(): Promise<WaitView[]>;
   configure(ifRevision: number, config: ConfigPatch): Promise<SessionView>;
   run(id: string): Promise<SessionRun>;
+  readonly context: SessionContext;
   close(): Promise<SessionView>;
 };
 
@@ -78,21 +94,15 @@ function sessionHandle(host: Host, initialId: string, agent: string, opening: Op
   let { fresh } = opening;
   const call: Host['call'] = async (_caller, method, params) => host.call(callerOf(host), method, params);
   const caller = callerOf(host);
-  const open = async (input: MessageInput, options: SendOptions): Promise<SessionRun> => {
+  const open = async (first: { input?: MessageInput } & SendOptions): Promise<Result<'sessions.create'>> => {
     const { key, config } = opening;
-    const { submission } = options;
-    const params = {
-      agent,
-      input,
-      ...(submission === undefined ? {} : { submission }),
-      ...(key === undefined ? {} : { key }),
-      ...(config === undefined ? {} : { config }),
-    };
-    const named = { id: initialId, runConfig: options.config };
+    const { input, submission } = first;
+    const params = { agent, ...given({ input, submission, key, config }) };
+    const named = { id: initialId, runConfig: first.config };
     const { result } = await guarded(host.parts, caller, async () => createSession(host.parts, caller, params, named));
     fresh = false;
     id = result.session.id;
-    return runHandle(host, id, result.run?.id ?? '', result.seq);
+    return result;
   };
   return {
     get id() {
@@ -100,7 +110,10 @@ function sessionHandle(host: Host, initialId: string, agent: string, opening: Op
     },
     agent,
     async send(input, options = {}) {
-      if (fresh) return open(input, options);
+      if (fresh) {
+        const { run, seq } = await open({ input, ...options });
+        return runHandle(host, id, run?.id ?? '', seq);
+      }
       const { mode = 'queue', priority = 0, submission, config } = options;
       const { result } = await call(caller, 'runs.start', {
         session: id,
@@ -122,7 +135,41 @@ function sessionHandle(host: Host, initialId: string, agent: string, opening: Op
       const { result } = await call(caller, 'runs.get', { session: id, run: run as `r${number}` });
       return runHandle(host, id, result.id, result.seq);
     },
+    context: contextHandle(host, async (opens) => {
+      if (fresh && opens) await open({});
+      return fresh ? null : id;
+    }),
     close: async () => (await call(caller, 'sessions.close', { session: id })).result,
+  };
+}
+
+/** `session`: its id; null while it is not in the log, unless it is opened for what is done. */
+function contextHandle(host: Host, session: (opens: boolean) => Promise<string | null>): SessionContext {
+  const orNothing = async <T>(work: Promise<T>): Promise<T | null> =>
+    work.catch((error: unknown) => {
+      if (error instanceof ApiError && error.code === 'not_found') return null;
+      throw error;
+    });
+  return {
+    async list() {
+      const id = await session(false);
+      if (id === null) return [];
+      return (await host.call(callerOf(host), 'context.list', { session: id, limit: 1_000 })).result.slots;
+    },
+    async get(key) {
+      const id = await session(false);
+      if (id === null) return null;
+      return (await orNothing(host.call(callerOf(host), 'context.get', { session: id, key })))?.result ?? null;
+    },
+    async set(key, content, options = {}) {
+      const id = (await session(true)) ?? '';
+      return (await host.call(callerOf(host), 'context.set', { session: id, key, content, ...options })).result;
+    },
+    async delete(key, options = {}) {
+      const id = await session(false);
+      if (id === null) return false;
+      return (await orNothing(host.call(callerOf(host), 'context.delete', { session: id, key, ...options }))) !== null;
+    },
   };
 }
 

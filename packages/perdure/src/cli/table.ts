@@ -81,6 +81,17 @@ export const COMMANDS: { readonly [name: string]: Command } = {
     flags: json,
     load: async () => (await sessions()).cancel,
   },
+  'sessions context': {
+    args: ['SESSION', 'KEY?', 'CONTENT?'],
+    about: 'Lists the context slots of a session, shows one, or sets one: every request carries it.',
+    settings: REMOTE,
+    flags: {
+      delete: { value: null, about: 'Takes the slot away.' },
+      'if-revision': { value: 'N', about: 'Only where the slot is at this revision; 0: only where there is none.' },
+      ...json,
+    },
+    load: async () => (await import('./commands/context.ts')).context,
+  },
   'sessions close': {
     args: ['SESSION'],
     about: 'Closes a session for good: it takes no more messages.',

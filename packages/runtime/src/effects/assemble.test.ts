@@ -57,7 +57,7 @@ test('a prefix extended piece by piece is the one assembled from scratch', async
         const whole = await render(emptyPrefix('m'), items);
         let grown = emptyPrefix('m');
         for (const cut of [...cuts.toSorted((a, b) => a - b), items.length]) {
-          assert.equal(fingerprintOf(stateOf(items), grown), whole.fingerprint);
+          assert.equal(fingerprintOf(stateOf(items).context, grown), whole.fingerprint);
           grown = await render(grown, items.slice(0, Math.max(grown.items, Math.min(cut, items.length))));
         }
         assert.deepEqual(grown, whole);
@@ -94,10 +94,11 @@ test('a fingerprint changes with every item, its order, its outcome and the slot
     stateOf([message, result('failed', 'x')]),
   ];
   const slotted = stateOf([message]);
-  slotted.context.slots.set('todo', keep('one'));
+  const slot = { ...keep('one'), key: 'todo', revision: 1, at: 0, by: { kind: 'user', id: 'u1' } } as const;
+  slotted.context.slots = [slot];
   const renamed = stateOf([message]);
-  renamed.context.slots.set('notes', keep('one'));
-  const seals = [...states, slotted, renamed].map((state) => fingerprintOf(state, emptyPrefix('m')));
+  renamed.context.slots = [{ ...slot, key: 'notes' }];
+  const seals = [...states, slotted, renamed].map((state) => fingerprintOf(state.context, emptyPrefix('m')));
   assert.equal(new Set(seals).size, seals.length);
 });
 

@@ -4,7 +4,7 @@ import type { Manifest } from '../definitions/agents.ts';
 import { effectKey } from '../log/digest.ts';
 import type { Hot, Sessions } from '../log/sessions.ts';
 import type { GenerateRequest, ModelAdapter, ModelSource } from '../ports.ts';
-import { contentText, emptyPrefix, extendPrefix, fingerprintOf, sealOf } from './assemble.ts';
+import { contentText, emptyPrefix, extendPrefix, fingerprintOf, sealOf, slotText } from './assemble.ts';
 import { outputInWords } from './output.ts';
 
 export type BuiltRequest = { request: GenerateRequest; adapter: ModelAdapter; fingerprint: string };
@@ -26,11 +26,7 @@ export async function buildRequest(
   const contents = { body: read, blob: async (digest: string) => options.sessions.blob(digest) };
   hot.prefix = await extendPrefix(start, hot.state.context.items, resolved.adapter, contents);
   const { config } = run;
-  const slots = await Promise.all(
-    [...hot.state.context.slots].map(
-      async ([key, located]) => `\n\n# ${key}\n${contentText(JSON.parse(await read(located)))}`,
-    ),
-  );
+  const slots = await Promise.all(turn.slots.map(async (slot) => slotText(slot, contents)));
   const own = config.instructions;
   const base =
     own === undefined ? manifest.instructions : contentText(JSON.parse(await read({ ...own, seq: own.seq ?? 0 })));
@@ -51,6 +47,7 @@ export async function buildRequest(
     if (pin.instructed === true) request.instructions += outputInWords(manifest.output);
     else request.output = manifest.output;
   }
-  const fingerprint = sealOf(fingerprintOf(hot.state, hot.prefix), pin.hash, turn.maxOutputTokens);
+  const sealed = fingerprintOf({ items: hot.state.context.items, slots: turn.slots }, hot.prefix);
+  const fingerprint = sealOf(sealed, pin.hash, turn.maxOutputTokens);
   return { request, adapter: resolved.adapter, fingerprint };
 }

@@ -303,7 +303,9 @@ function seal(hot: Hot, entries: readonly Entry[]): void {
   for (const entry of entries) {
     if (entry.kind !== 'turn.requested' || entry.run === undefined) continue;
     const run = hot.state.runs.get(entry.run);
-    const fingerprint = sealOf(fingerprintOf(hot.state, hot.prefix), run?.pin?.hash ?? '', entry.data.maxOutputTokens);
+    const { context } = hot.state;
+    const sealed = fingerprintOf({ items: context.items, slots: run?.turn?.slots ?? context.slots }, hot.prefix);
+    const fingerprint = sealOf(sealed, run?.pin?.hash ?? '', entry.data.maxOutputTokens);
     entry.data.fingerprint = fingerprint;
     if (run?.turn) run.turn.fingerprint = fingerprint;
   }

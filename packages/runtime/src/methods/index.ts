@@ -1,6 +1,7 @@
 /** The contract's methods over the parts of a host: thin, because every rule about sessions is in the engine. */
 import type { Parts } from '../parts.ts';
 import { catalogMethods } from './catalog.ts';
+import { contextMethods } from './context.ts';
 import { viewMethods } from './folds.ts';
 import { runMethods } from './runs.ts';
 import { sessionMethods } from './sessions.ts';
@@ -11,6 +12,7 @@ export function createMethods(parts: Parts): Methods {
   return {
     ...sessionMethods(parts),
     ...runMethods(parts),
+    ...contextMethods(parts),
     ...viewMethods(parts),
     ...waitMethods(parts),
     ...catalogMethods(parts),
