@@ -1,14 +1,13 @@
 /** W2: one session of many rounds, hot and after a cold start; its storage; how fast its entries fold. */
-import { readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
 import { fold } from '@perdure/engine';
 import { decodeFrame, findSession, openSession } from '@perdure/runtime';
 import type { Session } from '@perdure/runtime';
+import { bytesOf } from './disk.ts';
 import type { Floor } from './floor.ts';
+import type { Row } from './measure.ts';
 import { measure } from './measure.ts';
 import { openSubject } from './subject.ts';
 
-type Row = { name: string; value: number; unit: string; target: number; aim?: number };
 type Options = {
   origin: string;
   directory: string;
@@ -17,12 +16,6 @@ type Options = {
   say: (text: string) => void;
   report: (row: Row) => void;
 };
-
-const bytesOf = (directory: string): number =>
-  readdirSync(directory, { recursive: true, encoding: 'utf8' }).reduce(
-    (sum, name) => sum + statSync(join(directory, name)).size,
-    0,
-  );
 
 async function ask(session: Session): Promise<void> {
   const end = await (await session.send('What is 2 + 3?')).result();

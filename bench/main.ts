@@ -9,10 +9,12 @@ import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { createFloor } from './floor.ts';
 import type { Floor } from './floor.ts';
+import { idle } from './idle.ts';
 import { long } from './long.ts';
-import type { Measured } from './measure.ts';
+import type { Measured, Row } from './measure.ts';
 import { measure, noise } from './measure.ts';
 import { overHttp } from './http.ts';
+import { relay } from './relay.ts';
 import { openSubject, roundOf } from './subject.ts';
 
 const { values } = parseArgs({
@@ -31,7 +33,6 @@ async function startProvider(): Promise<{ origin: string; stop: () => void }> {
   return { origin: `http://127.0.0.1:${port}`, stop: () => child.stdin.end() };
 }
 
-type Row = { name: string; value: number; unit: string; target: number; aim?: number };
 const rows: Row[] = [];
 const report = (row: Row): void => {
   rows.push(row);
@@ -141,6 +142,9 @@ const session = await long({
   report,
 });
 await floor.close();
+const { origin } = provider;
+const parked = await idle({ origin, directory: join(directory, 'w3'), sessions: 10_000 * scale, say, report });
+const live = await relay({ origin, directory: join(directory, 'w4'), say, report });
 provider.stop();
 rmSync(directory, { recursive: true, force: true });
 const after = noise();
@@ -148,5 +152,8 @@ const spread = Math.max(before.spread, after.spread);
 process.stdout.write(
   `noise of the machine: a fixed piece of work spread by ${(spread * 100).toFixed(0)} % (${after.medianMs.toFixed(1)} ms)\n`,
 );
-writeFileSync(values.out, `${JSON.stringify({ rows, short, session, noise: { before, after } }, null, 2)}\n`);
+writeFileSync(
+  values.out,
+  `${JSON.stringify({ rows, short, session, idle: parked, relay: live, noise: { before, after } }, null, 2)}\n`,
+);
 say(`written to ${values.out}`);

@@ -1,6 +1,9 @@
 /** Timing of rounds: how many a second, how much CPU of this process (all its threads) each, and how long. */
 export type Measured = { rounds: number; perSecond: number; cpuMsPerRound: number; p50Ms: number; p99Ms: number };
 
+/** A figure with what it is to reach, and what would be better still. */
+export type Row = { name: string; value: number; unit: string; target: number; aim?: number };
+
 /** Runs `rounds` rounds with so many at once; a round's argument is its number. */
 export async function measure(
   rounds: number,

@@ -1,5 +1,6 @@
 /** The fake provider of the benchmark, a process of its own: a tool call for a message, a text for a tool's answer. */
 import { createServer } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 const chunk = (delta: object, finish: string | null = null): string =>
@@ -30,6 +31,22 @@ const halves = (events: string[]): [Buffer, Buffer] => [
 ];
 const [CALLS_A, CALLS_B] = halves(CALLS);
 const [TEXT_A, TEXT_B] = halves(TEXT);
+/** One token every so often, each saying when it was written: by the clock that all processes of a machine share. */
+const TICK_MS = 10;
+const TICKS = 100;
+const now = (): number => performance.timeOrigin + performance.now();
+
+function tick(response: ServerResponse): void {
+  let left = TICKS;
+  response.write(chunk({ role: 'assistant', content: '' }));
+  const timer = setInterval(() => {
+    if (left-- > 0) return void response.write(chunk({ content: `<${now().toFixed(3)}>` }));
+    clearInterval(timer);
+    response.end(`${chunk({}, 'stop')}${usage}data: [DONE]\n\n`);
+  }, TICK_MS);
+}
+
+const TIMED = Buffer.from('"model":"timed"');
 const TOOL = Buffer.from('"role":"tool"');
 const USER = Buffer.from('"role":"user"');
 
@@ -41,6 +58,7 @@ const server = createServer((request, response) => {
   request.on('end', () => {
     const answered = tail.lastIndexOf(TOOL) > tail.lastIndexOf(USER);
     response.writeHead(200, { 'content-type': 'text/event-stream' });
+    if (tail.includes(TIMED)) return tick(response);
     response.write(answered ? TEXT_A : CALLS_A);
     response.end(answered ? TEXT_B : CALLS_B);
   });

@@ -1,12 +1,13 @@
 /** Perdure under test: the real runtime on SQLite, with one agent, one tool and the Chat Completions adapter. */
 import { createModelSource } from '@perdure/models';
-import { agent, createHost, openSession, Redactor, silentLogger, system, tool } from '@perdure/runtime';
+import { agent, createHost, openSession, Redactor, silentLogger, system as ownSystem, tool } from '@perdure/runtime';
 import type { Host } from '@perdure/runtime';
+import type { System } from '@perdure/runtime/ports';
 import { openSqliteStore } from '@perdure/stores/sqlite';
 
 export type Subject = { host: Host; close(): Promise<void> };
 
-export async function openSubject(origin: string, directory: string): Promise<Subject> {
+export async function openSubject(origin: string, directory: string, system: System = ownSystem): Promise<Subject> {
   const store = await openSqliteStore({ directory, clock: system.clock, timers: system.timers });
   const models = createModelSource({
     env: { OPENAI_API_KEY: 'EXAMPLE-key-of-the-bench', OPENAI_BASE_URL: `${origin}/v1` },
@@ -20,9 +21,10 @@ export async function openSubject(origin: string, directory: string): Promise<Su
     run: ({ a, b }) => String(a + b),
   });
   const bench = agent({ name: 'bench', model: 'openai-chat/bench', instructions: 'You add numbers.', tools: [add] });
+  const timed = agent({ name: 'timed', model: 'openai-chat/timed', instructions: 'You count.' });
   const host = await createHost({
     store,
-    agents: [bench],
+    agents: [bench, timed],
     models,
     system,
     logger: silentLogger,
