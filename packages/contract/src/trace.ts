@@ -49,6 +49,15 @@ export function applyTrace(state: Trace, entry: Entry): Trace {
         status: 'open',
       });
       break;
+    case 'session.forked':
+      become(state, entry.data.id);
+      break;
+    case 'session.moved':
+      mark(state.spans[0], 'moved');
+      break;
+    case 'session.arrived':
+      mark(state.spans[0], 'open');
+      break;
     case 'session.closing':
       mark(state.spans[0], 'closing');
       break;
@@ -99,6 +108,18 @@ const from = (entry: Entry): Pick<Span, 'seq' | 'startedAt'> => ({ seq: entry.se
 function begin(state: Trace, span: Span): void {
   state.spans.push(span);
   state.open.set(span.id, span);
+}
+
+/** The log goes on as another session: its spans are that one's. */
+function become(state: Trace, id: string): void {
+  const [root] = state.spans;
+  if (root === undefined) return;
+  for (const span of state.spans) if (span.parent === root.id) span.parent = id;
+  state.open.delete(root.id);
+  state.open.set(id, root);
+  root.id = id;
+  root.status = 'open';
+  delete root.endedAt;
 }
 
 function mark(span: Span | undefined, status: string): void {

@@ -32,6 +32,10 @@ export const sessionViewSchema = z.strictObject({
   queue: z.array(z.string()),
   waits: z.array(z.strictObject({ id: z.string(), kind: waitKindSchema, run: z.string() })),
   config: z.strictObject({ revision: count, ...configPatchSchema.shape }),
+  /** Its log begins as that of another session, up to this seq. */
+  forkedFrom: z.strictObject({ session: z.string(), seq: count }).exactOptional(),
+  /** Sealed here: where it goes on. */
+  movedTo: z.string().exactOptional(),
   usage: usageSchema,
   cost: costSchema,
   createdAt: at,

@@ -33,7 +33,13 @@ export type Command =
   | { kind: 'settle'; effect: EffectId; attempt: number; outcome: Outcome }
   /** The wake-at effect came due: whatever `at` has passed happens now. */
   | { kind: 'settle'; effect: 'wake' }
-  | { kind: 'close' };
+  | { kind: 'close' }
+  /** Decided on what a prefix of another log leads to. `payload`: the same fork with another one is a conflict. */
+  | { kind: 'fork'; id: string; tenant: string; payload: Digest; config?: Config }
+  /** Seals the session: it goes on where its log is imported. `to`: what people are told of that place. */
+  | { kind: 'move'; to: string }
+  /** Decided on what a sealed log leads to, where it was imported. */
+  | { kind: 'arrive' };
 
 /** `afterMs` is a provider's Retry-After; the engine adds its own backoff to `now`. */
 export type Retry = 'no' | 'now' | { afterMs: number };

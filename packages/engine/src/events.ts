@@ -29,8 +29,11 @@ export type EventData = {
   'session.configured': { revision: number; config: Config };
   'session.closing': Record<string, never>;
   'session.closed': Record<string, never>;
-  'session.forked': { from: string; seq: number };
+  /** The entries up to `seq` are those of session `from`; from here on the log is that of `id`. `payload`: how it was asked for. */
+  'session.forked': { id: string; tenant: string; from: string; seq: number; payload: Digest };
   'session.moved': { to: string };
+  /** A sealed log goes on here; `epoch`: who may dispatch what had leave to. */
+  'session.arrived': { epoch: number };
 
   'run.queued': {
     submission: string;

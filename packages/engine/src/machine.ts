@@ -8,6 +8,7 @@ import type { Command, Input, Rejection } from './commands.ts';
 import { ImpossibleState } from './commands.ts';
 import type { Entry, Event } from './events.ts';
 import { VERSIONS } from './events.ts';
+import { arriveSession, evolveArrived, evolveForked, forkSession, moveSession } from './fork.ts';
 import { LIMITS } from './limits.ts';
 import { decideAttempt, decideSettle, decideWake } from './outcome.ts';
 import { cancelAll, decideOnRun, decideSend, evolveRunQueued, evolveRunSteered } from './queue.ts';
@@ -28,8 +29,11 @@ type Decision = Event[] | Rejection | { receipt: Receipt };
 /** What a command leads to, or why it is refused. Reads `state`, changes nothing. */
 export function decide(state: State, input: Input): Decision {
   const { command } = input;
-  if (state.phase === 'moved') return { code: 'session_closed', message: 'the session has moved to another place' };
+  if (command.kind === 'fork') return forkSession(state, command);
   if (state.phase === 'fresh') return decideFirst(state, input);
+  if (command.kind === 'move') return moveSession(state, command.to);
+  if (command.kind === 'arrive') return arriveSession(state, input);
+  if (state.phase === 'moved') return { code: 'session_closed', message: `the session has moved to ${state.movedTo}` };
   switch (command.kind) {
     case 'open':
       return openSession(state, command, input.id);
@@ -88,6 +92,8 @@ export function evolve(state: State, entry: Entry): State {
   state.at = entry.at;
   const run = entry.run === undefined ? undefined : state.runs.get(entry.run);
   if (entry.kind === 'run.queued' && entry.run !== undefined) evolveRunQueued(state, entry, entry.run);
+  else if (entry.kind === 'session.forked') evolveForked(state, entry);
+  else if (entry.kind === 'session.arrived') evolveArrived(state, entry);
   else if (run !== undefined) evolveInRun(state, run, entry);
   else evolveSession(state, entry);
   return state;

@@ -60,7 +60,7 @@ export function decideSend(state: State, command: Send, input: Input): Event[] |
   return events;
 }
 
-const cancelling = (run: Run, reason: CancelReason): Event => ({
+export const cancelling = (run: Run, reason: CancelReason): Event => ({
   kind: 'run.cancelling',
   run: run.id,
   data: { reason },

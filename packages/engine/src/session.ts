@@ -49,8 +49,11 @@ export function configure(
       details: { revision: state.revision },
     };
   }
-  const { config } = command;
-  return [withConfigRefs({ kind: 'session.configured', data: { revision: state.revision + 1, config } }, config)];
+  return [configured(state.revision + 1, command.config)];
+}
+
+export function configured(revision: number, config: Config): Event {
+  return withConfigRefs({ kind: 'session.configured', data: { revision, config } }, config);
 }
 
 const closed: Rejection = { code: 'session_closed', message: 'the session is closed' };
@@ -123,6 +126,7 @@ export function evolveSession(state: State, entry: Entry): void {
       return;
     case 'session.moved':
       state.phase = 'moved';
+      state.movedTo = entry.data.to;
       return;
     case 'budget.raised':
       // Other accounts are the ledger's: raising one of them changes nothing here.

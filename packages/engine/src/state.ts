@@ -166,6 +166,10 @@ export type State = {
   config: Config;
   /** The input that opened the session, with the digest of its payload where no message came with it. */
   opened: { input: string; payload: Digest | null } | null;
+  /** Where its log begins: as that of another session, up to `seq`. `payload` is what was asked for. */
+  forked: { from: string; seq: number; payload: Digest; receipt: Receipt } | null;
+  /** Where it has gone to, in phase `moved`. */
+  movedTo: string | null;
   /** The input that made the last revision: delivered again, it is no conflict. */
   configured: { input: string; receipt: Receipt } | null;
   /** Runs that have not ended: the active one and those that wait. */
@@ -203,6 +207,8 @@ export function freshState(): State {
     revision: 0,
     config: {},
     opened: null,
+    forked: null,
+    movedTo: null,
     configured: null,
     runs: new Map(),
     queue: [],

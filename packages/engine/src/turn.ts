@@ -125,6 +125,11 @@ function settle(run: Run, turn: Turn, end: TurnEnd, built?: Digest): Event {
   return event;
 }
 
+/** Of a turn that nobody waits for any more, and that costs nothing here. */
+export function cancelTurn(run: Run, turn: Turn): Event {
+  return settle(run, turn, { outcome: 'cancelled', ...billOf(run, turn, { kind: 'none' }) });
+}
+
 function failTurn(run: Run, turn: Turn, code: string, detail: string | undefined, bill: Bill): Event {
   return settle(run, turn, { outcome: 'failed', code, ...(detail === undefined ? {} : { detail }), ...bill });
 }

@@ -18,6 +18,7 @@ const PATH_VALUES: { [name: string]: string } = {
 /** A valid request for each row: a row that is not here fails the matrix. */
 const BODIES: { [name: string]: unknown } = {
   'sessions.create': { agent: 'assistant' },
+  'sessions.fork': { at: 4 },
   'sessions.configure': { ifRevision: 1, model: 'demo/x' },
   'runs.start': { input: 'hi' },
   'runs.create': { input: 'hi' },

@@ -2,6 +2,7 @@
 export type {
   AgentDefinition,
   AgentOptions,
+  ForkOptions,
   Hook,
   HookEvent,
   HookVerdict,

@@ -8,6 +8,7 @@ import { FrameTooLarge, UnknownEntry } from './log/frame.ts';
 import { LIMITS } from './limits.ts';
 import type { Logger } from './ports.ts';
 import { StoreDamage } from './ports.ts';
+import { NoBoundary } from './log/prefix.ts';
 import { BodyMissing } from './log/sessions.ts';
 import { KeyTaken } from './log/step.ts';
 import { storageTrouble } from './log/storage.ts';
@@ -65,6 +66,8 @@ function knownFailure(error: unknown): ApiError | null {
   if (error instanceof NotCanonical) return new ApiError('invalid_request', error.message);
   if (error instanceof UnknownEntry || error instanceof BodyMissing)
     return new ApiError('invalid_state', error.message);
+  if (error instanceof NoBoundary)
+    return new ApiError('invalid_request', error.message, { details: { path: 'at', ...error.details } });
   if (error instanceof StoreDamage) return new ApiError('unavailable', error.message, { details: { ...error.report } });
   if (error instanceof Error && 'code' in error && error.code === 'bad_cursor')
     return new ApiError('invalid_request', error.message, { details: { path: 'cursor' } });

@@ -65,7 +65,22 @@ export type Session = {
   configure(ifRevision: number, config: ConfigPatch): Promise<SessionView>;
   run(id: string): Promise<SessionRun>;
   readonly context: SessionContext;
+  /**
+   * A session that begins as this one was: now, or where the append with the entry `at` ended. What was open there ends
+   * in it as `cancelled`, and never runs in it. Throws ApiError: `invalid_request` with the nearest places in `details`
+   * for an `at` inside an append, `submission_conflict`, `not_found` before the first send.
+   */
+  fork(options?: ForkOptions): Promise<Session>;
   close(): Promise<SessionView>;
+};
+
+export type ForkOptions = {
+  /** The seq of the last entry that it shares with this one. */
+  at?: number;
+  /** Changes the configuration it begins with. */
+  config?: ConfigPatch;
+  /** Chosen by the caller: the same fork asked for again is the same session. */
+  submission?: string;
 };
 
 const FOREVER_MS = 2 ** 47;
@@ -139,6 +154,10 @@ function sessionHandle(host: Host, initialId: string, agent: string, opening: Op
       if (fresh && opens) await open({});
       return fresh ? null : id;
     }),
+    async fork(options = {}) {
+      const { result } = await call(caller, 'sessions.fork', { session: id, ...options });
+      return sessionHandle(host, result.session.id, agent, { fresh: false });
+    },
     close: async () => (await call(caller, 'sessions.close', { session: id })).result,
   };
 }

@@ -174,6 +174,8 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
     driver,
     system,
     logger,
+    step: courier.step,
+    reading: { log: store.log, alone: (session, work) => sessions.alone(session, work) },
     submit,
     tryTheSuspect: async () => tryTheSuspect(marks, { courier, epoch, logger }),
     stopping,

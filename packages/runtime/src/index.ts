@@ -6,7 +6,7 @@ export { NotAdmitted } from './drive/driver.ts';
 export { argumentsDigest, bodyDigest, canonicalJson, chainHash, effectKey, sha256 } from './log/digest.ts';
 export { ConfigError } from './errors.ts';
 export { decodeFrame, encodeFrame } from './log/frame.ts';
-export type { Session, SessionRun, RunEndView, SendOptions } from './handles.ts';
+export type { ForkOptions, Session, SessionRun, RunEndView, SendOptions } from './handles.ts';
 export { openSession, findSession } from './handles.ts';
 export type { Hook, HookEvent, HookVerdict } from './effects/hooks.ts';
 export type { Host, HostOptions } from './host.ts';

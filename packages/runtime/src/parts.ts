@@ -5,8 +5,9 @@ import type { Driver } from './drive/driver.ts';
 import type { Logger, ModelSource, System, TenantStore } from './ports.ts';
 import type { Quarantine } from './drive/quarantine.ts';
 import type { Reads } from './methods/views.ts';
+import type { Reading } from './log/prefix.ts';
 import type { Sessions } from './log/sessions.ts';
-import type { StepInput, StepResult } from './log/step.ts';
+import type { Step, StepInput, StepResult } from './log/step.ts';
 import type { Streams } from './streams/stream.ts';
 import type { Watches } from './streams/watch.ts';
 
@@ -27,6 +28,10 @@ export type Parts = {
   /** What must come before anything is driven: the session that the process before died in is tried alone. */
   tryTheSuspect(): Promise<void>;
   callbackSecret: string;
+  /** For the birth of a session: everything else comes by the driver. */
+  step: Step;
+  /** Folds prefixes of logs. */
+  reading: Reading;
   /** Submits and unwraps: a refusal is thrown as ApiError. */
   submit(session: string, input: StepInput): Promise<Extract<StepResult, { ok: true }>>;
   /** Aborts when the host begins to stop: who waits for something is answered with how it stands. */

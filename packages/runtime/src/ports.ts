@@ -34,6 +34,7 @@ export type {
   LeaseStore,
   LedgerOp,
   LogStore,
+  Origin,
   Page,
   RunRow,
   SessionIndex,

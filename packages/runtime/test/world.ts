@@ -161,18 +161,21 @@ export class World {
   #watched(store: Store): Store {
     const { weather, appends } = this;
     const tenant = store.tenant('default');
-    const append = async (request: Append): Promise<AppendResult> => {
+    const commit = async (request: Append, write: () => Promise<AppendResult>): Promise<AppendResult> => {
       const instead = await weather.append?.(request);
       if (instead !== undefined) return instead;
-      const result = await tenant.log.append(request);
+      const result = await write();
       if (result.ok) appends.push(request);
       return weather.appended === null ? result : weather.appended(request, result);
     };
+    const append: LogStore['append'] = async (request) => commit(request, async () => tenant.log.append(request));
+    const fork: LogStore['fork'] = async (origin, request) =>
+      commit(request, async () => tenant.log.fork(origin, request));
     const read: LogStore['read'] = async (session, options) => {
       weather.reads?.();
       return tenant.log.read(session, options);
     };
-    const own = { append, read };
+    const own = { append, fork, read };
     const log = new Proxy(tenant.log, { get: (target, name) => Reflect.get(own, name) ?? Reflect.get(target, name) });
     return { ...store, tenant: () => ({ ...tenant, log }) };
   }

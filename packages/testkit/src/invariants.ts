@@ -46,6 +46,7 @@ export class Invariants {
         assert.fail(`${said}\nbroken by ${JSON.stringify(entry)}`);
       }
     }
+    if (entries.some(({ kind }) => kind === 'session.forked')) checkForked(this.#folded);
     if (state === null) return;
     assert.deepStrictEqual(this.#folded, state, 'the fold of the entries is the state that wrote them [P3]');
     checkParked(state);
@@ -110,6 +111,7 @@ export class Invariants {
   #after(entry: Entry): void {
     const run = entry.run === undefined ? undefined : this.#folded.runs.get(entry.run);
     if (entry.kind === 'run.ended') this.#checkHistory();
+    if (entry.kind === 'session.forked') this.#submissions.clear();
     if (run === undefined) return;
     checkOrder(run);
     this.#books.enter(entry, run, this.#folded);
@@ -269,6 +271,14 @@ function checkParked(state: State): void {
     const call = state.runs.get(wait.run)?.asked.find(({ id }) => id === wait.call);
     if (wait.call !== null) assert.equal(call?.phase.at, 'parked', 'an open wait has its parked call [W3]');
   }
+}
+
+/** A fork begins with nothing that the session it comes from had open [F1]. */
+function checkForked(state: State): void {
+  assert.deepEqual([...state.runs.keys()], [], 'a fork has ended the runs of its prefix [F1, P5]');
+  assert.deepEqual([...state.waits.keys()], [], 'a fork has closed the waits of its prefix [F1]');
+  assert.deepEqual(outstanding(state), [], 'nothing of a prefix is outstanding in a fork [F1, P5]');
+  assert.deepEqual(state.reserved, NOTHING, 'a fork reserves nothing for its prefix [F2]');
 }
 
 /** What has not ended makes progress, or waits for something with a name [P7]. */

@@ -1,6 +1,7 @@
 import { describe, test } from 'node:test';
 import type { Clock, Store } from '@perdure/runtime/ports';
 import { appendLaws } from './store-suite/append.ts';
+import { forkLaws } from './store-suite/forks.ts';
 import { ledgerLaws } from './store-suite/ledger.ts';
 import { listLaws } from './store-suite/lists.ts';
 import { portLaws } from './store-suite/ports.ts';
@@ -19,7 +20,7 @@ export type StoreSuiteOptions = {
 
 /** Registers the laws that every store keeps, as tests of node:test. */
 export function storeSuite(options: StoreSuiteOptions): void {
-  const laws: Law[] = [...appendLaws, ...readLaws, ...ledgerLaws, ...listLaws, ...portLaws];
+  const laws: Law[] = [...appendLaws, ...readLaws, ...forkLaws, ...ledgerLaws, ...listLaws, ...portLaws];
   const reasons = new Map((options.skip ?? []).flatMap(({ reason, tests }) => tests.map((name) => [name, reason])));
   void describe(`store suite: ${options.name}`, () => {
     for (const law of laws) {

@@ -79,4 +79,20 @@ export const SESSION_METHODS = {
     scope: 'write',
     summary: 'Takes no more messages, cancels what runs, and ends the session',
   },
+  'sessions.fork': {
+    verb: 'POST',
+    path: '/sessions/{session}/fork',
+    params: z.strictObject({
+      session,
+      at: z.int().min(1).exactOptional(),
+      config: configPatchSchema.exactOptional(),
+      submission,
+    }),
+    result: z.strictObject({ session: sessionViewSchema, seq }),
+    status: [201],
+    errors: ['not_found', 'submission_conflict', 'invalid_state', 'storage_full'],
+    scope: 'write',
+    summary:
+      'Makes a session that begins as this one was at a seq, by default now; what was open there ends, and never runs in it',
+  },
 } as const satisfies { [name: string]: Method };

@@ -33,6 +33,7 @@ const NEWEST: { readonly [K in EventKind]: number } = {
   'session.closed': 1,
   'session.forked': 1,
   'session.moved': 1,
+  'session.arrived': 1,
   'run.queued': 1,
   'run.steered': 1,
   'run.started': 1,

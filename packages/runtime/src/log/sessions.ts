@@ -170,7 +170,7 @@ export class Sessions {
       await this.#store.snapshots.drop(id);
       return null;
     }
-    const hot = this.#alone(id, () => blank(id, decodeState(snapshot.state)));
+    const hot = this.alone(id, () => blank(id, decodeState(snapshot.state)));
     hot.head = { seq: snapshot.seq, hash: snapshot.hash };
     const { version, ...prefix } = JSON.parse(snapshot.prefix) as KeptPrefix;
     if (version === ASSEMBLER_VERSION) hot.prefix = prefix;
@@ -181,13 +181,13 @@ export class Sessions {
   async #catchUp(hot: Hot): Promise<void> {
     for (;;) {
       const frames = await this.#store.log.read(hot.id, { after: hot.head.seq, limit: LIMITS.readFrames });
-      if (frames.length > 0) this.#alone(hot.id, () => catchUpWith(hot, frames));
+      if (frames.length > 0) this.alone(hot.id, () => catchUpWith(hot, frames));
       if (frames.length < LIMITS.readFrames) return;
     }
   }
 
   /** Runs work in one go that is this session's alone, and is known for it if the process dies. */
-  #alone<T>(id: string, work: () => T): T {
+  alone<T>(id: string, work: () => T): T {
     this.#marks.enter(id);
     try {
       return work();
@@ -200,7 +200,7 @@ export class Sessions {
   transit<T>(hot: Hot, work: () => T): T {
     if (hot.watched === 0) return work();
     hot.watched -= 1;
-    return this.#alone(hot.id, work);
+    return this.alone(hot.id, work);
   }
 
   /** The hot session, if it is in memory; for reading bodies only. */

@@ -29,6 +29,7 @@ import { ledgerOps } from './ledger.ts';
 import { LIMITS } from '../limits.ts';
 import { decisionOf, joinPolicies, ruleOn } from '../definitions/policy.ts';
 import type { Append, AppendResult, Body, Clock, EffectClass, Head, Shortage, TenantStore } from '../ports.ts';
+import type { Base, Birth } from './prefix.ts';
 import type { Hot, Sessions } from './sessions.ts';
 import { remember } from './sessions.ts';
 import { StorageUnavailable, storageTrouble } from './storage.ts';
@@ -67,6 +68,8 @@ export type StepInput = {
   /** Larger bodies: flushed before the append that refers to them. */
   blobs?: readonly Uint8Array[];
   title?: string;
+  /** The session begins with frames that are there already, and this input is its first of its own. */
+  birth?: Birth;
 };
 
 export type StepResult =
@@ -163,7 +166,10 @@ async function attempt(
 ): Promise<StepResult | Shortage | 'again'> {
   const { sessions, agents, clock, epoch } = options;
   const hot = await sessions.load(session);
+  const base = await begin(options, hot, step);
   const { state } = hot;
+  // Whatever is here under this name, it is not where a sealed log arrives.
+  if (base === null && step.command.kind === 'arrive') return { ok: false, rejection: isHere(session) };
   const at = clock.now();
   const facts: Input['facts'] = { pin: (config): Pin | null => agents.pin(agentOf(state.agent, step), config) };
   if (refusal !== undefined) facts.refusal = refusal;
@@ -178,13 +184,32 @@ async function attempt(
   }
   if (moved.ok && moved.entries.length > 0) {
     for (const run of state.runs.values()) runs.set(run.id, run);
-    return commit(options, hot, runs, moved, step);
+    return commit(options, hot, runs, moved, step, base);
   }
+  if (base !== null) sessions.drop(session);
   // Nothing follows from this input, or it is refused: that is said of the newest head only (DESIGN §3).
-  if (!(await sessions.isNewest(hot))) return 'again';
+  else if (!(await sessions.isNewest(hot))) return 'again';
   if (state.phase === 'fresh') sessions.drop(session);
   return moved.ok ? stepped(state, moved.receipt, []) : moved;
 }
+
+/** A session that is to be born and is not here yet begins as what its frames lead to. */
+async function begin({ sessions }: StepOptions, hot: Hot, { birth }: StepInput): Promise<Base | null> {
+  if (birth === undefined || hot.state.phase !== 'fresh') return null;
+  try {
+    const base = await birth.base();
+    Object.assign(hot, { state: base.state, head: base.head, title: base.title });
+    return base;
+  } catch (error) {
+    sessions.drop(hot.id);
+    throw error;
+  }
+}
+
+const isHere = (session: string): Rejection => ({
+  code: 'invalid_state',
+  message: `session ${session} is here already, or was`,
+});
 
 const stepped = (state: State, receipt: Receipt, entries: readonly Entry[]): StepResult => ({
   ok: true,
@@ -200,6 +225,7 @@ async function commit(
   runs: Map<string, Run>,
   moved: { entries: Entry[]; receipt: Receipt },
   step: StepInput,
+  base: Base | null,
 ): Promise<StepResult | Shortage | 'again'> {
   const { store, sessions } = options;
   const { state } = hot;
@@ -209,14 +235,16 @@ async function commit(
   let result: AppendResult;
   try {
     seal(hot, entries);
-    result = await store.log.append(appendOf(options, hot, runs, entries, step));
+    const append = appendOf(options, hot, runs, entries, step);
+    if (base === null || step.birth === undefined) result = await store.log.append(append);
+    else result = await store.log.fork(step.birth.origin, { ...append, runs: [...base.rows, ...append.runs] });
   } catch (error) {
     sessions.drop(hot.id);
     throw error;
   }
   if (!result.ok) {
     sessions.drop(hot.id);
-    if (result.code === 'conflict' && (await isTombstone(store, hot, result.head)))
+    if (result.code === 'conflict' && (await isTombstone(store, hot, base === null ? hot.head.seq : 0, result.head)))
       return { ok: false, rejection: deleted };
     return notAppended(result);
   }
@@ -258,8 +286,8 @@ const STOPPING: ReadonlySet<StepCommand['kind']> = new Set(['cancel', 'close', '
 const deleted: Rejection = { code: 'session_closed', message: 'the session was deleted: its id is not used again' };
 
 /** A log that nobody can read, and that has a head. */
-async function isTombstone(store: TenantStore, hot: Hot, head: Head): Promise<boolean> {
-  return hot.head.seq === 0 && head.seq > 0 && (await store.log.get(hot.id)) === null;
+async function isTombstone(store: TenantStore, hot: Hot, known: number, head: Head): Promise<boolean> {
+  return known === 0 && head.seq > 0 && (await store.log.get(hot.id)) === null;
 }
 
 /** What a refused append means: fold again, a fact for the next fold, or trouble that is not the session's. */
@@ -269,6 +297,8 @@ function notAppended(result: Extract<AppendResult, { ok: false }>): Shortage | '
       return 'again';
     case 'refused':
       return result.shortage;
+    case 'no_prefix':
+      throw new StorageUnavailable('unavailable', 'what the session was to begin with is not there any more');
     case 'key_taken':
       throw new KeyTaken(result.session);
     case 'full':
@@ -295,8 +325,14 @@ function agentOf(known: string, { command }: StepInput): string {
 }
 
 /** Entries that say who may dispatch: these carry the fence (DESIGN §7). */
-const namesAttempt = ({ kind }: Entry): boolean =>
-  kind === 'turn.requested' || kind === 'turn.attempted' || kind === 'call.requested' || kind === 'call.attempted';
+const namesAttempt = ({ kind }: Entry): boolean => NAMING.has(kind);
+const NAMING: ReadonlySet<Entry['kind']> = new Set([
+  'turn.requested',
+  'turn.attempted',
+  'call.requested',
+  'call.attempted',
+  'session.arrived',
+]);
 
 /** A requested turn is sealed over the context it will be built from. */
 function seal(hot: Hot, entries: readonly Entry[]): void {

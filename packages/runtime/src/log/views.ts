@@ -19,6 +19,7 @@ export function waitsToStart(state: State): boolean {
 }
 
 export function indexOf(state: State, title: string): SessionIndex {
+  const { forked, movedTo } = state;
   return {
     agent: state.agent,
     key: state.key,
@@ -34,6 +35,8 @@ export function indexOf(state: State, title: string): SessionIndex {
     dueAt: wakeAt(state),
     outstanding: outstanding(state).length + (waitsToStart(state) ? 1 : 0),
     waits: [...state.waits.values()].map(({ id, kind, run }) => ({ id, kind, run })),
+    ...(forked === null ? {} : { forkedFrom: { session: forked.from, seq: forked.seq } }),
+    ...(movedTo === null ? {} : { movedTo }),
   };
 }
 
@@ -61,7 +64,7 @@ function startedRow(state: State, run: Told): Omit<RunRow, 'status'> {
 
 type Ended = Extract<Entry, { kind: 'run.ended' }>;
 
-function endedRow(state: State, run: Told, { at, data }: Ended): RunRow {
+export function endedRow(state: State, run: Told, { at, data }: Ended): RunRow {
   return {
     ...startedRow(state, run),
     status: data.status,

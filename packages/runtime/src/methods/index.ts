@@ -3,6 +3,7 @@ import type { Parts } from '../parts.ts';
 import { catalogMethods } from './catalog.ts';
 import { contextMethods } from './context.ts';
 import { viewMethods } from './folds.ts';
+import { forkMethods } from './forks.ts';
 import { runMethods } from './runs.ts';
 import { sessionMethods } from './sessions.ts';
 import type { Methods } from './shared.ts';
@@ -11,6 +12,7 @@ import { waitMethods } from './waits.ts';
 export function createMethods(parts: Parts): Methods {
   return {
     ...sessionMethods(parts),
+    ...forkMethods(parts),
     ...runMethods(parts),
     ...contextMethods(parts),
     ...viewMethods(parts),

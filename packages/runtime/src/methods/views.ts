@@ -73,7 +73,7 @@ export function createReads(options: Options): Reads {
     };
     if (key !== null) view.key = key;
     if (activeRun !== null) view.activeRun = activeRun;
-    return view;
+    return placed(view, index);
   };
 
   const reads: Reads = {
@@ -134,6 +134,13 @@ function rowView(row: SessionRow): SessionView {
   };
   if (row.key !== null) view.key = row.key;
   if (row.activeRun !== null) view.activeRun = row.activeRun;
+  return placed(view, row);
+}
+
+/** Where it comes from, and where it has gone. */
+function placed(view: SessionView, { forkedFrom, movedTo }: Pick<SessionRow, 'forkedFrom' | 'movedTo'>): SessionView {
+  if (forkedFrom !== undefined) view.forkedFrom = forkedFrom;
+  if (movedTo !== undefined) view.movedTo = movedTo;
   return view;
 }
 

@@ -29,6 +29,10 @@ export type SessionIndex = {
   /** How many effects are outstanding: more than none means the session must be driven. */
   outstanding: number;
   waits: readonly { id: string; kind: string; run: string }[];
+  /** Its log begins as that of another session, up to this seq; missing: it does not. */
+  forkedFrom?: { session: string; seq: number };
+  /** Where it goes on; missing: here. */
+  movedTo?: string;
 };
 
 /** A run as lists show it; rows of runs that this append changed are upserted by (session, run). */
@@ -79,10 +83,15 @@ export type AppendResult =
   | { ok: false; code: 'refused'; shortage: Shortage }
   | { ok: false; code: 'fenced' }
   | { ok: false; code: 'key_taken'; session: string }
+  /** Of a fork: its origin is not there, or has no frame that ends at the head that was named. */
+  | { ok: false; code: 'no_prefix' }
   /** No space: nothing was written; reads go on; a later append may succeed. */
   | { ok: false; code: 'full' }
   /** The store stopped (a failed flush): nothing more is accepted until it is opened anew. */
   | { ok: false; code: 'unavailable'; detail: string };
+
+/** Where a fork takes its frames from: another session, or what was staged under a name. */
+export type Origin = { session: string } | { stage: string };
 
 export type SessionRow = { id: string; head: Head } & SessionIndex;
 export type Page<T> = { items: T[]; next: string | null };
@@ -103,6 +112,17 @@ export type DamageReport = {
  */
 export interface LogStore {
   append(request: Append): Promise<AppendResult>;
+  /**
+   * Copies the frames of `origin` up to the head that `append` expects, with their bodies, into a session that is not
+   * there yet, and appends to it: all or nothing. Neither depends on the other afterwards; what was staged is used up.
+   * `conflict`, with its head, where the session is there or was deleted; `no_prefix`.
+   */
+  fork(origin: Origin, append: Append): Promise<AppendResult>;
+  /**
+   * Keeps frames that come from elsewhere for a `fork`, behind those that were staged before under this name; null lets
+   * them go. Nobody reads them, and they are gone when the data is opened anew.
+   */
+  stage(name: string, frames: readonly StoredFrame[] | null): Promise<void>;
   /** Frames that hold any entry after `after` (exclusive), oldest first, at most `limit` frames. Damage throws StoreDamage. */
   read(session: string, options: { after: number; limit: number }): Promise<StoredFrame[]>;
   /** The head and index row; null: no such session here. */

@@ -1,4 +1,4 @@
-import type { Append, AppendResult, Head } from '@perdure/runtime/ports';
+import type { Append, AppendResult, Head, Origin, StoredFrame } from '@perdure/runtime/ports';
 import { checkContinuity, headAfter, sameHead } from '../chain.ts';
 import { book } from '../ledger.ts';
 import { passesFence, sessionLease } from '../leases.ts';
@@ -7,10 +7,17 @@ import type { MemorySession, MemoryTenant } from './disk.ts';
 const START: Head = { seq: 0, hash: '' };
 
 /** Checks all, then writes all, in one go: nothing can come between. */
-export function appendTo(tenant: MemoryTenant, request: Append, epoch: number, now: number): AppendResult {
+export function appendTo(
+  tenant: MemoryTenant,
+  request: Append,
+  epoch: number,
+  now: number,
+  origin: Origin | null = null,
+): AppendResult {
   const stored = tenant.sessions.get(request.session);
   const head = stored?.head ?? START;
-  if (!sameHead(head, request.expectedHead) || stored?.deleted === true) return { ok: false, code: 'conflict', head };
+  const fits = origin === null ? sameHead(head, request.expectedHead) : stored === undefined;
+  if (!fits || stored?.deleted === true) return { ok: false, code: 'conflict', head };
   checkContinuity(request);
   if (request.fence !== undefined) {
     const lease = tenant.leases.get(sessionLease(request.session));
@@ -21,6 +28,8 @@ export function appendTo(tenant: MemoryTenant, request: Append, epoch: number, n
   if (owner !== undefined && owner.id !== request.session) {
     return { ok: false, code: 'key_taken', session: owner.id };
   }
+  const prefix = origin === null ? [] : prefixOf(tenant, origin, request.expectedHead);
+  if (prefix === null) return { ok: false, code: 'no_prefix' };
   const booking = book(request.ledger, {
     account: (id) => tenant.accounts.get(id),
     reservation: (name) => stored?.reservations.get(name),
@@ -30,8 +39,19 @@ export function appendTo(tenant: MemoryTenant, request: Append, epoch: number, n
   const session = stored ?? create(tenant, request);
   for (const account of booking.rows.accounts.values()) tenant.accounts.set(account.id, account);
   for (const row of booking.rows.reservations.values()) session.reservations.set(row.key, row);
+  session.frames.push(...prefix);
+  if (origin !== null && 'stage' in origin) tenant.staged.delete(origin.stage);
   write(tenant, session, request);
   return { ok: true, head: session.head };
+}
+
+/** Frames are never changed once they are stored, so that sessions can share them. */
+function prefixOf(tenant: MemoryTenant, origin: Origin, head: Head): StoredFrame[] | null {
+  const session = 'session' in origin ? tenant.sessions.get(origin.session) : undefined;
+  if (session?.deleted === true) return null;
+  const frames = session?.frames ?? ('stage' in origin ? (tenant.staged.get(origin.stage) ?? []) : []);
+  const end = frames.findIndex((frame) => sameHead(headAfter(frame), head));
+  return end < 0 ? null : frames.slice(0, end + 1);
 }
 
 function create(tenant: MemoryTenant, request: Append): MemorySession {

@@ -27,6 +27,8 @@ export type MemoryTenant = {
   blobs: Map<string, { bytes: Uint8Array; renewedAt: number }>;
   docs: Map<string, Map<string, Doc & { words: string }>>;
   leases: Map<string, Lease>;
+  /** Frames that come from elsewhere, by the name they were staged under. */
+  staged: Map<string, StoredFrame[]>;
 };
 
 /** What survives the death of a process in a simulation. One store at a time owns it: the newest one opened. */
@@ -60,5 +62,6 @@ function freshTenant(): MemoryTenant {
     blobs: new Map(),
     docs: new Map(),
     leases: new Map(),
+    staged: new Map(),
   };
 }

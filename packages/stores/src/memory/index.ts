@@ -30,6 +30,7 @@ export function openMemoryStore(options: MemoryStoreOptions): Store {
   const { clock } = options;
   const disk = options.disk ?? createMemoryDisk();
   const epoch = ++disk.epoch;
+  for (const { staged } of disk.tenants.values()) staged.clear();
   let closed = false;
   const unavailable = (): string | null => {
     if (closed) return 'the store is closed';

@@ -1,4 +1,13 @@
-import type { Change, CommittedChange, DamageReport, LogStore, SessionRow } from '@perdure/runtime/ports';
+import type {
+  Append,
+  AppendResult,
+  Change,
+  CommittedChange,
+  DamageReport,
+  LogStore,
+  Origin,
+  SessionRow,
+} from '@perdure/runtime/ports';
 import { bodyDigest, frameHash } from '../chain.ts';
 import { decodeCursor, encodeCursor } from '../cursors.ts';
 import { announce } from '../watch.ts';
@@ -19,16 +28,23 @@ export type MemoryScope = {
 export function memoryLog(scope: MemoryScope): LogStore {
   const watchers = new Set<(change: CommittedChange) => void>();
   const live = (id: string): MemorySession | null => visible(scope.peek().sessions.get(id));
+  const commit = (request: Append, origin: Origin | null): AppendResult => {
+    const detail = scope.unavailable();
+    if (detail !== null) return { ok: false, code: 'unavailable', detail };
+    const result = appendTo(scope.keep(), request, scope.epoch, scope.now(), origin);
+    if (result.ok) {
+      const { agent, status, activeRun } = request.index;
+      announce(watchers, { session: request.session, agent, head: result.head.seq, status, activeRun });
+    }
+    return result;
+  };
   return {
-    async append(request) {
-      const detail = scope.unavailable();
-      if (detail !== null) return { ok: false, code: 'unavailable', detail };
-      const result = appendTo(scope.keep(), request, scope.epoch, scope.now());
-      if (result.ok) {
-        const { agent, status, activeRun } = request.index;
-        announce(watchers, { session: request.session, agent, head: result.head.seq, status, activeRun });
-      }
-      return result;
+    append: async (request) => commit(request, null),
+    fork: async (origin, request) => commit(request, origin),
+    async stage(name, frames) {
+      const { staged } = scope.keep();
+      if (frames === null) staged.delete(name);
+      else staged.set(name, [...(staged.get(name) ?? []), ...structuredClone(frames)]);
     },
     async read(session, { after, limit }) {
       const frames = live(session)?.frames ?? [];

@@ -6,6 +6,7 @@ import { passesFence, sessionLease } from '../leases.ts';
 import { LIMITS } from '../limits.ts';
 import { accountsOf, reservationsOf, writeBooks } from './books.ts';
 import { readLease } from './lease-rows.ts';
+import { hasPrefix, takePrefix } from './origin.ts';
 import type { ReceivedAppend, Refusal, RunTuple } from './protocol.ts';
 import { blob, integer, type Row, spanOf, type Sql, statements } from './schema.ts';
 
@@ -55,6 +56,8 @@ export function createAppender(db: DatabaseSync, epoch: number): Appender {
       const refusal = refusalOf(sql, epoch, owner, known, write);
       if (refusal !== null) return refusal;
       checkFrame(write);
+      if (write.origin !== null && !hasPrefix(sql, owner.tid, write.origin, write.expected))
+        return { ok: false, code: 'no_prefix' };
       if (write.ledger === null) {
         writeAppend(sql, owner, known, write);
         return null;
@@ -105,11 +108,13 @@ function refusalOf(
   epoch: number,
   owner: Tenant,
   known: Known | undefined,
-  { session, expected, key, fence }: ReceivedAppend,
+  { session, expected, key, fence, origin }: ReceivedAppend,
 ): Refusal | null {
   const seq = known?.seq ?? 0;
   const hash = known?.hash ?? '';
-  if (seq !== expected.seq || hash !== expected.hash || known?.deleted === true) {
+  // A fork begins a session, with the head of another one's prefix.
+  const fits = origin === null ? seq === expected.seq && hash === expected.hash : known === undefined;
+  if (!fits || known?.deleted === true) {
     return { ok: false, code: 'conflict', head: { seq, hash } };
   }
   if (fence !== null) {
@@ -153,6 +158,7 @@ function writeAppend(sql: Sql, owner: Tenant, known: Known | undefined, write: R
     }
     Object.assign(known, { seq, hash, agent, status, key, due });
   }
+  if (write.origin !== null) takePrefix(sql, owner.tid, write.origin, first - 1, sid);
   const insert = sql('INSERT INTO frames (sid, first, count, hash, frame, bodies) VALUES (?, ?, ?, ?, ?, ?)');
   insert.run(sid, first, count, hashBytes, write.frame, write.bodies);
   for (const run of write.runs ?? []) writeRun(sql, owner, sid, run);

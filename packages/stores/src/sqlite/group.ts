@@ -1,4 +1,4 @@
-import type { Append, SessionIndex } from '@perdure/runtime/ports';
+import type { Append, Origin, SessionIndex } from '@perdure/runtime/ports';
 import { packBodies } from './frames.ts';
 import { packRun } from './run-rows.ts';
 import { type AppendTuple, bytesOf, type Group, type OtherWrite, type Reply } from './protocol.ts';
@@ -13,7 +13,7 @@ export type Pending = {
 
 const HASH_BYTES = 32;
 
-export function appendTuple(tenant: string, request: Append, now: number): AppendTuple {
+export function appendTuple(tenant: string, request: Append, now: number, origin: Origin | null = null): AppendTuple {
   const { session, expectedHead, frame, bodies, ledger, index, runs, fence, urgent = false } = request;
   return [
     tenant,
@@ -34,6 +34,7 @@ export function appendTuple(tenant: string, request: Append, now: number): Appen
     ledger.length === 0 ? null : [...ledger],
     fence === undefined ? null : [fence.holder, fence.epoch, now],
     urgent,
+    origin === null ? null : 'session' in origin ? ['session', origin.session] : ['stage', origin.stage],
   ];
 }
 

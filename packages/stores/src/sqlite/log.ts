@@ -1,8 +1,9 @@
 import type { Body, CommittedChange, DamageReport, LogStore, SessionRow, StoredFrame } from '@perdure/runtime/ports';
 import { StoreDamage } from '@perdure/runtime/ports';
-import { endOf, FRAME_COLUMNS, type Place, readFrame, tailProblem } from './frames.ts';
+import { endOf, FRAME_COLUMNS, packBodies, type Place, readFrame, tailProblem } from './frames.ts';
 import { sqliteLists } from './lists.ts';
 import { headOf } from './check.ts';
+import type { StagedTuple } from './protocol.ts';
 import { type Reader, readingSession, sessionRow } from './reader.ts';
 import { blob, integer, type Row } from './schema.ts';
 import { startThread } from './thread.ts';
@@ -85,9 +86,34 @@ export function sqliteLog(scope: Scope): LogStore {
       scope.checkOpen();
       return scope.track(verify(scope.directory, tenant, session ?? null));
     },
+    ...births(scope, admit),
     ...sqliteLists(scope),
   };
 }
+
+/** How a session begins with frames that are there already. */
+function births(scope: Scope, admit: (session: string) => void): Pick<LogStore, 'fork' | 'stage'> {
+  const { tenant, writer } = scope;
+  return {
+    async fork(origin, request) {
+      if ('session' in origin) admit(origin.session);
+      return writer.append(tenant, request, scope.now(), origin);
+    },
+    async stage(name, frames) {
+      scope.checkOpen();
+      const staged = frames === null ? null : frames.map(stagedTuple);
+      await writer.write({ op: 'stage', tenant, name, frames: staged });
+    },
+  };
+}
+
+const stagedTuple = ({ first, count, hash, bytes, bodies, erased }: StoredFrame): StagedTuple => [
+  first,
+  count,
+  hash,
+  bytes,
+  erased ? null : packBodies(bodies),
+];
 
 /** Frames from the one that holds `after + 1` on, each checked against the one before it and the last against the head. */
 function readLog(sql: Reader['sql'], session: string, row: Row, after: number, limit: number): StoredFrame[] {

@@ -1,5 +1,6 @@
 import { deflateRawSync } from 'node:zlib';
 import { writeLease } from './lease-rows.ts';
+import { writeStage } from './origin.ts';
 import type { OtherWrite } from './protocol.ts';
 import { integer, spanOf, type Sql } from './schema.ts';
 
@@ -10,6 +11,8 @@ export function writeOther(sql: Sql, tid: number, write: OtherWrite): unknown {
       return undefined;
     case 'delete':
       return eraseSession(sql, write.tenant, tid, write.session);
+    case 'stage':
+      return writeStage(sql, tid, write.name, write.frames);
     case 'snapshot':
       return writeSnapshot(sql, tid, write);
     case 'doc':

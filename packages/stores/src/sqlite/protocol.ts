@@ -1,6 +1,10 @@
 import type { AppendResult, DamageReport, LedgerOp, Snapshot } from '@perdure/runtime/ports';
 import type { StoreErrorCode } from '../errors.ts';
 
+/** Of a fork: where the frames before this append are copied from. */
+export type OriginTuple = [from: 'session' | 'stage', name: string];
+/** A frame that comes from elsewhere; `bodies` null: erased. */
+export type StagedTuple = [first: number, count: number, hash: string, frame: Uint8Array, bodies: string | null];
 export type RunTuple = [run: string, agent: string, status: string, doc: string];
 
 /**
@@ -27,11 +31,13 @@ export type AppendTuple = [
   ledger: LedgerOp[] | null,
   fence: [holder: string, epoch: number, now: number] | null,
   urgent: boolean,
+  origin: OriginTuple | null,
 ];
 
 export type OtherWrite =
   | { op: 'tenant'; tenant: string }
   | { op: 'delete'; tenant: string; session: string }
+  | { op: 'stage'; tenant: string; name: string; frames: StagedTuple[] | null }
   | { op: 'snapshot'; tenant: string; session: string; snapshot: Snapshot | null }
   | { op: 'doc'; tenant: string; kind: string; id: string; doc: string | null; words: string; expectedRevision: number }
   | { op: 'claim'; tenant: string; name: string; holder: string; now: number; ttlMs: number }
@@ -59,12 +65,13 @@ export type ReceivedAppend = {
   ledger: LedgerOp[] | null;
   fence: [holder: string, epoch: number, now: number] | null;
   urgent: boolean;
+  origin: OriginTuple | null;
 };
 
 /** `at`: where the append's bytes begin in the group's buffer. */
 export function receiveAppend(tuple: AppendTuple, data: Buffer, at: number): ReceivedAppend {
   const [tenant, session, seq, previousBytes, frameBytes, first, count, hash, bodies, agent, status, ...rest] = tuple;
-  const [key, due, doc, runs, ledger, fence, urgent] = rest;
+  const [key, due, doc, runs, ledger, fence, urgent, origin] = rest;
   const chained = data.subarray(at, at + previousBytes + frameBytes);
   return {
     tenant,
@@ -85,6 +92,7 @@ export function receiveAppend(tuple: AppendTuple, data: Buffer, at: number): Rec
     ledger,
     fence,
     urgent,
+    origin,
   };
 }
 

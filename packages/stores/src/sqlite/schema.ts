@@ -67,6 +67,16 @@ CREATE TABLE lost (
 ) STRICT, WITHOUT ROWID;
 `;
 
+/** What was staged and never used is of no use to the next opening. */
+const STAGED = `
+CREATE TABLE IF NOT EXISTS staged (
+  tid INTEGER NOT NULL, name TEXT NOT NULL, first INTEGER NOT NULL, count INTEGER NOT NULL,
+  hash BLOB NOT NULL, frame BLOB NOT NULL, bodies TEXT,
+  PRIMARY KEY (tid, name, first)
+) STRICT;
+DELETE FROM staged;
+`;
+
 export const TENANT_SPAN = 2 ** 32;
 
 /** The rowids that belong to a tenant: above `from`, below `to`. */
@@ -106,6 +116,7 @@ export function prepareSchema(db: DatabaseSync): void {
   if (version > SCHEMA) {
     throw new StoreError('data_too_new', `the data has version ${version}, this build knows up to ${SCHEMA}`);
   }
+  db.exec(STAGED);
 }
 
 export function raiseEpoch(db: DatabaseSync): number {

@@ -1,4 +1,4 @@
-import type { Append, AppendResult } from '@perdure/runtime/ports';
+import type { Append, AppendResult, Origin } from '@perdure/runtime/ports';
 import { StoreDamage } from '@perdure/runtime/ports';
 import { headAfter } from '../chain.ts';
 import { StoreError } from '../errors.ts';
@@ -13,7 +13,7 @@ export type Writer = {
   readonly epoch: number;
   readonly damage: readonly TenantDamage[];
   /** Damage rejects with `StoreDamage`, a bug of the caller with a `StoreError`; all else is a value. */
-  append(tenant: string, request: Append, now: number): Promise<AppendResult>;
+  append(tenant: string, request: Append, now: number, origin?: Origin): Promise<AppendResult>;
   /** Rejects with a `StoreError`. */
   write(write: OtherWrite): Promise<unknown>;
   /** Why nothing is accepted any more; null while it is. */
@@ -50,10 +50,10 @@ export async function startWriter(directory: string, events: QueueEvents): Promi
   return {
     epoch,
     damage,
-    append(tenant, request, now) {
+    append(tenant, request, now, origin) {
       const { promise, resolve, reject } = Promise.withResolvers<AppendResult>();
       const settle = (reply: Reply): void => settleAppend(request, reply, resolve, reject);
-      queue.submit({ tenant, write: appendTuple(tenant, request, now), request, settle });
+      queue.submit({ tenant, write: appendTuple(tenant, request, now, origin ?? null), request, settle });
       return promise;
     },
     write(write) {
