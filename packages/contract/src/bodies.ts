@@ -77,7 +77,10 @@ export function readPrompt(ref: Ref | undefined, bodies: Bodies): PromptBody | u
   return prompt;
 }
 
-/** The texts of a message, joined; images and files are left out. */
+/** The texts of a message, joined; files and images are named in brackets. */
 export function textOf(parts: readonly Part[]): string {
-  return parts.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('\n');
+  return parts.map((part) => (part.type === 'text' && part.name === undefined ? part.text : markOf(part))).join('\n');
 }
+
+const markOf = ({ type, name, mediaType = '' }: Part): string =>
+  `[${type === 'image' ? 'image' : 'file'} ${name ?? mediaType}]`;

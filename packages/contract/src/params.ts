@@ -15,15 +15,32 @@ import {
 
 const mediaType = z.string().min(1).max(LIMITS.mediaTypeChars);
 
-/** A part of a message. An image or a file is a blob that was sent before (`POST /blobs`), by its digest. */
+const name = nameSchema.exactOptional();
+const text = z.strictObject({ type: z.literal('text'), text: textSchema });
+const image = z.strictObject({ type: z.literal('image'), digest: blobDigestSchema, mediaType, name });
+const file = z.strictObject({ type: z.literal('file'), digest: blobDigestSchema, mediaType, name });
+
+/**
+ * A part of a message as it is sent. What is not text is a blob that was sent before (`POST /blobs`), by its digest; a
+ * long text may be one as well. A file of text stands in the message as text.
+ */
+export const inputPartSchema = z.union([
+  text,
+  z.strictObject({ type: z.literal('text'), digest: blobDigestSchema }),
+  image,
+  file,
+]);
+export type InputPart = z.output<typeof inputPartSchema>;
+
+/** A part of a message as it is kept: a text with a name was a file. */
 export const partSchema = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('text'), text: textSchema }),
-  z.strictObject({ type: z.literal('image'), digest: blobDigestSchema, mediaType }),
-  z.strictObject({ type: z.literal('file'), digest: blobDigestSchema, mediaType, name: nameSchema }),
+  z.strictObject({ ...text.shape, name, mediaType: mediaType.exactOptional() }),
+  image,
+  file,
 ]);
 export type Part = z.output<typeof partSchema>;
 
-export const inputSchema = z.union([textSchema, z.array(partSchema).min(1).max(LIMITS.parts)]);
+export const inputSchema = z.union([textSchema, z.array(inputPartSchema).min(1).max(LIMITS.parts)]);
 /** A message: a text, or parts. */
 export type MessageInput = z.output<typeof inputSchema>;
 

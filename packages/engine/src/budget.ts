@@ -10,7 +10,7 @@ import { boundInputTokens } from './context.ts';
 import type { Event, EventData } from './events.ts';
 import { LIMITS } from './limits.ts';
 import type { Run, State, Turn } from './state.ts';
-import type { Amount, Caps, Cost, Price, Shortage, Usage } from './values.ts';
+import type { Amount, Caps, Cost, Pin, Price, Shortage, Usage } from './values.ts';
 import { tokensOf } from './values.ts';
 
 export type TurnPlan =
@@ -126,10 +126,16 @@ function shortageOf(account: Account, inputTokens: number, least: number, price:
 }
 
 /** A run under a money cap whose model has no price cannot be bounded, so it cannot run. */
-export function lacksPrice(state: State, pin: NonNullable<Run['pin']>): boolean {
+export function lacksPrice(state: State, pin: Pin): boolean {
   const capped =
     pin.limits.nanoUsd !== undefined || pin.limits.session?.nanoUsd !== undefined || state.caps.nanoUsd !== undefined;
   return capped && pin.price === null;
+}
+
+/** Whether a run with this pin has a cap at all. */
+export function isCappedBy(state: State, { limits }: Pin): boolean {
+  const { caps } = state;
+  return [limits, limits.session ?? {}, caps].some(({ tokens, nanoUsd }) => (tokens ?? nanoUsd) !== undefined);
 }
 
 /** Usage that stands for a reservation nobody can settle exactly. */

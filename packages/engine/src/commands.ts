@@ -1,6 +1,6 @@
 import type { CallOutcome, Spent } from './events.ts';
 import type { EffectId, RunId, WaitId } from './ids.ts';
-import type { Actor, Answer, BodyRef, Config, Digest, EffectClass, Pin, Shortage, Usage } from './values.ts';
+import type { Actor, Answer, BodyRef, Config, Digest, EffectClass, Media, Pin, Shortage, Usage } from './values.ts';
 
 export type OpenSession = { id: string; tenant: string; agent: string; key?: string; config?: Config };
 
@@ -16,6 +16,8 @@ export type Command =
       mode: 'queue' | 'steer' | 'interrupt';
       priority: number;
       message: BodyRef;
+      /** Images and files of the message, and the digests of their blobs. */
+      media?: Media & { digests: Digest[] };
       config?: Config;
       /** Opens the session in the same append when it is fresh. */
       open?: OpenSession;

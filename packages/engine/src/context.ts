@@ -6,8 +6,10 @@
  *  C3 Folding an item costs the same however long the context is.
  */
 import { LIMITS } from './limits.ts';
+import { mediaTokens, takesOf } from './media.ts';
 import type { Context, Item, Run, Slot, Turn } from './state.ts';
 import type { Pin } from './values.ts';
+import { addMedia, lessMedia, NO_MEDIA } from './values.ts';
 
 const bytesOf = (item: Item): number => (item.body?.bytes ?? LIMITS.itemOverheadBytes) + LIMITS.itemOverheadBytes;
 
@@ -16,6 +18,10 @@ export function addItem(context: Context, item: Item): void {
   context.items.push(item);
   context.newBytes += bytes;
   context.totalBytes += bytes;
+  const media = item.kind === 'message' ? item.media : undefined;
+  if (media === undefined) return;
+  context.newMedia = addMedia(context.newMedia, media);
+  context.totalMedia = addMedia(context.totalMedia, media);
 }
 
 /** Moves what the last turn led to into the context (C1). */
@@ -43,7 +49,7 @@ export function pendingItems(run: Run): Item[] {
       : [],
   );
   const repair: Item[] = run.misfit === null ? [] : [{ kind: 'repair', body: run.misfit }];
-  const steers = run.steers.map(({ body, trusted }): Item => ({ kind: 'message', body, trusted }));
+  const steers = run.steers.map((steer): Item => ({ kind: 'message', ...steer }));
   return [...results, ...repair, ...steers];
 }
 
@@ -68,16 +74,25 @@ export function unsetSlot(context: Context, key: string): void {
 /** The provider counted what a turn sent, and what it answered: what came meanwhile stays uncounted. */
 export function countTurn(context: Context, turn: Turn, answer: Item, tokens: number, pin: Pin): void {
   context.newBytes -= turn.sentBytes + bytesOf(answer);
-  context.counted = { tokens, model: pin.model, pin: pin.hash };
+  context.newMedia = lessMedia(context.newMedia, turn.sentMedia);
+  context.counted = { tokens, model: pin.model, pin: pin.hash, takes: takesOf(pin.media) };
 }
 
-/** Upper bound of the tokens the next request sends: what was counted, plus one token a byte of what is new. */
+/**
+ * Upper bound of the tokens the next request sends: what was counted, one token a byte of what is new, and what the
+ * model says of images and files.
+ */
 export function boundInputTokens(context: Context, run: Run, pin: Pin): number {
-  const { counted, newBytes, totalBytes, slots } = context;
+  const { counted, newBytes, totalBytes, newMedia, totalMedia, slots } = context;
   let pending = 0;
-  for (const item of pendingItems(run)) pending += bytesOf(item);
-  if (counted?.model === pin.model)
-    return counted.tokens + newBytes + pending + (counted.pin === pin.hash ? 0 : pin.manifestBytes);
+  const isCounted = counted?.model === pin.model && counted.takes === takesOf(pin.media);
+  let media = isCounted ? newMedia : totalMedia;
+  for (const item of pendingItems(run)) {
+    pending += bytesOf(item);
+    if (item.kind === 'message') media = addMedia(media, item.media ?? NO_MEDIA);
+  }
+  pending += mediaTokens(media, pin.media) ?? 0;
+  if (isCounted) return counted.tokens + newBytes + pending + (counted.pin === pin.hash ? 0 : pin.manifestBytes);
   for (const slot of slots) pending += bytesOfSlot(slot);
   return pin.manifestBytes + totalBytes + pending;
 }

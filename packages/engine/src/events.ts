@@ -13,6 +13,7 @@ import type {
   EffectClass,
   LimitReason,
   Located,
+  Media,
   Pin,
   RunEnd,
   Usage,
@@ -41,9 +42,11 @@ export type EventData = {
     mode: 'queue' | 'steer' | 'interrupt';
     priority: number;
     message: BodyRef;
+    /** Missing: text only. The blobs are among the refs. */
+    media?: Media;
     config?: Config;
   };
-  'run.steered': { submission: string; payload: Digest; message: BodyRef };
+  'run.steered': { submission: string; payload: Digest; message: BodyRef; media?: Media };
   /** `hash` alone says: bound as the last run that started was. */
   'run.started': { hash: Digest; pin?: Pin };
   'run.held': Record<string, never>;

@@ -17,6 +17,8 @@ export type {
   LimitReason,
   Limits,
   Located,
+  Media,
+  MediaBound,
   Mode,
   Pin,
   Policies,
@@ -55,6 +57,7 @@ export type { Effect } from './outstanding.ts';
 export { outstanding, statusOf, wakeAt } from './outstanding.ts';
 export { costOf, isCapped, runAccount, sessionAccount, sessionCaps } from './budget.ts';
 export { pendingItems } from './context.ts';
+export { takesOf } from './media.ts';
 export { mergeConfig, runConfig } from './config.ts';
 export { attemptsOf, flying } from './state.ts';
 export { decodeState, encodeState } from './snapshot.ts';

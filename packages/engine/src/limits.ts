@@ -26,6 +26,9 @@ export const LIMITS = {
   minClosingTokens: 64,
   /** Wire overhead of one context item in a token bound (role markers, separators), in bytes. */
   itemOverheadBytes: 16,
+  /** Images and files of a session, and their bytes: every request carries all of them, in base64. */
+  sessionMedia: 100,
+  sessionMediaBytes: 20 * 1024 * 1024,
   /** Keyed context slots of a session. */
   slots: 64,
   /** Steps of one transition to its fixpoint; more means a loop in the machine. */

@@ -10,9 +10,10 @@ import type { Entry, Event, EventData } from './events.ts';
 import type { RunId } from './ids.ts';
 import { runId } from './ids.ts';
 import { LIMITS } from './limits.ts';
+import { refusalOfMedia } from './media.ts';
 import { endCancelled } from './run.ts';
 import type { Run, State } from './state.ts';
-import type { CancelReason, Receipt } from './values.ts';
+import type { CancelReason, Digest, Media, Receipt } from './values.ts';
 import { ZERO_USAGE } from './values.ts';
 
 type Of<K extends Entry['kind']> = Extract<Entry, { kind: K }>;
@@ -34,13 +35,16 @@ export function decideSend(state: State, command: Send, input: Input): Event[] |
     };
   if (state.phase !== 'open') return { code: 'session_closed', message: 'the session takes no more messages' };
   const active = state.active === null ? undefined : state.runs.get(state.active);
-  const { submission, payload, mode, priority, message, config } = command;
+  const { submission, payload, mode, priority, message, media, config } = command;
   if (mode === 'steer' && active !== undefined && active.phase.at === 'active') {
     if (active.steers.length >= LIMITS.pendingSteers)
       return { code: 'rate_limited', message: 'too many messages wait for the next turn' };
     if (config !== undefined)
       return { code: 'invalid_request', message: 'a steered message joins a run that is pinned: it takes no config' };
-    return [{ kind: 'run.steered', run: active.id, refs: [message.digest], data: { submission, payload, message } }];
+    const untaken = media === undefined || active.pin === null ? null : refusalOfMedia(state, media, active.pin);
+    if (untaken !== null) return untaken;
+    const data: EventData['run.steered'] = { submission, payload, message, ...mediaOf(command) };
+    return [{ kind: 'run.steered', run: active.id, refs: refsOf(command), data }];
   }
   if (state.queue.length >= LIMITS.queuedRuns)
     return { code: 'rate_limited', message: 'the queue of this session is full' };
@@ -51,14 +55,28 @@ export function decideSend(state: State, command: Send, input: Input): Event[] |
       code: 'invalid_request',
       message: `model ${pin.model} has no known price, so it cannot run under a money cap`,
     };
-  const data: EventData['run.queued'] = { submission, payload, mode, priority, message };
+  const untaken = media === undefined ? null : refusalOfMedia(state, media, pin);
+  if (untaken !== null) return untaken;
+  const data: EventData['run.queued'] = { submission, payload, mode, priority, message, ...mediaOf(command) };
   if (config !== undefined) data.config = config;
-  const refs = config?.instructions === undefined ? [message.digest] : [message.digest, config.instructions.digest];
-  const events: Event[] = [{ kind: 'run.queued', run: runId(state.lastRun + 1), refs, data }];
+  const events: Event[] = [{ kind: 'run.queued', run: runId(state.lastRun + 1), refs: refsOf(command), data }];
   if (mode === 'interrupt' && active !== undefined && active.phase.at !== 'cancelling')
     events.push(cancelling(active, 'interrupted'));
   return events;
 }
+
+function mediaOf({ media }: Send): { media?: Media } {
+  if (media === undefined) return {};
+  const { digests: _refs, ...counts } = media;
+  return { media: counts };
+}
+
+/** All content that a message brings. */
+const refsOf = ({ message, media, config }: Send): Digest[] => [
+  message.digest,
+  ...(media?.digests ?? []),
+  ...(config?.instructions === undefined ? [] : [config.instructions.digest]),
+];
 
 export const cancelling = (run: Run, reason: CancelReason): Event => ({
   kind: 'run.cancelling',
@@ -113,6 +131,7 @@ export function evolveRunQueued(state: State, entry: Of<'run.queued'>, id: RunId
     submission: data.submission,
     priority: data.mode === 'interrupt' ? INTERRUPT : data.priority,
     message: { ...data.message, seq: entry.seq },
+    ...(data.media === undefined ? {} : { media: data.media }),
     trusted: entry.by.kind === 'user' || entry.by.kind === 'key',
     config: located(data.config ?? {}, entry.seq),
     phase: { at: 'queued' },
@@ -160,6 +179,7 @@ function remember(state: State, entry: Of<'run.queued' | 'run.steered'>, run: Ru
 
 export function evolveRunSteered(state: State, run: Run, entry: Of<'run.steered'>): void {
   const trusted = entry.by.kind === 'user' || entry.by.kind === 'key';
-  run.steers.push({ body: { ...entry.data.message, seq: entry.seq }, trusted });
+  const { message, media } = entry.data;
+  run.steers.push({ body: { ...message, seq: entry.seq }, trusted, ...(media === undefined ? {} : { media }) });
   remember(state, entry, run.id);
 }

@@ -48,8 +48,8 @@ function startNext(state: State, input: Input): Event[] {
 
 /** `hash` covers the whole pin but what the catalog says of its model, which may change. */
 const samePin = (a: Pin | null, b: Pin): boolean => a !== null && a.hash === b.hash && factsOf(a) === factsOf(b);
-const factsOf = ({ price, maxOutputTokens, instructed }: Pin): string =>
-  JSON.stringify([price, maxOutputTokens, instructed]);
+const factsOf = ({ price, maxOutputTokens, instructed, media }: Pin): string =>
+  JSON.stringify([price, maxOutputTokens, instructed, media]);
 
 function advanceRun(state: State, run: Run, input: Input): Event[] {
   const { phase } = run;
@@ -100,7 +100,8 @@ export function evolveRunStarted(state: State, run: Run, entry: Of<'run.started'
   run.pin = entry.data.pin ?? state.lastPin;
   state.lastPin = run.pin;
   run.startedAt = entry.at;
-  addItem(state.context, { kind: 'message', body: run.message, trusted: run.trusted });
+  const { message, trusted, media } = run;
+  addItem(state.context, { kind: 'message', body: message, trusted, ...(media === undefined ? {} : { media }) });
 }
 
 export function evolveRunEnded(state: State, run: Run): void {

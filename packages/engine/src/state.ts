@@ -12,19 +12,20 @@ import type {
   EffectClass,
   LimitReason,
   Located,
+  Media,
   Pin,
   Receipt,
   Usage,
   WaitKind,
 } from './values.ts';
-import { ZERO_USAGE } from './values.ts';
+import { NO_MEDIA, ZERO_USAGE } from './values.ts';
 
 /**
  * One item of the context, in the order the model reads them. `code` stands for a text the assembler supplies (an
  * answer that has no body: cancelled, denied, expired). `trusted` is set for what a person of this tenant wrote.
  */
 export type Item =
-  | { kind: 'message'; body: Located; trusted: boolean }
+  | { kind: 'message'; body: Located; trusted: boolean; media?: Media }
   | { kind: 'turn'; body: Located; model: string }
   /** What did not fit in the answer before it, told to the model once. */
   | { kind: 'repair'; body: Located }
@@ -47,11 +48,14 @@ export type Context = {
   slots: readonly Slot[];
   /** Counts what was set in any slot: no slot has the same revision twice, also not after it was taken away. */
   revision: number;
-  /** Tokens of the prefix as the provider last counted them, with the model and the pin it was sent under. */
-  counted: { tokens: number; model: string; pin: Digest } | null;
+  /** Tokens of the prefix as the provider last counted them, with the model and the pin it was sent under, and what that took. */
+  counted: { tokens: number; model: string; pin: Digest; takes: string } | null;
   /** Bytes added since then (all of them while nothing was counted): one token a byte bounds them. */
   newBytes: number;
   totalBytes: number;
+  /** The same for images and files. */
+  newMedia: Media;
+  totalMedia: Media;
 };
 
 export type TurnPhase =
@@ -68,6 +72,7 @@ export type Turn = {
   closing: LimitReason | null;
   /** Of the context's bytes that nobody has counted, those that this turn sends. */
   sentBytes: number;
+  sentMedia: Media;
   /** What is set while it is under way is read by the next one. */
   slots: Context['slots'];
   failures: number;
@@ -113,6 +118,7 @@ export type Run = {
   submission: string;
   priority: number;
   message: Located;
+  media?: Media;
   trusted: boolean;
   config: Config;
   phase: Phase;
@@ -128,7 +134,7 @@ export type Run = {
   asked: Call[];
   /** The body of the last turn that was done. */
   text: Located | null;
-  steers: { body: Located; trusted: boolean }[];
+  steers: { body: Located; trusted: boolean; media?: Media }[];
   /** What did not fit in the last answer, for the turn that may repair it. */
   misfit: Located | null;
   repairs: number;
@@ -220,7 +226,16 @@ export function freshState(): State {
     waits: new Map(),
     resolved: new Map(),
     unheard: new Map(),
-    context: { items: [], slots: [], revision: 0, counted: null, newBytes: 0, totalBytes: 0 },
+    context: {
+      items: [],
+      slots: [],
+      revision: 0,
+      counted: null,
+      newBytes: 0,
+      totalBytes: 0,
+      newMedia: NO_MEDIA,
+      totalMedia: NO_MEDIA,
+    },
     spent: { tokens: 0, nanoUsd: 0 },
     reserved: { tokens: 0, nanoUsd: 0 },
     caps: {},

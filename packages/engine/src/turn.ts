@@ -14,6 +14,7 @@ import { addItem, countTurn, flushPending } from './context.ts';
 import type { Entry, Event, EventData, Spent, TurnEnd } from './events.ts';
 import { turnId } from './ids.ts';
 import { LIMITS } from './limits.ts';
+import { isUnbounded } from './media.ts';
 import type { Item, Run, State, Turn } from './state.ts';
 import { giveUp, isStopping } from './state.ts';
 import type { Amount, Cost, Digest, LimitReason, RunEnd, Usage } from './values.ts';
@@ -35,6 +36,8 @@ export function requestTurn(state: State, run: Run, input: Input, special?: Spec
   const closing = special !== undefined && 'closing' in special ? special.closing : null;
   const met = closing === null ? limitMet(run, input) : null;
   if (met !== null) return [limitRun(run, met)];
+  if (run.pin !== null && isUnbounded(state, run, run.pin))
+    return [endRun(run, { status: 'failed', reason: 'internal', detail: 'unbounded_media' })];
   const plan = planTurn(state, run, input, closing !== null);
   if (plan.ok) {
     const data: EventData['turn.requested'] = {
@@ -203,6 +206,7 @@ export function evolveTurnRequested(state: State, run: Run, entry: Of<'turn.requ
     maxOutputTokens,
     closing: closing ?? null,
     sentBytes: state.context.newBytes,
+    sentMedia: state.context.newMedia,
     slots: state.context.slots,
     failures: 0,
     body: null,

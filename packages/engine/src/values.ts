@@ -9,6 +9,9 @@ export type BodyRef = { digest: Digest; bytes: number };
 /** A body and the entry whose frame carries it. */
 export type Located = BodyRef & { seq: number };
 
+/** What a message holds besides text: how many images and files, and their bytes together. */
+export type Media = { images: number; files: number; bytes: number };
+
 /** Who caused an entry. */
 export type Actor = { kind: 'user' | 'key' | 'agent' | 'system' | 'approver'; id: string };
 
@@ -78,7 +81,14 @@ export type Pin = {
   /** Its provider cannot be told the schema of the answer: the instructions say it in words. */
   instructed?: true;
   limits: Limits;
+  media?: MediaBound;
 };
+
+/**
+ * What the model takes besides text: the most tokens that one image or file counts, null where nobody says; a missing
+ * member is not taken. `most` bounds all of them together (the model's window).
+ */
+export type MediaBound = { image?: number | null; file?: number | null; most?: number };
 
 export type RunStatus =
   | 'queued'
@@ -123,6 +133,16 @@ export type AccountId = string;
 export type Shortage = { account: AccountId; limit: 'tokens' | 'money'; needed: number; free: number };
 
 export type Receipt = { seq: number; run?: RunId; wait?: WaitId };
+
+export const NO_MEDIA: Media = { images: 0, files: 0, bytes: 0 };
+
+export function addMedia(a: Media, b: Media): Media {
+  return { images: a.images + b.images, files: a.files + b.files, bytes: a.bytes + b.bytes };
+}
+
+export function lessMedia(a: Media, b: Media): Media {
+  return { images: a.images - b.images, files: a.files - b.files, bytes: a.bytes - b.bytes };
+}
 
 export const ZERO_USAGE: Usage = {
   input: 0,

@@ -83,6 +83,22 @@ describe('the demo model', () => {
     assert.equal((await answer('due on 2024-05-01')).text, 'You said: due on 2024-05-01');
   });
 
+  it('says what it was given besides text: name, type and size', async () => {
+    const base64 = Buffer.from('12345').toString('base64');
+    const image = { type: 'image' as const, digest: 'd', mediaType: 'image/png', base64 };
+    const given: NeutralItem = {
+      kind: 'message',
+      parts: [
+        { type: 'text', text: 'Look' },
+        { ...image, name: 'a.png' },
+        { type: 'file', digest: 'e', mediaType: 'application/pdf', name: 'b.pdf', base64 },
+      ],
+    };
+    const seen = 'You gave me: a.png (image/png, 5 bytes)\nYou gave me: b.pdf (application/pdf, 5 bytes)';
+    assert.equal((await answer([given])).text, `You said: Look\n${seen}`);
+    assert.equal((await answer([{ kind: 'message', parts: [image] }])).text, 'You gave me: image (image/png, 5 bytes)');
+  });
+
   it('streams its answer in pieces that make the whole', async () => {
     const { outcome, deltas } = await ask('say one two three four five six 😀😀😀😀😀😀😀😀😀😀');
     assert.equal(outcome.type, 'done');

@@ -7,6 +7,7 @@ import type {
   GenerateContext,
   GenerateOutcome,
   GenerateRequest,
+  LoadedPart,
   ModelAdapter,
   ModelInfo,
   NeutralItem,
@@ -17,7 +18,6 @@ import type {
 import { askedTool, forcedTool, readScript, reckon, sampleOf, type Plan } from './demo-script.ts';
 import { codeOfStatus, failed, NOTHING, type Failed } from './failures.ts';
 import { LIMITS } from './limits.ts';
-import { textOf } from './parts.ts';
 
 export function demoInfo(id: string): ModelInfo {
   return {
@@ -35,12 +35,13 @@ export function demoInfo(id: string): ModelInfo {
       date: '2026-01-01',
     },
     known: true,
+    modalities: { image: { maxTokens: LIMITS.demoMediaTokens }, file: { maxTokens: LIMITS.demoMediaTokens } },
     structured: true,
   };
 }
 
 type Item =
-  | { kind: 'message'; text: string }
+  | { kind: 'message'; text: string; given: string[] }
   | { kind: 'turn' }
   | { kind: 'result'; name: string; outcome: string; content: string };
 
@@ -54,11 +55,23 @@ export function createDemo(timers: Timers): ModelAdapter {
 }
 
 function renderItem(item: NeutralItem): unknown {
-  if (item.kind === 'message') return { kind: 'message', text: textOf(item.parts) };
+  if (item.kind === 'message') {
+    const text = item.parts.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('\n');
+    return {
+      kind: 'message',
+      text,
+      given: item.parts.flatMap((part) => (part.type === 'text' ? [] : [describe(part)])),
+    };
+  }
   if (item.kind === 'result') {
     return { kind: 'result', name: item.name, outcome: item.outcome, content: item.content };
   }
   return { kind: 'turn', text: item.text, calls: item.calls };
+}
+
+/** What it was given besides text: it cannot look inside. */
+function describe({ type, name, mediaType, base64 }: Exclude<LoadedPart, { type: 'text' }>): string {
+  return `${name ?? type} (${mediaType}, ${Buffer.byteLength(base64, 'base64')} bytes)`;
 }
 
 function renderBody(request: GenerateRequest): string {
@@ -103,7 +116,9 @@ function planAnswer(request: GenerateRequest, items: readonly Item[]): Plan {
   // What fails once has something to say the next time: an empty answer would be a failure of its own.
   const answers = plan.fail === null || plan.fail === 'once';
   const bare = calls.length === 0 && plan.text === null && answers;
-  return { ...plan, calls, text: bare ? conclude(text, results, plan.calls.length > 0) : plan.text };
+  if (!bare) return { ...plan, calls };
+  const given = message?.kind === 'message' ? message.given : [];
+  return { ...plan, calls, text: conclude({ text, given }, results, plan.calls.length > 0) };
 }
 
 function plainPlan(request: GenerateRequest, text: string, stage: number, slowMs: number): Plan {
@@ -124,15 +139,20 @@ function callable(request: GenerateRequest): boolean {
 }
 
 /** The last word: what the tools gave, else a sum, else an echo. */
-function conclude(message: string, results: readonly Item[], wanted: boolean): string {
-  const given = results.flatMap((item) =>
+function conclude(
+  { text, given }: { text: string; given: string[] },
+  results: readonly Item[],
+  wanted: boolean,
+): string {
+  const found = results.flatMap((item) =>
     item.kind === 'result'
       ? [`${item.name}${item.outcome === 'done' ? '' : ` (${item.outcome})`}: ${item.content}`]
       : [],
   );
-  if (given.length > 0) return given.join('\n');
+  if (found.length > 0) return found.join('\n');
   if (wanted) return 'I have no tools here.';
-  return reckon(message) ?? `You said: ${message}`;
+  const said = text === '' ? [] : [reckon(text) ?? `You said: ${text}`];
+  return [...said, ...given.map((each) => `You gave me: ${each}`)].join('\n');
 }
 
 function compose(request: GenerateRequest, plan: Plan): Answer {

@@ -25,6 +25,8 @@ export const LIMITS = {
   /** What the demo model takes and gives. */
   demoWindowTokens: 128_000,
   demoMaxOutputTokens: 4_096,
+  /** What it is told of an image or a file: its name, type and size. */
+  demoMediaTokens: 256,
   demoSlowMs: 10 * 60_000,
   demoWords: 100_000,
 } as const;

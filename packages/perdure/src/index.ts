@@ -22,6 +22,7 @@ export type {
   Delta,
   Entry,
   ErrorCode,
+  InputPart,
   MessageInput,
   Part,
   ReceiptView,

@@ -1,6 +1,6 @@
 /** The one place where the parts meet: store, models, secrets and logs around a host. */
 import { ApiError } from '@perdure/contract';
-import type { ConfigPatch } from '@perdure/contract';
+import type { ConfigPatch, InputPart } from '@perdure/contract';
 import type { EndpointRecord } from '@perdure/models';
 import { createModelSource } from '@perdure/models';
 import type { Host, LogFormat, LogLevel, Marks, Session } from '@perdure/runtime';
@@ -9,6 +9,7 @@ import {
   createHost,
   createLogger,
   environment,
+  attach,
   findSession,
   openSession,
   Redactor,
@@ -46,6 +47,11 @@ export type Runtime = {
   open(agent: string, options?: { key?: string; config?: ConfigPatch }): Promise<Session>;
   /** A session that is there. Throws ApiError `not_found`. */
   session(id: string): Promise<Session>;
+  /**
+   * Stores an image or a file and gives the part of a message that names it, its type told by the content. Idempotent.
+   * Throws ApiError `invalid_request` for content that no model takes.
+   */
+  attach(bytes: Uint8Array, name?: string): Promise<InputPart>;
   /** Lets unsafe calls end (`drainMs`, default 30,000), aborts what may run again, flushes, lets go. Idempotent. */
   close(options?: { drainMs?: number }): Promise<void>;
   /** Why the storage accepts nothing any more: close, and create the runtime anew. Null while it works. */
@@ -144,6 +150,7 @@ function runtimeOf(
       return found !== null && config === undefined ? findSession(host, found.id) : openSession(host, agent, options);
     },
     session: async (id) => findSession(host, id),
+    attach: async (bytes, name) => attach(host, bytes, name),
     close: (options = {}) => (closing ??= letGo(options)),
   };
 }

@@ -171,6 +171,19 @@ test('data that cannot be opened is refused with its folder and what to do', asy
   });
 });
 
+test('an image is attached by its content and sent with a message', async () => {
+  await within({}, async (rt) => {
+    const image = await rt.attach(Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]), 'a.png');
+    const session = await rt.open('assistant');
+    const run = await session.send([{ type: 'text', text: 'Look' }, image]);
+    assert.equal((await run.result()).text, 'You said: Look\nYou gave me: a.png (image/png, 8 bytes)');
+    await assert.rejects(
+      rt.attach(Buffer.from([0])),
+      (error) => error instanceof ApiError && error.code === 'invalid_request',
+    );
+  });
+});
+
 test('closing twice is closing once', async () => {
   const rt = await createRuntime({ agents: [assistant], store: 'memory' });
   await Promise.all([rt.close(), rt.close()]);

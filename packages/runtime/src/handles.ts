@@ -5,6 +5,7 @@ import type {
   ContextSlot,
   Delta,
   Entry,
+  InputPart,
   MessageInput,
   ReceiptView,
   Result,
@@ -12,7 +13,7 @@ import type {
   SessionView,
   WaitView,
 } from '@perdure/contract';
-import { ApiError } from '@perdure/contract';
+import { ApiError, attachmentOf, MEDIA_TYPES } from '@perdure/contract';
 import type { Caller } from './api.ts';
 import { guarded } from './guard.ts';
 import type { Host } from './host.ts';
@@ -100,6 +101,21 @@ export function openSession(host: Host, agent: string, options: { key?: string; 
 export async function findSession(host: Host, id: string): Promise<Session> {
   const { result } = await host.call(callerOf(host), 'sessions.get', { session: id });
   return sessionHandle(host, id, result.agent, { fresh: false });
+}
+
+/**
+ * Stores bytes and gives the part of a message that names them; its type is told by the content, and of text by the
+ * name. Idempotent. What no message refers to is collected after a day. Throws ApiError `invalid_request` for content
+ * that no model takes.
+ */
+export async function attach(host: Host, bytes: Uint8Array, name?: string): Promise<InputPart> {
+  const digest = await host.putBlob(callerOf(host), bytes);
+  const part = attachmentOf(digest, bytes, name);
+  if (part !== null) return part;
+  throw new ApiError(
+    'invalid_request',
+    `no model takes what is in ${name ?? 'these bytes'}: ${MEDIA_TYPES.join(', ')}`,
+  );
 }
 
 type Opening = { key?: string; config?: ConfigPatch; fresh: boolean };

@@ -136,7 +136,7 @@ test('what is not defined is said at once, with what is', async () => {
     ...start(session.id, ''),
     input: [{ type: 'image', digest: 'a'.repeat(43), mediaType: 'image/png' }],
   });
-  assert.deepEqual([image.code, image.details?.['path']], ['invalid_request', 'input']);
+  assert.deepEqual([image.code, image.details?.['path']], ['invalid_request', 'input[0]']);
 });
 
 test('configuration has revisions, is patched, and binds the runs that start after it', async () => {

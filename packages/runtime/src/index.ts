@@ -7,7 +7,7 @@ export { argumentsDigest, bodyDigest, canonicalJson, chainHash, effectKey, sha25
 export { ConfigError } from './errors.ts';
 export { decodeFrame, encodeFrame } from './log/frame.ts';
 export type { ForkOptions, Session, SessionRun, RunEndView, SendOptions } from './handles.ts';
-export { openSession, findSession } from './handles.ts';
+export { attach, openSession, findSession } from './handles.ts';
 export type { Hook, HookEvent, HookVerdict } from './effects/hooks.ts';
 export type { Host, HostOptions } from './host.ts';
 export type { Parts } from './parts.ts';

@@ -72,6 +72,12 @@ export const LIMITS = {
   /** When to come back, as errors that pass say it. */
   retryMs: 1_000,
   waitTimeoutMs: 120_000,
+  /** One image or file of a message, and the texts together that come with it as blobs. */
+  imageBytes: 5 * 1024 * 1024,
+  fileBytes: 16 * 1024 * 1024,
+  messageTextBytes: 1024 * 1024,
+  /** A context with more bytes of images and files than this is rendered anew for each turn, and not kept in memory. */
+  keptMediaBytes: 256 * 1024,
   titleChars: 80,
   runTextBytes: 1024 * 1024,
 } as const;

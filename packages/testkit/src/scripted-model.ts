@@ -80,6 +80,8 @@ export type ScriptedOptions = {
   maxOutputTokens?: number;
   /** It can be told the schema of its answer; default true. */
   structured?: boolean;
+  /** What else is known of a model, by its id. */
+  info?: (id: string) => Partial<ModelInfo>;
 };
 
 /** One nano-USD for a token of input, two for one of output: costs a test can add up. */
@@ -232,6 +234,7 @@ function sourceOf(adapter: ModelAdapter, options: ScriptedOptions): ModelSource 
     windowTokens = 128_000,
     maxOutputTokens = 4_096,
     structured = true,
+    info,
   } = options;
   const infoOf = (id: string): ModelInfo => ({
     id,
@@ -241,6 +244,7 @@ function sourceOf(adapter: ModelAdapter, options: ScriptedOptions): ModelSource 
     price,
     known: price !== null,
     structured,
+    ...info?.(id),
   });
   return {
     resolve: (model) =>

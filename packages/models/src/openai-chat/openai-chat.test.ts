@@ -218,7 +218,7 @@ describe('the history', () => {
     emulator.verify();
   });
 
-  it('of another model is told in text and calls; what failed and what cannot be shown is said', () => {
+  it('of another model is told in text and calls; what failed says so', () => {
     const { adapter } = client('http://127.0.0.1:9/v1');
     const render = (item: NeutralItem) => adapter.render(item, 'local/gpt-4o');
     const native = { role: 'assistant', content: 'native', signature: 'x' };
@@ -231,14 +231,36 @@ describe('the history', () => {
     assert.equal(render({ kind: 'turn', model: 'other/model', text: '', calls: [], native }), '');
     const denied: NeutralItem = { kind: 'result', providerId: 'a', name: 'look', outcome: 'denied', content: 'no' };
     assert.deepEqual(JSON.parse(render(denied)), { role: 'tool', tool_call_id: 'a', content: '[denied] no' });
-    const image: NeutralItem = {
-      kind: 'message',
-      parts: [
-        { type: 'text', text: 'see' },
-        { type: 'image', digest: 'd', mediaType: 'image/png', base64: 'AA==' },
-      ],
-    };
-    assert.deepEqual(JSON.parse(render(image)), { role: 'user', content: 'see\n[image image/png]' });
+  });
+
+  it('carries images and files as content parts, in their order, and stays a plain text without any', async () => {
+    const { emulator, requestOf, ask } = await start([{ text: 'seen' }]);
+    const base64 = Buffer.from('pixels').toString('base64');
+    const items: NeutralItem[] = [
+      message('first'),
+      {
+        kind: 'message',
+        parts: [
+          { type: 'text', text: 'Compare' },
+          { type: 'image', digest: 'd', mediaType: 'image/png', name: 'a.png', base64 },
+          { type: 'file', digest: 'e', mediaType: 'application/pdf', name: 'b.pdf', base64 },
+        ],
+      },
+    ];
+    done((await ask({ items })).outcome);
+    const { messages } = emulator.requests[0]?.request ?? assert.fail(requestOf({ items }).rendered);
+    assert.deepEqual(messages.slice(1), [
+      { role: 'user', content: 'first' },
+      {
+        role: 'user',
+        content: [
+          { type: 'text', text: 'Compare' },
+          { type: 'image_url', image_url: { url: `data:image/png;base64,${base64}` } },
+          { type: 'file', file: { filename: 'b.pdf', file_data: `data:application/pdf;base64,${base64}` } },
+        ],
+      },
+    ]);
+    emulator.verify();
   });
 
   it('grows only at its end: what was sent before is a prefix of what is sent next', () => {

@@ -3,14 +3,14 @@
  * what is new; everything before them is the same in each turn of a run, and the provider's prompt cache finds its
  * prefix (tools, then messages, in their order).
  */
-import type { GenerateRequest, NeutralItem, ToolDeclaration } from '@perdure/runtime/ports';
+import type { GenerateRequest, LoadedPart, NeutralItem, ToolDeclaration } from '@perdure/runtime/ports';
 import type {
   ChatCompletionAssistantMessageParam,
+  ChatCompletionContentPart,
   ChatCompletionCreateParamsStreaming,
   ChatCompletionFunctionTool,
   ChatCompletionMessageParam,
 } from 'openai/resources/chat/completions';
-import { textOf } from '../parts.ts';
 import type { Endpoint, Quirks } from './endpoint.ts';
 
 /** One item as JSON of the messages it adds; '' adds none. Pure. */
@@ -18,9 +18,25 @@ export function renderItem(item: NeutralItem, model: string, quirks: Quirks): st
   if (item.kind === 'turn') return renderTurn(item, model, quirks);
   const message: ChatCompletionMessageParam =
     item.kind === 'message'
-      ? { role: 'user', content: textOf(item.parts) }
+      ? { role: 'user', content: contentOf(item.parts) }
       : { role: 'tool', tool_call_id: item.providerId, content: resultText(item) };
   return JSON.stringify(message);
+}
+
+/**
+ * One text where there is nothing else, as every compatible takes it; else content parts (API reference, "Create chat
+ * completion": `image_url` with a data URL, `file` with `file_data`).
+ */
+function contentOf(parts: readonly LoadedPart[]): string | ChatCompletionContentPart[] {
+  const texts = parts.flatMap((part) => (part.type === 'text' ? [part.text] : []));
+  return texts.length === parts.length ? texts.join('\n') : parts.map(contentPart);
+}
+
+function contentPart(part: LoadedPart): ChatCompletionContentPart {
+  if (part.type === 'text') return { type: 'text', text: part.text };
+  const url = `data:${part.mediaType};base64,${part.base64}`;
+  if (part.type === 'image') return { type: 'image_url', image_url: { url } };
+  return { type: 'file', file: { filename: part.name, file_data: url } };
 }
 
 /** The protocol has no mark for a failed call: the text says it. */

@@ -1,6 +1,6 @@
 /** How long and how much is watched, read from the flags. */
 import { LIMITS } from '../limits.ts';
-import type { Context } from './context.ts';
+import type { Context, FlagValue } from './context.ts';
 import { UsageError } from './exit.ts';
 import type { Bounds } from './follow.ts';
 
@@ -11,7 +11,7 @@ export function boundsOf({ flags }: Context): Bounds {
   return { timeoutMs: seconds === null ? null : Math.round(seconds * 1_000), maxEvents: events ?? Infinity };
 }
 
-function readNumber(given: string | true | undefined, flag: string, max: number, form: RegExp): number | null {
+function readNumber(given: FlagValue | undefined, flag: string, max: number, form: RegExp): number | null {
   if (given === undefined) return null;
   const value = typeof given === 'string' && form.test(given) ? Number(given) : Number.NaN;
   if (!(value > 0 && value <= max))

@@ -2,10 +2,12 @@
 import type { Environment, Origins, Settings } from '../settings.ts';
 import type { ExitCode } from './exit.ts';
 
+/** `true` for a flag that stands alone; a list for one that may be given more than once. */
+export type FlagValue = string | true | readonly string[];
 export type Context = {
   args: readonly string[];
-  /** Flags of the command's own: `true` for one that stands alone. */
-  flags: { readonly [name: string]: string | true | undefined };
+  /** Flags of the command's own. */
+  flags: { readonly [name: string]: FlagValue | undefined };
   /** Settings that were given as flags, as they were written. */
   given: { readonly [name: string]: string | undefined };
   settings: Settings;

@@ -1,6 +1,7 @@
 /** From the words of a command line to a command, its arguments and its flags. */
 import { parseArgs } from 'node:util';
 import { SETTINGS } from '../settings.ts';
+import type { FlagValue } from './context.ts';
 import type { SettingName } from '../settings.ts';
 import { UsageError } from './exit.ts';
 import type { Command } from './table.ts';
@@ -10,7 +11,7 @@ export type Parsed = {
   name: string;
   command: Command;
   args: string[];
-  flags: { [name: string]: string | true | undefined };
+  flags: { [name: string]: FlagValue | undefined };
   settings: { [name: string]: string | undefined };
   help: boolean;
 };
@@ -29,7 +30,7 @@ export function parse(words: readonly string[]): Parsed {
   for (const [flag, value] of Object.entries(values)) {
     if (flag === 'help') continue;
     if (command.settings.includes(flag as SettingName)) settings[flag] = String(value);
-    else flags[flag] = value === true ? true : String(value);
+    else flags[flag] = value === true || Array.isArray(value) ? value : String(value);
   }
   const parsed = { name, command, args: positionals, flags, settings, help: values['help'] === true };
   if (!parsed.help) checkArgs(parsed);
@@ -51,19 +52,19 @@ function findCommand(words: readonly string[]): { name: string; rest: readonly s
   );
 }
 
-type Values = { [name: string]: string | boolean | undefined };
+type Values = { [name: string]: string | true | string[] | undefined };
 
 function readFlags(
   name: string,
   command: Command,
   words: readonly string[],
 ): { values: Values; positionals: string[] } {
-  const options: { [name: string]: { type: 'string' | 'boolean'; short?: string } } = {
+  const options: { [name: string]: { type: 'string' | 'boolean'; short?: string; multiple?: boolean } } = {
     help: { type: 'boolean', short: 'h' },
   };
   for (const setting of command.settings) if (SETTINGS[setting].flag !== null) options[setting] = { type: 'string' };
-  for (const [flag, { value }] of Object.entries(command.flags))
-    options[flag] = { type: value === null ? 'boolean' : 'string' };
+  for (const [flag, { value, many }] of Object.entries(command.flags))
+    options[flag] = { type: value === null ? 'boolean' : 'string', multiple: many === true };
   try {
     const { values, positionals } = parseArgs({ args: [...words], options, allowPositionals: true, strict: true });
     return { values: values as Values, positionals };

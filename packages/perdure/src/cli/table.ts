@@ -5,6 +5,8 @@ import type { Run } from './context.ts';
 export type Flag = {
   /** The value as help shows it; null: the flag stands alone. */
   value: string | null;
+  /** It may be given more than once. */
+  many?: true;
   about: string;
 };
 export type Command = {
@@ -43,6 +45,7 @@ export const COMMANDS: { readonly [name: string]: Command } = {
     flags: {
       agent: { value: 'NAME', about: 'The agent; by default the first one that is defined.' },
       session: { value: 'ID|KEY', about: 'A session that is there, or a key that opens or finds one.' },
+      attach: { value: 'FILE', many: true, about: 'Sends an image or a file along; may be given more than once.' },
       quiet: { value: null, about: 'Prints the final answer only.' },
       ...json,
       ...watching,

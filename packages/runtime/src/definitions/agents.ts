@@ -1,5 +1,5 @@
 /** Definitions: agents, tools, and the manifest that a run is pinned to. */
-import type { Config, Limits, Pin, Policies } from '@perdure/engine';
+import type { Config, Limits, MediaBound, Pin, Policies } from '@perdure/engine';
 import { DEFAULT_LIMITS } from '@perdure/engine';
 import { z } from 'zod';
 import { canonicalJson, sha256 } from '../log/digest.ts';
@@ -9,6 +9,7 @@ import { LIMITS } from '../limits.ts';
 import type {
   EffectClass,
   JsonSchema,
+  ModelInfo,
   ModelSource,
   ToolContent,
   ToolContext,
@@ -350,6 +351,7 @@ export class Agents {
               output: info.price.output,
             },
       limits,
+      ...mediaOf(info),
     };
     if (manifest.output !== null && info.structured !== true) {
       pin.instructed = true;
@@ -359,6 +361,16 @@ export class Agents {
     this.#pins.set(key, pin);
     return pin;
   }
+}
+
+/** Where a provider says no number for one, its window bounds it, as it bounds them all. */
+function mediaOf({ modalities = {}, windowTokens }: ModelInfo): { media?: MediaBound } {
+  const { image, file } = modalities;
+  if (image === undefined && file === undefined) return {};
+  const media: MediaBound = windowTokens === null ? {} : { most: windowTokens };
+  if (image !== undefined) media.image = image.maxTokens ?? windowTokens;
+  if (file !== undefined) media.file = file.maxTokens ?? windowTokens;
+  return { media };
 }
 
 function declarationOf(definition: ToolDefinition): Manifest['tools'][number] {

@@ -19,6 +19,7 @@ const keep = (value: unknown): { digest: string; bytes: number; seq: number } =>
 const contents = {
   body: async ({ digest }: { digest: string }): Promise<string> => bodies.get(digest) ?? assert.fail(digest),
   blob: async (digest: string): Promise<Uint8Array> => Buffer.from(`bytes of ${digest}`),
+  takes: { image: 1, file: 1 },
 };
 const render = async (from: Parameters<typeof extendPrefix>[0], items: readonly Item[]) =>
   extendPrefix(from, items, adapter as ModelAdapter, contents);

@@ -22,10 +22,11 @@ export type TurnBody = {
 export type ResultBody = { content: unknown; details?: unknown };
 
 /** What is kept of the items so far: their text for one provider's adapter, and the digest over all of them. */
-export type Prefix = { model: string; items: number; rendered: string; fingerprint: string };
+export type Prefix = { model: string; takes: string; items: number; rendered: string; fingerprint: string };
 
-export const emptyPrefix = (model: string): Prefix => ({
+export const emptyPrefix = (model: string, takes = ''): Prefix => ({
   model,
+  takes,
   items: 0,
   rendered: '',
   fingerprint: `v${ASSEMBLER_VERSION}`,
@@ -52,8 +53,15 @@ export function fingerprintOf({ items, slots }: Pick<Context, 'items' | 'slots'>
 export const sealOf = (context: string, pinHash: string, maxOutputTokens: number): string =>
   sha256(`${context}\n${pinHash}\n${maxOutputTokens}`);
 
-/** Where content is read from: the text of a body, the bytes of a blob. Throws where that was erased or is missing. */
-export type Contents = { body(located: Located): Promise<string>; blob(digest: Digest): Promise<Uint8Array> };
+/**
+ * Where content is read from: the text of a body, the bytes of a blob. Throws where that was erased or is missing. What
+ * the model does not take is not read.
+ */
+export type Contents = {
+  body(located: Located): Promise<string>;
+  blob(digest: Digest): Promise<Uint8Array>;
+  takes: { image?: unknown; file?: unknown };
+};
 
 /** Renders what is new. Returns a prefix of all items. */
 export async function extendPrefix(
@@ -71,7 +79,7 @@ export async function extendPrefix(
     if (rendered !== '') pieces.push(rendered);
     fingerprint = chain(fingerprint, item);
   }
-  return { model: prefix.model, items: items.length, rendered: pieces.join(','), fingerprint };
+  return { model: prefix.model, takes: prefix.takes, items: items.length, rendered: pieces.join(','), fingerprint };
 }
 
 /** An item with its content. Throws what `contents` throws. */
@@ -101,7 +109,13 @@ export async function neutral(item: Item, contents: Contents): Promise<NeutralIt
 }
 
 async function loaded(part: Part, contents: Contents): Promise<LoadedPart> {
-  if (part.type === 'text') return part;
+  if (part.type === 'text') {
+    const { text, name } = part;
+    return { type: 'text', text: name === undefined ? text : `[file ${name}]\n${text}` };
+  }
+  // The mark is shorter than the part in its body, whose bytes bound its tokens.
+  if (contents.takes[part.type] === undefined)
+    return { type: 'text', text: `[${part.type} ${part.name ?? part.mediaType}: this model cannot read it]` };
   return { ...part, base64: Buffer.from(await contents.blob(part.digest)).toString('base64') };
 }
 

@@ -15,6 +15,8 @@ export type Bodies = {
   add(value: unknown): Promise<BodyRef>;
   /** A text that is clean, beside the bodies. */
   keep(text: string): Digest;
+  /** A blob that is there and is referred to from now on: written anew, so that it is young. */
+  renew(bytes: Uint8Array, digest: Digest): Digest;
 };
 
 /** Collects the content of one input. Nothing is written here: the step writes, and can be asked to again. */
@@ -28,6 +30,10 @@ export function createBodies(options: { random: Random; redactor: Redactor }): B
   return {
     stored,
     keep,
+    renew(bytes, digest) {
+      stored.blobs.push(bytes);
+      return digest;
+    },
     clean: (value) => redactor.value(value),
     async add(value) {
       const text = JSON.stringify(redactor.value(value));

@@ -1,7 +1,9 @@
 /** From a turn that is outstanding to the request its model is sent: built from exactly what the log says. */
 import type { Run } from '@perdure/engine';
+import { takesOf } from '@perdure/engine';
 import type { Manifest } from '../definitions/agents.ts';
 import { effectKey } from '../log/digest.ts';
+import { LIMITS } from '../limits.ts';
 import type { Hot, Sessions } from '../log/sessions.ts';
 import type { GenerateRequest, ModelAdapter, ModelSource } from '../ports.ts';
 import { contentText, emptyPrefix, extendPrefix, fingerprintOf, sealOf, slotText } from './assemble.ts';
@@ -22,9 +24,15 @@ export async function buildRequest(
   const resolved = options.models.resolve(pin.model);
   if (!resolved.ok) return { code: 'model_unavailable', detail: resolved.message };
   const read = async (located: Parameters<Sessions['body']>[1]): Promise<string> => options.sessions.body(hot, located);
-  const start = hot.prefix.model === pin.model ? hot.prefix : emptyPrefix(pin.model);
-  const contents = { body: read, blob: async (digest: string) => options.sessions.blob(digest) };
-  hot.prefix = await extendPrefix(start, hot.state.context.items, resolved.adapter, contents);
+  // What is sent as it is was settled when the run started, and bounded so.
+  const takes = takesOf(pin.media);
+  const isOurs = hot.prefix.model === pin.model && hot.prefix.takes === takes;
+  const start = isOurs ? hot.prefix : emptyPrefix(pin.model, takes);
+  const blob = async (digest: string): Promise<Uint8Array> => options.sessions.blob(digest);
+  const contents = { body: read, blob, takes: pin.media ?? {} };
+  const prefix = await extendPrefix(start, hot.state.context.items, resolved.adapter, contents);
+  const isKept = hot.state.context.totalMedia.bytes <= LIMITS.keptMediaBytes;
+  hot.prefix = isKept ? prefix : emptyPrefix(pin.model, takes);
   const { config } = run;
   const slots = await Promise.all(turn.slots.map(async (slot) => slotText(slot, contents)));
   const own = config.instructions;
@@ -34,7 +42,7 @@ export async function buildRequest(
     model: pin.model,
     instructions: base + slots.join(''),
     tools: manifest.tools.map(({ name, description, input }) => ({ name, description, input })),
-    rendered: hot.prefix.rendered,
+    rendered: prefix.rendered,
     params: { maxOutputTokens: turn.maxOutputTokens },
     key: effectKey(hot.state.tenant, hot.id, turn.id),
     attempt,
@@ -47,7 +55,7 @@ export async function buildRequest(
     if (pin.instructed === true) request.instructions += outputInWords(manifest.output);
     else request.output = manifest.output;
   }
-  const sealed = fingerprintOf({ items: hot.state.context.items, slots: turn.slots }, hot.prefix);
+  const sealed = fingerprintOf({ items: hot.state.context.items, slots: turn.slots }, prefix);
   const fingerprint = sealOf(sealed, pin.hash, turn.maxOutputTokens);
   return { request, adapter: resolved.adapter, fingerprint };
 }

@@ -31,9 +31,8 @@ export function runMethods(parts: Parts): Pick<Methods, RunMethod> {
     };
   return {
     'runs.start': async (caller, { session, input, mode, submission, priority, config }) => {
-      const bodies = parts.newBodies();
       const message = { input, submission: submission ?? parts.newId(), mode, priority, config, open: undefined };
-      const { receipt } = await parts.submit(session, await sendInput(message, bodies, actorOf(caller), parts.models));
+      const { receipt } = await parts.submit(session, await sendInput(parts, message, actorOf(caller)));
       return { status: 202, result: { run: await reads.run(session, receipt.run ?? ''), seq: receipt.seq } };
     },
     'runs.get': async (_caller, { session, run }) => ok(await reads.run(session, run)),
@@ -58,10 +57,9 @@ async function oneShot(parts: Parts, caller: Caller, params: Params<'runs.create
   checkAgentModel(parts, agent, params.config?.model);
   const submission = params.submission ?? parts.newId();
   const id = params.submission === undefined ? parts.newSession() : derivedSessionId(parts.tenant, submission);
-  const bodies = parts.newBodies();
   const open = { id, tenant: parts.tenant, agent };
   const message = { input: params.input, submission, mode: 'queue' as const, priority: 0, config: params.config, open };
-  const { receipt } = await parts.submit(id, await sendInput(message, bodies, actorOf(caller), parts.models));
+  const { receipt } = await parts.submit(id, await sendInput(parts, message, actorOf(caller)));
   const run = receipt.run ?? '';
   const view = params.wait
     ? await untilRest(parts, id, run, params.timeoutMs ?? LIMITS.waitTimeoutMs)

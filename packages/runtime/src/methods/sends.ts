@@ -1,12 +1,14 @@
 /** Messages on their way in: bodies, configuration, submissions. Everything is checked before anything is written. */
 import type { ConfigPatch, MessageInput } from '@perdure/contract';
-import { ApiError } from '@perdure/contract';
+import { ApiError, textOf } from '@perdure/contract';
 import type { Actor, Config, OpenSession } from '@perdure/engine';
 import type { Agents } from '../definitions/agents.ts';
 import type { Bodies } from '../effects/bodies.ts';
 import { canonicalJson, sha256 } from '../log/digest.ts';
 import type { ModelSource } from '../ports.ts';
 import type { StepInput } from '../log/step.ts';
+import type { Parts } from '../parts.ts';
+import { admitMessage } from './media.ts';
 
 export type Opening = { id: string; tenant: string; agent: string; key?: string; config?: ConfigPatch };
 export type Message = {
@@ -42,22 +44,22 @@ export function checkModel(models: ModelSource, model: string): void {
   if (!resolved.ok) throw new ApiError('invalid_request', resolved.message, { details: { model } });
 }
 
-/** One input for one message; `payload` binds its submission to exactly this. */
-export async function sendInput(message: Message, bodies: Bodies, by: Actor, models: ModelSource): Promise<StepInput> {
+/** One input for one message; `payload` binds its submission to exactly this. Throws ApiError as `admitMessage` does. */
+export async function sendInput(
+  { models, store, newBodies }: Pick<Parts, 'models' | 'store' | 'newBodies'>,
+  message: Message,
+  by: Actor,
+): Promise<StepInput> {
   const { input, submission, mode, priority, open } = message;
-  const parts = bodies.clean(typeof input === 'string' ? [{ type: 'text' as const, text: input }] : input);
-  const other = parts.find((part) => part.type !== 'text');
-  if (other !== undefined) {
-    throw new ApiError('invalid_request', `the models of this build take text only, not a part of type ${other.type}`, {
-      details: { path: 'input' },
-    });
-  }
+  const bodies = newBodies();
+  const { parts, media } = await admitMessage(input, bodies, store.blobs);
   const { agent = null, key = null, config: opened = null } = open ?? {};
   const config = message.config ?? null;
   const payload = sha256(canonicalJson({ input, mode, priority, config, agent, key, opened }));
   const ref = await bodies.add({ parts });
-  const text = parts.map((part) => (part.type === 'text' ? part.text : '')).join(' ');
+  const text = textOf(parts);
   const command: StepInput['command'] = { kind: 'send', submission, payload, mode, priority, message: ref };
+  if (media !== null) command.media = media;
   if (message.config !== undefined) command.config = await configOf(message.config, models, bodies);
   if (open !== undefined) command.open = await openingOf(open, models, bodies);
   return { id: submission, by, ...bodies.stored, command, title: text.replaceAll(/\s+/g, ' ').trim() };

@@ -152,7 +152,7 @@ async function sendTo(
   // A session that is there keeps its configuration: what comes with the message is the run's.
   const own = open === undefined && config !== undefined ? { ...config, ...named?.runConfig } : named?.runConfig;
   const message = { input, submission, mode: 'queue' as const, priority: 0, config: own, open };
-  const step = await sendInput(message, parts.newBodies(), actorOf(caller), parts.models);
+  const step = await sendInput(parts, message, actorOf(caller));
   const { receipt } = await parts.submit(id, step);
   return {
     status: open === undefined ? 200 : 201,

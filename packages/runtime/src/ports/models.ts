@@ -2,14 +2,18 @@
 import type { Digest, Price, Retry, Spent, Usage } from '@perdure/engine';
 
 export type JsonSchema = { [key: string]: unknown };
+/** A part of a message. A text with a name was a file; models read it as text. */
 export type Part =
-  | { type: 'text'; text: string }
-  | { type: 'image'; digest: Digest; mediaType: string }
+  | { type: 'text'; text: string; name?: string; mediaType?: string }
+  | { type: 'image'; digest: Digest; mediaType: string; name?: string }
   | { type: 'file'; digest: Digest; mediaType: string; name: string };
 
-/** A part with its content: what is not text comes as base64 (RFC 4648 §4, with padding). */
+/**
+ * A part with its content: what is not text comes as base64 (RFC 4648 §4, with padding). Only what the model takes comes
+ * so (`ModelInfo.modalities`); the rest is a text that says what was left out.
+ */
 export type LoadedPart =
-  | Extract<Part, { type: 'text' }>
+  | { type: 'text'; text: string }
   | (Extract<Part, { type: 'image' }> & { base64: string })
   | (Extract<Part, { type: 'file' }> & { base64: string });
 
@@ -79,7 +83,7 @@ export type GenerateContext = {
 /** Levels of reasoning effort that providers have; a model takes some of them. */
 export type Effort = 'none' | 'minimal' | 'low' | 'medium' | 'high' | 'xhigh' | 'max';
 export type ListPrice = Price & { source: string; date: string };
-/** The most tokens one image or file counts; null: nobody says, and no budget can bound it. */
+/** The most tokens one image or file counts; null: nobody says, and the window bounds it, where there is one. */
 export type Modality = { maxTokens: number | null };
 
 export type ModelInfo = {

@@ -96,6 +96,24 @@ describe('the chat emulator and the official client', () => {
     emulator.verify();
   });
 
+  it('agree on images and files, and refuse what is none', async () => {
+    const { emulator, client } = await start([{ text: 'seen' }]);
+    const data = 'data:image/png;base64,AAAA';
+    const content: OpenAI.Chat.ChatCompletionContentPart[] = [
+      { type: 'text', text: 'Look' },
+      { type: 'image_url', image_url: { url: data } },
+      { type: 'file', file: { filename: 'a.pdf', file_data: 'data:application/pdf;base64,AAAA' } },
+    ];
+    const asking = (parts: typeof content) =>
+      client.chat.completions.create({ ...ask, messages: [{ role: 'user', content: parts }] });
+    assert.equal((await asking(content)).choices[0]?.message.content, 'seen');
+    emulator.verify();
+    const bare = { type: 'image_url', image_url: { url: 'AAAA' } } as const;
+    assert.deepEqual((await codeOf(asking([bare])))[0], 400);
+    const nameless = { type: 'file', file: { file_data: data } } as const;
+    assert.deepEqual((await codeOf(asking([nameless])))[0], 400);
+  });
+
   it('agree on errors before and in the middle of a stream', async () => {
     const limit = { message: 'slow down', type: 'requests', code: 'rate_limit_exceeded' };
     const broken = { message: 'the server had an error', type: 'server_error' };

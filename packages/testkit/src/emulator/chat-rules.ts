@@ -138,9 +138,26 @@ function wrongMessages(messages: unknown): ChatError | null {
 }
 
 function wrongContent(message: ChatMessage): boolean {
-  if (typeof message.content === 'string' || Array.isArray(message.content)) return false;
+  if (typeof message.content === 'string') return false;
+  if (Array.isArray(message.content)) return message.content.length === 0 || message.content.some(wrongPart(message));
   return !(message.role === 'assistant' && (message.tool_calls !== undefined || 'refusal' in message));
 }
+
+const DATA_URL = /^data:[\w.+-]+\/[\w.+-]+;base64,[A-Za-z0-9+/]+={0,2}$/;
+
+/** The parts of a message; only a user's may hold more than text. */
+const wrongPart =
+  (message: ChatMessage) =>
+  (part: unknown): boolean => {
+    if (!isFields(part)) return true;
+    if (part['type'] === 'text') return typeof part['text'] !== 'string';
+    if (message.role !== 'user') return true;
+    const image = part['type'] === 'image_url' ? part['image_url'] : undefined;
+    if (isFields(image)) return !String(image['url']).startsWith('https:') && !DATA_URL.test(String(image['url']));
+    const file = part['type'] === 'file' ? part['file'] : undefined;
+    if (!isFields(file)) return true;
+    return typeof file['filename'] !== 'string' || !DATA_URL.test(String(file['file_data']));
+  };
 
 function wrongCalls(message: ChatMessage): string | null {
   if (message.role !== 'assistant') return "only the assistant has 'tool_calls'";

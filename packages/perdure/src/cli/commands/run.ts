@@ -1,6 +1,6 @@
 /** Sends one message and follows the run to its end. */
 import { randomUUID } from 'node:crypto';
-import type { Client } from '@perdure/contract';
+import type { Client, MessageInput } from '@perdure/contract';
 import { ApiError } from '@perdure/contract';
 import { asker, isTerminal } from '../ask.ts';
 import { boundsOf } from '../bounds.ts';
@@ -10,6 +10,7 @@ import type { Context, Run } from '../context.ts';
 import { isJson } from '../context.ts';
 import type { ExitCode } from '../exit.ts';
 import { CommandError, EXIT, UsageError } from '../exit.ts';
+import { filesNamed, putAll } from '../attach.ts';
 import { known } from '../failures.ts';
 import { follow } from '../follow.ts';
 import { print, tell } from '../output.ts';
@@ -17,7 +18,7 @@ import { jsonLines, silent, TextRenderer } from '../render.ts';
 import { untilStopped } from '../signals.ts';
 
 type Accepted = { session: string; run: string; seq: number };
-type Message = { text: string; agent: string | undefined; session: string | undefined };
+type Message = { input: MessageInput; agent: string | undefined; session: string | undefined };
 
 export const run: Run = async (context) => {
   const { args, flags } = context;
@@ -27,11 +28,13 @@ export const run: Run = async (context) => {
   const place = sessionNamed(context);
   const text = args[0] ?? '';
   if (text.trim() === '') throw new UsageError('the message is empty');
+  const attached = filesNamed(context);
   const stopped = untilStopped();
   const connection = await reach(context);
   try {
     const { client } = connection;
-    const accepted = await send(client, { text, agent: named(context, 'agent'), session: place });
+    const input = attached.length === 0 ? text : [{ type: 'text' as const, text }, ...(await putAll(client, attached))];
+    const accepted = await send(client, { input, agent: named(context, 'agent'), session: place });
     const renderer = isJson(context) ? jsonLines : quiet ? silent : new TextRenderer({ messages: false });
     const { session } = accepted;
     const mayAsk = !quiet && !isJson(context) && isTerminal();
@@ -96,20 +99,20 @@ async function send(client: Client, message: Message): Promise<Accepted> {
   }
 }
 
-async function offer(client: Client, { text, agent, session }: Message): Promise<Accepted> {
+async function offer(client: Client, { input, agent, session }: Message): Promise<Accepted> {
   const submission = `cli_${randomUUID()}`;
   const withAgent = agent === undefined ? {} : { agent };
   if (session === undefined) {
-    const accepted = await client.call('runs.create', { ...withAgent, input: text, submission });
+    const accepted = await client.call('runs.create', { ...withAgent, input, submission });
     return { session: accepted.session.id, run: accepted.run.id, seq: accepted.seq };
   }
   if (!SESSION_ID.test(session)) {
-    const opened = await client.call('sessions.create', { ...withAgent, key: session, input: text, submission });
+    const opened = await client.call('sessions.create', { ...withAgent, key: session, input, submission });
     return { session: opened.session.id, run: opened.run?.id ?? '', seq: opened.seq };
   }
   const found = await client.call('sessions.get', { session });
   if (agent !== undefined && found.agent !== agent)
     throw new ApiError('invalid_state', `session ${session} is with agent ${found.agent}, not ${agent}`);
-  const started = await client.call('runs.start', { session, input: text, submission });
+  const started = await client.call('runs.start', { session, input, submission });
   return { session, run: started.run.id, seq: started.seq };
 }
