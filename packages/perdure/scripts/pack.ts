@@ -34,6 +34,8 @@ const dist = join(here, 'dist');
 const manifestPath = join(here, 'package.json');
 const keptPath = join(dist, 'source-manifest.json');
 const SCOPE = '@perdure/';
+/** What users import: `perdure`, and `perdure/NAME` for the others. */
+const DOORS = ['index', 'client', 'ports', 'testing'];
 const SPECIFIERS = /((?:\bfrom|\bimport\(|\bimport)\s*)(['"])([^'"]+)\2/g;
 
 async function prepack(): Promise<void> {
@@ -69,7 +71,7 @@ async function bundle(): Promise<Dependencies> {
   const threads = join(root, 'packages/stores/src/sqlite');
   const { metafile } = await build({
     entryPoints: {
-      index: join(here, 'src/index.ts'),
+      ...Object.fromEntries(DOORS.map((door) => [door, join(here, `src/${door}.ts`)])),
       cli: join(here, 'src/cli/main.ts'),
       committer: join(threads, 'committer.ts'),
       verifier: join(threads, 'verifier.ts'),
@@ -114,7 +116,7 @@ function declare(): void {
     // Found by path, the workspace's packages count as sources, whose declarations are written.
     paths: Object.fromEntries(doors().map(({ specifier, file }) => [specifier, [file]])),
   };
-  const files = [join(here, 'src/index.ts')];
+  const files = DOORS.map((door) => join(here, `src/${door}.ts`));
   writeFileSync(config, JSON.stringify({ extends: join(root, 'tsconfig.json'), compilerOptions, files, include: [] }));
   const require = createRequire(import.meta.url);
   const typescript = require.resolve('typescript/package.json');
@@ -123,7 +125,8 @@ function declare(): void {
   rmSync(config);
   const all = globSync('**/*.d.ts', { cwd: types }).map((name) => join(types, name));
   for (const path of all) relocate(types, path);
-  const needed = reachable(join(types, 'perdure/src/index.d.ts'));
+  const needed = new Set<string>();
+  for (const door of DOORS) reachable(join(types, `perdure/src/${door}.d.ts`), needed);
   for (const path of all) if (!needed.has(path)) rmSync(path);
 }
 
@@ -174,7 +177,12 @@ function publishedManifest(dependencies: Dependencies): Manifest {
   return {
     ...kept,
     exports: {
-      '.': { types: './dist/types/perdure/src/index.d.ts', default: './dist/index.js' },
+      ...Object.fromEntries(
+        DOORS.map((door) => [
+          door === 'index' ? '.' : `./${door}`,
+          { types: `./dist/types/perdure/src/${door}.d.ts`, default: `./dist/${door}.js` },
+        ]),
+      ),
       './package.json': './package.json',
     },
     dependencies,

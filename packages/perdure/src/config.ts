@@ -1,9 +1,10 @@
 /** What a program or a `perdure.config.ts` says of its agents. Checked whole: a key that is not known is refused. */
 import type { EndpointRecord, PriceRecord } from '@perdure/models';
-import { createModelSource } from '@perdure/models';
 import type { AgentDefinition, AgentOptions, Hook } from '@perdure/runtime';
-import { checked, ConfigError, limitsSchema, policiesSchema, system } from '@perdure/runtime';
+import { checked, ConfigError, limitsSchema, policiesSchema } from '@perdure/runtime';
+import type { ModelSource } from '@perdure/runtime/ports';
 import { z } from 'zod';
+import { modelsOf } from './models.ts';
 
 export type Policies = NonNullable<AgentOptions['policies']>;
 export type Limits = NonNullable<AgentOptions['limits']>;
@@ -16,6 +17,8 @@ export type Config = {
     endpoints?: readonly EndpointRecord[];
     /** In US dollars for a million tokens, by `provider/model`; they go before the catalog's. */
     prices?: { readonly [model: string]: PriceRecord };
+    /** Providers of your own (`perdure/ports`): their models are `NAME/…`, before any other of that name. Closed with the runtime. */
+    providers?: { readonly [name: string]: ModelSource };
   };
   /** For every agent that does not say otherwise. */
   policies?: Policies;
@@ -39,6 +42,10 @@ const isAgent = (value: unknown): boolean =>
 const isHook = (value: unknown): boolean =>
   isObject(value) && 'name' in value && 'outcome' in value && typeof value.outcome === 'function';
 
+export const has = (value: unknown, ...methods: string[]): boolean =>
+  isObject(value) && methods.every((name) => typeof (value as { [name: string]: unknown })[name] === 'function');
+const isProvider = (value: unknown): boolean => has(value, 'resolve', 'list', 'close');
+
 export const configShape = {
   agents: z
     .array(z.custom<AgentDefinition>(isAgent, 'is not an agent: make it with agent({ name, model, ... })'))
@@ -46,6 +53,9 @@ export const configShape = {
   models: z
     .strictObject({
       endpoints: z.array(z.custom<EndpointRecord>(isObject, 'is not an endpoint record')).optional(),
+      providers: z
+        .record(z.string().regex(/^[^/]+$/), z.custom<ModelSource>(isProvider, 'is no provider: see perdure/ports'))
+        .optional(),
       prices: z.record(z.string(), z.custom<PriceRecord>(isObject, 'is not a price record')).optional(),
     })
     .optional(),
@@ -69,15 +79,20 @@ export function defineConfig<const C extends Config>(config: C): C {
   return config;
 }
 
-export function checkConfig(config: Config, schema: z.ZodType): void {
+/** `store` may be one's own where a program says so. */
+export function checkConfig(config: Omit<Config, 'store'> & { store?: unknown }, schema: z.ZodType): void {
   checked(schema, config, 'invalid_config', '');
   const names = new Set<string>();
   for (const [index, { name }] of config.agents.entries()) {
     if (names.has(name)) throw new ConfigError('duplicate_agent', `agents.${index}`, `two agents are called ${name}`);
     names.add(name);
   }
-  if (config.store === 'memory' && config.data !== undefined)
-    throw new ConfigError('invalid_config', 'data', 'means nothing with store: memory; leave one of the two out');
+  if (config.store !== undefined && config.store !== 'sqlite' && config.data !== undefined)
+    throw new ConfigError(
+      'invalid_config',
+      'data',
+      'means nothing with another store than sqlite; leave one of the two out',
+    );
   // The records are checked by the package that reads them: built once and let go, it opens nothing.
-  createModelSource({ ...config.models, env: {}, system });
+  modelsOf(config.models, {});
 }

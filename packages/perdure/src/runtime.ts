@@ -2,7 +2,6 @@
 import { ApiError } from '@perdure/contract';
 import type { ConfigPatch, InputPart } from '@perdure/contract';
 import type { EndpointRecord } from '@perdure/models';
-import { createModelSource } from '@perdure/models';
 import type { Host, LogFormat, LogLevel, Marks, Session } from '@perdure/runtime';
 import {
   createFileMarks,
@@ -15,21 +14,24 @@ import {
   Redactor,
   system,
 } from '@perdure/runtime';
-import type { Logger, Store } from '@perdure/runtime/ports';
+import type { Logger, ModelSource, Store } from '@perdure/runtime/ports';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import type { Config } from './config.ts';
-import { checkConfig, configShape } from './config.ts';
+import { checkConfig, configShape, has } from './config.ts';
 import { openStore } from './data.ts';
 import { engineHash } from './engine-hash.ts';
 import { logSink } from './logs.ts';
 import { LIMITS } from './limits.ts';
+import { modelsOf } from './models.ts';
 import type { Scrub } from './scrub.ts';
 import { startScrub } from './scrub.ts';
 import type { Environment, Settings } from './settings.ts';
 import { readSettings, SETTINGS } from './settings.ts';
 
-export type RuntimeOptions = Config & {
+export type RuntimeOptions = Omit<Config, 'store'> & {
+  /** As in a configuration, or a store of your own (`perdure/ports`), which takes no `data` and is closed with the runtime. */
+  store?: Config['store'] | Store;
   /** What goes to standard error. Default: PERDURE_LOG_LEVEL or `warn`, PERDURE_LOG_FORMAT or by the terminal. */
   log?: { level?: LogLevel; format?: LogFormat };
 };
@@ -61,8 +63,16 @@ export type Runtime = {
   readonly data: string | null;
 };
 
+const isStore = (value: unknown): boolean => has(value, 'tenant', 'tenants', 'unavailable', 'close');
+
 const optionsSchema = z.strictObject({
   ...configShape,
+  store: z
+    .union(
+      [z.enum(['sqlite', 'memory']), z.custom<Store>(isStore)],
+      "is 'sqlite', 'memory' or a store: see perdure/ports",
+    )
+    .optional(),
   log: z
     .strictObject({
       level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).optional(),
@@ -80,15 +90,15 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   return startRuntime(options, environment());
 }
 
-/** `env` is what the process sees, `.env` included. */
-export async function startRuntime(options: RuntimeOptions, env: Environment): Promise<Runtime> {
+/** `env` is what the process sees, `.env` included; `given` stands in for the models of the environment. */
+export async function startRuntime(options: RuntimeOptions, env: Environment, given?: ModelSource): Promise<Runtime> {
   checkConfig(options, optionsSchema);
   const { settings } = readSettings({ flags: {}, env, dotenv: {} });
   const redactor = new Redactor(secretsOf(options, env));
   const logger = loggerOf(options, settings, redactor, env);
-  const data = options.store === 'memory' ? null : resolve(options.data ?? SETTINGS.data.initial);
-  const store = await openStore(data);
-  const models = createModelSource({ ...options.models, env, system });
+  const data = (options.store ?? 'sqlite') === 'sqlite' ? resolve(options.data ?? SETTINGS.data.initial) : null;
+  const store = typeof options.store === 'object' ? options.store : await openStore(data);
+  const models = given ?? modelsOf(options.models, env);
   let marks: Marks | undefined;
   let host: Host | undefined;
   let scrub: Scrub | undefined;

@@ -108,6 +108,28 @@ test('the command runs from it, on SQLite with its threads, with a configuration
   assert.equal(await node([command, 'run', 'call hello {}', '--quiet']), 'hello: hello\n');
 });
 
+test('what else it exports is imported by its name, and the client by a browser, too', async () => {
+  const script = `
+    import { createTestRuntime } from 'perdure/testing';
+    import { createClient } from 'perdure/client';
+    import { StoreDamage } from 'perdure/ports';
+    import { agent } from 'perdure';
+    const { rt, model } = await createTestRuntime({ agents: [agent({ name: 'a', model: 'x/y' })], script: [{ text: 'hi' }] });
+    const end = await (await (await rt.open('a')).send('go')).result();
+    model.verify();
+    await rt.close();
+    console.log(end.text, typeof createClient, typeof StoreDamage);`;
+  assert.equal(await node(['--input-type=module', '--eval', script]), 'hi function function\n');
+  const seen = new Set<string>();
+  const importsOf = (path: string): string[] => {
+    if (seen.has(path)) return [];
+    seen.add(path);
+    const found = [...readFileSync(path, 'utf8').matchAll(/(?:from|import) "([^"]+)";/g)].map(([, name = '']) => name);
+    return found.flatMap((name) => (name.startsWith('.') ? importsOf(join(dirname(path), name)) : [name]));
+  };
+  assert.deepEqual([...new Set(importsOf(join(installed, 'dist/client.js')))], ['zod']);
+});
+
 test('the library is imported by its name, and its types hold what a program does with them', async () => {
   writeFileSync(join(user, 'package.json'), '{"type": "module"}');
   writeFileSync(

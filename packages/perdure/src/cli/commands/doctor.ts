@@ -1,11 +1,10 @@
 /** Each setting with its value and origin, and a look at what would go wrong. */
 import { accessSync, constants, existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { createModelSource } from '@perdure/models';
-import { system } from '@perdure/runtime';
 import { DATABASE } from '@perdure/stores/sqlite';
 import { openStore } from '../../data.ts';
 import { DataInUseError } from '../../errors.ts';
+import { modelsOf } from '../../models.ts';
 import { runningServer } from '../../server-file.ts';
 import { SETTINGS } from '../../settings.ts';
 import type { Origins, SettingName, Settings } from '../../settings.ts';
@@ -59,7 +58,7 @@ async function configured(context: Context, checks: Check[]): Promise<Local | nu
 
 function checkModels({ env }: Context, { options, file }: Local, checks: Check[]): void {
   const real = file === null ? 'set OPENAI_API_KEY for a real one' : `name another model in ${file} for a real one`;
-  const models = createModelSource({ ...options.models, env, system });
+  const models = modelsOf(options.models, env);
   for (const { name, model } of options.agents) {
     const resolved = models.resolve(model);
     const demo = resolved.ok && resolved.info.provider === 'demo';

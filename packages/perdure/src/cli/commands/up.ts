@@ -1,9 +1,8 @@
 /** Starts the server, says where it is, and drains it when it is asked to stop. */
 import { mkdirSync } from 'node:fs';
 import { relative } from 'node:path';
+import { modelsOf } from '../../models.ts';
 import type { Listening } from '@perdure/gateway';
-import { createModelSource } from '@perdure/models';
-import { system } from '@perdure/runtime';
 import { DataInUseError } from '../../errors.ts';
 import { LIMITS } from '../../limits.ts';
 import type { Runtime } from '../../runtime.ts';
@@ -109,7 +108,7 @@ function alreadyRuns({ given }: Context, { settings }: Local, server: { url: str
 
 /** A model may be had after another start only: its agent is there, and what is sent to it is refused. */
 function unusableModels({ env }: Context, { options }: Local): string[] {
-  const models = createModelSource({ ...options.models, env, system });
+  const models = modelsOf(options.models, env);
   return options.agents.flatMap(({ name, model }) => {
     const resolved = models.resolve(model);
     return resolved.ok ? [] : [`${name} cannot run: ${resolved.message}`];
