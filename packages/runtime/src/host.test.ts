@@ -685,3 +685,21 @@ test('a page of events asked for beyond the head goes on at the head', async () 
   });
   assert.deepEqual(page.result, { events: [], next: 1, head: 1 });
 });
+
+test('what another writer has parked is seen, although nothing of it is under way here', async () => {
+  const tools = [pay()];
+  const script = [{ text: 'ok' }, { calls: [{ name: 'pay', arguments: { to: 'a' } }] }];
+  const world = await World.create({ script, tools });
+  const { session } = await world.open('one');
+  await world.system.settle();
+  const beside = await World.create({ beside: world, model: world.model, tools });
+  await beside.call('runs.start', start(session, 'two'));
+  await world.system.settle();
+  await world.system.advance(LIMITS.confirmedMs);
+  const { waits } = await world.call('waits.list', { session, limit: 10 });
+  assert.deepEqual(
+    waits.map(({ kind }) => kind),
+    ['approval'],
+  );
+  assert.equal((await world.call('sessions.get', { session })).status, 'waiting');
+});

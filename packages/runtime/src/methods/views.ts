@@ -107,8 +107,9 @@ export function createReads(options: Options): Reads {
   return reads;
 }
 
+/** The session as it stands: what another writer has parked is seen here, too. Call it with the lock. Throws `not_found`. */
 export async function existing(sessions: Sessions, id: string): Promise<Hot> {
-  const hot = await sessions.load(id);
+  const hot = await sessions.current(id, LIMITS.confirmedMs);
   if (hot.state.phase === 'fresh') {
     sessions.drop(id);
     throw notFound(`session ${id}`);

@@ -13,6 +13,7 @@ const EXPECTED: Readonly<Record<Bug, RegExp>> = {
   'one-shot-recovery': /\[P7\]/,
   'stream-gap': /\[P8\]/,
   'approval-by-name': /\[P14\]/,
+  'fork-runs-open-call': /\[F1, P5\]|\[P5\]/,
   'unsafe-repeated': /\[P6\]/,
 };
 

@@ -3,7 +3,7 @@
  * outside, or composes its parts in a wrong way; the product has no switch for any of them.
  */
 import type { StreamEvent, Host } from '@perdure/runtime';
-import { effectKey } from '@perdure/runtime';
+import { decodeFrame, effectKey, encodeFrame } from '@perdure/runtime';
 import type { Append, AppendResult, LogStore, ModelSource, Store, ToolDefinition } from '@perdure/runtime/ports';
 import type { Process } from './process.ts';
 import type { Sim } from './sim.ts';
@@ -14,22 +14,44 @@ export const BUGS = {
   'one-shot-recovery': 'unfinished sessions are looked for at the start, and never again',
   'stream-gap': 'a stream reads the log first and subscribes afterwards',
   'approval-by-name': 'an approval counts for whatever the tool is about to do, not for the arguments that were seen',
+  'fork-runs-open-call': 'a fork leaves open what was open in its prefix, and runs it',
   'unsafe-repeated': 'an unsafe call that was lost with its process is run again',
 } as const;
 export type Bug = keyof typeof BUGS;
 
 export function wrapStore(sim: Sim, process: Process, store: Store): Store {
-  if (sim.bug !== 'early-ack' && sim.bug !== 'one-shot-recovery') return store;
+  const wrapped = wrapperOf(sim, process);
+  if (wrapped === null) return store;
   return {
     ...store,
     tenant: (name) => {
       const tenant = store.tenant(name);
       const { log } = tenant;
-      const own: Partial<LogStore> = sim.bug === 'early-ack' ? earlyAck(sim, process, log) : oneShot(log);
+      const own = wrapped(log);
       return {
         ...tenant,
         log: new Proxy(log, { get: (target, member) => Reflect.get(own, member) ?? Reflect.get(target, member) }),
       };
+    },
+  };
+}
+
+function wrapperOf(sim: Sim, process: Process): ((log: LogStore) => Partial<LogStore>) | null {
+  if (sim.bug === 'early-ack') return (log) => earlyAck(sim, process, log);
+  if (sim.bug === 'one-shot-recovery') return oneShot;
+  return sim.bug === 'fork-runs-open-call' ? openFork : null;
+}
+
+/** Keeps of a fork's own append what says that it is one; whoever made it folds the log again. */
+function openFork(log: LogStore): Partial<LogStore> {
+  return {
+    fork: async (origin, request) => {
+      const [forked] = decodeFrame(request.frame);
+      if (forked === undefined) return log.fork(origin, request);
+      const frame = encodeFrame([forked], request.expectedHead.hash);
+      const index = { ...request.index, outstanding: 1 };
+      const result = await log.fork(origin, { ...request, frame, index, runs: [] });
+      return result.ok ? { ok: false, code: 'conflict', head: result.head } : result;
     },
   };
 }

@@ -18,6 +18,7 @@ export class Client {
   readonly #opened: (session: string, subscribers: number) => void;
   readonly #runs: string[] = [];
   #sends = 0;
+  #forks = 0;
   #revision = 1;
 
   constructor(
@@ -62,7 +63,7 @@ export class Client {
   /** P1: a receipt names what is in the log. */
   #checkQueued(session: string, seq: number, submission: string): void {
     const log = this.#sim.truth.logs.get(session);
-    const entry = log?.entries.find(
+    const entry = log?.entries.findLast(
       (candidate) =>
         (candidate.kind === 'run.queued' || candidate.kind === 'run.steered') &&
         candidate.data.submission === submission,
@@ -79,6 +80,8 @@ export class Client {
         return this.send(op.mode);
       case 'configure':
         return this.#configure(session);
+      case 'fork':
+        return this.#fork(session);
       case 'close':
         await this.#network.ask('sessions.close', { session }, [], () => {
           const phase = this.#sim.truth.logs.get(session)?.state.phase;
@@ -117,6 +120,30 @@ export class Client {
       ['session_closed', 'revision_conflict'],
     );
     if (configured.ok) this.#revision = configured.result.config.revision;
+  }
+
+  /** From here, or from some place before; then something is said there. */
+  async #fork(session: string): Promise<void> {
+    const { random, truth } = this.#sim;
+    this.#forks += 1;
+    const submission = `${this.#name} forks ${this.#forks}`;
+    const at = random.chance(0.5) ? random.between(1, truth.head(session)) : undefined;
+    const asked = { session, submission, ...(at === undefined ? {} : { at }) };
+    const forked = await this.#network.ask('sessions.fork', asked, ['invalid_request'], ({ session: fork, seq }) => {
+      const entry = truth.entry(fork.id, seq);
+      assert.ok(entry?.kind === 'session.forked', `the fork of ${session} was acknowledged at seq ${seq} [P1]`);
+      assert.equal(entry.data.seq, at ?? entry.data.seq, `${fork.id} was forked where it was asked to be`);
+    });
+    if (!forked.ok) {
+      assert.ok(at !== undefined && !truth.isBoundary(session, at), `a fork of ${session} at ${at} was refused`);
+      return;
+    }
+    const { id } = forked.result.session;
+    this.#opened(id, 1);
+    // The same words under the same submission as the prefix may have: they are new here.
+    const said = `${this.#name} 1`;
+    const message = { session: id, input: `message ${said}`, mode: 'queue', submission: said, priority: 0 } as const;
+    await this.#network.ask('runs.start', message, ['invalid_request'], ({ seq }) => this.#checkQueued(id, seq, said));
   }
 
   async #onRun(op: 'cancel' | 'hold' | 'release' | 'unqueue', session: string): Promise<void> {

@@ -4,7 +4,17 @@ import type { FaultName } from './plan.ts';
 import { FAULT_NAMES } from './plan.ts';
 
 /** What people and clients do that is no fault, and is to happen in every state as well. */
-export const ACTIONS = ['queue', 'steer', 'interrupt', 'cancel', 'hold', 'release', 'close', 'approve'] as const;
+export const ACTIONS = [
+  'queue',
+  'steer',
+  'interrupt',
+  'cancel',
+  'hold',
+  'release',
+  'fork',
+  'close',
+  'approve',
+] as const;
 export type Happening = FaultName | (typeof ACTIONS)[number];
 
 export const STATES = [

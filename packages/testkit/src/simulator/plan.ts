@@ -46,13 +46,13 @@ export type FaultName = keyof Faults;
 /** What a client does next, `afterMs` after what it did before. */
 export type Op =
   | { op: 'send'; afterMs: number; mode: 'queue' | 'steer' | 'interrupt' }
-  | { op: 'cancel' | 'hold' | 'release' | 'unqueue' | 'configure' | 'close'; afterMs: number };
+  | { op: 'cancel' | 'hold' | 'release' | 'unqueue' | 'configure' | 'fork' | 'close'; afterMs: number };
 
 export type SessionPlan = { limits: Partial<Limits>; ops: readonly Op[]; subscribers: number };
 
 /** Something that is done at one exact place of a simulation: right after the completion with this number. */
 export type Intervention = { event: number; act: Act };
-export const ACTS = ['crash', 'cancel', 'steer', 'interrupt', 'approve-twice'] as const;
+export const ACTS = ['crash', 'cancel', 'steer', 'interrupt', 'approve-twice', 'fork'] as const;
 export type Act = (typeof ACTS)[number];
 
 /** What a simulation that enumerates does instead of drawing: the calls of the first turn, and what is done when. */
@@ -153,7 +153,18 @@ function sessionPlan(random: Prng): SessionPlan {
 
 function opOf(random: Prng): Op {
   const afterMs = random.chance(0.3) ? random.between(0, 50) : random.between(0, 8_000);
-  const op = random.pick(['send', 'send', 'send', 'cancel', 'cancel', 'hold', 'release', 'unqueue', 'configure']);
+  const op = random.pick([
+    'send',
+    'send',
+    'send',
+    'cancel',
+    'cancel',
+    'hold',
+    'release',
+    'unqueue',
+    'configure',
+    'fork',
+  ]);
   if (op !== 'send') return { op: op as Exclude<Op['op'], 'send'>, afterMs };
   return { op, afterMs, mode: random.pick(['queue', 'steer', 'steer', 'interrupt', 'interrupt']) };
 }

@@ -5,7 +5,7 @@
 import type { State } from '@perdure/engine';
 import type { Host } from '@perdure/runtime';
 import { createHost, Redactor, silentLogger } from '@perdure/runtime';
-import type { Append, AppendResult, Store, System, TenantStore } from '@perdure/runtime/ports';
+import type { Append, AppendResult, LogStore, Origin, Store, System, TenantStore } from '@perdure/runtime/ports';
 import { wrapHost, wrapModels, wrapStore } from './bugs.ts';
 import { modelOf } from './model.ts';
 import type { Outside } from './outside.ts';
@@ -163,9 +163,10 @@ export class Process {
   #ported(): Store {
     const tenant = (name: string): TenantStore => {
       const of = (): TenantStore => this.store.tenant(name);
-      const append = async (request: Append): Promise<AppendResult> => this.#append(request, of);
+      const append = async (request: Append): Promise<AppendResult> => this.#append(request, of, null);
+      const fork: LogStore['fork'] = async (origin, request) => this.#append(request, of, origin);
       return {
-        log: this.#port('log', () => of().log, { append, watch: (changed) => of().log.watch(changed) }),
+        log: this.#port('log', () => of().log, { append, fork, watch: (changed) => of().log.watch(changed) }),
         snapshots: this.#port('snapshots', () => of().snapshots, {}),
         blobs: this.#port('blobs', () => of().blobs, {}),
         docs: this.#port('docs', () => of().docs, {}),
@@ -198,15 +199,17 @@ export class Process {
   }
 
   /** Two completions: the commit, and its acknowledgement. Between them the process can die, and the data is durable. */
-  async #append(request: Append, of: () => TenantStore): Promise<AppendResult> {
+  async #append(request: Append, of: () => TenantStore, origin: Origin | null): Promise<AppendResult> {
     if (!this.alive || this.fault('crashBeforeAppend', request.session)) return this.gone();
     const sim = this.#sim;
     if (this.stopped) return { ok: false, code: 'unavailable', detail: 'a flush failed' };
-    if (sim.fault('conflict', request.session)) return { ok: false, code: 'conflict', head: request.expectedHead };
+    // A fork that meets nobody finds nothing there.
+    const head = origin === null ? request.expectedHead : { seq: 0, hash: '' };
+    if (sim.fault('conflict', request.session)) return { ok: false, code: 'conflict', head };
     const refused = sim.weather.refuses(request);
     if (refused !== null) return refused;
     return new Promise((resolve, reject) => {
-      const commit = async (): Promise<AppendResult> => this.#commit(request, of);
+      const commit = async (): Promise<AppendResult> => this.#commit(request, of, origin);
       const late = (): void => void commit().catch((error: unknown) => sim.fail(error));
       this.#inFlight.add(late);
       sim.scheduler.add(this.name, `append ${request.frame.first}`, this.#latency(), () => {
@@ -217,13 +220,14 @@ export class Process {
   }
 
   /** The memory store commits before it returns its promise. */
-  async #commit(request: Append, of: () => TenantStore): Promise<AppendResult> {
+  async #commit(request: Append, of: () => TenantStore, origin: Origin | null): Promise<AppendResult> {
     const { bug, disk, scheduler, truth } = this.#sim;
     const hot = this.alive && bug !== 'early-ack' ? (this.peek(request.session)?.state ?? null) : null;
-    const result = await of().log.append(request);
+    const { log } = of();
+    const result = await (origin === null ? log.append(request) : log.fork(origin, request));
     if (!result.ok) return result;
     scheduler.note(`${this.name} committed ${request.session} ${request.frame.first} ${request.frame.hash}`);
-    truth.commit(request, hot, { epoch: this.store.epoch, disk });
+    truth.commit(request, hot, { epoch: this.store.epoch, disk, origin });
     return result;
   }
 

@@ -220,7 +220,8 @@ class Simulation implements Sim {
     const client = this.#clients[0];
     if (act === 'crash') this.#cluster.current?.crash();
     else if (act === 'approve-twice') this.spawn(this.#people.approveTwice());
-    else if (act === 'cancel') this.spawn(client?.perform({ op: 'cancel', afterMs: 0 }) ?? Promise.resolve());
+    else if (act === 'cancel' || act === 'fork')
+      this.spawn(client?.perform({ op: act, afterMs: 0 }) ?? Promise.resolve());
     else this.spawn(client?.send(act) ?? Promise.resolve());
   }
 

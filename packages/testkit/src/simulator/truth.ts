@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import type { Amount, EffectClass, Entry, EffectId, RunId, State } from '@perdure/engine';
 import { fold, freshState, isCallId, outstanding, runOf, sessionAccount, wakeAt } from '@perdure/engine';
 import { chainHash, decodeFrame, effectKey } from '@perdure/runtime';
-import type { Append, Frame } from '@perdure/runtime/ports';
+import type { Append, Frame, Origin } from '@perdure/runtime/ports';
 import { Invariants } from '../invariants.ts';
 import type { Disk } from './sim.ts';
 
@@ -58,7 +58,9 @@ export class Truth {
   }
 
   /** Takes what a store has just committed; `hot` is the state that the writer holds, null where it is gone. */
-  commit(request: Append, hot: State | null, store: { epoch: number; disk: Disk }): void {
+  commit(request: Append, hot: State | null, store: { epoch: number; disk: Disk; origin: Origin | null }): void {
+    const { origin } = store;
+    if (origin !== null && 'session' in origin) this.#begin(origin.session, request);
     const log = this.#log(request.session);
     const { frame } = request;
     const previous = log.frames.at(-1);
@@ -99,6 +101,29 @@ export class Truth {
     };
     this.logs.set(id, log);
     return log;
+  }
+
+  /** A fork begins with the frames of another log. None of their effects is named by it: they are that log's [F1]. */
+  #begin(from: string, { session, expectedHead }: Append): void {
+    assert.ok(!this.logs.has(session), `${session} is made once`);
+    const log = this.#log(session);
+    for (const frame of this.logs.get(from)?.frames ?? []) {
+      if (frame.first > expectedHead.seq) break;
+      const entries = decodeFrame(frame);
+      log.frames.push(frame);
+      fold(entries, log.state);
+      log.invariants.observe(entries, null);
+      for (const entry of entries) {
+        log.entries.push(entry);
+        log.hashes[entry.seq] = frame.hash;
+        if (entry.kind === 'run.ended' && entry.run !== undefined) log.ends.set(entry.run, entry);
+      }
+    }
+    assert.deepEqual([log.entries.length, log.frames.at(-1)?.hash], [expectedHead.seq, expectedHead.hash], '[P2]');
+  }
+
+  isBoundary(session: string, seq: number): boolean {
+    return this.logs.get(session)?.frames.some(({ first, count }) => first + count - 1 === seq) === true;
   }
 
   /** The effect an entry is about, with what the entry says of it. */
