@@ -110,6 +110,8 @@ export const agentViewSchema = z.strictObject({
       description: z.string(),
       class: effectClassSchema,
       approval: z.enum(['always', 'never']),
+      /** It changes files of a workspace only: mode `accept-edits` lets it run unasked. */
+      edits: z.literal(true).exactOptional(),
       input: jsonSchema,
     }),
   ),

@@ -10,17 +10,28 @@ type Spec<Input extends z.ZodType> = {
   run(args: z.output<Input>, context: ToolContext): Promise<ToolResult | ToolParks>;
 };
 
-/**
- * A tool without effects on the world: it runs unasked and may run again. Arguments are parsed with the same schema that
- * the model sees, so that a default exists once; a ToolFailure becomes an error result `code: message`.
- */
+type Traits = Pick<ToolDefinition, 'effect' | 'approval' | 'edits'>;
+
+/** A tool without effects on the world: it runs unasked and may run again. */
 export function definePure<Input extends z.ZodType>(spec: Spec<Input>): ToolDefinition {
+  return define(spec, { effect: 'pure', approval: 'never' });
+}
+
+/** A tool that changes files and may run again, because it knows what it did from what it has to do; it asks first. */
+export function defineEdit<Input extends z.ZodType>(spec: Spec<Input>): ToolDefinition {
+  return define(spec, { effect: 'keyed', approval: 'always', edits: true });
+}
+
+/**
+ * Arguments are parsed with the same schema that the model sees, so that a default exists once; a ToolFailure becomes an
+ * error result `code: message`.
+ */
+function define<Input extends z.ZodType>(spec: Spec<Input>, traits: Traits): ToolDefinition {
   return {
     name: spec.name,
     description: spec.description,
     input: schemaOf(spec.input),
-    effect: 'pure',
-    approval: 'never',
+    ...traits,
     timeoutMs: spec.timeoutMs,
     async run(args, context) {
       context.signal.throwIfAborted();

@@ -15,7 +15,15 @@ export type ToolFailureCode =
   | 'binary'
   | 'too_large'
   | 'past_end'
-  | 'out_of_range';
+  | 'out_of_range'
+  | 'not_read'
+  | 'stale'
+  | 'no_match'
+  | 'many_matches'
+  | 'invalid_patch'
+  | 'protected'
+  | 'not_writable'
+  | 'no_space';
 
 /** Ends a tool's run with an error result: the message tells the model what to do, and names nothing outside the root. */
 export class ToolFailure extends Error {

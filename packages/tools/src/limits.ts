@@ -41,7 +41,21 @@ export const LIMITS = {
   contextLines: 10,
   grepMatches: 200,
 
+  /** Folders that are made on the way to one new file. */
+  madeFolders: 32,
+  /** Of a file's digest so much is told: 96 bits. */
+  digestChars: 16,
+  /** The content of one `write_file`, in UTF-16 units: what the arguments of a call have room for. */
+  writtenChars: 256 * 1024,
+  /** Replacements of one `edit_file`, and files of one `apply_patch`. */
+  edits: 50,
+  patchedFiles: 50,
+  /** Texts that are tried to find out whether an edit was done already, and UTF-16 units of all of them. */
+  undoneTexts: 1_000,
+  undoneChars: 64 * 1024 * 1024,
+
   readTimeoutMs: 30_000,
+  writeTimeoutMs: 60_000,
   searchTimeoutMs: 60_000,
   /** A tool that only parks. */
   parkTimeoutMs: 10_000,

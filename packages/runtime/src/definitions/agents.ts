@@ -43,6 +43,8 @@ export type Manifest = {
     input: JsonSchema;
     effect: EffectClass;
     approval: 'always' | 'never';
+    /** Absent where it is false, so that the version of an agent without such tools stays what it was. */
+    edits?: true;
     timeoutMs: number;
     verify: boolean;
   }[];
@@ -85,6 +87,7 @@ const toolShape = z.strictObject({
   ),
   effect: z.enum(['pure', 'keyed', 'unsafe']).optional(),
   approval: z.enum(['always', 'never']).optional(),
+  edits: z.boolean().optional(),
   timeoutMs: z.int().positive().optional(),
   run: z.custom<ToolDefinition['run']>((value) => typeof value === 'function', 'a function'),
   verify: z
@@ -105,6 +108,8 @@ export type ToolOptions<Input> = {
   effect?: EffectClass;
   /** `always`: a person approves each call, unless a policy grants it (default `never`). */
   approval?: 'always' | 'never';
+  /** It changes files of a workspace, and nothing else: the mode `accept-edits` lifts its `approval: 'always'`. */
+  edits?: boolean;
   /** Default 60,000. */
   timeoutMs?: number;
   run(
@@ -131,6 +136,7 @@ export function tool<Input = unknown>(options: ToolOptions<Input>): ToolDefiniti
     input,
     effect: shape.effect ?? 'unsafe',
     approval: shape.approval ?? 'never',
+    edits: shape.edits ?? false,
     timeoutMs: shape.timeoutMs ?? LIMITS.toolMs,
     run: async (args, context) => options.run(parse(args), context),
   };
@@ -375,7 +381,8 @@ function mediaOf({ modalities = {}, windowTokens }: ModelInfo): { media?: MediaB
 
 function declarationOf(definition: ToolDefinition): Manifest['tools'][number] {
   const { name, description, input, effect, approval, timeoutMs } = definition;
-  return { name, description, input, effect, approval, timeoutMs, verify: definition.verify !== undefined };
+  const declared = { name, description, input, effect, approval, timeoutMs, verify: definition.verify !== undefined };
+  return definition.edits === true ? { ...declared, edits: true } : declared;
 }
 
 /** Where the instructions are stored says nothing about what the run is bound to. */

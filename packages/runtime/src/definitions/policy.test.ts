@@ -19,23 +19,24 @@ test('the order of the design holds for every rule, mode, approval and class', (
   for (const mode of MODES)
     for (const rules of ruleSets)
       for (const approval of APPROVALS)
-        for (const effect of CLASSES) {
+        for (const [effect, edits] of CLASSES.flatMap((each) => [[each, false] as const, [each, true] as const])) {
           const has = (decision: PolicyRule['decision']): boolean => rules.some((rule) => rule.decision === decision);
           const { verdict } = ruleOn(
-            { name: 'pay', effect, approval },
+            { name: 'pay', effect, approval, edits },
             { ...(mode === undefined ? {} : { mode }), rules },
           );
           const asks = has('ask') || approval === 'always';
+          const lifted = mode === 'bypass' || (mode === 'accept-edits' && edits && !has('ask'));
           const expected =
             has('deny') || (mode === 'read-only' && effect !== 'pure')
               ? 'deny'
-              : asks && !has('allow') && mode !== 'bypass'
+              : asks && !has('allow') && !lifted
                 ? 'ask'
                 : 'allow';
-          assert.equal(verdict, expected, JSON.stringify({ mode, rules, approval, effect }));
+          assert.equal(verdict, expected, JSON.stringify({ mode, rules, approval, effect, edits }));
           checked += 1;
         }
-  assert.equal(checked, 5 * 16 * 2 * 3);
+  assert.equal(checked, 5 * 16 * 2 * 6);
 });
 
 test('no mode and no grant lifts a denial', () => {
@@ -50,6 +51,14 @@ test('no mode and no grant lifts a denial', () => {
     );
     assert.deepEqual(ruling, { verdict: 'deny', rule: 'rule deny pay: too dear' });
   }
+});
+
+test('the mode accept-edits lets a tool for edits pass, but not where a rule asks, and no other tool', () => {
+  const edit = { name: 'edit_file', effect: 'keyed', approval: 'always', edits: true } as const;
+  const mode = 'accept-edits';
+  assert.deepEqual(ruleOn(edit, { mode }), { verdict: 'allow', rule: 'mode accept-edits' });
+  assert.equal(ruleOn(edit, { mode, rules: [{ decision: 'ask', tool: 'edit_*' }] }).verdict, 'ask');
+  assert.equal(ruleOn({ ...edit, edits: false }, { mode }).verdict, 'ask');
 });
 
 test('a ruling says which rule decided', () => {

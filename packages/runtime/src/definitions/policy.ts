@@ -1,13 +1,13 @@
 /**
  * Whether a call may run: pure, over facts. In this order, and nothing later lifts what an earlier one forbids:
  * circuit breakers and deny rules → ask rules and the tool's own approval → grants (`allow` rules lift ask, never
- * deny) → the mode.
+ * deny) → the mode. The mode `accept-edits` lifts the approval that a tool for edits asks for by itself, not what a rule asks.
  */
 import type { Policies, PolicyRule, RuledCall } from '@perdure/engine';
 import type { EffectClass } from '../ports.ts';
 
 export type Ruling = { verdict: 'allow' | 'ask' | 'deny'; rule: string };
-export type Ruled = { name: string; effect: EffectClass; approval: 'always' | 'never' };
+export type Ruled = { name: string; effect: EffectClass; approval: 'always' | 'never'; edits?: boolean };
 
 /** `*` stands for any run of characters; everything else for itself. */
 export function matchesTool(pattern: string, name: string): boolean {
@@ -46,6 +46,8 @@ export function ruleOn(call: Ruled, policies: Policies): Ruling {
   if (must === null) return { verdict: 'allow', rule: 'the tool needs no approval' };
   const granted = first('allow');
   if (granted !== undefined) return { verdict: 'allow', rule: said(granted) };
+  if (mode === 'accept-edits' && call.edits === true && asked === undefined)
+    return { verdict: 'allow', rule: 'mode accept-edits' };
   if (mode === 'bypass') return { verdict: 'allow', rule: 'mode bypass' };
   return { verdict: 'ask', rule: must };
 }

@@ -43,6 +43,7 @@ test('a call has the facts of the declaration that its run is pinned to, and the
     digest: argumentsDigest('pay', { amount: 5 }),
     effect: 'keyed',
     approval: 'always',
+    edits: false,
     timeoutMs: 5,
     verify: true,
     invalid: null,

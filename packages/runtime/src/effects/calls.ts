@@ -26,6 +26,7 @@ export async function prepareCall(
     digest: '',
     effect: declared?.effect ?? 'unsafe',
     approval: declared?.approval ?? 'always',
+    edits: declared?.edits ?? false,
     timeoutMs: declared?.timeoutMs ?? LIMITS.toolMs,
     verify: declared?.verify ?? false,
   } as const;

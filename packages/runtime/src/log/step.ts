@@ -42,6 +42,7 @@ export type PreparedCall = {
   digest: string;
   effect: EffectClass;
   approval: 'always' | 'never';
+  edits: boolean;
   timeoutMs: number;
   verify: boolean;
   invalid: { code: string; result: BodyRef } | null;

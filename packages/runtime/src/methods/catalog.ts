@@ -41,11 +41,12 @@ function agentView({ manifest, digest }: Registered): AgentView {
     hash: digest,
     description: manifest.description,
     model: manifest.model,
-    tools: manifest.tools.map(({ name, description, effect, approval, input }) => ({
+    tools: manifest.tools.map(({ name, description, effect, approval, edits, input }) => ({
       name,
       description,
       class: effect,
       approval,
+      ...(edits === undefined ? {} : { edits }),
       input,
     })),
     limits: { ...DEFAULT_LIMITS, ...manifest.limits } as AgentView['limits'],

@@ -40,6 +40,8 @@ export type ToolDefinition = {
   input: JsonSchema;
   effect: EffectClass;
   approval: 'always' | 'never';
+  /** It changes files of a workspace, and nothing else: the mode `accept-edits` lets it run unasked. */
+  edits?: boolean;
   timeoutMs: number;
   /** `arguments` have passed the schema. A throw is a typed error result to the model. */
   run(args: unknown, context: ToolContext): Promise<ToolResult | ToolParks | ToolContent>;

@@ -9,9 +9,13 @@ import type { ToolDefinition } from '@perdure/runtime/ports';
 import { call, makePlace } from '../../test/context.ts';
 import { createGlob } from './glob.ts';
 import { createGrep } from './grep.ts';
+import { createApplyPatch } from './apply-patch.ts';
+import { digestOf } from './content.ts';
+import { createEditFile } from './edit-file.ts';
 import { files } from './index.ts';
 import { createListFiles } from './list-files.ts';
 import { createReadFile } from './read-file.ts';
+import { createWriteFile } from './write-file.ts';
 import { identityDescriptors, kernelDescriptors, openReal, openRoot, type Descriptors } from './root.ts';
 
 const linux = process.platform === 'linux';
@@ -114,12 +118,35 @@ function hostilePaths({ base, root, outside, secret, descriptor, traps }: Traps)
 const toolsOn = (root: string, descriptors: Descriptors): ToolDefinition[] => {
   const confined = openRoot({ root, hide: ['private'] }, descriptors);
   return [
-    createReadFile(confined, 'read_file'),
+    createReadFile(confined, 'read_file', { digests: false }),
     createListFiles(confined, 'list_files'),
     createGlob(confined, 'glob'),
     createGrep(confined, 'grep'),
   ];
 };
+
+const writersOn = (root: string, descriptors: Descriptors): ToolDefinition[] => {
+  const confined = openRoot({ root, hide: ['private'] }, descriptors);
+  return [
+    createWriteFile(confined, 'write_file'),
+    createEditFile(confined, 'edit_file'),
+    createApplyPatch(confined, 'apply_patch'),
+  ];
+};
+
+/** Every file below some folders with what is in it, links as their targets. */
+function contentsOf(...folders: string[]): string[] {
+  return folders.flatMap((folder) =>
+    fs
+      .readdirSync(folder, { recursive: true, withFileTypes: true })
+      .map((entry) => {
+        const path = join(entry.parentPath, entry.name);
+        if (entry.isFile()) return `${path} ${fs.statSync(path).ino} ${fs.readFileSync(path, 'latin1')}`;
+        return entry.isSymbolicLink() ? `${path} -> ${fs.readlinkSync(path)}` : path;
+      })
+      .toSorted(),
+  );
+}
 
 /** What no question holds: the text of the outside and hidden files, a name beside them, the first line of passwd. */
 const SECRET = /CANARY-(text|unasked)|root:[^\n]*:0:0:/;
@@ -176,6 +203,68 @@ describe('the file tools', () => {
       }
     });
     assert.ok(reached.length >= 200, `only ${reached.length}`);
+  });
+
+  for (const [title, descriptors] of strategies) {
+    it(`never change anything outside the root or hidden, however it is asked for (${title})`, async () => {
+      // What is written within the root would be in the way of the other tests.
+      using traps = buildTraps();
+      const tools = writersOn(traps.root, descriptors);
+      const kept = [traps.outside, join(traps.root, 'private')];
+      const before = contentsOf(...kept);
+      const beside = fs.readdirSync(traps.base);
+      // The digest of what is out there, so that nothing but the place stands in the way.
+      const digest = digestOf(Buffer.from(`${CANARY}-text\n`));
+      const tried = new Set<string>();
+      for (const path of hostilePaths(traps)) {
+        const edits = [{ old: CANARY, new: 'changed' }];
+        const patch = `--- a/${path}\n+++ /dev/null\n@@ -1 +0,0 @@\n-${CANARY}-text\n`;
+        for (const [tool, args] of [
+          ['write_file', { path, content: 'changed', digest }],
+          ['edit_file', { path, digest, edits }],
+          ['apply_patch', { patch, digests: [{ path, digest }] }],
+          ['write_file', { path, content: 'new' }],
+        ] as const)
+          tried.add((await call(tools, tool, args)).content.split(':')[0] ?? '');
+      }
+      for (const code of ['outside_root', 'hidden', 'not_found', 'hard_linked', 'invalid_path', 'link_loop'])
+        assert.ok(tried.has(code), code);
+      assert.deepEqual(contentsOf(...kept), before);
+      assert.deepEqual(fs.readdirSync(traps.base), beside);
+      assert.ok(fs.readdirSync('/dev/fd').length > 0 && fs.statSync('/dev/null').isCharacterDevice());
+    });
+  }
+
+  it('do not write a file with a second name; where the operator allows it, the other name keeps its file', async () => {
+    const digest = digestOf(Buffer.from(`${CANARY}-text\n`));
+    const written = { path: 'hard.txt', content: 'changed', digest };
+    const refused = await call(writersOn(traps.root, kernelDescriptors), 'write_file', written);
+    assert.match(refused.content, /^hard_linked: /);
+    const tools = files({ root: traps.root, hardLinks: 'allow', write: true });
+    assert.match((await call(tools, 'write_file', written)).content, /^Changed hard\.txt/);
+    assert.equal(fs.readFileSync(traps.secret, 'utf8'), `${CANARY}-text\n`);
+    fs.rmSync(join(traps.root, 'hard.txt'));
+    fs.linkSync(traps.secret, join(traps.root, 'hard.txt'));
+  });
+
+  it('write through a link that stays within, to the file and not over the link', async () => {
+    fs.symlinkSync('sub/deep', join(traps.root, 'within'));
+    fs.symlinkSync('inside.txt', join(traps.root, 'sub/deep/alias.txt'));
+    const tools = writersOn(traps.root, kernelDescriptors);
+    const digest = digestOf(Buffer.from('deep inside\n'));
+    const { content } = await call(tools, 'edit_file', {
+      path: 'within/alias.txt',
+      digest,
+      edits: [{ old: 'deep', new: 'deeper' }],
+    });
+    assert.match(content, /^Changed sub\/deep\/inside\.txt/);
+    assert.equal(fs.readFileSync(join(traps.root, 'sub/deep/inside.txt'), 'utf8'), 'deeper inside\n');
+    assert.ok(fs.lstatSync(join(traps.root, 'sub/deep/alias.txt')).isSymbolicLink());
+    fs.writeFileSync(join(traps.root, 'sub/deep/inside.txt'), 'deep inside\n');
+    assert.match(
+      (await call(tools, 'write_file', { path: 'within/made.txt', content: 'x' })).content,
+      /^Created sub\/deep\/made/,
+    );
   });
 
   it('say with a code why a path is refused', async () => {
@@ -259,21 +348,29 @@ describe('while names are swapped under them, the file tools', { skip: !linux },
     const fs = require('node:fs');
     const at = (name) => root + '/' + name;
     const flag = new Int32Array(stop);
-    fs.symlinkSync(outside, at('folder-link'));
+    const attempt = (work) => {
+      try { work(); return true; } catch { return false; }
+    };
     while (Atomics.load(flag, 0) === 0) {
       fs.renameSync(at('folder'), at('folder-kept'));
-      fs.renameSync(at('folder-link'), at('folder'));
+      const swapped = attempt(() => fs.symlinkSync(outside, at('folder')));
       fs.symlinkSync(outside + '/file.txt', at('file-link'));
       fs.renameSync(at('file-link'), at('file.txt'));
-      fs.renameSync(at('folder'), at('folder-link'));
-      fs.renameSync(at('folder-kept'), at('folder'));
+      if (swapped) fs.unlinkSync(at('folder'));
+      // A writer may have made the folder anew while it was away.
+      while (!attempt(() => fs.renameSync(at('folder-kept'), at('folder'))))
+        fs.rmSync(at('folder'), { recursive: true, force: true });
       fs.writeFileSync(at('file-new'), 'benign');
       fs.renameSync(at('file-new'), at('file.txt'));
       Atomics.add(flag, 1, 1);
     }
   `;
 
-  async function hammer(descriptors: Descriptors, asked: readonly [string, unknown][], rounds: number) {
+  /** Runs `each` so often while the names are swapped; gives how often they were. */
+  async function whileSwapping(
+    rounds: number,
+    each: (at: { root: string; outside: string }, round: number) => Promise<void>,
+  ): Promise<number> {
     using place = makePlace();
     const { root, base } = place;
     const outside = join(base, 'outside');
@@ -286,23 +383,50 @@ describe('while names are swapped under them, the file tools', { skip: !linux },
     }
     fs.writeFileSync(join(outside, `${CANARY}-name`), '');
     fs.writeFileSync(join(root, 'file.txt'), 'benign');
+    const before = contentsOf(outside);
     const stop = new SharedArrayBuffer(8);
     const swapper = new Worker(SWAPPER, { eval: true, workerData: { root, outside, stop } });
     const ended = new Promise((resolve, reject) => swapper.once('exit', resolve).once('error', reject));
-    const tools = toolsOn(root, descriptors);
+    for (let round = 0; round < rounds; round++) await each({ root, outside }, round);
+    const flag = new Int32Array(stop);
+    Atomics.store(flag, 0, 1);
+    await ended;
+    assert.deepEqual(contentsOf(outside), before);
+    return flag[1] ?? 0;
+  }
+
+  async function hammer(descriptors: Descriptors, asked: readonly [string, unknown][], rounds: number) {
     const seen = { benign: 0, refused: 0, leaked: 0 };
-    for (let round = 0; round < rounds; round++) {
+    const swaps = await whileSwapping(rounds, async ({ root }) => {
+      const tools = toolsOn(root, descriptors);
       const answers = await Promise.all(asked.map(([tool, args]) => call(tools, tool, args)));
       for (const answer of answers) {
         if (JSON.stringify(answer).includes(CANARY)) seen.leaked += 1;
         else seen[answer.isError === true ? 'refused' : 'benign'] += 1;
       }
-    }
-    const flag = new Int32Array(stop);
-    Atomics.store(flag, 0, 1);
-    await ended;
-    return { ...seen, swaps: flag[1] ?? 0 };
+    });
+    return { ...seen, swaps };
   }
+
+  it('never write where a swapped name leads to', async () => {
+    const seen = { written: 0, refused: 0 };
+    const [benign, secret] = ['benign', `${CANARY}-text`].map((text) => digestOf(Buffer.from(text)));
+    const swaps = await whileSwapping(300, async ({ root }, round) => {
+      const tools = writersOn(root, kernelDescriptors);
+      const edits = [{ old: CANARY, new: 'changed' }];
+      const asked: [string, unknown][] = [
+        ['write_file', { path: `folder/new${round}.txt`, content: 'new' }],
+        ['write_file', { path: `folder/deep${round}/new.txt`, content: 'new' }],
+        ['write_file', { path: 'file.txt', content: 'changed', digest: benign }],
+        ['write_file', { path: 'folder/file.txt', content: 'changed', digest: secret }],
+        ['edit_file', { path: 'folder/file.txt', digest: secret, edits }],
+        ['edit_file', { path: 'file.txt', digest: secret, edits }],
+      ];
+      for (const answer of await Promise.all(asked.map(([tool, args]) => call(tools, tool, args))))
+        seen[answer.isError === true ? 'refused' : 'written'] += 1;
+    });
+    assert.ok(seen.written > 0 && seen.refused > 0 && swaps > 0, JSON.stringify({ ...seen, swaps }));
+  });
 
   it('never show what a swapped name leads to', async () => {
     const asked: [string, unknown][] = [

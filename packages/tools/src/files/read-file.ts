@@ -1,14 +1,16 @@
-import type { ToolDefinition, ToolResult } from '@perdure/runtime/ports';
+import type { ToolDefinition } from '@perdure/runtime/ports';
 import { z } from 'zod';
 import { definePure } from '../define.ts';
 import { ToolFailure } from '../failure.ts';
 import { LIMITS } from '../limits.ts';
+import { digestOf, readWhole } from './content.ts';
 import { openNamed, quote, type Opened, type Root } from './root.ts';
-import { excerptOf, readText, type Excerpt } from './text.ts';
+import { decodeText, excerptOf, readText, type Excerpt } from './text.ts';
 
 const DESCRIPTION = `Reads a text file, as it is. One answer holds at most ${LIMITS.readLines} lines and \
 ${LIMITS.answerChars} characters; when there is more, its last line says with which offset and column to read on. Files \
 over ${LIMITS.fileBytes / 1024 / 1024} MiB and files that are not text are refused.`;
+const ON_DIGESTS = ' Behind the text it tells the digest of the whole file: writing it needs that.';
 
 const input = z.strictObject({
   path: z.string().min(1).max(LIMITS.pathChars).describe('The file, relative to the root.'),
@@ -22,21 +24,30 @@ const input = z.strictObject({
     .describe('Where to start in the first line, for lines too long for one answer.'),
 });
 
-export function createReadFile(root: Root, name: string): ToolDefinition {
+/** With `digests` the whole file is read each time, and its digest told. */
+export function createReadFile(root: Root, name: string, { digests }: { digests: boolean }): ToolDefinition {
   return definePure({
     name,
-    description: DESCRIPTION,
+    description: digests ? DESCRIPTION + ON_DIGESTS : DESCRIPTION,
     input,
     timeoutMs: LIMITS.readTimeoutMs,
     async run({ path, offset, column, limit }, { signal }) {
       await using file = await openNamed(root, path, 'file');
-      const excerpt = await excerptOf(readText(file, signal), { offset, column, limit, chars: LIMITS.answerChars });
-      return answer(file, offset, excerpt);
+      const range = { offset, column, limit, chars: LIMITS.answerChars };
+      if (!digests) return answer(file, offset, await excerptOf(readText(file, signal), range));
+      const bytes = await readWhole(file, signal);
+      const digest = digestOf(bytes);
+      const { content, details } = answer(file, offset, await excerptOf(decodeText(file, [bytes]), range));
+      return { content: `${content}\n[digest ${digest}]`, details: { ...details, digest } };
     },
   });
 }
 
-function answer(file: Opened, offset: number, { text, last, next, lines }: Excerpt): ToolResult {
+function answer(
+  file: Opened,
+  offset: number,
+  { text, last, next, lines }: Excerpt,
+): { content: string; details: object } {
   if (next === null && last < offset && offset > 1)
     throw new ToolFailure('past_end', `${quote(file.shown)} has only ${lines} lines: use a smaller offset.`);
   const details = { path: file.shown, bytes: file.bytes, from: offset, to: last, lines, next };

@@ -8,6 +8,8 @@
  * R3 Only regular files and directories are opened, without following a last link, and without waiting for a writer.
  * R4 A file with a second name may be a file from elsewhere; it is refused unless the operator allows it.
  * R5 What is hidden is refused by its real path, so that no link shows it.
+ *
+ * What is written obeys the same rules, and those of `replace.ts`.
  */
 import { constants, existsSync, realpathSync, statSync, type Dirent, type Stats } from 'node:fs';
 import { lstat, open, opendir, readlink, realpath, type FileHandle } from 'node:fs/promises';
@@ -46,14 +48,14 @@ export type Entry = { name: string; kind: Kind | 'link' | 'other' };
 export type Descriptors = {
   /** The real path; null where the name no longer leads to what was opened. */
   pathOf(handle: FileHandle, openedAs: string): Promise<string | null>;
-  /** Under which name the directory behind a descriptor is read. */
-  listedAs(handle: FileHandle, openedAs: string): string;
+  /** Under which name the directory behind a descriptor is read, and what it holds is reached. */
+  reachedAs(handle: FileHandle, openedAs: string): string;
 };
 
 /** Linux: the kernel says it, and a directory can be read through its descriptor. */
 export const kernelDescriptors: Descriptors = {
   pathOf: (handle) => readlink(`/proc/self/fd/${handle.fd}`),
-  listedAs: (handle) => `/proc/self/fd/${handle.fd}`,
+  reachedAs: (handle) => `/proc/self/fd/${handle.fd}`,
 };
 
 /**
@@ -71,7 +73,7 @@ export const identityDescriptors: Descriptors = {
     }
     return first;
   },
-  listedAs: (_handle, openedAs) => openedAs,
+  reachedAs: (_handle, openedAs) => openedAs,
 };
 
 /** Throws ToolOptionsError `invalid_root`. */
@@ -101,6 +103,7 @@ export function openRoot(options: RootOptions, descriptors = usualDescriptors())
 export async function openNamed(root: Root, path: string, wanted?: Kind): Promise<Opened> {
   try {
     const found = await locate(root, path);
+    if (found.missing.length > 0) throw notFound(path);
     const kind = kindOf(found.stats);
     if (kind === null) throw new ToolFailure('not_a_file', `${quote(path)} is neither a file nor a folder.`);
     if (wanted !== undefined && kind !== wanted) throw misnamed(path, wanted);
@@ -144,7 +147,7 @@ export async function openReal(root: Root, at: string, kind: Kind): Promise<Open
 export async function readEntries(root: Root, folder: Opened): Promise<{ entries: Entry[]; cut: boolean }> {
   const entries: Entry[] = [];
   let cut = false;
-  const listing = await opendir(root.descriptors.listedAs(folder.handle, folder.real), { bufferSize: 512 });
+  const listing = await opendir(root.descriptors.reachedAs(folder.handle, folder.real), { bufferSize: 512 });
   for await (const dirent of listing) {
     if (entries.length === LIMITS.directoryEntries) {
       cut = true;
@@ -184,8 +187,11 @@ function usualDescriptors(): Descriptors {
   return process.platform === 'linux' && existsSync('/proc/self/fd') ? kernelDescriptors : identityDescriptors;
 }
 
-/** Goes from the root to what a path means, link by link (R2). */
-async function locate(root: Root, path: string): Promise<{ at: string; stats: Stats }> {
+/** What a path means: the last of it that is there, and the names behind that which are not. */
+export type Located = { at: string; stats: Stats; missing: readonly string[] };
+
+/** Goes from the root to what a path means, link by link (R2). Throws ToolFailure or a system error. */
+export async function locate(root: Root, path: string): Promise<Located> {
   if (path.includes('\0'))
     throw new ToolFailure('invalid_path', 'A path holds no NUL character: write it as list_files shows it.');
   let names = namesBelow(root, root.real, path);
@@ -195,7 +201,12 @@ async function locate(root: Root, path: string): Promise<{ at: string; stats: St
   for (let name = names.shift(); name !== undefined; name = names.shift()) {
     const next = join(at, name);
     refuseHidden(root, next);
-    stats = await lstat(next);
+    const met = await lstatIfThere(next);
+    if (met === null) {
+      refuseHidden(root, join(next, ...names));
+      return { at, stats, missing: [name, ...names] };
+    }
+    stats = met;
     if (stats.isSymbolicLink()) {
       if (++links > LIMITS.links)
         throw new ToolFailure('link_loop', `${quote(path)} leads through too many links: name the file itself.`);
@@ -207,7 +218,16 @@ async function locate(root: Root, path: string): Promise<{ at: string; stats: St
       at = next;
     }
   }
-  return { at, stats };
+  return { at, stats, missing: [] };
+}
+
+async function lstatIfThere(path: string): Promise<Stats | null> {
+  try {
+    return await lstat(path);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw error;
+  }
 }
 
 function namesBelow(root: Root, from: string, path: string): string[] {
@@ -223,7 +243,7 @@ function namesBelow(root: Root, from: string, path: string): string[] {
     .filter((name) => name !== '');
 }
 
-function isWithin(folder: string, path: string): boolean {
+export function isWithin(folder: string, path: string): boolean {
   return path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
 }
 
@@ -231,7 +251,7 @@ function isHidden(root: Root, path: string): boolean {
   return root.hidden.some((hidden) => isWithin(hidden, path));
 }
 
-function refuseHidden(root: Root, path: string): void {
+export function refuseHidden(root: Root, path: string): void {
   if (isHidden(root, path))
     throw new ToolFailure(
       'hidden',
@@ -250,13 +270,13 @@ function entryKind(dirent: Dirent): Entry['kind'] {
   return dirent.isSymbolicLink() ? 'link' : 'other';
 }
 
-const notFound = (path: string): ToolFailure =>
+export const notFound = (path: string): ToolFailure =>
   new ToolFailure('not_found', `There is no ${quote(path)}: see what there is with list_files or glob.`);
 
-const changed = (path: string): ToolFailure =>
+export const changed = (path: string): ToolFailure =>
   new ToolFailure('changed', `${quote(path)} was replaced while it was opened: try again.`);
 
-function misnamed(path: string, wanted: Kind): ToolFailure {
+export function misnamed(path: string, wanted: Kind): ToolFailure {
   return wanted === 'file'
     ? new ToolFailure('not_a_file', `${quote(path)} is a folder: see what it holds with list_files.`)
     : new ToolFailure('not_a_directory', `${quote(path)} is a file: read it with read_file.`);

@@ -2,22 +2,32 @@ import { ToolFailure } from '../failure.ts';
 import { LIMITS } from '../limits.ts';
 import { quote, type Opened } from './root.ts';
 
-/**
- * The text of a file, piece by piece, a character never split. Bytes that are not UTF-8 become U+FFFD; a NUL means that
- * it is no text. Throws ToolFailure `binary` or `too_large`, however large the file said it was, or the signal's reason.
- */
-export async function* readText(file: Opened, signal: AbortSignal): AsyncGenerator<string> {
+/** A file's bytes, piece by piece; each is good until the next. Throws ToolFailure `too_large`, or the signal's reason. */
+export async function* readBytes(file: Opened, signal: AbortSignal): AsyncGenerator<Buffer> {
   if (file.bytes > LIMITS.fileBytes) throw tooLarge(file);
-  const decoder = new TextDecoder('utf-8');
   const buffer = Buffer.allocUnsafe(LIMITS.chunkBytes);
   let total = 0;
   for (;;) {
     signal.throwIfAborted();
     const { bytesRead } = await file.handle.read(buffer, 0, buffer.length, null);
-    if (bytesRead === 0) break;
-    const bytes = buffer.subarray(0, bytesRead);
+    if (bytesRead === 0) return;
     total += bytesRead;
+    // However large the file said it was.
     if (total > LIMITS.fileBytes) throw tooLarge(file);
+    yield buffer.subarray(0, bytesRead);
+  }
+}
+
+/**
+ * A file's bytes as text, a character never split. Bytes that are not UTF-8 become U+FFFD; a NUL means that it is no
+ * text. Throws ToolFailure `binary`.
+ */
+export async function* decodeText(
+  file: Opened,
+  pieces: AsyncIterable<Buffer> | readonly Buffer[],
+): AsyncGenerator<string> {
+  const decoder = new TextDecoder('utf-8');
+  for await (const bytes of pieces) {
     if (bytes.includes(0))
       throw new ToolFailure(
         'binary',
@@ -26,6 +36,11 @@ export async function* readText(file: Opened, signal: AbortSignal): AsyncGenerat
     yield decoder.decode(bytes, { stream: true });
   }
   yield decoder.decode();
+}
+
+/** The text of a file, piece by piece: see `readBytes` and `decodeText`. */
+export function readText(file: Opened, signal: AbortSignal): AsyncGenerator<string> {
+  return decodeText(file, readBytes(file, signal));
 }
 
 /** Lines without their ends (LF or CRLF), in batches. Of a line over `lineChars` a start that is longer than that is kept. */
