@@ -157,7 +157,9 @@ function runtimeOf(
       const found = key === undefined ? null : await host.parts.store.log.find(key);
       if (found !== null && found.agent !== agent)
         throw new ApiError('invalid_state', `the session with key ${key} is with agent ${found.agent}`);
-      return found !== null && config === undefined ? findSession(host, found.id) : openSession(host, agent, options);
+      return found !== null && config === undefined
+        ? findSession(host, found.id, key)
+        : openSession(host, agent, options);
     },
     session: async (id) => findSession(host, id),
     attach: async (bytes, name) => attach(host, bytes, name),

@@ -97,10 +97,10 @@ export function openSession(host: Host, agent: string, options: { key?: string; 
   return sessionHandle(host, host.parts.newSession(), agent, { ...options, fresh: true });
 }
 
-/** A session that is already in the log. Throws ApiError `not_found`. */
-export async function findSession(host: Host, id: string): Promise<Session> {
+/** A session that is already in the log; `key` where it was found by it. Throws ApiError `not_found`. */
+export async function findSession(host: Host, id: string, key?: string): Promise<Session> {
   const { result } = await host.call(callerOf(host), 'sessions.get', { session: id });
-  return sessionHandle(host, id, result.agent, { fresh: false });
+  return sessionHandle(host, id, result.agent, { fresh: false, ...(key === undefined ? {} : { key }) });
 }
 
 /**
@@ -141,11 +141,13 @@ function sessionHandle(host: Host, initialId: string, agent: string, opening: Op
     },
     agent,
     async send(input, options = {}) {
-      if (fresh) {
+      const { mode = 'queue', priority = 0, submission, config } = options;
+      // A program that is run again says the same: what may have opened the session is sent as it was then.
+      const isAgain = opening.key !== undefined && submission !== undefined && mode === 'queue' && priority === 0;
+      if (fresh || isAgain) {
         const { run, seq } = await open({ input, ...options });
         return runHandle(host, id, run?.id ?? '', seq);
       }
-      const { mode = 'queue', priority = 0, submission, config } = options;
       const { result } = await call(caller, 'runs.start', {
         session: id,
         input,

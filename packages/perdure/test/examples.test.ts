@@ -1,0 +1,86 @@
+/** Each example runs without a key and does what it says. */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { test } from 'node:test';
+import { createPlace } from './process.ts';
+
+const examples = resolve(import.meta.dirname, '../../../examples');
+const placeOf = (name: string) =>
+  createPlace(['--disable-warning=ExperimentalWarning', join(examples, name, 'program.ts')]);
+
+test('the support desk refunds what was approved, not what was denied, and nothing twice', async () => {
+  const place = placeOf('support-desk');
+  try {
+    const first = await place.run(['data']);
+    assert.equal(first.code, 0, first.stderr);
+    assert.match(first.stdout, /12: approve refund .*2400.*\ncustomer 12: completed: .*paid 2400 cents/);
+    assert.match(first.stdout, /13: deny refund .*990000.*\ncustomer 13: completed: .*denied/s);
+    const again = await place.run(['data']);
+    assert.equal(again.code, 0, again.stderr);
+    assert.ok(!/approve|deny /.test(again.stdout), 'a letter counts once');
+    assert.match(again.stdout, /customer 12: completed: .*paid 2400 cents/);
+  } finally {
+    await place.leave();
+  }
+});
+
+test('research reads its folder, and its findings fit their schema', async () => {
+  const place = placeOf('research');
+  try {
+    const { code, stdout, stderr } = await place.run([join(examples, 'research/papers'), 'data']);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /grep: .*decay\.md.*half-life/);
+    assert.match(stdout, /completed: \{"findings":\["grep/);
+  } finally {
+    await place.leave();
+  }
+});
+
+test('the nightly job, started again while it sleeps and after it was killed, is one run', async () => {
+  const place = placeOf('nightly');
+  try {
+    const args = ['2030-01-31', 'data'];
+    const killed = place.start(args);
+    // At whatever moment, once there is something to lose.
+    while (!existsSync(join(place.directory, 'data/perdure.db-wal')))
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    killed.kill('SIGKILL');
+    await killed.ended;
+    const first = await place.run(args);
+    const second = await place.run(args);
+    assert.equal(first.code, 0, first.stderr);
+    assert.match(first.stdout, /r1 completed: .*sent under [a-z2-7]{8}: 17 orders/);
+    assert.equal(second.stdout, first.stdout);
+  } finally {
+    await place.leave();
+  }
+});
+
+test('the app serves the API below its own login', async () => {
+  const place = placeOf('hono-app');
+  try {
+    const app = place.start(['data']);
+    const url = /http\S+/.exec(await app.printed(/http\S+\n/))?.[0] ?? '';
+    assert.equal((await fetch(`${url}/v1/sessions`)).status, 401);
+    const headers = { cookie: 'login=yes', 'content-type': 'application/json' };
+    const body = JSON.stringify({ user: 'u1', question: 'What is 2 + 3?' });
+    const asked = await fetch(`${url}/ask`, { method: 'POST', headers, body });
+    assert.equal(asked.status, 202);
+    const { follow } = (await asked.json()) as { follow: string };
+    const stream = await fetch(`${url}${follow}`, { headers: { ...headers, accept: 'text/event-stream' } });
+    let text = '';
+    const reader = (stream.body ?? assert.fail('no stream')).pipeThrough(new TextDecoderStream()).getReader();
+    while (!text.includes('event: run.ended')) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      text += value;
+    }
+    await reader.cancel();
+    assert.match(text, /2 \+ 3 = 5/);
+    app.kill('SIGTERM');
+    assert.equal((await app.ended).code, 0);
+  } finally {
+    await place.leave();
+  }
+});
