@@ -60,6 +60,9 @@ export const LIMITS = {
   /** A tool that only parks. */
   parkTimeoutMs: 10_000,
 
+  todoItems: 100,
+  todoChars: 500,
+
   questionChars: 4_000,
   choices: 20,
   choiceChars: 200,
