@@ -10,8 +10,8 @@ export type Failed = Extract<GenerateOutcome, { type: 'failed' }>;
  * request does not fit the window · `invalid_request` any other refusal of what was sent · `rate_limited` ·
  * `overloaded` the provider's own trouble (408, 409, 5xx) · `connection` no answer began · `timeout` the answer did not
  * begin, or stalled · `stream_cut` it ended before its terminal event · `stream_error` the provider said so in the
- * middle of it · `malformed` not what the protocol promises · `too_large` above a bound of `limits.ts` · `aborted` ·
- * `demo` asked for.
+ * middle of it · `malformed` not what the protocol promises · `too_large` above a bound of `limits.ts` · `response_gone`
+ * what was asked for again is not there any more · `aborted` · `demo` asked for.
  */
 export type FailureCode =
   | 'auth'
@@ -27,6 +27,7 @@ export type FailureCode =
   | 'stream_error'
   | 'malformed'
   | 'too_large'
+  | 'response_gone'
   | 'aborted'
   | 'demo';
 

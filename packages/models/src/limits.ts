@@ -20,6 +20,14 @@ export const LIMITS = {
   keepAliveMaxMs: 5 * 60_000,
   /** Open connections to one endpoint; further calls wait for a free one. */
   connectionsPerEndpoint: 256,
+  /** Cancelling a background response: the call that asked for it waits for this long. */
+  cancelTimeoutMs: 3_000,
+  /** What OpenAI takes as the id of a call, and as the name of a function. */
+  openAiCallIdChars: 64,
+  openAiNameChars: 64,
+  /** Structured outputs, "limitations": nested objects and properties of a strict schema. */
+  strictDepth: 10,
+  strictProperties: 5_000,
   /** Output of a model that the catalog does not know. */
   unknownMaxOutputTokens: 4_096,
   /** What the demo model takes and gives. */

@@ -8,8 +8,10 @@ import {
   ModelConfigError,
   openEndpoint,
   problemOfUrl,
+  type Endpoint,
   type EndpointRecord,
 } from './openai-chat/endpoint.ts';
+import { createOpenAiResponses } from './openai-responses/adapter.ts';
 import { variable, type Environment, type OpenedProvider, type OpenProvider, type Provider } from './provider.ts';
 
 /** A price from the configuration, by the model's whole id (`endpoint/model`); it goes before the catalog's. */
@@ -22,18 +24,21 @@ export type ModelSourceOptions = {
   system: System;
 };
 
-const OPENAI = 'openai-chat';
+const OPENAI = 'openai';
+const OPENAI_CHAT = 'openai-chat';
 const OPENAI_URL = 'https://api.openai.com/v1';
 /** The providers that need no record in the configuration: a model is `NAME/MODEL`. */
 const PROVIDERS: { readonly [name: string]: OpenProvider } = {
-  [OPENAI]: openOpenAiChat,
+  [OPENAI]: (env, clock) => openOpenAi(OPENAI, env, (endpoint) => createOpenAiResponses(OPENAI, endpoint, clock)),
+  [OPENAI_CHAT]: (env, clock) => openOpenAi(OPENAI_CHAT, env, (endpoint) => createOpenAiChat(endpoint, clock)),
 };
 const PRICE_KEYS = ['input', 'output', 'cachedInput', 'cacheWrite'] as const;
 
 /**
- * All models: `demo`, `openai-chat/MODEL` (OPENAI_API_KEY, OPENAI_BASE_URL as the official client reads them) and
- * `ENDPOINT/MODEL` for each record; a record named `openai-chat` takes its place. Connections are opened when a model
- * is first resolved. Throws ModelConfigError (`invalid_config`) for a wrong record; a missing key is told at `resolve`.
+ * All models: `demo`, `openai/MODEL` by the Responses API and `openai-chat/MODEL` by Chat Completions (OPENAI_API_KEY,
+ * OPENAI_BASE_URL as the official client reads them) and `ENDPOINT/MODEL` for each record; a record of such a name takes
+ * its place. Connections are opened when a model is first resolved. Throws ModelConfigError (`invalid_config`) for a
+ * wrong record; a missing key is told at `resolve`.
  */
 export function createModelSource(options: ModelSourceOptions): ModelSource {
   const { endpoints = [], prices = {}, env, system } = options;
@@ -107,11 +112,13 @@ function openRecord(record: EndpointRecord, env: Environment, clock: Clock): Ope
   return opened.ok ? { ok: true, provider: createOpenAiChat(opened.endpoint, clock) } : opened;
 }
 
-function openOpenAiChat(env: Environment, clock: Clock): OpenedProvider {
+/** OpenAI itself, or what OPENAI_BASE_URL puts in its place. */
+function openOpenAi(name: string, env: Environment, create: (endpoint: Endpoint) => Provider): OpenedProvider {
   const baseUrl = variable(env, 'OPENAI_BASE_URL') ?? OPENAI_URL;
   const problem = problemOfUrl(baseUrl);
   if (problem !== null) return { ok: false, message: `OPENAI_BASE_URL: ${problem}` };
-  return openRecord({ name: OPENAI, baseUrl, apiKeyEnv: 'OPENAI_API_KEY' }, env, clock);
+  const opened = openEndpoint({ name, baseUrl, apiKeyEnv: 'OPENAI_API_KEY' }, env);
+  return opened.ok ? { ok: true, provider: create(opened.endpoint) } : opened;
 }
 
 function checkRecords(endpoints: readonly EndpointRecord[]): Map<string, EndpointRecord> {

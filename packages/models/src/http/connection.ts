@@ -26,11 +26,13 @@ export type HttpRequest = {
   path: string;
   headers?: { readonly [name: string]: string };
   body?: Buffer;
+  /** In place of the endpoint's own bounds: to the first byte of the answer, and between two pieces of it. */
+  timeoutMs?: number;
 };
 
 export type Connection = {
   /** One request, no retries: those are the engine's. Never rejects; the reader's outcome, or the failure that came before. */
-  send(request: HttpRequest, reader: AnswerReader, context: GenerateContext): Promise<GenerateOutcome>;
+  send(request: HttpRequest, reader: AnswerReader, context: Pick<GenerateContext, 'signal'>): Promise<GenerateOutcome>;
   /** Ends what is under way (`aborted`). */
   close(): Promise<void>;
 };
@@ -49,13 +51,15 @@ export function openConnection(endpoint: HttpEndpoint, refusals: Refusals): Conn
   });
   const standing = { accept: 'text/event-stream', ...endpoint.headers };
   return {
-    send: ({ method, path, headers = {}, body }, reader, context) => {
+    send: ({ method, path, headers = {}, body, timeoutMs }, reader, context) => {
       if (context.signal.aborted)
         return Promise.resolve(failed('aborted', 'aborted before it was sent', 'no', NOTHING));
       const exchange = new Exchange(endpoint.origin, reader, refusals, context);
       const type = body === undefined ? {} : { 'content-type': 'application/json' };
       const all = Object.entries({ ...type, ...standing, ...headers }).flat();
-      pool.dispatch({ method, path: `${endpoint.basePath}${path}`, headers: all, body: body ?? null }, exchange);
+      const bounds = timeoutMs === undefined ? {} : { headersTimeout: timeoutMs, bodyTimeout: timeoutMs };
+      const request = { method, path: `${endpoint.basePath}${path}`, headers: all, body: body ?? null, ...bounds };
+      pool.dispatch(request, exchange);
       return exchange.outcome;
     },
     close: () => pool.destroy(),

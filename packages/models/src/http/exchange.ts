@@ -27,6 +27,8 @@ export interface AnswerReader {
   take(event: ServerEvent): GenerateOutcome | null;
   /** The stream ended properly: the outcome where that is how this provider ends an answer, else null (it was cut). */
   ended(): GenerateOutcome | null;
+  /** The outcome of a success that is no event stream; without it such an answer is a failure. */
+  whole?(body: string): GenerateOutcome;
 }
 
 type Controller = Dispatcher.DispatchController;
@@ -93,9 +95,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const text = this.#decoder.write(bytes);
     if (this.#plain !== null) {
       this.#plain.text += text;
-      if (this.#bytes > LIMITS.errorBytes) this.#settlePlain(this.#plain);
+      this.#checkPlain(this.#plain);
     } else if (this.#bytes > LIMITS.responseBytes) {
-      this.#fail('too_large', `a response of more than ${LIMITS.responseBytes} bytes`, 'no');
+      this.#tooLarge();
     } else {
       this.#parser.feed(text);
     }
@@ -131,9 +133,23 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (outcome !== null) this.#settle(outcome);
   }
 
+  #checkPlain(plain: Plain): void {
+    const awaited = plain.status <= 299 && this.#reader.whole !== undefined;
+    if (!awaited && this.#bytes > LIMITS.errorBytes) this.#settlePlain(plain);
+    else if (this.#bytes > LIMITS.responseBytes) this.#tooLarge();
+  }
+
+  #tooLarge(): void {
+    this.#fail('too_large', `a response of more than ${LIMITS.responseBytes} bytes`, 'no');
+  }
+
   #settlePlain({ status, headers, text }: Plain): void {
     if (status > 299) {
       this.#settle(this.#refusals.ofStatus(status, headers, text));
+      return;
+    }
+    if (this.#reader.whole !== undefined) {
+      this.#settle(this.#reader.whole(text));
       return;
     }
     const error = errorIn(text);

@@ -6,7 +6,7 @@ import { objectIn } from './json.ts';
 
 export type ResponseHeaders = { readonly [name: string]: string | string[] | undefined };
 /** The error object as providers send it; foreign data. */
-export type WireError = { message?: unknown; type?: unknown; code?: unknown };
+export type WireError = { message?: unknown; type?: unknown; code?: unknown; param?: unknown };
 export type Verdict = { code: FailureCode; retry: Retry };
 /** What the provider's own codes and words say; null: the HTTP status decides. */
 export type Judge = (error: WireError) => Verdict | null;

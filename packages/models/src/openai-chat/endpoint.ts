@@ -81,7 +81,8 @@ export function problemOfUrl(baseUrl: string): string | null {
   if (url.protocol !== 'https:' && url.protocol !== 'http:') return 'the URL begins with https:// or http://';
   if (url.username !== '' || url.password !== '') return 'a URL holds no credentials: use apiKeyEnv or headers';
   if (url.search !== '' || url.hash !== '') return 'the URL ends with its path: no ? and no #';
-  if (/\/chat\/completions\/?$/.test(url.pathname)) return 'leave out /chat/completions: it is added to the URL';
+  const added = /\/(?:chat\/completions|responses)\/?$/.exec(url.pathname)?.[0];
+  if (added !== undefined) return `leave out ${added}: it is added to the URL`;
   return null;
 }
 

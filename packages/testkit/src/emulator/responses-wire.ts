@@ -67,7 +67,7 @@ export function recordResponse(answer: ResponsesAnswer, echo: ResponsesEcho): Re
   const output = drafts.map(({ item }) => item);
   const last = {
     ...responseOf(echo, status, answer.bareEnd === true ? [] : output),
-    usage: status === 'failed' ? null : usageOf(answer),
+    usage: status === 'failed' && answer.usage === undefined ? null : usageOf(answer),
     incomplete_details: typeof end === 'object' && 'incomplete' in end ? { reason: end.incomplete } : null,
     error: typeof end === 'object' && 'failed' in end ? { code: end.failed.code, message: end.failed.message } : null,
   };
