@@ -35,9 +35,27 @@ describe('the model source', () => {
   });
 
   it('says what there is when a provider is unknown or no model is named', () => {
-    assert.match(refusal({ endpoints: [local] }, 'nope/m'), /'nope'.*demo, openai-chat\/MODEL, local\/MODEL/);
+    assert.match(
+      refusal({ endpoints: [local] }, 'nope/m'),
+      /'nope'.*demo, openai\/MODEL, openai-chat\/MODEL.*, local\/MODEL/,
+    );
     assert.match(refusal({}, 'openai-chat'), /names no model/);
     assert.match(refusal({}, 'constructor/x'), /no endpoint 'constructor'/);
+  });
+
+  it('speaks to OpenAI by either of its interfaces, with the same key and the same models', () => {
+    assert.match(refusal({}, 'openai/gpt-5'), /openai needs a key: set OPENAI_API_KEY.*'demo'/);
+    const env = { OPENAI_API_KEY: 'k' };
+    const own = (id: string) => {
+      const { id: _, provider: __, ...rest } = info({ env }, id);
+      return { ...rest, price: rest.price?.output };
+    };
+    assert.deepEqual(own('openai/gpt-5-mini'), own('openai-chat/gpt-5-mini'));
+    assert.equal(own('openai/gpt-5-mini').known, true);
+    assert.match(
+      refusal({ env: { ...env, OPENAI_BASE_URL: 'https://host/v1/responses' } }, 'openai/x'),
+      /leave out \/responses/,
+    );
   });
 
   it('says what is wrong with OPENAI_BASE_URL, and takes it blank as unset', () => {

@@ -94,7 +94,7 @@ export const SETTINGS = {
   openaiKey: optional({
     env: 'OPENAI_API_KEY',
     secret: true,
-    about: 'The key for openai-chat models. Without one, the built-in assistant runs on the demo model.',
+    about: 'The key for openai and openai-chat models. Without one, the built-in assistant runs on the demo model.',
   }),
   openaiUrl: optional({
     env: 'OPENAI_BASE_URL',

@@ -6,17 +6,17 @@
  * Nothing of the conversation is kept at the provider (`store: false`): reasoning travels encrypted with the input. Only
  * a background response has to be stored, and is asked for with its whole input all the same.
  */
-import type { AskedCall, GenerateRequest, NeutralItem, ToolDeclaration } from '@perdure/runtime/ports';
+import type { AskedCall, GenerateRequest, LoadedPart, NeutralItem, ToolDeclaration } from '@perdure/runtime/ports';
 import type {
   FunctionTool,
   ResponseCreateParamsStreaming,
   ResponseIncludable,
+  ResponseInputContent,
   ResponseInputItem,
 } from 'openai/resources/responses/responses';
 import { createHash } from 'node:crypto';
 import { LIMITS } from '../limits.ts';
 import { isObject } from './answer.ts';
-import { contentOf } from './content.ts';
 import { fitsStrict } from './strict.ts';
 
 /** Reasoning goes back to the provider with the input: it keeps none. */
@@ -39,6 +39,19 @@ export function renderItem(item: NeutralItem, model: string): string {
 }
 
 const json = (item: ResponseInputItem): string => JSON.stringify(item);
+
+/** One text where there is nothing else; else content parts (guides "images and vision", "file inputs": data URLs). */
+function contentOf(parts: readonly LoadedPart[]): string | ResponseInputContent[] {
+  const texts = parts.flatMap((part) => (part.type === 'text' ? [part.text] : []));
+  return texts.length === parts.length ? texts.join('\n') : parts.map(contentPart);
+}
+
+function contentPart(part: LoadedPart): ResponseInputContent {
+  if (part.type === 'text') return { type: 'input_text', text: part.text };
+  const url = `data:${part.mediaType};base64,${part.base64}`;
+  if (part.type === 'image') return { type: 'input_image', image_url: url, detail: 'auto' };
+  return { type: 'input_file', filename: part.name, file_data: url };
+}
 
 /** The protocol has no mark for a failed call: the text says it. */
 function resultText(item: Extract<NeutralItem, { kind: 'result' }>): string {
