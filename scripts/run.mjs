@@ -20,6 +20,7 @@ const ENTRIES = new Map([
   ['simulate', ['scripts/simulate.ts']],
   ['bench', ['bench/main.ts']],
   ['torture', ['scripts/torture.ts']],
+  ['docs', ['packages/perdure/scripts/reference.ts']],
 ]);
 
 const [name = '', ...rest] = process.argv.slice(2);

@@ -46,6 +46,11 @@ export type Client = {
   getBlob(digest: string, options?: CallOptions): Promise<Uint8Array<ArrayBuffer>>;
 };
 
+/**
+ * A client of the HTTP API on the platform's `fetch`: in Node, Deno or a browser. Nothing is sent before the first call.
+ * Methods are those of `METHODS`, with their parameters and results typed; what changes something may be sent again with
+ * the same `submission`. Streams reconnect by themselves and give each entry once.
+ */
 export function createClient(options: ClientOptions): Client {
   const url = options.url.replace(/\/+$/, '');
   const send = createSender(url, options);

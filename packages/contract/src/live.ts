@@ -9,6 +9,7 @@ export type LiveTurn = { run: string; attempt: number; text: string; reasoning: 
 /** By effect. */
 export type Live = Map<string, LiveTurn>;
 
+/** Adds a delta to the live text of its attempt: what has gone by is dropped, a gap waits for the entry. Changes `state`. */
 export function applyDelta(state: Live, delta: Delta): Live {
   const known = state.get(delta.effect);
   if (known !== undefined && known.attempt > delta.attempt) return state;

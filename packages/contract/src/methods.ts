@@ -13,6 +13,7 @@ import { VIEW_METHODS } from './methods/views.ts';
 export type { Method, Verb } from './methods/method.ts';
 export { COMMON_ERRORS } from './methods/method.ts';
 
+/** Every method of the interface, by name: what REST, JSON-RPC, the client and the command are made of. */
 export const METHODS = { ...SESSION_METHODS, ...RUN_METHODS, ...CONTEXT_METHODS, ...VIEW_METHODS };
 export type MethodName = keyof typeof METHODS;
 /** What a method's handler is given: defaults are in. */

@@ -69,6 +69,7 @@ export type Progress = {
   active: string | null;
 };
 
+/** The progress of runs before any entry: the start of a fold by `applyProgress`. */
 export function emptyProgress(): Progress {
   return { agent: '', model: '', runs: new Map(), queue: [], active: null };
 }

@@ -21,6 +21,7 @@ export type Trace = {
   model: string;
 };
 
+/** A trace before any entry: the start of a fold by `applyTrace`. */
 export function emptyTrace(): Trace {
   return { spans: [], open: new Map(), reserves: new Map(), price: null, model: '' };
 }

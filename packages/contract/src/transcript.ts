@@ -18,6 +18,7 @@ export type Transcript = {
   readonly bodies: Bodies;
 };
 
+/** A conversation before any entry: the start of a fold by `applyTranscript`. `bodies` gives content by digest. */
 export function emptyTranscript(bodies: Bodies): Transcript {
   return { messages: [], pending: [], open: new Map(), bodies };
 }

@@ -34,7 +34,8 @@ function copyClone(): void {
     !/^(node_modules|dist|test)$/.test(basename(path)) && !path.endsWith('.test.ts');
   mkdirSync(join(clone, 'node_modules/@perdure'), { recursive: true });
   cpSync(join(root, 'packages'), join(clone, 'packages'), { recursive: true, filter: wanted });
-  for (const name of ['package.json', 'tsconfig.json', 'LICENSE']) cpSync(join(root, name), join(clone, name));
+  for (const name of ['package.json', 'tsconfig.json', 'LICENSE', 'docs/guides'])
+    cpSync(join(root, name), join(clone, name), { recursive: true });
   for (const name of readdirSync(modules)) {
     if (name !== '@perdure' && name !== 'perdure') symlinkSync(join(modules, name), join(clone, 'node_modules', name));
   }
@@ -99,6 +100,8 @@ test('the command runs from it, on SQLite with its threads, with a configuration
   const command = join(installed, 'bin/perdure.js');
   assert.equal(await node([command, '--version']), `${String(manifestOf(installed)['version'])}\n`);
   assert.equal(await node([command, 'run', 'What is 2 + 3?', '--quiet']), '2 + 3 = 5\n');
+  assert.match(await node([command, 'docs']), /^recovery +Recovery$/m);
+  assert.match(await node([command, 'docs', 'testing']), /^# Testing agents/);
   writeFileSync(
     join(user, 'perdure.config.mjs'),
     `import { agent, defineConfig, tool } from 'perdure';

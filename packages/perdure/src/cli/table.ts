@@ -167,6 +167,13 @@ export const COMMANDS: { readonly [name: string]: Command } = {
     },
     load: async () => (await import('./commands/connect.ts')).connect,
   },
+  docs: {
+    args: ['TOPIC?'],
+    about: 'Shows a guide, or lists them.',
+    settings: [],
+    flags: json,
+    load: async () => (await import('./commands/docs.ts')).docs,
+  },
   help: {
     args: ['COMMAND...?'],
     about: 'Shows this, or the help of one command.',
