@@ -3,8 +3,8 @@ import { CHANNELS } from './channels.ts';
 import { ApiError } from './errors.ts';
 import type { Method, MethodName, ParamsInput, Result } from './methods.ts';
 import { METHODS, pathParams } from './methods.ts';
-import type { Connect, StreamTimers } from './reconnect.ts';
-import { followStream } from './reconnect.ts';
+import type { Attempt, StreamLine, StreamTimers } from './reconnect.ts';
+import { followStream, overSse } from './reconnect.ts';
 import type { Delta, Entry, FeedChange } from './stream.ts';
 
 export type ClientOptions = {
@@ -28,7 +28,7 @@ export type FeedStreamEvent =
   | { type: 'caught-up'; cursor: string }
   | { type: 'resync'; cursor: string };
 
-type StreamOptions = { signal?: AbortSignal; maxAttempts?: number };
+export type StreamOptions = { signal?: AbortSignal; maxAttempts?: number };
 export type CallOptions = { signal?: AbortSignal; requestId?: string };
 
 export type Client = {
@@ -59,13 +59,12 @@ export function createClient(options: ClientOptions): Client {
     const response = await send({ ...addressOf(METHODS[method], params), ...more });
     return (await whole(response.json(), url, more.signal)) as Result<K>;
   };
-  const connect =
-    (row: Method | (typeof CHANNELS)[keyof typeof CHANNELS], params: object): Connect =>
-    (id, signal) => {
+  const connect = (row: Pick<Method, 'verb' | 'path'>, params: object): Attempt =>
+    overSse(async (id, signal) => {
       const headers: { [name: string]: string } = { accept: 'text/event-stream' };
       if (id !== null) headers['last-event-id'] = id;
       return send({ ...addressOf(row, params), signal, headers });
-    };
+    }, timers);
   return {
     url,
     call,
@@ -145,7 +144,7 @@ async function whole<T>(reading: Promise<T>, url: string, signal: AbortSignal | 
   }
 }
 
-const systemTimers: StreamTimers = {
+export const systemTimers: StreamTimers = {
   set: (afterMs, run) => {
     const timer = setTimeout(run, afterMs);
     return { cancel: () => clearTimeout(timer) };
@@ -153,7 +152,7 @@ const systemTimers: StreamTimers = {
 };
 
 /** Each entry once and in order, whatever the connections repeat. */
-async function* sessionEvents(lines: ReturnType<typeof followStream>, after: number): AsyncGenerator<SessionEvent> {
+export async function* sessionEvents(lines: AsyncIterable<StreamLine>, after: number): AsyncGenerator<SessionEvent> {
   let last = after;
   for await (const { event, data } of lines) {
     switch (event) {
@@ -182,7 +181,8 @@ async function* sessionEvents(lines: ReturnType<typeof followStream>, after: num
   }
 }
 
-async function* feedEvents(lines: ReturnType<typeof followStream>): AsyncGenerator<FeedStreamEvent> {
+/** The feed, as its connections give it. */
+export async function* feedEvents(lines: AsyncIterable<StreamLine>): AsyncGenerator<FeedStreamEvent> {
   for await (const { event, data, id } of lines) {
     if (event === 'change') yield { type: 'change', cursor: id ?? '', change: data as FeedChange };
     if (event === 'caught-up') yield { type: 'caught-up', cursor: (data as { cursor: string }).cursor };

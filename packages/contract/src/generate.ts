@@ -1,18 +1,23 @@
-// Writes the generated artifact of the contract; with `--check` it fails when that is stale.
-//   node packages/contract/src/generate.ts [--check] [path]
+// Writes the generated artifacts of the contract; with `--check` it fails when one is stale.
+//   node packages/contract/src/generate.ts [--check] [folder]
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { buildOpenApi } from './openapi.ts';
+import { buildOpenRpc } from './openrpc.ts';
+
+const DOCUMENTS = { 'openapi.json': buildOpenApi, 'openrpc.json': buildOpenRpc };
 
 const args = process.argv.slice(2);
-const path = args.find((arg) => !arg.startsWith('-')) ?? resolve(import.meta.dirname, '../openapi.json');
-const text = `${JSON.stringify(buildOpenApi(), null, 2)}\n`;
-if (args.includes('--check')) {
-  const kept = existsSync(path) ? readFileSync(path, 'utf8') : '';
-  if (kept !== text) {
-    console.error(`${path} is stale: run node packages/contract/src/generate.ts`);
-    process.exitCode = 1;
+const folder = args.find((arg) => !arg.startsWith('-')) ?? resolve(import.meta.dirname, '..');
+for (const [name, build] of Object.entries(DOCUMENTS)) {
+  const path = join(folder, name);
+  const text = `${JSON.stringify(build(), null, 2)}\n`;
+  if (!args.includes('--check')) {
+    writeFileSync(path, text);
+    continue;
   }
-} else {
-  writeFileSync(path, text);
+  const kept = existsSync(path) ? readFileSync(path, 'utf8') : '';
+  if (kept === text) continue;
+  console.error(`${path} is stale: run node packages/contract/src/generate.ts`);
+  process.exitCode = 1;
 }

@@ -42,6 +42,8 @@ export const LIMITS = {
   blobBytes: 32 * 1024 * 1024,
   /** Characters of one event of a stream that the client takes; a larger one breaks the connection off. */
   clientEventChars: 8 * 1024 * 1024,
+  /** Events of one subscription that wait for a slow reader of a WebSocket; beyond it, it subscribes again. */
+  clientQueueEvents: 10_000,
   /** The client's pause before it connects again: doubled from the first to the last. */
   reconnectFirstMs: 250,
   reconnectMaxMs: 15_000,

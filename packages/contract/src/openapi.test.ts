@@ -20,7 +20,6 @@ type Document = {
 };
 const document = buildOpenApi() as unknown as Document;
 const generator = resolve(import.meta.dirname, 'generate.ts');
-const artifact = resolve(import.meta.dirname, '../openapi.json');
 
 test('each row of the table is an operation with all its statuses', () => {
   for (const [name, row] of Object.entries(METHODS)) {
@@ -65,13 +64,16 @@ test('parameters stand where a client must put them, and a whole body is the bod
   assert.deepEqual(answer?.content['application/json']?.schema, { $ref: '#/components/schemas/Answer' });
 });
 
-test('the committed document is the one that the table gives, and --check notices one that is not', (context) => {
+test('the committed documents are those that the table gives, and --check notices one that is not', (context) => {
   execFileSync(process.execPath, [generator, '--check']);
-  const folder = mkdtempSync(join(tmpdir(), 'perdure-openapi-'));
-  context.after(() => rmSync(folder, { recursive: true }));
-  const stale = join(folder, 'openapi.json');
-  writeFileSync(stale, readFileSync(artifact, 'utf8').replace('"openapi"', '"openapj"'));
-  assert.notEqual(spawnSync(process.execPath, [generator, '--check', stale]).status, 0);
-  execFileSync(process.execPath, [generator, stale]);
-  assert.equal(readFileSync(stale, 'utf8'), readFileSync(artifact, 'utf8'));
+  for (const name of ['openapi.json', 'openrpc.json']) {
+    const folder = mkdtempSync(join(tmpdir(), 'perdure-documents-'));
+    context.after(() => rmSync(folder, { recursive: true }));
+    execFileSync(process.execPath, [generator, folder]);
+    const path = join(folder, name);
+    const text = readFileSync(path, 'utf8');
+    assert.equal(text, readFileSync(resolve(import.meta.dirname, '..', name), 'utf8'));
+    writeFileSync(path, text.replace('"info"', '"inf"'));
+    assert.notEqual(spawnSync(process.execPath, [generator, '--check', folder]).status, 0, name);
+  }
 });

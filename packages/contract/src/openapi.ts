@@ -1,40 +1,12 @@
 /** OpenAPI 3.1 out of the table of methods. */
-import { z } from 'zod';
 import type { Channel } from './channels.ts';
 import { CHANNELS } from './channels.ts';
-import { contextSlotSchema } from './context.ts';
 import type { ErrorCode } from './errors.ts';
-import { ERROR_STATUS, errorBodySchema } from './errors.ts';
-import { explanationSchema, messageSchema, spanSchema } from './folded.ts';
+import { ERROR_STATUS } from './errors.ts';
 import type { Method } from './methods.ts';
 import { COMMON_ERRORS, METHODS, pathParams } from './methods.ts';
-import { answerSchema, configPatchSchema, inputSchema } from './params.ts';
-import { deltaSchema, entrySchema, feedChangeSchema } from './stream.ts';
-import { agentViewSchema, modelViewSchema, runViewSchema, sessionViewSchema, waitViewSchema } from './views.ts';
-
-type Json = { [name: string]: unknown };
-
-/** Schemas with a name of their own; wherever they stand, the document refers to them. */
-const NAMED: { [name: string]: z.ZodType } = {
-  Error: errorBodySchema,
-  SessionView: sessionViewSchema,
-  RunView: runViewSchema,
-  WaitView: waitViewSchema,
-  AgentView: agentViewSchema,
-  ModelView: modelViewSchema,
-  ContextSlot: contextSlotSchema,
-  Entry: entrySchema,
-  Delta: deltaSchema,
-  FeedChange: feedChangeSchema,
-  Message: messageSchema,
-  Span: spanSchema,
-  Explanation: explanationSchema,
-};
-const NAMED_INPUTS: { [name: string]: z.ZodType } = {
-  Input: inputSchema,
-  ConfigPatch: configPatchSchema,
-  Answer: answerSchema,
-};
+import type { Json } from './schemas.ts';
+import { componentSchemas, ref, toJsonSchema } from './schemas.ts';
 
 /** The whole document; pure, the same each time. */
 export function buildOpenApi(): Json {
@@ -67,45 +39,16 @@ export function buildOpenApi(): Json {
     security: [{}, { bearer: [] }],
     paths,
     components: {
-      schemas: components(),
+      schemas: componentSchemas(),
       securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } },
     },
   };
 }
 
-const ref = (name: string): Json => ({ $ref: `#/components/schemas/${name}` });
-
-function convert(schema: z.ZodType, io: 'input' | 'output', self?: z.ZodType): Json {
-  const found = new Map<z.ZodType, string>();
-  const named = io === 'input' ? NAMED_INPUTS : NAMED;
-  for (const [name, candidate] of Object.entries(named)) if (candidate !== self) found.set(candidate, name);
-  const direct = found.get(schema);
-  if (direct !== undefined) return ref(direct);
-  const json = z.toJSONSchema(schema, {
-    io,
-    unrepresentable: 'any',
-    override: ({ zodSchema, jsonSchema }) => {
-      const name = found.get(zodSchema as unknown as z.ZodType);
-      if (name === undefined) return;
-      for (const key of Object.keys(jsonSchema)) delete jsonSchema[key as keyof typeof jsonSchema];
-      jsonSchema.$ref = `#/components/schemas/${name}`;
-    },
-  }) as Json;
-  delete json['$schema'];
-  return json;
-}
-
-function components(): Json {
-  const schemas: Json = {};
-  for (const [name, schema] of Object.entries(NAMED)) schemas[name] = convert(schema, 'output', schema);
-  for (const [name, schema] of Object.entries(NAMED_INPUTS)) schemas[name] = convert(schema, 'input', schema);
-  return schemas;
-}
-
 type Row = Pick<Method, 'verb' | 'path' | 'params' | 'body' | 'errors' | 'scope' | 'summary' | 'status'>;
 
 function operationOf(name: string, row: Method): Json {
-  const content = { 'application/json': { schema: convert(row.result, 'output') } };
+  const content = { 'application/json': { schema: toJsonSchema(row.result, 'output') } };
   const responses: Json = {};
   for (const status of row.status) responses[status] = { description: STATUS_TEXT[status] ?? 'Success', content };
   return { ...headOf(name, row), ...inputsOf(row), responses: { ...responses, ...errorsOf(row.errors) } };
@@ -118,7 +61,7 @@ function headOf(name: string, row: Row): Json {
 /** Where each parameter stands: path, query or body. */
 function inputsOf(row: Row): Json {
   const inPath = pathParams(row.path);
-  const schema = convert(row.params, 'input') as { properties?: Json; required?: string[] };
+  const schema = toJsonSchema(row.params, 'input') as { properties?: Json; required?: string[] };
   const properties = schema.properties ?? {};
   const required = schema.required ?? [];
   const rest = Object.keys(properties).filter((name) => !inPath.includes(name));
@@ -190,6 +133,24 @@ const root = [{ url: '/' }];
 const AROUND: { [path: string]: Json } = {
   '/openapi.json': {
     get: { operationId: 'openapi', summary: 'This document', responses: { 200: { description: 'OpenAPI 3.1' } } },
+  },
+  '/openrpc.json': {
+    get: {
+      operationId: 'openrpc',
+      summary: 'The same methods as JSON-RPC',
+      responses: { 200: { description: 'OpenRPC 1.3' } },
+    },
+  },
+  '/rpc': {
+    post: {
+      operationId: 'rpc',
+      summary: 'JSON-RPC 2.0: one message, or a batch; the same address takes a WebSocket, with subscriptions',
+      requestBody: { required: true, content: { 'application/json': { schema: {} } } },
+      responses: {
+        200: { description: 'The answer, or the answers of a batch' },
+        204: { description: 'Nothing asked for an answer' },
+      },
+    },
   },
   '/health/live': {
     servers: root,

@@ -1,16 +1,21 @@
 /**
- * One stream over many connections. It resumes with the id it saw last; what the server asks for (`retry`) and what
- * fails in a row decides how long it waits.
+ * One stream over many connections, whatever they are. It resumes with the id it saw last; what the server asks for and
+ * what fails in a row decides how long it waits.
  */
 import { ApiError } from './errors.ts';
 import { LIMITS } from './limits.ts';
-import type { ServerEvent } from './sse-parser.ts';
 import { createSseParser } from './sse-parser.ts';
 
 export type StreamTimers = { set(afterMs: number, run: () => void): { cancel(): void } };
-/** Opens a connection that resumes after `id`; null: from where the stream was first asked for. */
-export type Connect = (id: string | null, signal: AbortSignal) => Promise<Response>;
 export type StreamLine = { event: string; data: unknown; id: string | null };
+/**
+ * One connection: what comes after `id`; null: from where the stream was first asked for. `retryMs`: what the server asks
+ * a client to wait before the next. Ends or throws when it breaks; ends with its signal.
+ */
+export type Attempt = (
+  id: string | null,
+  signal: AbortSignal,
+) => AsyncIterable<StreamLine & { retryMs: number | null }>;
 
 /** Reasons of an `end` after which the server expects the client back. */
 const RETURNING = new Set(['drain', 'slow', 'error']);
@@ -20,7 +25,7 @@ const RETURNING = new Set(['drain', 'slow', 'error']);
  * with ApiError when the server refuses for good or `maxAttempts` connections in a row bring nothing.
  */
 export async function* followStream(
-  connect: Connect,
+  attempt: Attempt,
   timers: StreamTimers,
   options: { signal?: AbortSignal; maxAttempts?: number },
 ): AsyncGenerator<StreamLine> {
@@ -29,12 +34,13 @@ export async function* followStream(
   let failures = 0;
   let retryMs: number = LIMITS.reconnectFirstMs;
   while (!isAborted(signal)) {
-    const connection = openConnection(connect, timers, signal);
+    const abort = new AbortController();
+    const stop = (): void => abort.abort();
+    signal?.addEventListener('abort', stop, { once: true });
     try {
-      for await (const event of connection.events(id)) {
-        if (event.retryMs !== null) retryMs = event.retryMs;
-        if (event.data === '') continue;
-        const line: StreamLine = { event: event.event, data: JSON.parse(event.data) as unknown, id: event.id };
+      for await (const line of attempt(id, abort.signal)) {
+        if (line.retryMs !== null) ({ retryMs } = line);
+        if (line.data === null) continue;
         if (line.event === 'end' && RETURNING.has((line.data as { reason: string }).reason)) break;
         failures = 0;
         id = resumeId(line) ?? id;
@@ -45,7 +51,8 @@ export async function* followStream(
       if (isAborted(signal)) return;
       if (!isPassing(error)) throw error;
     } finally {
-      connection.close();
+      signal?.removeEventListener('abort', stop);
+      stop();
     }
     failures += 1;
     if (failures >= maxAttempts)
@@ -68,30 +75,33 @@ function isPassing(error: unknown): boolean {
   return !(error instanceof ApiError) || error.status >= 500 || error.status === 429;
 }
 
-type Connection = { events(id: string | null): AsyncGenerator<ServerEvent>; close(): void };
+/** Opens a connection of server-sent events that resumes after `id`. */
+export type Connect = (id: string | null, signal: AbortSignal) => Promise<Response>;
 
-function openConnection(connect: Connect, timers: StreamTimers, signal: AbortSignal | undefined): Connection {
-  const abort = new AbortController();
-  const stop = (): void => abort.abort();
-  signal?.addEventListener('abort', stop, { once: true });
-  let idle = timers.set(LIMITS.streamIdleMs, stop);
-  async function* events(id: string | null): AsyncGenerator<ServerEvent> {
-    const response = await connect(id, abort.signal);
-    const reader = response.body?.getReader();
-    const decoder = new TextDecoder();
-    const parser = createSseParser();
-    for (let piece = await reader?.read(); piece !== undefined && !piece.done; piece = await reader?.read()) {
+/** Connections of server-sent events: one that is silent for too long is broken. */
+export function overSse(connect: Connect, timers: StreamTimers): Attempt {
+  return async function* sse(id, signal) {
+    const abort = new AbortController();
+    const stop = (): void => abort.abort();
+    signal.addEventListener('abort', stop, { once: true });
+    let idle = timers.set(LIMITS.streamIdleMs, stop);
+    try {
+      const response = await connect(id, abort.signal);
+      const reader = response.body?.getReader();
+      const decoder = new TextDecoder();
+      const parser = createSseParser();
+      for (let piece = await reader?.read(); piece !== undefined && !piece.done; piece = await reader?.read()) {
+        idle.cancel();
+        idle = timers.set(LIMITS.streamIdleMs, stop);
+        for (const { data, ...rest } of parser.push(decoder.decode(piece.value, { stream: true })))
+          yield { ...rest, data: data === '' ? null : (JSON.parse(data) as unknown) };
+      }
+    } finally {
       idle.cancel();
-      idle = timers.set(LIMITS.streamIdleMs, stop);
-      yield* parser.push(decoder.decode(piece.value, { stream: true }));
+      signal.removeEventListener('abort', stop);
+      stop();
     }
-  }
-  const close = (): void => {
-    idle.cancel();
-    signal?.removeEventListener('abort', stop);
-    stop();
   };
-  return { events, close };
 }
 
 function sleep(ms: number, timers: StreamTimers, signal: AbortSignal | undefined): Promise<void> {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ApiError, CHANNELS, LIMITS as WIRE, METHODS, pathParams } from '@perdure/contract';
-import type { MethodName } from '@perdure/contract';
+import { ApiError, CHANNELS, COMMON_ERRORS, LIMITS as WIRE, METHODS, pathParams } from '@perdure/contract';
+import type { ErrorCode, MethodName } from '@perdure/contract';
+import type { World } from '../test/fakes.ts';
 import { createWorld, errorOf, SESSION } from '../test/fakes.ts';
 
 const DIGEST = 'A'.repeat(43);
@@ -98,6 +99,43 @@ for (const { name, row, path, isMethod, isWhole } of rows) {
       const response = await request(wrong, send(row, BODIES[name]));
       assert.deepEqual([response.status, (await errorOf(response)).code], [404, 'not_found']);
       assert.equal(api.calls.length, 0);
+    });
+  }
+
+  if (isMethod) {
+    const inPath = Object.fromEntries(pathParams(row.path).map((key) => [key, key === 'n' ? 2 : PATH_VALUES[key]]));
+    const whole = isWhole ? { [(row as { body: string }).body]: BODIES[name] } : (BODIES[name] as object | undefined);
+    const call = async ({ request }: World, params: object) => {
+      const response = await request('/v1/rpc', { json: { jsonrpc: '2.0', id: 1, method: name, params } });
+      assert.equal(response.status, 200);
+      return (await response.json()) as { result?: unknown; error?: { message: string; data: { code: string } } };
+    };
+
+    test(`${name}: JSON-RPC asks the Api the same as REST, and answers the same`, async () => {
+      const world = createWorld();
+      world.api.answer = () => ({ status: row.status[0] ?? 0, result: { yes: name } });
+      await world.request(path, send(row, BODIES[name]));
+      assert.deepEqual(await call(world, { ...inPath, ...whole }), { jsonrpc: '2.0', id: 1, result: { yes: name } });
+      const [rest, rpc] = world.api.calls;
+      assert.deepEqual([rpc?.method, rpc?.params], [rest?.method, rest?.params]);
+    });
+
+    test(`${name}: JSON-RPC is refused as REST is, whatever the code`, async () => {
+      const world = createWorld();
+      for (const code of [...COMMON_ERRORS, ...(row.errors as readonly ErrorCode[])]) {
+        world.api.answer = () => {
+          throw new ApiError(code, `no ${code}`, { details: { path: 'x' } });
+        };
+        const { error: rest } = (await (await world.request(path, send(row, BODIES[name]))).json()) as {
+          error: { code: string; message: string; details: unknown; requestId: string };
+        };
+        const { error } = await call(world, { ...inPath, ...whole });
+        assert.deepEqual({ ...error?.data, message: error?.message }, rest);
+      }
+      const calls = world.api.calls.length;
+      const { error } = await call(world, { ...inPath, ...whole, surprise: 1 });
+      assert.deepEqual([error?.data.code, error?.message], ['invalid_request', 'surprise is an unknown field']);
+      assert.equal(world.api.calls.length, calls);
     });
   }
 

@@ -2,7 +2,7 @@
  * REST and event streams over the table of methods. A transport is glue: it reads, checks and writes; what a request
  * means is known to the Api alone.
  */
-import { ApiError, CHANNELS, LIMITS as WIRE, METHODS, buildOpenApi } from '@perdure/contract';
+import { ApiError, CHANNELS, LIMITS as WIRE, METHODS, buildOpenApi, buildOpenRpc } from '@perdure/contract';
 import type { MethodName } from '@perdure/contract';
 import type { Api, Caller } from '@perdure/runtime';
 import type { Clock, Logger, Random, Timers } from '@perdure/runtime/ports';
@@ -10,12 +10,16 @@ import type { Context } from 'hono';
 import { Hono } from 'hono';
 import { createAccess } from './access.ts';
 import { blobRoutes } from './blobs.ts';
+import { told } from './failure.ts';
 import { createReader, readJson } from './input.ts';
 import type { ParamsOf, Row } from './input.ts';
 import { LIMITS } from './limits.ts';
 import { matchPath, routePath, createSplitter } from './paths.ts';
-import { feedLine, sessionLine } from './sse.ts';
-import type { Opened, Source } from './stream.ts';
+import type { Bound, Rpc, Socket } from './rpc/index.ts';
+import { createRpc, errorText, withBearer } from './rpc/index.ts';
+import type { Source } from './source.ts';
+import { endLine, feedLine, sessionLine } from './sse.ts';
+import type { Opened } from './stream.ts';
 import { openStream } from './stream.ts';
 
 export type GatewayOptions = {
@@ -40,8 +44,16 @@ export type Env = {
 export type Gateway = {
   /** Fetch style, for any server. Never rejects. */
   fetch(request: Request, env?: Env): Promise<Response>;
-  /** Ends open streams with a hint to come back, and refuses new work from here on. Idempotent. */
+  /** A WebSocket that wants to open, held to the checks of a request: what it is refused with, or what binds it. */
+  admit(request: {
+    headers: Headers;
+    path: string;
+    port: number;
+  }): { refused: Reply } | { bind: (socket: Socket) => Bound };
+  /** Ends open streams and connections with a hint to come back, and refuses new work from here on. Idempotent. */
   drain(): void;
+  /** The largest request, and the largest message of a WebSocket. */
+  readonly maxBytes: number;
   readonly hasToken: boolean;
   readonly timers: Timers;
   readonly logger: Logger;
@@ -55,72 +67,130 @@ export type Reply = {
 };
 /** Answers one authorised request. */
 export type Answer = (context: Context<Bindings>, caller: Caller) => Promise<Reply> | Reply;
-export type Route = (answer: Answer) => (context: Context<Bindings>) => Promise<Response>;
+/** `form`: how what it is refused with looks; by default as REST says it. */
+export type Route = (answer: Answer, form?: Refuse) => (context: Context<Bindings>) => Promise<Response>;
+type Refuse = (error: unknown, requestId: string, logger: Logger) => Reply;
 
 const BASE = '/v1';
+const RPC_PATH = '/rpc';
 
 /** Makes the gateway over an Api. It holds open streams only; it owns no store, port or timer of its own. */
 export function createGateway(options: GatewayOptions): Gateway {
   const { api, token, logger, clock, timers, random } = options;
   const access = createAccess({ token, allowedHosts: options.allowedHosts });
   const maxBytes = options.maxBodyBytes ?? WIRE.bodyBytes;
-  const streams = new Set<Opened>();
+  const open = new Set<{ drain(): void }>();
   let isDraining = false;
-
-  const route: Route = (answer) => async (context) => {
-    const requestId = requestIdOf(context.req.raw.headers, random);
-    const startedMs = clock.monotonicMs();
-    let reply: Reply;
-    try {
-      const actor = access(context.req.raw.headers, context.env?.port);
-      if (isDraining) throw new ApiError('unavailable', 'the server is shutting down: try again shortly');
-      reply = await answer(context, { tenant: 'default', actor, requestId });
-    } catch (error) {
-      reply = refuse(error, requestId, logger);
-    }
-    const { status, body } = reply;
-    const durationMs = Math.round(clock.monotonicMs() - startedMs);
-    const { method, path } = context.req;
-    logger.debug({ requestId, method, path, status, durationMs }, 'request');
-    const headers = { ...reply.headers, 'x-request-id': requestId };
-    const send = context.env?.send;
-    return send === undefined ? new Response(body, { status, headers }) : send({ status, headers, body });
+  const checkRoom = (): void => {
+    if (open.size >= LIMITS.streams) throw new ApiError('rate_limited', 'too many streams are open: try again later');
+  };
+  /** Who calls, if they may. */
+  const enter: Enter = (headers, port, requestId) => {
+    const actor = access(headers, port);
+    if (isDraining) throw new ApiError('unavailable', 'the server is shutting down: try again shortly');
+    return { tenant: 'default', actor, requestId };
   };
 
-  const stream = async <E>(context: Context<Bindings>, caller: Caller, source: Source<E>): Promise<Reply> => {
-    if (context.req.raw.method === 'HEAD') return { status: 200, headers: STREAM_HEADERS, body: null };
-    if (streams.size >= LIMITS.streams)
-      throw new ApiError('rate_limited', 'too many streams are open: try again later');
-    const { signal } = context.req.raw;
-    const failed = (error: unknown): void =>
-      logger.error({ requestId: caller.requestId, error: String(error) }, 'a stream failed');
-    const opened: Opened = await openStream(source, { signal, timers, failed, closed: () => streams.delete(opened) });
-    streams.add(opened);
-    if (isDraining) opened.drain();
-    return { status: 200, headers: STREAM_HEADERS, body: opened.body };
-  };
+  const route: Route =
+    (answer, form = refuse) =>
+    async (context) => {
+      const requestId = requestIdOf(context.req.raw.headers, random);
+      const startedMs = clock.monotonicMs();
+      let reply: Reply;
+      try {
+        reply = await answer(context, enter(context.req.raw.headers, context.env?.port, requestId));
+      } catch (error) {
+        reply = form(error, requestId, logger);
+      }
+      const { status, body } = reply;
+      const durationMs = Math.round(clock.monotonicMs() - startedMs);
+      const { method, path } = context.req;
+      logger.debug({ requestId, method, path, status, durationMs }, 'request');
+      const headers = { ...reply.headers, 'x-request-id': requestId };
+      const send = context.env?.send;
+      return send === undefined ? new Response(body, { status, headers }) : send({ status, headers, body });
+    };
 
+  const shared = { open, checkRoom, isDraining: () => isDraining, timers, logger };
+  const rpc = createRpc({ ...shared, api, clock });
   const app = new Hono<Bindings>();
   addHealth(app, api, () => isDraining);
-  addMethods(app, { api, route, stream, maxBytes });
+  addMethods(app, { api, route, stream: streamer(shared), maxBytes });
   blobRoutes(app, BASE, api, route);
-  const document = JSON.stringify(buildOpenApi());
-  app.get(
-    `${BASE}/openapi.json`,
-    route(() => json(200, document)),
-  );
+  addRpc(app, rpc, route, maxBytes);
+  addDocuments(app, route);
   app.notFound(route(missing));
 
   return {
     fetch: async (request, env = {}) => app.fetch(request, env),
+    admit: admission({ enter, rpc, random, logger }),
     drain: () => {
       isDraining = true;
-      for (const opened of streams) opened.drain();
+      for (const one of open) one.drain();
+      rpc.drain();
     },
+    maxBytes,
     hasToken: token !== undefined,
     timers,
     logger,
   };
+}
+
+type Enter = (headers: Headers, port: number | undefined, requestId: string) => Caller;
+
+function admission(given: { enter: Enter; rpc: Rpc; random: Random; logger: Logger }): Gateway['admit'] {
+  const { enter, rpc, random, logger } = given;
+  return ({ headers, path, port }) => {
+    const requestId = requestIdOf(headers, random);
+    try {
+      const caller = enter(withBearer(headers), port, requestId);
+      if (path !== `${BASE}${RPC_PATH}`) throw new ApiError('not_found', `no WebSocket opens at ${path.slice(0, 200)}`);
+      rpc.checkOpening(headers);
+      return { bind: (socket) => rpc.connect(socket, caller) };
+    } catch (error) {
+      return { refused: refuseRpc(error, requestId, logger) };
+    }
+  };
+}
+
+type Streaming = {
+  open: Set<{ drain(): void }>;
+  checkRoom: () => void;
+  isDraining: () => boolean;
+  timers: Timers;
+  logger: Logger;
+};
+
+function streamer({ open, checkRoom, isDraining, timers, logger }: Streaming): Wiring['stream'] {
+  return async (context, caller, source) => {
+    if (context.req.raw.method === 'HEAD') return { status: 200, headers: STREAM_HEADERS, body: null };
+    checkRoom();
+    const { signal } = context.req.raw;
+    const failed = (error: unknown): void =>
+      logger.error({ requestId: caller.requestId, error: String(error) }, 'a stream failed');
+    const opened: Opened = await openStream(source, { signal, timers, failed, closed: () => open.delete(opened) });
+    open.add(opened);
+    if (isDraining()) opened.drain();
+    return { status: 200, headers: STREAM_HEADERS, body: opened.body };
+  };
+}
+
+function addDocuments(app: Hono<Bindings>, route: Route): void {
+  for (const [name, build] of Object.entries({ openapi: buildOpenApi, openrpc: buildOpenRpc })) {
+    const document = JSON.stringify(build());
+    app.get(
+      `${BASE}/${name}.json`,
+      route(() => json(200, document)),
+    );
+  }
+}
+
+function addRpc(app: Hono<Bindings>, rpc: Rpc, route: Route, maxBytes: number): void {
+  const answer: Answer = async (context, caller) => {
+    const { status, body } = await rpc.post(context.req.raw, caller, maxBytes);
+    return body === null ? { status, headers: { 'cache-control': 'no-store' }, body } : json(status, body);
+  };
+  app.post(`${BASE}${RPC_PATH}`, route(answer, refuseRpc));
 }
 
 const STREAM_HEADERS = {
@@ -189,6 +259,7 @@ function sessionStream({ api, stream }: Wiring): Answer {
     return stream(context, caller, {
       open: (signal) => api.events(caller, session, { after: start, deltas, signal }),
       toLine: sessionLine,
+      toEnd: endLine,
       isLive: ({ type }) => type === 'caught-up',
       from: String(start),
     });
@@ -204,6 +275,7 @@ function feedStream({ api, stream }: Wiring): Answer {
     return stream(context, caller, {
       open: (signal) => api.feed(caller, { after: start, signal, ...(agent === undefined ? {} : { agent }) }),
       toLine: feedLine,
+      toEnd: endLine,
       isLive: ({ type }) => type === 'caught-up',
       from: start,
     });
@@ -244,10 +316,14 @@ function missing(context: Context<Bindings>, caller: Caller): Reply {
 }
 
 function refuse(error: unknown, requestId: string, logger: Logger): Reply {
-  if (error instanceof ApiError) return json(error.status, JSON.stringify(error.toBody(requestId)), HINTS[error.code]);
-  logger.error({ requestId, error: error instanceof Error ? error.stack : String(error) }, 'a request failed');
-  const text = `something went wrong here; the server's log says more under ${requestId}`;
-  return json(500, JSON.stringify(new ApiError('internal', text).toBody(requestId)));
+  const refused = told(error, requestId, logger);
+  return json(refused.status, JSON.stringify(refused.toBody(requestId)), HINTS[refused.code]);
+}
+
+/** The same in the form of JSON-RPC, under no id: no message was read. */
+function refuseRpc(error: unknown, requestId: string, logger: Logger): Reply {
+  const refused = told(error, requestId, logger);
+  return json(refused.status, errorText(null, refused, requestId), HINTS[refused.code]);
 }
 
 const HINTS: { [code: string]: { [name: string]: string } } = {

@@ -6,7 +6,7 @@ import { LIMITS } from './limits.ts';
 export type Row = Pick<Method, 'verb' | 'path' | 'params' | 'body'>;
 /** What a request says, as it stands in it. */
 export type Raw = { path: Record<string, string>; query: string; body: () => Promise<unknown> };
-export type ParamsOf<R extends Row> = ReturnType<R['params']['parse']>;
+export type ParamsOf<R extends Pick<Row, 'params'>> = ReturnType<R['params']['parse']>;
 
 type Plain = { [name: string]: unknown };
 
@@ -23,10 +23,30 @@ export function createReader<R extends Row>(row: R): (raw: Raw) => Promise<Param
       addBody(merged, await raw.body(), row.body, inPath);
     }
     for (const name of inPath) merged[name] = coerce(raw.path[name] ?? '', types.get(name));
-    const parsed = row.params.safeParse(merged);
-    if (parsed.success) return parsed.data as ParamsOf<R>;
-    throw refusal(parsed.error.issues, inPath, row.body);
+    return checked(row, merged, inPath, row.body);
   };
+}
+
+/** Builds what checks a row's parameters given by name, in one object. It throws the same as what reads a request. */
+export function createChecker<R extends Pick<Row, 'params' | 'path'>>(row: R): (params: unknown) => ParamsOf<R> {
+  const inPath = new Set(pathParams(row.path));
+  return (params) => {
+    if (typeof params !== 'object' || params === null || Array.isArray(params))
+      throw new ApiError('invalid_request', 'give the parameters by name, as an object');
+    checkShape(params);
+    return checked(row, params, inPath, undefined);
+  };
+}
+
+function checked<R extends Pick<Row, 'params'>>(
+  row: R,
+  params: object,
+  inPath: Set<string>,
+  whole: string | undefined,
+): ParamsOf<R> {
+  const parsed = row.params.safeParse(params);
+  if (parsed.success) return parsed.data as ParamsOf<R>;
+  throw refusal(parsed.error.issues, inPath, whole);
 }
 
 function addQuery(into: Plain, query: string, types: Map<string, string>, inPath: Set<string>): void {
@@ -78,12 +98,14 @@ type Issue = {
   errors?: Issue[][];
 };
 
+const MISSING = 'is missing';
+
 /** All that is wrong, each with its path; a name in the path that cannot exist is simply not there. */
 function refusal(issues: readonly unknown[], inPath: Set<string>, whole: string | undefined): ApiError {
   // The parameter that is the whole body is no member of it.
   const inBody = (path: PropertyKey[]): PropertyKey[] => (path[0] === whole ? path.slice(1) : path);
   const found = (issues as readonly Issue[]).flatMap((issue) => flatten({ ...issue, path: inBody(issue.path) }, []));
-  const lost = found.find(({ path }) => inPath.has(path));
+  const lost = found.find(({ path, message }) => inPath.has(path) && message !== MISSING);
   if (lost !== undefined) return new ApiError('not_found', `there is no such ${lost.path} here`);
   const [first] = found;
   const text = first === undefined ? 'the request is not valid' : `${first.path} ${first.message}`.trim();
@@ -99,7 +121,7 @@ function flatten(issue: Issue, above: PropertyKey[]): { path: string; message: s
     return closest(issue.errors).flatMap((inner) => flatten(inner, path));
   }
   const said = issue.message.replace(/^Invalid input: /, '');
-  const message = said.endsWith('received undefined') ? 'is missing' : `is not valid: ${said}`;
+  const message = said.endsWith('received undefined') ? MISSING : `is not valid: ${said}`;
   return [{ path: dotted(path), message }];
 }
 
@@ -127,25 +149,34 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** A request's JSON: undefined where it has no body. `too_large` beyond the cap, whatever its headers claim. */
 export async function readJson(request: Request, maxBytes: number): Promise<unknown> {
+  const bytes = await readJsonBytes(request, maxBytes);
+  if (bytes === undefined) return undefined;
+  const value = parseJson(bytes);
+  checkShape(value);
+  return value;
+}
+
+/** The same as it was sent. */
+export async function readJsonBytes(request: Request, maxBytes: number): Promise<Uint8Array | undefined> {
   const length = request.headers.get('content-length');
   const isChunked = request.headers.get('transfer-encoding') !== null;
   if (length === null ? !isChunked && request.body === null : length === '0') return undefined;
   const bytes = await readBytes(request, maxBytes);
   if (bytes.length === 0) return undefined;
   const type = request.headers.get('content-type') ?? '';
-  if (!/^application\/json\s*(;|$)/i.test(type)) {
-    throw new ApiError('invalid_request', 'send the body as Content-Type: application/json', { details: { type } });
-  }
-  let value: unknown;
+  if (/^application\/json\s*(;|$)/i.test(type)) return bytes;
+  throw new ApiError('invalid_request', 'send the body as Content-Type: application/json', { details: { type } });
+}
+
+/** Throws ApiError for what is no JSON in UTF-8. */
+export function parseJson(given: Uint8Array | string): unknown {
   try {
-    value = JSON.parse(utf8.decode(bytes));
+    return JSON.parse(typeof given === 'string' ? given : utf8.decode(given));
   } catch (error) {
     // The parser quotes what it read, which may be a secret: of its message only the place is kept.
     const place = error instanceof SyntaxError ? (/position \d+/.exec(error.message)?.[0] ?? 'its end') : 'its UTF-8';
     throw new ApiError('invalid_request', `the body is not valid JSON: look at ${place}`);
   }
-  checkShape(value);
-  return value;
 }
 
 /** The bytes of a body, at most `maxBytes`; `too_large` as soon as there are more. */

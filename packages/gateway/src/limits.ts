@@ -11,6 +11,14 @@ export const LIMITS = {
   retryMs: 1_000,
   /** Streams that are open at once. */
   streams: 10_000,
+  /** JSON-RPC: WebSockets at once, and on each of them subscriptions, and calls that are under way. */
+  rpcConnections: 1_000,
+  rpcSubscriptions: 100,
+  rpcInFlight: 64,
+  /** Messages of one batch. */
+  rpcBatch: 64,
+  /** So much of a name that is not known is said back. */
+  rpcNameChars: 100,
   headerBytes: 16 * 1024,
   /** The whole of a request's headers, and of the request, must have arrived by then. */
   headersTimeoutMs: 20_000,

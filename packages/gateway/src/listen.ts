@@ -8,6 +8,7 @@ import { ApiError } from '@perdure/contract';
 import { isLoopback } from './access.ts';
 import type { Gateway, Reply } from './gateway.ts';
 import { LIMITS } from './limits.ts';
+import { acceptWebSockets, isWebSocket } from './websocket.ts';
 
 export type Listening = {
   /** Where it is reached, without the base: `http://127.0.0.1:7420`. */
@@ -43,6 +44,7 @@ export async function listen(gateway: Gateway, options: { host: string; port: nu
     requestTimeout: LIMITS.requestTimeoutMs,
     keepAliveTimeout: LIMITS.keepAliveTimeoutMs,
     maxHeaderSize: LIMITS.headerBytes,
+    shouldUpgradeCallback: isWebSocket,
   };
   const serve = (request: Request, { outgoing }: HttpBindings): Promise<Response> =>
     gateway.fetch(request, { port: bound, send: (reply) => send(outgoing, reply, closing !== undefined) });
@@ -50,6 +52,7 @@ export async function listen(gateway: Gateway, options: { host: string; port: nu
   const style = { overrideGlobalObjects: false, errorHandler };
   const listener = getRequestListener(serve as Parameters<typeof getRequestListener>[0], style);
   const server = createServer(limits, (incoming, outgoing) => void listener(incoming, outgoing));
+  const webSockets = acceptWebSockets(gateway, server, () => bound);
   await bind(server, host.replace(/^\[|\]$/g, ''), port);
   const address = server.address();
   bound = typeof address === 'object' && address !== null ? address.port : port;
@@ -57,7 +60,7 @@ export async function listen(gateway: Gateway, options: { host: string; port: nu
   return {
     url: `http://${name}:${bound}`,
     port: bound,
-    close: ({ graceMs = LIMITS.drainMs } = {}) => (closing ??= close(gateway, server, graceMs)),
+    close: ({ graceMs = LIMITS.drainMs } = {}) => (closing ??= close(gateway, server, webSockets, graceMs)),
   };
 }
 
@@ -146,11 +149,19 @@ function explain(error: NodeJS.ErrnoException, host: string, port: number): List
   }
 }
 
-async function close(gateway: Gateway, server: Server, graceMs: number): Promise<void> {
+async function close(
+  gateway: Gateway,
+  server: Server,
+  webSockets: { terminate(): void },
+  graceMs: number,
+): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   gateway.drain();
   server.closeIdleConnections();
-  const timer = gateway.timers.set(graceMs, () => server.closeAllConnections());
+  const timer = gateway.timers.set(graceMs, () => {
+    server.closeAllConnections();
+    webSockets.terminate();
+  });
   await closed;
   timer.cancel();
 }

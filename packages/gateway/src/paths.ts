@@ -29,7 +29,13 @@ export function createSplitter(path: string): (given: Record<string, string>) =>
   };
 }
 
-const ROUTES = [...Object.values(METHODS), ...Object.values(CHANNELS)].map(({ verb, path }) => {
+/** What is served beside the table. */
+const AROUND = [
+  { verb: 'POST', path: '/rpc' },
+  { verb: 'GET', path: '/openapi.json' },
+  { verb: 'GET', path: '/openrpc.json' },
+];
+const ROUTES = [...Object.values(METHODS), ...Object.values(CHANNELS), ...AROUND].map(({ verb, path }) => {
   const pattern = path.split('/').map((segment) => {
     const value = names(segment).length > 1 ? '[^/.]+' : '[^/]+';
     return segment.replaceAll('.', '\\.').replace(/\{\w+\}/g, value);

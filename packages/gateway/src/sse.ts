@@ -1,8 +1,6 @@
 /** Server-sent events: what each event of the runtime looks like on the line (DESIGN §13). */
 import type { FeedEvent, StreamEvent } from '@perdure/runtime';
-
-/** An event's text, and the id a client resumes from when it was the last it saw. */
-export type Line = { text: string; id?: string; last?: true };
+import type { End, Line } from './source.ts';
 
 /** Keeps a field on its own line: CR, LF and NUL end or spoil one. */
 const field = (value: string): string => value.replace(/[\r\n\0]/g, ' ');
@@ -16,16 +14,12 @@ export function retryHint(retryMs: number): string {
   return `retry: ${retryMs}\n\n`;
 }
 
-/** The last event of a stream: nothing follows. `resume`: the id to come back with, where the stream was cut. */
-export function endLine(
-  reason: string,
-  more: { retryMs?: number; resume?: string | null; message?: string } = {},
-): Line {
-  const { retryMs, resume, message } = more;
+/** The last event of a stream: nothing follows. */
+export function endLine(end: Omit<Partial<End>, 'reason'> & { reason: string }): Line {
+  const { reason, retryMs, resume } = end;
   const data: { [name: string]: unknown } = { reason };
   if (retryMs !== undefined) data['retryMs'] = retryMs;
   if (resume !== undefined && resume !== null) data['resume'] = resume;
-  if (message !== undefined) data['message'] = message;
   const hint = retryMs === undefined ? '' : `retry: ${retryMs}\n`;
   return { text: `${hint}${event('end', data)}`, last: true };
 }
@@ -43,7 +37,7 @@ export function sessionLine(given: StreamEvent): Line {
     case 'resync':
       return { text: event('resync', { after: given.after, reason: given.reason }) };
     case 'end':
-      return endLine(given.reason, given.retryMs === undefined ? {} : { retryMs: given.retryMs });
+      return endLine(given);
     default: {
       const never: never = given;
       return never;
@@ -60,7 +54,7 @@ export function feedLine(given: FeedEvent): Line {
     case 'resync':
       return { text: event('resync', { cursor: given.cursor }) };
     case 'end':
-      return endLine(given.reason, given.retryMs === undefined ? {} : { retryMs: given.retryMs });
+      return endLine(given);
     default: {
       const never: never = given;
       return never;

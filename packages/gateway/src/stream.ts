@@ -1,92 +1,32 @@
-/**
- * From an async iterable of events to the body of a response, bounded on both sides.
- *  S1 What waits for the reader is at most `streamBufferBytes`. While the log is replayed, the source is read no faster
- *     than the reader reads; once it is live it is never kept waiting: a reader who falls behind is cut.
- *  S2 Who is cut loses what waited and nothing else: the last event is an `end` with the id to resume from.
- *  S3 When the reader goes, the server drains or the source ends, the source's signal is aborted and its iterator closed.
- */
+/** A source as the body of a response, bounded on both sides (S1 to S3 of source.ts). */
 import type { Timer, Timers } from '@perdure/runtime/ports';
 import { LIMITS } from './limits.ts';
-import type { Line } from './sse.ts';
+import type { Line, Sink, Source } from './source.ts';
+import { begin } from './source.ts';
 import { endLine, HEARTBEAT, retryHint } from './sse.ts';
-
-export type Source<E> = {
-  /** Each call of `open` reads from the start of the wanted range; it ends with its signal. */
-  open(signal: AbortSignal): AsyncIterable<E>;
-  toLine(event: E): Line;
-  /** From this event on the source is live. */
-  isLive(event: E): boolean;
-  /** The id to resume from before any event was sent. */
-  from: string | null;
-};
 
 export type Opened = { body: ReadableStream<Uint8Array>; drain(): void };
 
 const encoder = new TextEncoder();
 
-/**
- * Waits for the source's first event, so that its refusal is still an answer with a status, and gives the body.
- * Rejects with what the source throws before that; later it says `end` with reason `error`.
- */
+/** Rejects with what the source throws before its first event. `closed`: the reader has had all, or is gone. */
 export async function openStream<E>(
   source: Source<E>,
   given: { signal: AbortSignal; timers: Timers; closed: () => void; failed: (error: unknown) => void },
 ): Promise<Opened> {
-  const abort = new AbortController();
-  const stop = (): void => abort.abort();
-  given.signal.addEventListener('abort', stop, { once: true });
-  if (given.signal.aborted) stop();
-  const iterator = source.open(abort.signal)[Symbol.asyncIterator]();
-  const ended = (): void => {
-    given.signal.removeEventListener('abort', stop);
-    stop();
-  };
-  try {
-    const first = await iterator.next();
-    const pipe = new Pipe(given.timers, source.from, { ended, closed: given.closed });
-    void pump(pipe, source, iterator, first).catch((error: unknown) => {
-      if (pipe.isEnding) return;
-      given.failed(error);
-      pipe.finish(endLine('error', { retryMs: LIMITS.retryMs, resume: pipe.resume }));
-    });
-    return { body: pipe.body, drain: () => pipe.finish(endLine('drain', { retryMs: LIMITS.retryMs })) };
-  } catch (error) {
-    ended();
-    throw error;
-  }
-}
-
-async function pump<E>(
-  pipe: Pipe,
-  source: Source<E>,
-  iterator: AsyncIterator<E>,
-  first: IteratorResult<E>,
-): Promise<void> {
-  let isLive = false;
-  try {
-    for (let result = first; result.done !== true; result = await iterator.next()) {
-      const line = source.toLine(result.value);
-      if (line.last === true) return pipe.finish(line);
-      isLive ||= source.isLive(result.value);
-      pipe.push(line, isLive);
-      if (!isLive) await pipe.room();
-      if (pipe.isEnding) return;
-    }
-    pipe.finish(null);
-  } finally {
-    await iterator.return?.();
-  }
+  const begun = await begin(source, given.signal);
+  const pipe = new Pipe(given.timers, source.from, { ended: begun.stop, closed: given.closed });
+  begun.send(pipe, given.failed);
+  return { body: pipe.body, drain: () => pipe.finish(endLine({ reason: 'drain', retryMs: LIMITS.retryMs })) };
 }
 
 /** `ended`: the source is not needed any more. `closed`: the reader has had all, or is gone. Each once. */
 type Notify = { ended: () => void; closed: () => void };
 
 /** What waits for one reader. */
-class Pipe {
+class Pipe implements Sink {
   readonly body: ReadableStream<Uint8Array>;
-  /** Nothing is added any more: the end waits to be sent, or the reader is gone. */
   isEnding = false;
-  /** The id of the last event that was handed over to be sent. */
   resume: string | null;
   readonly #timers: Timers;
   readonly #notify: Notify;
@@ -120,7 +60,7 @@ class Pipe {
     return this.#bytes >= LIMITS.streamBufferBytes / 2;
   }
 
-  /** Adds an event; past the bound, a live reader is cut. One event alone may be as large as it is. */
+  /** One event alone may be as large as it is. */
   push(line: Line, isLive: boolean): void {
     if (this.isEnding) return;
     const bytes = Buffer.byteLength(line.text);
@@ -130,12 +70,10 @@ class Pipe {
     this.#wake();
   }
 
-  /** Resolves when the reader has taken enough, or is gone. */
   async room(): Promise<void> {
     while (this.isFull && !this.isEnding) await new Promise<void>((resolve) => (this.#roomed = resolve));
   }
 
-  /** What waits is still sent, then `line`, then nothing. */
   finish(line: Line | null): void {
     if (this.isEnding) return;
     if (line !== null) this.#add(line);
@@ -153,7 +91,7 @@ class Pipe {
   #cut(): void {
     this.#waiting = [];
     this.#bytes = 0;
-    this.finish(endLine('slow', { retryMs: LIMITS.retryMs, resume: this.resume }));
+    this.finish(endLine({ reason: 'slow', retryMs: LIMITS.retryMs, resume: this.resume }));
   }
 
   #add(line: Line, bytes = Buffer.byteLength(line.text)): void {
