@@ -4,5 +4,7 @@ export type { FailureCode } from './failures.ts';
 export { LIMITS } from './limits.ts';
 export { ModelConfigError } from './openai-chat/endpoint.ts';
 export type { EndpointRecord, Quirks } from './openai-chat/endpoint.ts';
+export { keysFound } from './presets.ts';
+export type { ProviderKey } from './presets.ts';
 export { createModelSource } from './source.ts';
 export type { ModelSourceOptions, PriceRecord } from './source.ts';

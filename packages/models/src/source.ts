@@ -12,6 +12,7 @@ import {
   type EndpointRecord,
 } from './openai-chat/endpoint.ts';
 import { createOpenAiResponses } from './openai-responses/adapter.ts';
+import { openPreset, PRESETS } from './presets.ts';
 import { variable, type Environment, type OpenedProvider, type OpenProvider, type Provider } from './provider.ts';
 
 /** A price from the configuration, by the model's whole id (`endpoint/model`); it goes before the catalog's. */
@@ -31,14 +32,17 @@ const OPENAI_URL = 'https://api.openai.com/v1';
 const PROVIDERS: { readonly [name: string]: OpenProvider } = {
   [OPENAI]: (env, clock) => openOpenAi(OPENAI, env, (endpoint) => createOpenAiResponses(OPENAI, endpoint, clock)),
   [OPENAI_CHAT]: (env, clock) => openOpenAi(OPENAI_CHAT, env, (endpoint) => createOpenAiChat(endpoint, clock)),
+  ...Object.fromEntries(
+    Object.entries(PRESETS).map(([name, preset]) => [name, (env, clock) => openPreset(name, preset, env, clock)]),
+  ),
 };
 const PRICE_KEYS = ['input', 'output', 'cachedInput', 'cacheWrite'] as const;
 
 /**
  * All models: `demo`, `openai/MODEL` by the Responses API and `openai-chat/MODEL` by Chat Completions (OPENAI_API_KEY,
- * OPENAI_BASE_URL as the official client reads them) and `ENDPOINT/MODEL` for each record; a record of such a name takes
- * its place. Connections are opened when a model is first resolved. Throws ModelConfigError (`invalid_config`) for a
- * wrong record; a missing key is told at `resolve`.
+ * OPENAI_BASE_URL as the official client reads them), those of the presets, and `ENDPOINT/MODEL` for each record; a
+ * record takes the place of a provider of its name. Connections are opened when a model is first resolved. Throws
+ * ModelConfigError (`invalid_config`) for a wrong record; a missing key is told at `resolve`.
  */
 export function createModelSource(options: ModelSourceOptions): ModelSource {
   const { endpoints = [], prices = {}, env, system } = options;

@@ -2,6 +2,7 @@
 import { ApiError } from '@perdure/contract';
 import type { ConfigPatch, InputPart } from '@perdure/contract';
 import type { EndpointRecord } from '@perdure/models';
+import { keysFound } from '@perdure/models';
 import type { Host, LogFormat, LogLevel, Marks, Session } from '@perdure/runtime';
 import {
   createFileMarks,
@@ -181,6 +182,7 @@ function secretsOf(options: RuntimeOptions, env: Environment): { [name: string]:
     if (trimmed !== '') secrets[name] = trimmed;
   };
   for (const { secret, env: name } of Object.values(SETTINGS)) if (secret && name !== null) add(name, env[name]);
+  for (const { found } of keysFound(env)) if (found !== null) add(found, env[found]);
   for (const endpoint of options.models?.endpoints ?? []) addEndpoint(endpoint, env, add);
   return { ...secrets, ...options.secrets };
 }

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { keysFound } from '@perdure/models';
 import { commandHelp } from './cli/commands/help.ts';
 import { COMMANDS } from './cli/table.ts';
 import { configShape } from './config.ts';
@@ -51,7 +52,7 @@ test('a value that cannot be meant is refused, and the refusal names where it st
 
 test('.env.example has each variable of the table, and nothing else (write it anew from envExample() when this fails)', () => {
   const path = join(import.meta.dirname, '../../../.env.example');
-  assert.equal(readFileSync(path, 'utf8'), envExample());
+  assert.equal(readFileSync(path, 'utf8'), envExample(keysFound({})));
   assert.deepEqual(readSettings({ flags: {}, env: {}, dotenv: readDotenv(join(path, '..')) }).origins.data, 'default');
 });
 

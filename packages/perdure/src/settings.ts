@@ -167,10 +167,13 @@ function readPort(value: string): number {
   return port;
 }
 
-/** The text of `.env.example`: each variable with what it is for. */
-export function envExample(): string {
+/** The text of `.env.example`: each variable with what it is for; `providers` have keys that no setting reads. */
+export function envExample(providers: readonly { provider: string; keyEnv: readonly string[] }[]): string {
   const rows = Object.values<Setting<unknown>>(SETTINGS).flatMap(({ env, about }) =>
     env === null ? [] : [`# ${about}\n${env}=\n`],
   );
-  return ['# Copy this file to .env and fill in what you need. Everything is optional.\n', ...rows].join('\n');
+  const keys = providers.flatMap(({ provider, keyEnv: [name = ''] }) =>
+    rows.some((row) => row.includes(`\n${name}=`)) ? [] : [`# The key for ${provider} models.\n${name}=\n`],
+  );
+  return ['# Copy this file to .env and fill in what you need. Everything is optional.\n', ...rows, ...keys].join('\n');
 }

@@ -208,6 +208,8 @@ describe('with a server', () => {
     );
     assert.deepEqual(from['port'], ['1', '.env PERDURE_PORT']);
     assert.deepEqual(from['logFormat'], ['compact', '.env PERDURE_LOG_FORMAT']);
+    const keys = (checks as Json[]).find(({ name }) => name === 'provider keys');
+    assert.match(String(keys?.['text']), /missing: .*groq \(GROQ_API_KEY\).*none needed: ollama, vllm/);
     assert.deepEqual(from['host'], ['127.0.0.1', 'default']);
     assert.ok((checks as Json[]).some(({ name, text }) => name === 'data' && String(text).includes(url)));
     const secret = await place.run(['doctor'], { OPENAI_API_KEY: 'sk-EXAMPLE-0123456789abcdef' });

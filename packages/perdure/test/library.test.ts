@@ -224,6 +224,7 @@ test('a server listens until it is closed; a busy port and an open host without 
 test('no secret of the environment or the configuration is in an entry or an answer', async () => {
   const secrets = {
     OPENAI_API_KEY: 'sk-EXAMPLE-0123456789abcdef',
+    GROQ_API_KEY: 'gsk-EXAMPLE-0123456789abcdef',
     PERDURE_TOKEN: 'token-EXAMPLE-1',
     HOUSE: 'house-EXAMPLE-1',
   };

@@ -11,6 +11,8 @@ export type {
   ChatStep,
   SeenRequest,
 } from './emulator/chat-emulator.ts';
+export { CHAT_HOUSES } from './emulator/chat-houses.ts';
+export type { ChatHouse } from './emulator/chat-houses.ts';
 export type { ChatMessage, ChatRequest } from './emulator/chat-rules.ts';
 export { chatCompletion, chatEvents } from './emulator/chat-wire.ts';
 export type { ChatAnswer, ChatError, ChatUsage, StreamOptions } from './emulator/chat-wire.ts';

@@ -14,6 +14,8 @@ import { boundOf, countOf, isCount, type UsageBound } from '../usage.ts';
 
 type Done = Extract<GenerateOutcome, { type: 'done' }>;
 type WireDelta = Partial<ChatCompletionChunk.Choice.Delta> & { reasoning_content?: unknown; reasoning?: unknown };
+/** One element of a content that is a list. */
+type ContentChunk = { type?: unknown; text?: unknown; thinking?: unknown } | null;
 type WireCall = Partial<ChatCompletionChunk.Choice.Delta.ToolCall>;
 export type WireChunk = {
   choices?: { index?: number; delta?: WireDelta; finish_reason?: unknown }[];
@@ -28,6 +30,8 @@ const STOPS: { readonly [reason: string]: Done['stop'] | undefined } = {
   tool_calls: 'calls',
   length: 'length',
   content_filter: 'filtered',
+  // Mistral: the window is full.
+  model_length: 'length',
 };
 
 export class Answer {
@@ -65,19 +69,31 @@ export class Answer {
     for (const name in delta) {
       const value = delta[name as keyof WireDelta];
       if (value === null || value === undefined || value === '') continue;
-      if (name === 'content') this.#say(value);
+      if (name === 'content') this.#takeContent(value);
       else if (name === 'tool_calls') {
         const wrong = this.#takeCalls(value);
         if (wrong !== null) return wrong;
       } else if (name === 'refusal') this.#refuse(value);
       else if (name !== 'role') this.#extra = keep(this.#extra, name, value);
     }
-    const thought = delta.reasoning_content ?? delta.reasoning;
-    if (typeof thought === 'string' && thought !== '') {
-      this.#reasoning += thought;
-      this.#tell({ part: 'reasoning', text: thought });
-    }
+    this.#think(delta.reasoning_content ?? delta.reasoning);
     return null;
+  }
+
+  /** A text; or, of Mistral's thinking models, a list of texts and thoughts. */
+  #takeContent(content: unknown): void {
+    if (!Array.isArray(content)) return this.#say(content);
+    for (const part of content as ContentChunk[]) {
+      if (part?.type === 'text') this.#say(part.text);
+      if (part?.type === 'thinking' && Array.isArray(part.thinking))
+        for (const thought of part.thinking as ContentChunk[]) this.#think(thought?.text);
+    }
+  }
+
+  #think(thought: unknown): void {
+    if (typeof thought !== 'string' || thought === '') return;
+    this.#reasoning += thought;
+    this.#tell({ part: 'reasoning', text: thought });
   }
 
   #say(text: unknown): void {
@@ -192,24 +208,57 @@ function keep(extra: Map<string, unknown> | null, name: string, value: unknown):
   const kept = extra ?? new Map<string, unknown>();
   const before = kept.get(name);
   if (typeof before === 'string' && typeof value === 'string') return kept.set(name, before + value);
-  if (Array.isArray(before) && Array.isArray(value))
-    return kept.set(name, [...(before as unknown[]), ...(value as unknown[])]);
+  if (Array.isArray(before) && Array.isArray(value)) return kept.set(name, joinLists(before, value));
   return kept.set(name, value);
 }
+
+type Piece = { [member: string]: unknown };
+const isPiece = (value: unknown): value is Piece & { index: number } =>
+  typeof value === 'object' && value !== null && typeof (value as Piece)['index'] === 'number';
+
+/** What has the index of an element that is there is its next piece (OpenRouter's `reasoning_details`). */
+function joinLists(before: readonly unknown[], more: readonly unknown[]): unknown[] {
+  const joined = [...before];
+  for (const value of more) {
+    const place = isPiece(value)
+      ? joined.findIndex((known) => isPiece(known) && known.index === value.index && known['type'] === value['type'])
+      : -1;
+    if (place < 0) joined.push(value);
+    else joined[place] = joinPieces(joined[place] as Piece, value as Piece);
+  }
+  return joined;
+}
+
+/** Content grows; what names it stays. */
+function joinPieces(before: Piece, more: Piece): Piece {
+  const joined: Piece = { ...before };
+  for (const [name, value] of Object.entries(more)) {
+    const known = joined[name];
+    const grows = GROWING.has(name) && typeof known === 'string' && typeof value === 'string';
+    if (value !== null && value !== undefined) joined[name] = grows ? known + value : value;
+  }
+  return joined;
+}
+const GROWING: ReadonlySet<string> = new Set(['text', 'summary', 'data']);
 
 type WireUsage = {
   prompt_tokens?: unknown;
   completion_tokens?: unknown;
+  total_tokens?: unknown;
   prompt_tokens_details?: { cached_tokens?: unknown; cache_write_tokens?: unknown } | null;
   completion_tokens_details?: { reasoning_tokens?: unknown } | null;
   /** DeepSeek's name for the cached part. */
   prompt_cache_hit_tokens?: unknown;
 };
 
-/** The provider counts cached and written tokens among the input; here each token is counted once. Null: not believable. */
+/**
+ * The provider counts cached and written tokens among the input; here each token is counted once. Google and xAI bill
+ * thoughts that they leave out of `completion_tokens`: what the total has beyond the prompt is output. Null: not believable.
+ */
 function usageOf(wire: WireUsage): Usage | null {
-  const { prompt_tokens: prompt, completion_tokens: output } = wire;
-  if (!isCount(prompt) || !isCount(output)) return null;
+  const { prompt_tokens: prompt, completion_tokens: said } = wire;
+  if (!isCount(prompt) || !isCount(said)) return null;
+  const output = Math.max(said, countOf(wire.total_tokens) - prompt);
   const details = wire.prompt_tokens_details;
   const cachedInput = Math.min(prompt, countOf(details?.cached_tokens ?? wire.prompt_cache_hit_tokens));
   const cacheWrite = Math.min(prompt - cachedInput, countOf(details?.cache_write_tokens));
@@ -218,7 +267,7 @@ function usageOf(wire: WireUsage): Usage | null {
     cachedInput,
     cacheWrite,
     output,
-    reasoning: Math.min(output, countOf(wire.completion_tokens_details?.reasoning_tokens)),
+    reasoning: Math.max(output - said, Math.min(output, countOf(wire.completion_tokens_details?.reasoning_tokens))),
     source: 'provider',
   };
 }

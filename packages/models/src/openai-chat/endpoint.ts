@@ -13,6 +13,16 @@ export type Quirks = {
   dropReasoning?: boolean;
   /** It takes `json_object` in place of a schema. */
   noJsonSchema?: boolean;
+  /** It wants `reasoning_content` with each message of its own that has calls, be it empty. */
+  reasoningWithCalls?: boolean;
+  /** It thinks unless told otherwise, and refuses a forced tool while it does: thinking is switched off for that turn. */
+  noForcedThinking?: boolean;
+  /** Ids of calls are nine letters and digits: others are sent as such. */
+  shortCallIds?: boolean;
+  /** It refuses a user's message right after a tool's answer: a word of the assistant goes between them. */
+  assistantAfterTool?: boolean;
+  /** A call carries the signature of its thought: those of other models say that they have none. */
+  signedCalls?: boolean;
 };
 
 /** An endpoint as configuration names it: models are `NAME/MODEL`. */
@@ -43,7 +53,10 @@ export class ModelConfigError extends Error {
 
 const NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 const RECORD_KEYS = new Set('name baseUrl apiKeyEnv apiKey headers quirks headersTimeoutMs idleTimeoutMs'.split(' '));
-const QUIRK_KEYS = new Set('maxTokensField noStreamOptions noDone dropReasoning noJsonSchema'.split(' '));
+const QUIRK_KEYS = new Set(
+  `maxTokensField noStreamOptions noDone dropReasoning noJsonSchema reasoningWithCalls noForcedThinking shortCallIds
+  assistantAfterTool signedCalls`.split(/\s+/),
+);
 
 /** Checks a record whole, so that a wrong one stops the start and not a run. Throws ModelConfigError. */
 export function checkEndpoint(record: EndpointRecord, path: string): void {

@@ -8,6 +8,8 @@ const CODES: { readonly [code: string]: Verdict | undefined } = {
   model_not_found: { code: 'model_not_found', retry: 'no' },
   context_length_exceeded: { code: 'context_length', retry: 'no' },
   rate_limit_exceeded: { code: 'rate_limited', retry: 'now' },
+  // Groq, "tool use": what the model wrote is no call; the next try may be one.
+  tool_use_failed: { code: 'malformed', retry: 'now' },
 };
 
 /** Servers of open models have no code for a request that is too long: they say it in words. */

@@ -502,6 +502,7 @@ describe('a refusal of the provider', () => {
     assert.deepEqual(brief(await refused(404, { code: 'model_not_found' })), ['model_not_found', 'no', 'none']);
     assert.deepEqual(brief(await refused(429)), ['rate_limited', 'now', 'none']);
     assert.deepEqual(brief(await refused(429, { code: 'insufficient_quota' })), ['quota', 'no', 'none']);
+    assert.deepEqual(brief(await refused(400, { code: 'tool_use_failed' })), ['malformed', 'now', 'none']);
     for (const status of [408, 409, 500, 503, 529]) {
       assert.deepEqual(brief(await refused(status)), ['overloaded', 'now', 'none'], `${status}`);
     }

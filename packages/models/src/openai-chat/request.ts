@@ -3,6 +3,7 @@
  * what is new; everything before them is the same in each turn of a run, and the provider's prompt cache finds its
  * prefix (tools, then messages, in their order).
  */
+import { createHash } from 'node:crypto';
 import type { GenerateRequest, LoadedPart, NeutralItem, ToolDeclaration } from '@perdure/runtime/ports';
 import type {
   ChatCompletionAssistantMessageParam,
@@ -10,6 +11,7 @@ import type {
   ChatCompletionCreateParamsStreaming,
   ChatCompletionFunctionTool,
   ChatCompletionMessageParam,
+  ChatCompletionToolMessageParam,
 } from 'openai/resources/chat/completions';
 import type { Endpoint, Quirks } from './endpoint.ts';
 
@@ -17,10 +19,24 @@ import type { Endpoint, Quirks } from './endpoint.ts';
 export function renderItem(item: NeutralItem, model: string, quirks: Quirks): string {
   if (item.kind === 'turn') return renderTurn(item, model, quirks);
   const message: ChatCompletionMessageParam =
-    item.kind === 'message'
-      ? { role: 'user', content: contentOf(item.parts) }
-      : { role: 'tool', tool_call_id: item.providerId, content: resultText(item) };
+    item.kind === 'message' ? { role: 'user', content: contentOf(item.parts) } : toolMessage(item, quirks);
   return JSON.stringify(message);
+}
+
+function toolMessage(item: Extract<NeutralItem, { kind: 'result' }>, quirks: Quirks): ChatCompletionToolMessageParam {
+  const id = callId(item.providerId, quirks);
+  const content = resultText(item);
+  // Its role stands last where what follows it matters: see `bridged`.
+  if (quirks.assistantAfterTool === true) return { content, tool_call_id: id, role: 'tool' };
+  return { role: 'tool', tool_call_id: id, content };
+}
+
+const SHORT_ID = /^[a-zA-Z0-9]{9}$/;
+
+/** The same id for the same call, always; nine letters and digits where it must be. */
+function callId(id: string, { shortCallIds }: Quirks): string {
+  if (shortCallIds !== true || SHORT_ID.test(id)) return id;
+  return createHash('sha256').update(id).digest('hex').slice(0, 9);
 }
 
 /**
@@ -48,21 +64,36 @@ function resultText(item: Extract<NeutralItem, { kind: 'result' }>): string {
 function renderTurn(item: Extract<NeutralItem, { kind: 'turn' }>, model: string, quirks: Quirks): string {
   if (item.model === model && isAssistant(item.native)) {
     if (!saysSomething(item.native)) return '';
-    const own = quirks.dropReasoning === true ? withoutReasoning(item.native) : item.native;
-    return JSON.stringify(own);
+    return JSON.stringify(fitted(item.native, quirks));
   }
   const message: ChatCompletionAssistantMessageParam = {
     role: 'assistant',
     content: item.text === '' ? null : item.text,
   };
   if (item.calls.length > 0) {
-    message.tool_calls = item.calls.map((call) => ({
+    message.tool_calls = item.calls.map((call, n) => ({
       id: call.id,
       type: 'function',
       function: { name: call.name, arguments: call.arguments },
+      ...(n === 0 && quirks.signedCalls === true ? { extra_content: UNSIGNED } : {}),
     }));
   }
-  return saysSomething(message) ? JSON.stringify(message) : '';
+  return saysSomething(message) ? JSON.stringify(fitted(message, quirks)) : '';
+}
+
+/** Google's word for a call without a signature: it stands on the first call of a message. */
+const UNSIGNED = { google: { thought_signature: 'skip_thought_signature_validator' } };
+
+/** A message of the assistant as this endpoint takes it back. */
+function fitted(message: ChatCompletionAssistantMessageParam, quirks: Quirks): object {
+  let own: { reasoning_content?: unknown; tool_calls?: { id: string }[] } & object = message;
+  if (quirks.dropReasoning === true) own = withoutReasoning(message);
+  if (quirks.shortCallIds === true && message.tool_calls !== undefined)
+    own = { ...own, tool_calls: message.tool_calls.map((call) => ({ ...call, id: callId(call.id, quirks) })) };
+  const hasCalls = (message.tool_calls?.length ?? 0) > 0;
+  if (quirks.reasoningWithCalls === true && hasCalls && own.reasoning_content === undefined)
+    own = { ...own, reasoning_content: '' };
+  return own;
 }
 
 function withoutReasoning(native: ChatCompletionAssistantMessageParam): object {
@@ -92,7 +123,7 @@ function toolsJson(tools: readonly ToolDeclaration[]): string {
   return json;
 }
 
-type Head = Omit<ChatCompletionCreateParamsStreaming, 'messages' | 'tools'>;
+type Head = Omit<ChatCompletionCreateParamsStreaming, 'messages' | 'tools'> & { thinking?: { type: 'disabled' } };
 
 /** The exact body of the request. */
 export function renderBody(request: GenerateRequest, endpoint: Endpoint): string {
@@ -101,8 +132,14 @@ export function renderBody(request: GenerateRequest, endpoint: Endpoint): string
   const system: ChatCompletionMessageParam = { role: 'system', content: request.instructions };
   const first = request.instructions === '' ? '' : JSON.stringify(system);
   const comma = first !== '' && request.rendered !== '' ? ',' : '';
-  return `${head.slice(0, -1)}${tools},"messages":[${first}${comma}${request.rendered}]}`;
+  const rendered = endpoint.quirks.assistantAfterTool === true ? bridged(request.rendered) : request.rendered;
+  return `${head.slice(0, -1)}${tools},"messages":[${first}${comma}${rendered}]}`;
 }
+
+/** Between a tool's answer and a user's message; within a text its quotes would be escaped. */
+const TOOL_THEN_USER = '"role":"tool"},{"role":"user"';
+const BRIDGED = '"role":"tool"},{"role":"assistant","content":"Understood."},{"role":"user"';
+const bridged = (rendered: string): string => rendered.replaceAll(TOOL_THEN_USER, BRIDGED);
 
 function headOf(request: GenerateRequest, endpoint: Endpoint): Head {
   const { params, output, tools } = request;
@@ -115,6 +152,8 @@ function headOf(request: GenerateRequest, endpoint: Endpoint): Head {
   if (params.toolChoice !== undefined && tools.length > 0) {
     const choice = params.toolChoice;
     head.tool_choice = typeof choice === 'string' ? choice : { type: 'function', function: { name: choice.tool } };
+    const isForced = choice !== 'auto' && choice !== 'none';
+    if (isForced && quirks.noForcedThinking === true) head.thinking = { type: 'disabled' };
   }
   if (output !== undefined) {
     head.response_format =

@@ -1,5 +1,7 @@
 /** An OpenAI Chat Completions provider over HTTP, for tests: it speaks the wire format and keeps the provider's rules. */
 import type { ServerResponse } from 'node:http';
+import { wrongInHouse } from './chat-house-rules.ts';
+import type { ChatHouse } from './chat-houses.ts';
 import { readChatRequest, type ChatRequest } from './chat-rules.ts';
 import { chatCompletion, chatEvents, errorBody, errorEvent, type ChatAnswer, type ChatError } from './chat-wire.ts';
 import {
@@ -33,6 +35,8 @@ export type ChatEmulatorOptions = {
   /** The key it takes; without it any Bearer token will do. */
   key?: string;
   path?: string;
+  /** Whose rules it keeps; OpenAI's own without it. */
+  house?: ChatHouse;
 };
 
 /** Starts the emulator on a free port of 127.0.0.1. One function as the script answers any number of requests. */
@@ -44,7 +48,7 @@ export async function createChatEmulator(
     base: '/v1',
     headers: { 'x-request-id': 'req_emulated' },
     read: (call) => readCall(call, options),
-    answer,
+    answer: async (response, reply, request) => answer(response, reply, request, options.house ?? {}),
     errorBody,
   });
 }
@@ -63,11 +67,19 @@ function readCall(
     return refuse(401, { message: 'Incorrect API key provided.', type: 'invalid_request_error', code });
   }
   const body = jsonOf(call);
-  const read = readChatRequest(body);
-  return 'error' in read ? refuse(400, read.error, body) : { body, request: read.request };
+  const { house = {} } = options;
+  const read = readChatRequest(body, house);
+  if ('error' in read) return refuse(400, read.error, body);
+  const error = wrongInHouse(body, house);
+  return error === null ? { body, request: read.request } : refuse(400, error, body);
 }
 
-async function answer(response: ServerResponse, reply: Answered, request: ChatRequest): Promise<void> {
+async function answer(
+  response: ServerResponse,
+  reply: Answered,
+  request: ChatRequest,
+  house: ChatHouse,
+): Promise<void> {
   if (reply.hang === true) return;
   response.socket?.setNoDelay(true);
   response.writeHead(200, {
@@ -76,15 +88,16 @@ async function answer(response: ServerResponse, reply: Answered, request: ChatRe
     'x-request-id': 'req_emulated',
     'openai-processing-ms': '1',
   });
-  await writeWire(response, Buffer.from(bodyOf(reply, request)), reply);
+  await writeWire(response, Buffer.from(bodyOf(reply, request, house)), reply);
 }
 
-function bodyOf(reply: Answered, request: ChatRequest): string {
+function bodyOf(reply: Answered, request: ChatRequest, house: ChatHouse): string {
   if (!request.stream) return chatCompletion(reply, request.model);
   const events = chatEvents(reply, {
     model: request.model,
     includeUsage: request.includeUsage,
     done: reply.noDone !== true,
+    house,
   });
   if (reply.errorAfter === undefined) return events.join('');
   return events.slice(0, reply.errorAfter.events).join('') + errorEvent(reply.errorAfter.error);

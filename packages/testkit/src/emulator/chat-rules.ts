@@ -2,6 +2,7 @@
  * What the provider refuses, from OpenAI's API reference: parameters, messages, tools. A request that breaks a rule
  * gets the provider's kind of 400 here too, so that a mistake of the adapter is not answered kindly.
  */
+import type { ChatHouse } from './chat-houses.ts';
 import type { ChatError } from './chat-wire.ts';
 
 export type ChatRequest = {
@@ -29,11 +30,11 @@ const ROLES = new Set(['developer', 'system', 'user', 'assistant', 'tool', 'func
 const TOOL_NAME = /^[a-zA-Z0-9_-]{1,64}$/;
 const TOOLS_MAX = 128;
 
-type Fields = { [key: string]: unknown };
-const isFields = (value: unknown): value is Fields =>
+export type Fields = { [key: string]: unknown };
+export const isFields = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-const refuse = (message: string, param: string | null, code: string | null = null): ChatError => ({
+export const refuse = (message: string, param: string | null, code: string | null = null): ChatError => ({
   message,
   type: 'invalid_request_error',
   param,
@@ -41,9 +42,11 @@ const refuse = (message: string, param: string | null, code: string | null = nul
 });
 
 /** The request as the emulator reads it, or what the provider would say is wrong with it. */
-export function readChatRequest(body: unknown): { request: ChatRequest } | { error: ChatError } {
+export function readChatRequest(body: unknown, house: ChatHouse = {}): { request: ChatRequest } | { error: ChatError } {
   if (!isFields(body)) return { error: refuse('the body is not a JSON object', null) };
-  const unknown = Object.keys(body).find((key) => !PARAMETERS.has(key));
+  const unknown = Object.keys(body).find(
+    (key) => (!PARAMETERS.has(key) && house.takes?.includes(key) !== true) || house.refuses?.includes(key) === true,
+  );
   if (unknown !== undefined) {
     return { error: refuse(`Unrecognized request argument supplied: ${unknown}`, unknown, 'unknown_parameter') };
   }

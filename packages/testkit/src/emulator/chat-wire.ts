@@ -2,6 +2,7 @@
  * The bytes of the Chat Completions protocol, written from OpenAI's API reference (chat/completions: "the chat
  * completion object", "the chat completion chunk object", streaming, errors). Nothing here is shared with the adapter.
  */
+import type { ChatHouse } from './chat-houses.ts';
 import type { WireError } from './wire-server.ts';
 
 export type ChatUsage = {
@@ -45,9 +46,11 @@ function callsOf(answer: ChatAnswer): Call[] {
 const finishOf = (answer: ChatAnswer): string =>
   answer.finish ?? ((answer.calls ?? []).length > 0 ? 'tool_calls' : 'stop');
 
-function usageOf(answer: ChatAnswer): object | null {
+function usageOf(answer: ChatAnswer, house: ChatHouse = {}): object | null {
   if (answer.usage === null) return null;
   const { prompt, completion, cached = 0, reasoning = 0 } = answer.usage ?? { prompt: 9, completion: 12 };
+  if (house.thoughtsBeside === true)
+    return { prompt_tokens: prompt, completion_tokens: completion - reasoning, total_tokens: prompt + completion };
   return {
     prompt_tokens: prompt,
     completion_tokens: completion,
@@ -94,22 +97,25 @@ const toolCall = (call: Call): object => ({
 
 const fieldOf = (answer: ChatAnswer): string => answer.reasoning?.field ?? 'reasoning_content';
 
-export type StreamOptions = { model: string; includeUsage: boolean; done: boolean };
+export type StreamOptions = { model: string; includeUsage: boolean; done: boolean; house?: ChatHouse };
 
 /** The events of a streamed answer, each with its blank line; the last one is the terminal `[DONE]`. */
 export function chatEvents(answer: ChatAnswer, options: StreamOptions): string[] {
+  const { house = {} } = options;
   const base = { id: ID, object: 'chat.completion.chunk', created: CREATED, model: options.model };
+  const said = house.usage === 'each' || house.usage === 'unasked' ? usageOf(answer, house) : null;
   const chunk = (delta: object, finish: string | null): string =>
     event({
       ...base,
       service_tier: 'default',
       system_fingerprint: null,
       choices: [{ index: 0, delta, logprobs: null, finish_reason: finish }],
-      ...(options.includeUsage ? { usage: null } : {}),
+      ...(said !== null && (house.usage === 'each' || finish !== null) ? { usage: said } : {}),
+      ...(said === null && options.includeUsage ? { usage: null } : {}),
     });
-  const events = [chunk(firstDelta(answer), null), ...deltasOf(answer).map((delta) => chunk(delta, null))];
+  const events = [chunk(firstDelta(answer), null), ...deltasOf(answer, house).map((delta) => chunk(delta, null))];
   events.push(chunk({}, finishOf(answer)));
-  const usage = options.includeUsage ? usageOf(answer) : null;
+  const usage = options.includeUsage && said === null ? usageOf(answer, house) : null;
   if (usage !== null) events.push(event({ ...base, service_tier: 'default', choices: [], usage }));
   if (options.done) events.push('data: [DONE]\n\n');
   return events;
@@ -135,13 +141,13 @@ function firstDelta(answer: ChatAnswer): object {
   return { role: 'assistant', content, refusal: null };
 }
 
-function deltasOf(answer: ChatAnswer): object[] {
+function deltasOf(answer: ChatAnswer, house: ChatHouse): object[] {
   const reasoning = answer.reasoning === undefined ? [] : split(answer.reasoning.text, 2);
   return [
-    ...reasoning.map((text) => ({ [fieldOf(answer)]: text })),
+    ...reasoning.map((text) => thought(text, answer, house)),
     ...piecesOf(answer).map((content) => ({ content })),
     ...(answer.refusal === undefined ? [] : split(answer.refusal, 2).map((refusal) => ({ refusal }))),
-    ...callDeltas(answer),
+    ...callDeltas(answer, house),
   ];
 }
 
@@ -159,12 +165,24 @@ function split(text: string, count: number): string[] {
   return pieces;
 }
 
-function callDeltas(answer: ChatAnswer): object[] {
+function thought(text: string, answer: ChatAnswer, house: ChatHouse): object {
+  if (house.listedThoughts === true) return { content: [{ type: 'thinking', thinking: [{ type: 'text', text }] }] };
+  const details = [{ type: 'reasoning.text', text, index: 0, format: 'emulated-v1' }];
+  return { [fieldOf(answer)]: text, ...(house.detailedThoughts === true ? { reasoning_details: details } : {}) };
+}
+
+/** Of the emulated house's own calls. */
+export const SIGNATURE = { google: { thought_signature: 'emulated-signature' } };
+
+function callDeltas(answer: ChatAnswer, house: ChatHouse): object[] {
   const streams = callsOf(answer).map((call, index) => [
-    { tool_calls: [{ index, id: call.id, type: 'function', function: { name: call.name, arguments: '' } }] },
+    { tool_calls: [{ index, ...signed(index, house), ...toolCall({ ...call, arguments: '' }) }] },
     ...split(call.arguments, 3).map((text) => ({ tool_calls: [{ index, function: { arguments: text } }] })),
   ]);
   if (answer.interleave !== true) return streams.flat();
   const longest = Math.max(0, ...streams.map((stream) => stream.length));
   return Array.from({ length: longest }, (_, n) => streams.flatMap((stream) => stream[n] ?? [])).flat();
 }
+
+const signed = (index: number, house: ChatHouse): object =>
+  house.signs === true && index === 0 ? { extra_content: SIGNATURE } : {};

@@ -1,6 +1,7 @@
 /** Each setting with its value and origin, and a look at what would go wrong. */
 import { accessSync, constants, existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { keysFound } from '@perdure/models';
 import { DATABASE } from '@perdure/stores/sqlite';
 import { openStore } from '../../data.ts';
 import { DataInUseError } from '../../errors.ts';
@@ -24,6 +25,7 @@ export const doctor: Run = async (context) => {
     { name: 'version', result: 'ok', text: `perdure ${version()} on Node ${process.versions.node}` },
   ];
   const local = await configured(context, checks);
+  checks.push({ name: 'provider keys', result: 'ok', text: keysOf(context.env) });
   if (local !== null) checkModels(context, local, checks);
   const { settings, origins } = local ?? context;
   await checkData(context, settings, checks);
@@ -54,6 +56,21 @@ async function configured(context: Context, checks: Check[]): Promise<Local | nu
     checks.push({ name: 'configuration', result: 'fail', text: messageOf(error) });
     return null;
   }
+}
+
+/** Which providers can be used as they are, by the variable that holds their key. */
+function keysOf(env: Context['env']): string {
+  const keys = keysFound(env);
+  const set = keys.flatMap(({ provider, found }) => (found === null ? [] : [`${provider} (${found})`]));
+  const unset = keys.filter(({ found }) => found === null);
+  const missing = unset.flatMap(({ provider, keyEnv, keyless }) =>
+    keyless ? [] : [`${provider} (${keyEnv.join(' or ')})`],
+  );
+  const free = unset.flatMap(({ provider, keyless }) => (keyless ? [provider] : []));
+  const lists = { found: set, missing, 'none needed': free };
+  return Object.entries(lists)
+    .flatMap(([what, names]) => (names.length === 0 ? [] : [`${what}: ${names.join(', ')}`]))
+    .join('; ');
 }
 
 function checkModels({ env }: Context, { options, file }: Local, checks: Check[]): void {
