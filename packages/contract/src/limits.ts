@@ -36,6 +36,9 @@ export const LIMITS = {
   deadlineMaxMs: 365 * 24 * 60 * 60_000,
   approvalTtlMaxMs: 365 * 24 * 60 * 60_000,
   outputTokens: 10_000_000,
+  /** Steps of each side, and rows, that a diff shows; of a text so much (UTF-16 units). */
+  diffRows: 500,
+  diffTextChars: 10_000,
   /** A run's text in its view; a longer one is cut there and read in full as a message. */
   runTextBytes: 1024 * 1024,
   /** One blob, sent or fetched. */

@@ -1,6 +1,7 @@
 /** JSON Schema out of the contract's schemas, with those that have a name of their own referred to by it. */
 import { z } from 'zod';
 import { contextSlotSchema } from './context.ts';
+import { sessionDiffSchema } from './diff-view.ts';
 import { errorBodySchema } from './errors.ts';
 import { explanationSchema, messageSchema, spanSchema } from './folded.ts';
 import { answerSchema, configPatchSchema, inputSchema } from './params.ts';
@@ -24,6 +25,7 @@ const NAMED: { [name: string]: z.ZodType } = {
   Message: messageSchema,
   Span: spanSchema,
   Explanation: explanationSchema,
+  SessionDiff: sessionDiffSchema,
 };
 const NAMED_INPUTS: { [name: string]: z.ZodType } = {
   Input: inputSchema,

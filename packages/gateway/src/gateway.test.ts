@@ -8,6 +8,7 @@ import { createWorld, errorOf, SESSION } from '../test/fakes.ts';
 const DIGEST = 'A'.repeat(43);
 const PATH_VALUES: { [name: string]: string } = {
   session: SESSION,
+  other: SESSION,
   run: 'r1',
   n: '2',
   wait: 'w1',

@@ -94,6 +94,38 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
 /** `env` is what the process sees, `.env` included; `given` stands in for the models of the environment. */
 export async function startRuntime(options: RuntimeOptions, env: Environment, given?: ModelSource): Promise<Runtime> {
   checkConfig(options, optionsSchema);
+  const opened = await openHost(options, env, given);
+  const { host, data, logger } = opened;
+  let scrub: Scrub | undefined;
+  const letGo: LetGo = async (drain) => {
+    scrub?.stop();
+    await opened.letGo(drain);
+  };
+  try {
+    await host.start();
+    const { scrubFirstMs: firstMs, scrubEveryMs: everyMs } = LIMITS;
+    if (data !== null) scrub = startScrub(host.parts.store.log, { timers: system.timers, logger, firstMs, everyMs });
+  } catch (error) {
+    await letGo({ drainMs: 0 });
+    throw error;
+  }
+  return runtimeOf(opened, letGo);
+}
+
+/**
+ * The data with nobody to drive it: sessions can be read, copied and brought, and nothing of them goes on. No agent is
+ * defined, so that nothing can start.
+ */
+export async function openIdle(options: Omit<RuntimeOptions, 'agents'>, env: Environment): Promise<Runtime> {
+  const opened = await openHost({ ...options, agents: [] }, env);
+  await opened.host.parts.quarantine.load();
+  return runtimeOf(opened, opened.letGo);
+}
+
+type LetGo = (drain: { drainMs?: number }) => Promise<void>;
+type Opened = { host: Host; data: string | null; store: Store; logger: Logger; letGo: LetGo };
+
+async function openHost(options: RuntimeOptions, env: Environment, given?: ModelSource): Promise<Opened> {
   const { settings } = readSettings({ flags: {}, env, dotenv: {} });
   const redactor = new Redactor(secretsOf(options, env));
   const logger = loggerOf(options, settings, redactor, env);
@@ -102,9 +134,7 @@ export async function startRuntime(options: RuntimeOptions, env: Environment, gi
   const models = given ?? modelsOf(options.models, env);
   let marks: Marks | undefined;
   let host: Host | undefined;
-  let scrub: Scrub | undefined;
-  const letGo = async (drain: { drainMs?: number }): Promise<void> => {
-    scrub?.stop();
+  const letGo: LetGo = async (drain) => {
     await host?.stop(drain);
     await models.close();
     await store.close();
@@ -128,22 +158,14 @@ export async function startRuntime(options: RuntimeOptions, env: Environment, gi
         ...(options.limits === undefined ? {} : { limits: options.limits }),
       },
     });
-    await host.start();
-    const { scrubFirstMs: firstMs, scrubEveryMs: everyMs } = LIMITS;
-    if (data !== null) scrub = startScrub(host.parts.store.log, { timers: system.timers, logger, firstMs, everyMs });
+    return { host, data, store, logger, letGo };
   } catch (error) {
     await letGo({ drainMs: 0 });
     throw error;
   }
-  return runtimeOf(host, data, store, letGo);
 }
 
-function runtimeOf(
-  host: Host,
-  data: string | null,
-  store: Store,
-  letGo: (drain: { drainMs?: number }) => Promise<void>,
-): Runtime {
+function runtimeOf({ host, data, store }: Opened, letGo: LetGo): Runtime {
   let closing: Promise<void> | undefined;
   return {
     host,

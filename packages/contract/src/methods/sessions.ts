@@ -2,7 +2,8 @@
 import { z } from 'zod';
 import { LIMITS } from '../limits.ts';
 import { configPatchSchema, inputSchema } from '../params.ts';
-import { nameSchema, sessionStatusSchema } from '../values.ts';
+import { sessionDiffSchema } from '../diff-view.ts';
+import { nameSchema, sessionIdSchema, sessionStatusSchema } from '../values.ts';
 import { runViewSchema, sessionViewSchema } from '../views.ts';
 import { cursor, limit, submission, next, seq, session, inSession } from './method.ts';
 import type { Method } from './method.ts';
@@ -94,5 +95,15 @@ export const SESSION_METHODS = {
     scope: 'write',
     summary:
       'Makes a session that begins as this one was at a seq, by default now; what was open there ends, and never runs in it',
+  },
+  'sessions.diff': {
+    verb: 'GET',
+    path: '/sessions/{session}/diff/{other}',
+    params: z.strictObject({ session, other: sessionIdSchema }),
+    result: sessionDiffSchema,
+    status: [200],
+    errors: ['not_found'],
+    scope: 'read',
+    summary: 'Two sessions side by side: how far they are the same, what each did from there, and what that took',
   },
 } as const satisfies { [name: string]: Method };

@@ -9,8 +9,8 @@ import { recall } from './remembered.ts';
 
 export type Connection = {
   client: Client;
-  /** `embedded`: it ends with this process; nobody else can reach it. */
-  kind: 'server' | 'embedded';
+  /** `embedded`: it ends with this process; nobody else can reach it. `folder`: the data, and nothing goes on in it. */
+  kind: 'server' | 'embedded' | 'folder';
   close(): Promise<void>;
 };
 export type Server = { url: string; token?: string; why: string };
@@ -54,6 +54,13 @@ export async function connectedOrEmbedded(context: Context): Promise<Connection>
   if (context.given['config'] !== undefined)
     throw new UsageError(`a server answers at ${server.url} with agents of its own: --config counts only without one`);
   return remote(server);
+}
+
+/** The server that is meant, or the data folder itself. `withConfig`: the configuration says which models there are. */
+export async function connectedOrFolder(context: Context, { withConfig = false } = {}): Promise<Connection> {
+  const server = await serverOf(context);
+  if (server !== null) return remote(server);
+  return (await import('./embedded.ts')).folder(context, withConfig);
 }
 
 const settingsData = ({ cwd, settings }: Context): string => resolve(cwd, settings.data);

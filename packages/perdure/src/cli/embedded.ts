@@ -1,12 +1,28 @@
 /** A server within this process, for a command that found none. */
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { createClient } from '@perdure/contract';
-import { startRuntime } from '../runtime.ts';
+import type { Runtime } from '../runtime.ts';
+import { openIdle, startRuntime } from '../runtime.ts';
 import { handler } from '../serve.ts';
 import type { Connection } from './connection.ts';
 import type { Context } from './context.ts';
-import { UsageError } from './exit.ts';
+import { CommandError, EXIT, UsageError } from './exit.ts';
 import { localOf } from './local.ts';
+
+/** The data folder itself, with nobody to drive it: sessions are read, copied and brought, and none of them goes on. */
+export async function folder(context: Context, withConfig: boolean): Promise<Connection> {
+  const local = withConfig ? await localOf(context) : null;
+  const data = local?.data ?? resolve(context.cwd, context.settings.data);
+  if (!existsSync(data))
+    throw new CommandError(
+      EXIT.failed,
+      `there is no data in ${data}: name its folder with --data, or a server with --url`,
+    );
+  const { agents: _, ...options } = local?.options ?? { agents: [] };
+  return within(await openIdle({ ...options, data, log: { level: 'warn' } }, context.env), 'folder');
+}
 
 /** Its requests take the same way as those to a server; the token keeps it from needing an address. */
 export async function embedded(context: Context): Promise<Connection> {
@@ -14,7 +30,10 @@ export async function embedded(context: Context): Promise<Connection> {
     throw new UsageError('--token counts only with a server, and none runs on this data');
   const local = await localOf(context);
   const log = { level: local.settings.logLevel ?? 'warn' } as const;
-  const runtime = await startRuntime({ ...local.options, log }, context.env);
+  return within(await startRuntime({ ...local.options, log }, context.env), 'embedded');
+}
+
+function within(runtime: Runtime, kind: 'embedded' | 'folder'): Connection {
   const token = randomBytes(32).toString('base64url');
   const answer = handler(runtime, { token });
   const client = createClient({
@@ -22,5 +41,5 @@ export async function embedded(context: Context): Promise<Connection> {
     token,
     fetch: async (input, init) => answer(new Request(input, init)),
   });
-  return { client, kind: 'embedded', close: async () => runtime.close() };
+  return { client, kind, close: async () => runtime.close() };
 }

@@ -23,6 +23,7 @@ const JSON_FLAG: Flag = { value: null, about: 'Prints JSON: one document, or one
 const json = { json: JSON_FLAG };
 const REMOTE: readonly SettingName[] = ['url', 'token', 'data'];
 const sessions = async () => import('./commands/sessions.ts');
+const forks = async () => import('./commands/forks.ts');
 const waits = async () => import('./commands/waits.ts');
 const agents = async () => import('./commands/agents.ts');
 const watching = {
@@ -94,6 +95,28 @@ export const COMMANDS: { readonly [name: string]: Command } = {
       ...json,
     },
     load: async () => (await import('./commands/context.ts')).context,
+  },
+  'sessions fork': {
+    args: ['SESSION'],
+    about: 'Makes a session that begins as this one was; what was open there ends, and never runs in it.',
+    settings: [...REMOTE, 'config'],
+    flags: {
+      at: { value: 'SEQ', about: 'Where: the seq of the last entry both share. By default the last there is.' },
+      model: { value: 'MODEL', about: 'Runs of the fork use this model.' },
+      instructions: { value: 'TEXT', about: 'Runs of the fork have these instructions.' },
+      effort: { value: 'LEVEL', about: 'minimal, low, medium or high.' },
+      temperature: { value: 'N', about: 'From 0 to 2.' },
+      submission: { value: 'ID', about: 'Asked for again with the same one, it is the same fork.' },
+      ...json,
+    },
+    load: async () => (await forks()).fork,
+  },
+  'sessions diff': {
+    args: ['SESSION', 'OTHER'],
+    about: 'Sets two sessions side by side: from where they differ, in what, and what each took.',
+    settings: REMOTE,
+    flags: json,
+    load: async () => (await forks()).diff,
   },
   'sessions close': {
     args: ['SESSION'],

@@ -3,6 +3,7 @@ import {
   applyProgress,
   applyTrace,
   applyTranscript,
+  diffSessions,
   emptyProgress,
   emptyTrace,
   emptyTranscript,
@@ -19,7 +20,7 @@ import { wireFrame } from '../log/wire.ts';
 import type { Answered, Methods } from './shared.ts';
 import { ok, pageOf } from './shared.ts';
 
-type ViewMethod = 'turns.request' | 'events.list' | 'messages.list' | 'trace.get' | 'explain.get';
+type ViewMethod = 'sessions.diff' | 'turns.request' | 'events.list' | 'messages.list' | 'trace.get' | 'explain.get';
 
 export function viewMethods(parts: Parts): Pick<Methods, ViewMethod> {
   const { reads, store } = parts;
@@ -42,6 +43,10 @@ export function viewMethods(parts: Parts): Pick<Methods, ViewMethod> {
       for await (const entry of reads.entries(session)) applyTrace(trace, entry);
       const { items, next } = pageOf(viewTrace(trace, run), cursor, limit);
       return ok(next === undefined ? { spans: items } : { spans: items, next });
+    },
+    'sessions.diff': async (_caller, { session, other }) => {
+      await Promise.all([check(session), check(other)]);
+      return ok(await diffSessions(reads.entries(session), reads.entries(other)));
     },
     'explain.get': async (_caller, { session, run }) => {
       await check(session);

@@ -58,12 +58,14 @@ export const show: Run = async (context) => {
 };
 
 function heading(view: SessionView): string {
-  const { id, agent, status, key, head, usage, cost, waits, activeRun } = view;
+  const { id, agent, status, key, head, usage, cost, waits, activeRun, forkedFrom, movedTo } = view;
   const rows = [
     ['session', id],
     ['agent', agent],
     ['status', status],
     ...(key === undefined ? [] : [['key', key]]),
+    ...(forkedFrom === undefined ? [] : [['fork of', `${forkedFrom.session} at ${forkedFrom.seq}`]]),
+    ...(movedTo === undefined ? [] : [['moved to', movedTo]]),
     ...(activeRun === undefined ? [] : [['run', activeRun]]),
     ...(waits.length === 0 ? [] : [['waits', waits.map((wait) => `${wait.id} (${wait.kind})`).join(', ')]]),
     ['entries', String(head)],

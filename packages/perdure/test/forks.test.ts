@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import type { SessionDiff, SessionView } from '@perdure/contract';
+import type { Place } from './process.ts';
+import { createPlace } from './process.ts';
+
+const CONFIG = `
+import { agent, ask, defineConfig } from 'perdure';
+
+export default defineConfig({ agents: [agent({ name: 'clerk', model: 'demo', tools: [ask()] })] });
+`;
+
+async function succeeds(place: Place, args: readonly string[]): Promise<{ stdout: string; stderr: string }> {
+  const { code, stdout, stderr } = await place.run(args);
+  assert.equal(code, 0, stderr);
+  return { stdout, stderr };
+}
+const json = async <T>(place: Place, args: readonly string[]): Promise<T> =>
+  JSON.parse((await succeeds(place, [...args, '--json'])).stdout) as T;
+
+/** A session with one run; its id. */
+async function session(place: Place, message = 'What is 2 + 3?'): Promise<string> {
+  const { stderr } = await succeeds(place, ['run', message]);
+  return /session (ses_\w+)/.exec(stderr)?.[1] ?? assert.fail(stderr);
+}
+
+void describe('with a server', () => {
+  const place = createPlace();
+  writeFileSync(join(place.directory, 'perdure.config.ts'), CONFIG);
+  before(async () => place.start(['up', '--port', '0']).printed(/Ctrl-C stops it/));
+  after(async () => place.leave());
+
+  void test('a session is forked, said something else, and set beside where it came from', async () => {
+    const source = await session(place);
+    const forked = await succeeds(place, ['sessions', 'fork', source, '--temperature', '0.5']);
+    const fork = forked.stdout.trim();
+    assert.match(forked.stderr, new RegExp(`begins as ${source} was at \\d+`));
+    await succeeds(place, ['run', 'What is 2 + 4?', '--session', fork]);
+    await succeeds(place, ['run', 'What is 2 + 3?', '--session', source]);
+    const { session: view } = await json<{ session: SessionView }>(place, ['sessions', 'show', fork]);
+    assert.deepEqual([view.forkedFrom?.session, view.config.temperature], [source, 0.5]);
+    const told = await json<SessionDiff>(place, ['sessions', 'diff', source, fork]);
+    assert.deepEqual([told.common, told.a.session, told.b.session], [view.forkedFrom?.seq, source, fork]);
+    const turn = told.rows.find(({ kind }) => kind === 'turn');
+    assert.deepEqual([turn?.same, turn?.a?.text?.includes('5'), turn?.b?.text?.includes('6')], [false, true, true]);
+    const { stdout } = await succeeds(place, ['sessions', 'diff', source, fork]);
+    assert.match(stdout, new RegExp(`a  ${source}  1 run  1 turn`));
+    assert.match(stdout, /≠ turn r2t1\n    a {2}.*5.*\n    b {2}.*6/);
+  });
+
+  void test('a place inside an append is refused with the nearest ones, a wrong flag as usage', async () => {
+    const source = await session(place);
+    const inside = await place.run(['sessions', 'fork', source, '--at', '2']);
+    assert.equal(inside.code, 1);
+    assert.match(inside.stderr, /inside one append.*nearest/);
+    const wrong = [
+      ['--at', 'x'],
+      ['--effort', 'huge'],
+      ['--temperature', 'hot'],
+    ];
+    const ended = await Promise.all(wrong.map(async (flags) => place.run(['sessions', 'fork', source, ...flags])));
+    assert.deepEqual(
+      ended.map(({ code }) => code),
+      [5, 5, 5],
+    );
+  });
+});
+
+test('a folder that nobody serves is forked and compared, and nothing of it goes on', async (t) => {
+  const place = createPlace();
+  t.after(async () => place.leave());
+  writeFileSync(join(place.directory, 'perdure.config.ts'), CONFIG);
+  const none = await place.run(['sessions', 'diff', `ses_${'0'.repeat(26)}`, `ses_${'1'.repeat(26)}`]);
+  assert.deepEqual([none.code, /there is no data in/.test(none.stderr)], [1, true]);
+  const asked = await place.run(['run', 'call ask {"question": "Which?"}']);
+  const source = /session (ses_\w+)/.exec(asked.stderr)?.[1] ?? assert.fail(asked.stderr);
+  const { session: fork } = await json<{ session: SessionView }>(place, ['sessions', 'fork', source]);
+  assert.equal(fork.status, 'idle');
+  const told = await json<SessionDiff>(place, ['sessions', 'diff', source, fork.id]);
+  assert.deepEqual([told.b.forked, told.rows], [['r1'], []]);
+});
