@@ -62,12 +62,12 @@ export const costSchema = z.strictObject({
   price: z.string().nullable(),
 }) satisfies z.ZodType<Cost>;
 
+const rates = { input: count, cachedInput: count, cacheWrite: count, output: count };
 export const priceSchema = z.strictObject({
   id: z.string(),
-  input: count,
-  cachedInput: count,
-  cacheWrite: count,
-  output: count,
+  ...rates,
+  /** What every token of a request costs whose prompt has more tokens than that. */
+  above: z.strictObject({ tokens: count, ...rates }).exactOptional(),
 }) satisfies z.ZodType<Price>;
 
 export const capsSchema = z.strictObject({

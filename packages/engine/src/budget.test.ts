@@ -32,6 +32,37 @@ describe('a turn reserves before it is requested', () => {
     under({}, PRICE).and((s) => assert.equal(turn(s).reserve?.nanoUsd, PRICED_INPUT + 2_000));
   });
 
+  it('at the price of a long prompt as soon as it may be one, and is billed so only when it was', () => {
+    const above = { tokens: INPUT - 1, input: 2_000, cachedInput: 200, cacheWrite: 2_500, output: 3_000 };
+    under({}, { ...PRICE, above }).and((s) =>
+      assert.equal(turn(s).reserve?.nanoUsd, Math.ceil((2 * INPUT * PRICE.cacheWrite) / 1_000) + 3_000),
+    );
+    under({}, { ...PRICE, above: { ...above, tokens: INPUT } }).and((s) =>
+      assert.equal(turn(s).reserve?.nanoUsd, PRICED_INPUT + 2_000),
+    );
+    const cap = 2 * PRICED_INPUT + 1_500;
+    under({ nanoUsd: cap }, { ...PRICE, above }).and((s) => assert.equal(turn(s).output, 500));
+    const long: Price = { ...PRICE, above: { ...above, tokens: 100 } };
+    const cost = (input: number, cachedInput = 0) => costOf(usage({ input, cachedInput, output: 10 }), long).nanoUsd;
+    assert.deepEqual([cost(100), cost(101), cost(60, 40), cost(60, 41)], [120, 232, 84, 159]);
+  });
+
+  it('no less than any bill within its bound can be, wherever the dearer price begins', () => {
+    for (const tokens of [0, 50, INPUT - 1, INPUT, INPUT + 1]) {
+      // A long prompt that would be cheaper in part bounds nothing by that.
+      const price: Price = {
+        ...PRICE,
+        above: { tokens, input: 1_500, cachedInput: 50, cacheWrite: 1_000, output: 4_000 },
+      };
+      const { reserve } = under({}, price).state.runs.get('r1')?.turn ?? assert.fail();
+      for (const input of [0, 1, 50, 51, INPUT - 1, INPUT])
+        for (const cacheWrite of [0, input])
+          assert.ok(
+            costOf(usage({ input: input - cacheWrite, cacheWrite, output: 1_000 }), price).nanoUsd <= reserve.nanoUsd,
+          );
+    }
+  });
+
   it('what the provider has counted of the prefix, and the bytes of what is new', () => {
     const counted = usage({ input: 50, cachedInput: 30, cacheWrite: 10, output: 20 });
     under({})

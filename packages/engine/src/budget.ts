@@ -10,7 +10,7 @@ import { boundInputTokens } from './context.ts';
 import type { Event, EventData } from './events.ts';
 import { LIMITS } from './limits.ts';
 import type { Run, State, Turn } from './state.ts';
-import type { Amount, Caps, Cost, Pin, Price, Shortage, Usage } from './values.ts';
+import type { Amount, Caps, Cost, Pin, Price, Rates, Shortage, Usage } from './values.ts';
 import { tokensOf } from './values.ts';
 
 export type TurnPlan =
@@ -51,23 +51,36 @@ function accountsOf(state: State, run: Run, refusal: Shortage | undefined): Acco
   return [...accounts, { id: refusal.account, owner: refusal.account === own ? 'run' : 'other', free }];
 }
 
-const inputRate = (price: Price): number => Math.max(price.input, price.cachedInput, price.cacheWrite);
+const inputRate = (rates: Rates): number => Math.max(rates.input, rates.cachedInput, rates.cacheWrite);
+
+/** The dearest that each token of a request can cost whose prompt has at most so many. */
+function ratesUpTo(price: Price, inputTokens: number): Rates {
+  const { above } = price;
+  if (above === undefined || inputTokens <= above.tokens) return price;
+  return {
+    input: Math.max(price.input, above.input),
+    cachedInput: Math.max(price.cachedInput, above.cachedInput),
+    cacheWrite: Math.max(price.cacheWrite, above.cacheWrite),
+    output: Math.max(price.output, above.output),
+  };
+}
 
 /** List price of a usage, rounded up to whole nano-USD. */
 export function costOf(usage: Usage, price: Price | null): Cost {
   if (price === null) return { nanoUsd: 0, price: null };
+  const { input, cachedInput, cacheWrite, output } = usage;
+  const { above } = price;
+  const rates = above !== undefined && input + cachedInput + cacheWrite > above.tokens ? above : price;
   const thousandfold =
-    usage.input * price.input +
-    usage.cachedInput * price.cachedInput +
-    usage.cacheWrite * price.cacheWrite +
-    usage.output * price.output;
+    input * rates.input + cachedInput * rates.cachedInput + cacheWrite * rates.cacheWrite + output * rates.output;
   return { nanoUsd: Math.ceil(thousandfold / 1000), price: price.id };
 }
 
 function bound(inputTokens: number, outputTokens: number, price: Price | null): Amount {
   const tokens = inputTokens + outputTokens;
   if (price === null) return { tokens, nanoUsd: 0 };
-  return { tokens, nanoUsd: Math.ceil((inputTokens * inputRate(price) + outputTokens * price.output) / 1000) };
+  const rates = ratesUpTo(price, inputTokens);
+  return { tokens, nanoUsd: Math.ceil((inputTokens * inputRate(rates) + outputTokens * rates.output) / 1000) };
 }
 
 /** The largest output an account lets this request have. */
@@ -75,8 +88,9 @@ function affordableOutput(free: Caps, inputTokens: number, wanted: number, price
   let output = wanted;
   if (free.tokens !== undefined) output = Math.min(output, free.tokens - inputTokens);
   if (free.nanoUsd !== undefined && price !== null) {
-    const rest = free.nanoUsd * 1000 - inputTokens * inputRate(price);
-    output = price.output > 0 ? Math.min(output, Math.floor(rest / price.output)) : rest < 0 ? -1 : output;
+    const rates = ratesUpTo(price, inputTokens);
+    const rest = free.nanoUsd * 1000 - inputTokens * inputRate(rates);
+    output = rates.output > 0 ? Math.min(output, Math.floor(rest / rates.output)) : rest < 0 ? -1 : output;
   }
   return output;
 }

@@ -24,6 +24,7 @@ export type {
   Policies,
   PolicyRule,
   Price,
+  Rates,
   Receipt,
   RunEnd,
   RunStatus,

@@ -28,8 +28,11 @@ export type Usage = {
 /** Money in integer nano-USD. `price` names the row of the catalog; `null`: the model has no known price. */
 export type Cost = { nanoUsd: number; price: string | null };
 
-/** List price in nano-USD per 1,000 tokens: integers, exact for every published price. */
-export type Price = { id: string; input: number; cachedInput: number; cacheWrite: number; output: number };
+/** Nano-USD per 1,000 tokens: integers, exact for every published price. */
+export type Rates = { input: number; cachedInput: number; cacheWrite: number; output: number };
+
+/** List price. `above`: what every token of a request costs whose prompt has more tokens than that. */
+export type Price = Rates & { id: string; above?: Rates & { tokens: number } };
 
 /** What a cap counts. A missing member is not capped. */
 export type Caps = { tokens?: number; nanoUsd?: number };

@@ -11,6 +11,7 @@ export type {
   Digest,
   EffectClass,
   Price,
+  Rates,
   Retry,
   RunStatus,
   Shortage,

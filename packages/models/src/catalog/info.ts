@@ -1,5 +1,5 @@
 /** From a row of the catalog to what the runtime is told of a model. */
-import type { ListPrice, ModelInfo, Price } from '@perdure/runtime/ports';
+import type { ListPrice, ModelInfo, Price, Rates } from '@perdure/runtime/ports';
 import { LIMITS } from '../limits.ts';
 import type { Catalog, CatalogRow, UsdPerMillion } from './row.ts';
 import { CATALOGS } from './table.ts';
@@ -20,12 +20,15 @@ export function catalogInfo(id: string, provider: string, model: string): ModelI
 function infoOfRow(id: string, provider: string, row: CatalogRow, { source, date }: Catalog): ModelInfo {
   const { windowTokens, maxOutputTokens, usdPerMillion, image, file, tiers, cache } = row;
   const listed = (usd: UsdPerMillion): ListPrice => ({ ...priceOf(id, date, usd), source, date });
+  const price = usdPerMillion === null ? null : listed(usdPerMillion);
+  if (price !== null && row.longPrompt !== undefined)
+    price.above = { tokens: row.longPrompt.aboveTokens, ...ratesOf(row.longPrompt) };
   const info: ModelInfo = {
     id,
     provider,
     windowTokens,
     maxOutputTokens,
-    price: usdPerMillion === null || row.longPrompt !== undefined ? null : listed(usdPerMillion),
+    price,
     known: true,
     modalities: { ...(image === undefined ? {} : { image }), ...(file === undefined ? {} : { file }) },
     structured: row.structured === true,
@@ -45,11 +48,15 @@ export function unknownInfo(id: string, provider: string): ModelInfo {
   return { id, provider, windowTokens: null, maxOutputTokens, price: null, known: false };
 }
 
+export const priceOf = (id: string, date: string, usd: UsdPerMillion): Price => ({
+  id: `${id}@${date}`,
+  ...ratesOf(usd),
+});
+
 /** Integers of nano-USD per 1,000 tokens: a dollar for a million tokens is 1,000,000 of them. */
-export function priceOf(id: string, date: string, usd: UsdPerMillion): Price {
+function ratesOf(usd: UsdPerMillion): Rates {
   const nano = (dollars: number): number => Math.round(dollars * 1_000_000);
   return {
-    id: `${id}@${date}`,
     input: nano(usd.input),
     cachedInput: nano(usd.cachedInput ?? usd.input),
     cacheWrite: nano(usd.cacheWrite ?? usd.input),

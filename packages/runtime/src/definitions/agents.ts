@@ -1,5 +1,5 @@
 /** Definitions: agents, tools, and the manifest that a run is pinned to. */
-import type { Config, Limits, MediaBound, Pin, Policies } from '@perdure/engine';
+import type { Config, Limits, MediaBound, Pin, Policies, Price } from '@perdure/engine';
 import { DEFAULT_LIMITS } from '@perdure/engine';
 import { z } from 'zod';
 import { canonicalJson, sha256 } from '../log/digest.ts';
@@ -9,6 +9,7 @@ import { LIMITS } from '../limits.ts';
 import type {
   EffectClass,
   JsonSchema,
+  ListPrice,
   ModelInfo,
   ModelSource,
   ToolContent,
@@ -346,16 +347,7 @@ export class Agents {
       manifestBytes: Buffer.byteLength(text) + (config.instructions?.bytes ?? 0),
       model,
       maxOutputTokens: Math.min(config.maxOutputTokens ?? info.maxOutputTokens, info.maxOutputTokens),
-      price:
-        info.price === null
-          ? null
-          : {
-              id: info.price.id,
-              input: info.price.input,
-              cachedInput: info.price.cachedInput,
-              cacheWrite: info.price.cacheWrite,
-              output: info.price.output,
-            },
+      price: info.price === null ? null : unsourced(info.price),
       limits,
       ...mediaOf(info),
     };
@@ -367,6 +359,11 @@ export class Agents {
     this.#pins.set(key, pin);
     return pin;
   }
+}
+
+/** A log says which price counted, not where it was read. */
+function unsourced({ source: _source, date: _date, ...price }: ListPrice): Price {
+  return price;
 }
 
 /** Where a provider says no number for one, its window bounds it, as it bounds them all. */
