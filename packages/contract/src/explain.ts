@@ -3,6 +3,7 @@
  * over entries (`applyProgress`); the wall time comes in, because a retry that is due is under way.
  */
 import type { Cause, Explanation } from './folded.ts';
+import { becauseOf } from './passed.ts';
 import type { CallProgress, Progress, RunProgress, WaitProgress } from './progress.ts';
 import { isSettled } from './progress.ts';
 
@@ -23,6 +24,7 @@ export function explainRun(state: Progress, id: string, now: number): Explanatio
     causes,
   };
   if (run.model !== null) explanation.model = run.model;
+  if (run.passed.length > 0) explanation.passed = [...run.passed];
   if (run.phase.at !== 'ended') return explanation;
   const { end } = run.phase;
   if ('reason' in end) explanation.reason = end.reason;
@@ -130,7 +132,8 @@ function queueCause(state: Progress, run: RunProgress): Cause {
 }
 
 function turnCause(run: RunProgress, turn: NonNullable<RunProgress['turn']>, now: number): Cause {
-  const model = run.model ?? 'the model';
+  const because = becauseOf(run.passed);
+  const model = `${run.model ?? 'the model'}${because === '' ? '' : ` (${because})`}`;
   const base = { effect: turn.id, attempt: turn.attempt, ...(turn.error === null ? {} : { error: turn.error }) };
   if (turn.notBefore > now) {
     const text = `Attempt ${turn.attempt} at ${model} waits until it is due: the one before ended with ${turn.error ?? 'an error'}.`;

@@ -2,6 +2,7 @@
 import type { CallOutcome } from '@perdure/engine';
 import { z } from 'zod';
 import { partSchema } from './params.ts';
+import { passedSchema } from './passed.ts';
 import { costSchema, runStatusSchema, shortageSchema, usageSchema } from './values.ts';
 
 const at = z.int();
@@ -64,6 +65,8 @@ export const spanSchema = z.strictObject({
   usage: usageSchema.exactOptional(),
   cost: costSchema.exactOptional(),
   code: z.string().exactOptional(),
+  /** Of a turn: the models of the route that were passed over for the one it is with. */
+  passed: z.array(passedSchema).exactOptional(),
 });
 export type Span = z.output<typeof spanSchema>;
 
@@ -113,8 +116,10 @@ export const explanationSchema = z.strictObject({
   status: runStatusSchema,
   reason: z.string().exactOptional(),
   detail: z.string().exactOptional(),
-  /** The model that the run is pinned to; absent before it starts. */
+  /** The model that the run is with; absent before it starts. */
   model: z.string().exactOptional(),
+  /** The models of its route that were passed over for that one. */
+  passed: z.array(passedSchema).exactOptional(),
   agent: z.string(),
   turns: z.int(),
   calls: z.int(),

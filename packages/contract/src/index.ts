@@ -21,6 +21,8 @@ export type { ContextSlot } from './context.ts';
 export { contextSlotSchema } from './context.ts';
 export type { Cause, Explanation, Message, Span, Step } from './folded.ts';
 export { explanationSchema, messageSchema, spanSchema } from './folded.ts';
+export type { Passed } from './passed.ts';
+export { becauseOf, passedOn, routeOf } from './passed.ts';
 export type { Bodies, MessageBody, PromptBody, ResultBody, TurnBody } from './bodies.ts';
 export { noBodies, readMessage, readPrompt, readResult, readTurn, textOf } from './bodies.ts';
 export type { Method, MethodName, Params, ParamsInput, Result, Verb } from './methods.ts';

@@ -16,6 +16,8 @@ export const LIMITS = {
   parts: 64,
   /** Names of agents, tools, models and files. */
   nameChars: 200,
+  /** Models of one route. */
+  routeModels: 8,
   mediaTypeChars: 200,
   /** Submission ids and session keys, chosen by the client. */
   submissionChars: 200,

@@ -8,6 +8,7 @@ import {
   digestSchema,
   nameSchema,
   policiesSchema,
+  routeSchema,
   someLimitsSchema,
   textSchema,
   toolChoiceSchema,
@@ -46,7 +47,7 @@ export type MessageInput = z.output<typeof inputSchema>;
 
 /** What a session or one run may override; what is left out stays as it is. */
 export const configPatchSchema = z.strictObject({
-  model: nameSchema.exactOptional(),
+  model: routeSchema.exactOptional(),
   instructions: z.string().max(LIMITS.textChars).exactOptional(),
   effort: z.enum(['minimal', 'low', 'medium', 'high']).exactOptional(),
   maxOutputTokens: z.int().min(1).max(LIMITS.outputTokens).exactOptional(),

@@ -3,6 +3,8 @@
  * own rules for what flies and what waits, without its context and budgets. `apply` changes the state it is given.
  */
 import type { CallOutcome, Cost, EffectClass, RunEnd, Shortage, Usage, WaitKind } from '@perdure/engine';
+import type { Passed } from './passed.ts';
+import { passedOn, routeOf } from './passed.ts';
 import type { Entry } from './stream.ts';
 
 type Of<K extends Entry['kind']> = Extract<Entry, { kind: K }>;
@@ -43,6 +45,8 @@ export type RunProgress = {
   id: string;
   priority: number;
   model: string | null;
+  route: readonly string[];
+  passed: readonly Passed[];
   phase:
     | { at: 'queued' }
     | { at: 'active' }
@@ -62,7 +66,8 @@ export type RunProgress = {
 
 export type Progress = {
   agent: string;
-  model: string;
+  /** Of the last pin: a run that starts under the same repeats only its hash. */
+  route: readonly string[];
   readonly runs: Map<string, RunProgress>;
   /** Runs that have not started, in the order in which they will. */
   queue: string[];
@@ -71,7 +76,7 @@ export type Progress = {
 
 /** The progress of runs before any entry: the start of a fold by `applyProgress`. */
 export function emptyProgress(): Progress {
-  return { agent: '', model: '', runs: new Map(), queue: [], active: null };
+  return { agent: '', route: [], runs: new Map(), queue: [], active: null };
 }
 
 /** Takes the next entry of the log. */
@@ -95,6 +100,8 @@ function queueRun(state: Progress, entry: Of<'run.queued'>): void {
     id,
     priority,
     model: null,
+    route: [],
+    passed: [],
     phase: { at: 'queued' },
     held: false,
     turns: 0,
@@ -115,8 +122,9 @@ function queueRun(state: Progress, entry: Of<'run.queued'>): void {
 function applyToRun(state: Progress, run: RunProgress, entry: Entry): void {
   switch (entry.kind) {
     case 'run.started':
-      state.model = entry.data.pin?.model ?? state.model;
-      run.model = state.model;
+      if (entry.data.pin !== undefined) state.route = routeOf(entry.data.pin);
+      run.route = state.route;
+      run.model = run.route[0] ?? null;
       run.phase = { at: 'active' };
       state.queue = state.queue.filter((id) => id !== run.id);
       state.active = run.id;
@@ -152,6 +160,8 @@ function applyToTurn(run: RunProgress, entry: Entry): void {
   switch (entry.kind) {
     case 'turn.requested':
       run.turns += 1;
+      run.model = entry.data.model ?? run.route[0] ?? null;
+      run.passed = passedOn(run.route, entry.data.passed ?? []);
       run.asked = [];
       run.turn = {
         id: entry.effect ?? '',

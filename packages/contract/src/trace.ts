@@ -2,8 +2,9 @@
  * Where the time, the tokens and the money went: spans of the session, its runs, turns, calls and waits, as a fold over
  * entries. What turns cost adds up to what the run and the session cost. `apply` changes the state it is given.
  */
-import type { Amount, Cost, Pin, Spent, Usage } from '@perdure/engine';
+import type { Amount, Cost, Member, Pin, Price, Spent, Usage } from '@perdure/engine';
 import type { Span } from './folded.ts';
+import { passedOn } from './passed.ts';
 import type { Entry } from './stream.ts';
 
 type Of<K extends Entry['kind']> = Extract<Entry, { kind: K }>;
@@ -15,15 +16,14 @@ export type Trace = {
   /** Spans that still change, by id. */
   readonly open: Map<string, Span>;
   /** What each open turn reserved: the bill where nobody knows the true one. */
-  readonly reserves: Map<string, { reserve: Amount; maxOutputTokens: number }>;
-  /** The last pin: a run that starts under the same repeats only its hash. */
-  price: Pin['price'];
-  model: string;
+  readonly reserves: Map<string, { reserve: Amount; maxOutputTokens: number; price: Price | null }>;
+  /** Of the last pin: a run that starts under the same repeats only its hash. */
+  route: readonly Member[];
 };
 
 /** A trace before any entry: the start of a fold by `applyTrace`. */
 export function emptyTrace(): Trace {
-  return { spans: [], open: new Map(), reserves: new Map(), price: null, model: '' };
+  return { spans: [], open: new Map(), reserves: new Map(), route: [] };
 }
 
 /** The spans of the session, or those of one run. */
@@ -179,8 +179,7 @@ function applyToRun(state: Trace, entry: RunEntry): void {
 
 function bind(state: Trace, pin: Pin | undefined): void {
   if (pin === undefined) return;
-  state.price = pin.price;
-  state.model = pin.model;
+  state.route = [pin, ...(pin.fallbacks ?? [])];
 }
 
 function applyToTurn(
@@ -189,10 +188,15 @@ function applyToTurn(
 ): void {
   const id = entry.effect ?? '';
   if (entry.kind === 'turn.requested') {
-    const { reserve, maxOutputTokens } = entry.data;
-    state.reserves.set(id, { reserve, maxOutputTokens });
+    const { reserve, maxOutputTokens, passed = [] } = entry.data;
+    const member = state.route[passed.length];
+    state.reserves.set(id, { reserve, maxOutputTokens, price: member?.price ?? null });
     const parent = entry.run ?? null;
-    begin(state, { ...from(entry), id, parent, kind: 'turn', name: state.model, status: 'running', attempts: 1 });
+    const name = member?.model ?? '';
+    const span: Span = { ...from(entry), id, parent, kind: 'turn', name, status: 'running', attempts: 1 };
+    const models = state.route.map(({ model }) => model);
+    if (passed.length > 0) span.passed = passedOn(models, passed);
+    begin(state, span);
     return;
   }
   const span = state.open.get(id);
@@ -259,7 +263,7 @@ const NOTHING: Usage = { input: 0, cachedInput: 0, cacheWrite: 0, output: 0, rea
 
 /** What the attempt was billed, as the engine reckons it: exactly, or at what was reserved. */
 function billOf(state: Trace, id: string, spent: Spent): Bill {
-  const price = state.price;
+  const price = state.reserves.get(id)?.price ?? null;
   switch (spent.kind) {
     case 'none':
       return { usage: NOTHING, cost: { nanoUsd: 0, price: null } };
@@ -268,11 +272,14 @@ function billOf(state: Trace, id: string, spent: Spent): Bill {
     case 'usage': {
       const { usage } = spent;
       if (price === null) return { usage, cost: { nanoUsd: 0, price: null } };
+      const { above } = price;
+      const isLong = above !== undefined && usage.input + usage.cachedInput + usage.cacheWrite > above.tokens;
+      const rates = isLong ? above : price;
       const thousandfold =
-        usage.input * price.input +
-        usage.cachedInput * price.cachedInput +
-        usage.cacheWrite * price.cacheWrite +
-        usage.output * price.output;
+        usage.input * rates.input +
+        usage.cachedInput * rates.cachedInput +
+        usage.cacheWrite * rates.cacheWrite +
+        usage.output * rates.output;
       return { usage, cost: { nanoUsd: Math.ceil(thousandfold / 1000), price: price.id } };
     }
     default: {
@@ -285,7 +292,7 @@ function billOf(state: Trace, id: string, spent: Spent): Bill {
 function lostBill(state: Trace, id: string, charged: Amount): Bill {
   const output = state.reserves.get(id)?.maxOutputTokens ?? 0;
   const usage: Usage = { ...NOTHING, input: Math.max(0, charged.tokens - output), output, source: 'bound' };
-  return { usage, cost: { nanoUsd: charged.nanoUsd, price: state.price?.id ?? null } };
+  return { usage, cost: { nanoUsd: charged.nanoUsd, price: state.reserves.get(id)?.price?.id ?? null } };
 }
 
 /** Adds a bill to a turn, and with it to its run and its session. */

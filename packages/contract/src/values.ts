@@ -39,6 +39,18 @@ export const waitIdSchema = shaped<WaitId>(/^w[1-9][0-9]{0,8}$/);
 export const digestSchema = z.string().min(1).max(LIMITS.digestChars);
 export const blobDigestSchema = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
 export const nameSchema = z.string().min(1).max(LIMITS.nameChars);
+/** One model, or several in the order in which they are tried. */
+export const routeSchema = z.union(
+  [
+    nameSchema,
+    z
+      .array(nameSchema)
+      .min(1)
+      .max(LIMITS.routeModels)
+      .refine((models) => new Set(models).size === models.length),
+  ],
+  { error: `is a model, or a list of 1 to ${LIMITS.routeModels} of them, each once` },
+);
 export const textSchema = z.string().min(1).max(LIMITS.textChars);
 
 export const bodyRefSchema = z.looseObject({ digest: digestSchema, bytes: count }) satisfies z.ZodType<BodyRef>;

@@ -7,6 +7,7 @@ import {
   limitsSchema,
   policiesSchema,
   priceSchema,
+  routeSchema,
   runStatusSchema,
   sessionStatusSchema,
   shortageSchema,
@@ -103,7 +104,7 @@ export const agentViewSchema = z.strictObject({
   /** Content hash of the definition: its version. */
   hash: z.string(),
   description: z.string(),
-  model: z.string(),
+  model: routeSchema,
   tools: z.array(
     z.strictObject({
       name: z.string(),

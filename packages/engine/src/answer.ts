@@ -1,4 +1,5 @@
 /** How waits end: answered (W1, W2), expired, or cancelled with their run (W3). The invariants stand in wait.ts. */
+import { unpricedOf } from './budget.ts';
 import { attemptCall, honest, settleCall } from './call.ts';
 import type { Command, Input, Rejection } from './commands.ts';
 import { ImpossibleState } from './commands.ts';
@@ -55,8 +56,9 @@ function misfitCap(run: Run, wait: Wait, cap: Caps): Rejection | null {
   for (const value of Object.values(cap)) {
     if (!Number.isSafeInteger(value) || value < 0) return wrong('a cap is a whole number, zero or more');
   }
-  if (cap.nanoUsd === undefined || run.pin?.price !== null) return null;
-  return wrong(`model ${run.pin.model} has no known price, so it cannot run under a money cap`);
+  const unpriced = cap.nanoUsd === undefined || run.pin === null ? null : unpricedOf(run.pin);
+  if (unpriced === null) return null;
+  return wrong(`model ${unpriced.model} has no known price, so it cannot run under a money cap`);
 }
 
 const refsOf = (answer: Answer): Digest[] => {

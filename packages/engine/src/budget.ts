@@ -9,8 +9,9 @@ import { ImpossibleState } from './commands.ts';
 import { boundInputTokens } from './context.ts';
 import type { Event, EventData } from './events.ts';
 import { LIMITS } from './limits.ts';
+import { memberOf, membersOf } from './route.ts';
 import type { Run, State, Turn } from './state.ts';
-import type { Amount, Caps, Cost, Pin, Price, Rates, Shortage, Usage } from './values.ts';
+import type { Amount, Caps, Cost, Member, Pin, Price, Rates, Shortage, Usage } from './values.ts';
 import { tokensOf } from './values.ts';
 
 export type TurnPlan =
@@ -95,37 +96,42 @@ function affordableOutput(free: Caps, inputTokens: number, wanted: number, price
   return output;
 }
 
-/** What the next turn reserves: its maximum output shrinks before it is refused. A closing turn takes what is left. */
-export function planTurn(state: State, run: Run, input: Input, closing: boolean): TurnPlan {
-  const pin = run.pin;
+/**
+ * What the next turn reserves with this model: its maximum output shrinks before it is refused. A closing turn takes what
+ * is left.
+ */
+export function planTurn(state: State, run: Run, member: Member, input: Input, closing: boolean): TurnPlan {
+  const { pin } = run;
   if (pin === null) throw new ImpossibleState(`${run.id} plans a turn and has not started`);
-  const inputTokens = boundInputTokens(state.context, run, pin);
-  const least = Math.min(closing ? LIMITS.minClosingTokens : LIMITS.minOutputTokens, pin.maxOutputTokens);
+  const { price, maxOutputTokens } = member;
+  const inputTokens = boundInputTokens(state.context, run, pin, member);
+  const least = Math.min(closing ? LIMITS.minClosingTokens : LIMITS.minOutputTokens, maxOutputTokens);
   if (run.overrun !== null) {
     const closed = { tokens: 0, nanoUsd: 0 };
     const account = { id: runAccount(state, run), owner: 'run' as const, free: closed };
     return {
       ok: false,
-      shortage: { ...shortageOf(account, inputTokens, least, pin.price), limit: run.overrun },
+      shortage: { ...shortageOf(account, inputTokens, least, price), limit: run.overrun },
       owner: 'run',
     };
   }
-  let output = pin.maxOutputTokens;
+  let output = maxOutputTokens;
   for (const account of accountsOf(state, run, input.facts.refusal)) {
-    const affordable = affordableOutput(account.free, inputTokens, output, pin.price);
+    const affordable = affordableOutput(account.free, inputTokens, output, price);
     if (affordable < least)
-      return { ok: false, shortage: shortageOf(account, inputTokens, least, pin.price), owner: account.owner };
+      return { ok: false, shortage: shortageOf(account, inputTokens, least, price), owner: account.owner };
     output = affordable;
   }
-  return { ok: true, reserve: bound(inputTokens, output, pin.price), maxOutputTokens: output };
+  return { ok: true, reserve: bound(inputTokens, output, price), maxOutputTokens: output };
 }
 
 /** Whether a turn's request can be made once more after what its last attempt cost. */
 export function affordsAgain(state: State, run: Run, turn: Turn, bill: Bill, input: Input): boolean {
   const cost = { tokens: tokensOf(bill.usage), nanoUsd: bill.cost.nanoUsd };
-  if (overrunOf(state, run, turn, bill) !== null) return false;
+  const member = memberOf(run);
+  if (member === null || overrunOf(state, run, turn, bill) !== null) return false;
   const after = { ...state, spent: plus(state.spent, cost) };
-  const plan = planTurn(after, { ...run, spent: plus(run.spent, cost) }, input, turn.closing !== null);
+  const plan = planTurn(after, { ...run, spent: plus(run.spent, cost) }, member, input, turn.closing !== null);
   return plan.ok && plan.maxOutputTokens >= turn.maxOutputTokens;
 }
 
@@ -139,11 +145,13 @@ function shortageOf(account: Account, inputTokens: number, least: number, price:
   return { account: account.id, limit: 'money', needed: needed.nanoUsd, free: nanoUsd ?? 0 };
 }
 
-/** A run under a money cap whose model has no price cannot be bounded, so it cannot run. */
-export function lacksPrice(state: State, pin: Pin): boolean {
+export const unpricedOf = (pin: Pin): Member | null => membersOf(pin).find(({ price }) => price === null) ?? null;
+
+/** A run under a money cap with a model that has no price cannot be bounded, so it cannot run: which one. */
+export function lacksPrice(state: State, pin: Pin): Member | null {
   const capped =
     pin.limits.nanoUsd !== undefined || pin.limits.session?.nanoUsd !== undefined || state.caps.nanoUsd !== undefined;
-  return capped && pin.price === null;
+  return capped ? unpricedOf(pin) : null;
 }
 
 /** Whether a run with this pin has a cap at all. */

@@ -94,6 +94,8 @@ export type ToolWait =
 export type Facts = {
   /** What a run that starts now with this configuration is bound to; null: its agent is not defined here. */
   pin: (config: Config) => Pin | null;
+  /** Why the circuit breaker of a model is open; null or missing: it is not. */
+  breaker?: (model: string) => string | null;
   /** The ledger refused the append of this same input: the account is short. */
   refusal?: Shortage;
 };

@@ -8,7 +8,7 @@
 import { LIMITS } from './limits.ts';
 import { mediaTokens, takesOf } from './media.ts';
 import type { Context, Item, Run, Slot, Turn } from './state.ts';
-import type { Pin } from './values.ts';
+import type { Member, Pin } from './values.ts';
 import { addMedia, lessMedia, NO_MEDIA } from './values.ts';
 
 const bytesOf = (item: Item): number => (item.body?.bytes ?? LIMITS.itemOverheadBytes) + LIMITS.itemOverheadBytes;
@@ -72,26 +72,26 @@ export function unsetSlot(context: Context, key: string): void {
 }
 
 /** The provider counted what a turn sent, and what it answered: what came meanwhile stays uncounted. */
-export function countTurn(context: Context, turn: Turn, answer: Item, tokens: number, pin: Pin): void {
+export function countTurn(context: Context, turn: Turn, answer: Item, tokens: number, pin: Pin, member: Member): void {
   context.newBytes -= turn.sentBytes + bytesOf(answer);
   context.newMedia = lessMedia(context.newMedia, turn.sentMedia);
-  context.counted = { tokens, model: pin.model, pin: pin.hash, takes: takesOf(pin.media) };
+  context.counted = { tokens, model: member.model, pin: pin.hash, takes: takesOf(member.media) };
 }
 
 /**
- * Upper bound of the tokens the next request sends: what was counted, one token a byte of what is new, and what the
- * model says of images and files.
+ * Upper bound of the tokens the next request sends to a model: what was counted, one token a byte of what is new, and
+ * what the model says of images and files.
  */
-export function boundInputTokens(context: Context, run: Run, pin: Pin): number {
+export function boundInputTokens(context: Context, run: Run, pin: Pin, member: Member): number {
   const { counted, newBytes, totalBytes, newMedia, totalMedia, slots } = context;
   let pending = 0;
-  const isCounted = counted?.model === pin.model && counted.takes === takesOf(pin.media);
+  const isCounted = counted?.model === member.model && counted.takes === takesOf(member.media);
   let media = isCounted ? newMedia : totalMedia;
   for (const item of pendingItems(run)) {
     pending += bytesOf(item);
     if (item.kind === 'message') media = addMedia(media, item.media ?? NO_MEDIA);
   }
-  pending += mediaTokens(media, pin.media) ?? 0;
+  pending += mediaTokens(media, member.media) ?? 0;
   if (isCounted) return counted.tokens + newBytes + pending + (counted.pin === pin.hash ? 0 : pin.manifestBytes);
   for (const slot of slots) pending += bytesOfSlot(slot);
   return pin.manifestBytes + totalBytes + pending;

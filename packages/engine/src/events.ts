@@ -64,6 +64,12 @@ export type EventData = {
     reserve: Amount;
     maxOutputTokens: number;
     closing?: LimitReason;
+    /**
+     * Where the turn is not with the first model of its run's route: which one it is with, and why each one before it was
+     * passed over: the code of its failure, `breaker:` and the code that opened its breaker, or `unaffordable`.
+     */
+    model?: string;
+    passed?: string[];
     /** It repairs the answer before it: what did not fit stands at the end of its context. */
     repair?: true;
   };

@@ -56,14 +56,16 @@ const MOVES = [
   'slot',
   'refuse',
   'agent',
+  'breaker',
+  'breaker',
   'close',
 ] as const;
 type Move = { move: (typeof MOVES)[number]; a: number; b: number; c: number };
-type World = { limits: Partial<Limits>; price: Price | null };
+type World = { limits: Partial<Limits>; price: Price | null; model: string[] };
 
 const pick = <T>(list: readonly T[], n: number): T | undefined =>
   list.length === 0 ? undefined : list[n % list.length];
-const choose = <T>(n: number, ...list: [T, ...T[]]): T => list[n % list.length] ?? list[0];
+const choose = <T>(n: number, ...list: [T, ...T[]]): T => list[Math.floor(n) % list.length] ?? list[0];
 
 /** A player turns numbers into what can happen next. */
 class Player {
@@ -71,8 +73,8 @@ class Player {
   readonly #said: Command[] = [];
   #submissions = 0;
 
-  constructor({ limits, price }: World) {
-    this.spec = new Spec({ pin: { price } }).given(open({ limits }));
+  constructor({ limits, price, model }: World) {
+    this.spec = new Spec({ pin: { price } }).given(open({ limits, model }));
   }
 
   play({ move, a, b, c }: Move): void {
@@ -123,7 +125,7 @@ class Player {
         return this.#say({
           kind: 'configure',
           ifRevision: spec.state.revision - (b % 2),
-          config: { model: `demo/${c % 3}` },
+          config: { model: choose<string | string[]>(c, 'demo/1', 'demo/2', ['demo/1', 'demo/2', 'demo/3']) },
         });
       case 'slot':
         return this.#say(
@@ -138,6 +140,10 @@ class Player {
           needed: 5_000,
           free: (c * 37) % 3_000,
         };
+        return undefined;
+      case 'breaker':
+        if (b % 2 === 0) spec.broken.set(`demo/${1 + (a % 3)}`, 'overloaded');
+        else spec.broken.delete(`demo/${1 + (a % 3)}`);
         return undefined;
       case 'agent':
         spec.pin = spec.pin === null || b % 2 === 0 ? new Spec().pin : null;
@@ -246,6 +252,7 @@ function turnOutcome({ id, attempt }: Attempt, b: number, c: number): Command {
     case 3:
       return failed(id, {
         attempt,
+        code: choose(b / 8, 'overloaded', 'overloaded', 'context_length'),
         retry: choose<Retry>(c, 'now', 'no', { afterMs: 2_000 }),
         spent: choose(c, { kind: 'none' }, { kind: 'bound' }, { kind: 'usage', usage: billed }),
       });
@@ -350,13 +357,14 @@ const world: fc.Arbitrary<World> = fc
     nanoUsd: cap(30_000),
     sessionTokens: cap(20_000),
     priced: fc.boolean(),
+    models: fc.constantFrom(1, 2, 3),
   })
-  .map(({ turns, calls, deadlineMs, tokens, nanoUsd, sessionTokens, priced }) => {
+  .map(({ turns, calls, deadlineMs, tokens, nanoUsd, sessionTokens, priced, models }) => {
     const limits: Partial<Limits> = { turns, calls, deadlineMs };
     if (tokens !== undefined) limits.tokens = tokens;
     if (nanoUsd !== undefined && priced) limits.nanoUsd = nanoUsd;
     if (sessionTokens !== undefined) limits.session = { tokens: sessionTokens };
-    return { limits, price: priced ? PRICE : null };
+    return { limits, price: priced ? PRICE : null, model: ['demo/1', 'demo/2', 'demo/3'].slice(0, models) };
   });
 
 describe('whatever happens to a session', () => {

@@ -13,6 +13,14 @@ const spec = (media: MediaBound | undefined, more: Partial<Pin> = {}) =>
 const capped = { limits: { turns: 50, calls: 200, deadlineMs: 1_000_000, tokens: 50_000 } };
 
 describe('a message with images and files', () => {
+  it('is accepted where every model of the route takes it', () => {
+    spec({ image: 1_500 })
+      .given({ kind: 'configure', ifRevision: 1, config: { model: ['a/one', 'b/blind'] } })
+      .when(send('one', { media: image }))
+      .isRefused('invalid_request')
+      .and(({ last }) => assert.deepEqual(last.ok || last.rejection.details, { model: 'b/blind' }));
+  });
+
   it('names their blobs among its refs, and how many there are, once', () => {
     spec(TAKES)
       .when(send('one', { media: image }))

@@ -50,10 +50,11 @@ export function decideSend(state: State, command: Send, input: Input): Event[] |
     return { code: 'rate_limited', message: 'the queue of this session is full' };
   const pin = input.facts.pin(runConfig(state.config, config ?? {}));
   if (pin === null) return { code: 'not_found', message: `agent ${state.agent} is not defined here` };
-  if (lacksPrice(state, pin))
+  const unpriced = lacksPrice(state, pin);
+  if (unpriced !== null)
     return {
       code: 'invalid_request',
-      message: `model ${pin.model} has no known price, so it cannot run under a money cap`,
+      message: `model ${unpriced.model} has no known price, so it cannot run under a money cap`,
     };
   const untaken = media === undefined ? null : refusalOfMedia(state, media, pin);
   if (untaken !== null) return untaken;
@@ -138,6 +139,7 @@ export function evolveRunQueued(state: State, entry: Of<'run.queued'>, id: RunId
     held: false,
     pin: null,
     startedAt: 0,
+    passed: [],
     turns: 0,
     calls: 0,
     retries: 0,

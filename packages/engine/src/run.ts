@@ -12,6 +12,7 @@ import { runConfig } from './config.ts';
 import { addItem, flushPending } from './context.ts';
 import type { Entry, Event } from './events.ts';
 import type { RunId } from './ids.ts';
+import { membersOf } from './route.ts';
 import type { Run, State } from './state.ts';
 import { flying } from './state.ts';
 import { endRun, followTurn, limitRun, requestTurn } from './turn.ts';
@@ -35,7 +36,7 @@ function startNext(state: State, input: Input): Event[] {
     if (run === undefined || run.held) continue;
     const pin = input.facts.pin(runConfig(state.config, run.config));
     if (pin === null) return [];
-    if (lacksPrice(state, pin))
+    if (lacksPrice(state, pin) !== null)
       return [endRun(run, { status: 'failed', reason: 'internal', detail: 'unpriced_model' })];
     const data = samePin(state.lastPin, pin) ? { hash: pin.hash } : { hash: pin.hash, pin };
     const started: Event = { kind: 'run.started', run: id, data };
@@ -46,10 +47,12 @@ function startNext(state: State, input: Input): Event[] {
   return [];
 }
 
-/** `hash` covers the whole pin but what the catalog says of its model, which may change. */
+/** `hash` covers the whole pin but what the catalog says of its models, which may change. */
 const samePin = (a: Pin | null, b: Pin): boolean => a !== null && a.hash === b.hash && factsOf(a) === factsOf(b);
-const factsOf = ({ price, maxOutputTokens, instructed, media }: Pin): string =>
-  JSON.stringify([price, maxOutputTokens, instructed, media]);
+const factsOf = (pin: Pin): string =>
+  JSON.stringify(
+    membersOf(pin).map(({ price, maxOutputTokens, instructed, media }) => [price, maxOutputTokens, instructed, media]),
+  );
 
 function advanceRun(state: State, run: Run, input: Input): Event[] {
   const { phase } = run;

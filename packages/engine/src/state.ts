@@ -125,6 +125,8 @@ export type Run = {
   held: boolean;
   pin: Pin | null;
   startedAt: number;
+  /** Why each model of the route before the one in use was passed over. */
+  passed: readonly string[];
   /** Turns requested so far. */
   turns: number;
   calls: number;

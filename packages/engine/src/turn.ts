@@ -10,14 +10,16 @@ import type { Bill } from './budget.ts';
 import { affordsAgain, boundUsage, costOf, overrun, planTurn, spend } from './budget.ts';
 import { requestCalls } from './call.ts';
 import type { Input, TurnOutcome } from './commands.ts';
+import { ImpossibleState } from './commands.ts';
 import { addItem, countTurn, flushPending } from './context.ts';
 import type { Entry, Event, EventData, Spent, TurnEnd } from './events.ts';
 import { turnId } from './ids.ts';
 import { LIMITS } from './limits.ts';
 import { isUnbounded } from './media.ts';
-import type { Item, Run, State, Turn } from './state.ts';
+import { alongRoute, failedOver, memberOf, passedBy, UNAFFORDABLE } from './route.ts';
+import type { Run, State, Turn } from './state.ts';
 import { giveUp, isStopping } from './state.ts';
-import type { Amount, Cost, Digest, LimitReason, RunEnd, Usage } from './values.ts';
+import type { Amount, Cost, Digest, LimitReason, Pin, RunEnd, Usage } from './values.ts';
 import { addUsage, tokensOf, ZERO_USAGE } from './values.ts';
 import { openWait } from './wait.ts';
 
@@ -26,7 +28,6 @@ type Done = Extract<TurnOutcome, { type: 'turn' }>;
 
 /** Failures of the engine's own making: the same request is not made again, another one may be. */
 const LOST = 'lost';
-const UNAFFORDABLE = 'unaffordable';
 
 /** Why a turn is not an ordinary one: it is a run's last, without tools; or it repairs an answer (T4). */
 type Special = { closing: LimitReason } | { repair: true };
@@ -34,11 +35,15 @@ type Special = { closing: LimitReason } | { repair: true };
 /** The next turn of a run, or what stands in its way: a limit, or an account that somebody may raise. */
 export function requestTurn(state: State, run: Run, input: Input, special?: Special): Event[] {
   const closing = special !== undefined && 'closing' in special ? special.closing : null;
-  const met = closing === null ? limitMet(run, input) : null;
+  const { pin } = run;
+  if (pin === null) throw new ImpossibleState(`${run.id} requests a turn and has not started`);
+  const met = closing === null ? limitMet(run, pin, input) : null;
   if (met !== null) return [limitRun(run, met)];
-  if (run.pin !== null && isUnbounded(state, run, run.pin))
+  if (isUnbounded(state, run, pin))
     return [endRun(run, { status: 'failed', reason: 'internal', detail: 'unbounded_media' })];
-  const plan = planTurn(state, run, input, closing !== null);
+  const { plan, passed, member } = alongRoute(run, pin, input.facts, (each) =>
+    planTurn(state, run, each, input, closing !== null),
+  );
   if (plan.ok) {
     const data: EventData['turn.requested'] = {
       epoch: input.epoch,
@@ -47,6 +52,10 @@ export function requestTurn(state: State, run: Run, input: Input, special?: Spec
       maxOutputTokens: plan.maxOutputTokens,
       ...special,
     };
+    if (passed.length > 0) {
+      data.model = member.model;
+      data.passed = [...passed];
+    }
     return [{ kind: 'turn.requested', run: run.id, effect: turnId(run.id, run.turns + 1), data }];
   }
   if (closing !== null) return [endRun(run, { status: 'limited', reason: closing })];
@@ -61,10 +70,9 @@ export const limitRun = (run: Run, limit: LimitReason): Event => ({
 });
 
 /** The limit that bars a run's next turn. */
-function limitMet(run: Run, input: Input): LimitReason | null {
-  const limits = run.pin?.limits;
-  if (limits === undefined) return null;
-  if (run.turns >= limits.turns) return 'turns';
+function limitMet(run: Run, pin: Pin, input: Input): LimitReason | null {
+  const { limits } = pin;
+  if (run.turns - failedOver(passedBy(run, pin)) >= limits.turns) return 'turns';
   if (run.calls > limits.calls) return 'calls';
   return run.startedAt + limits.deadlineMs <= input.at ? 'deadline' : null;
 }
@@ -97,7 +105,7 @@ export function settleTurn(state: State, run: Run, turn: Turn, outcome: TurnOutc
 
 function settleDone(state: State, run: Run, turn: Turn, outcome: Done, input: Input): Event[] {
   const { stop, body, usage, calls, misfit, built } = outcome;
-  const bill = { usage, cost: costOf(usage, run.pin?.price ?? null) };
+  const bill = { usage, cost: costOf(usage, memberOf(run)?.price ?? null) };
   const over = overrun(state, run, turn, bill);
   if (calls.length > LIMITS.callsPerAnswer) {
     const detail = `${calls.length} calls, at most ${LIMITS.callsPerAnswer}`;
@@ -149,7 +157,7 @@ function nextAttempt(
 }
 
 function billOf(run: Run, turn: Turn, spent: Spent): Bill {
-  const price = run.pin?.price ?? null;
+  const price = memberOf(run)?.price ?? null;
   if (spent.kind === 'none') return { usage: ZERO_USAGE, cost: { nanoUsd: 0, price: price?.id ?? null } };
   if (spent.kind === 'usage') return { usage: spent.usage, cost: costOf(spent.usage, price) };
   const usage = boundUsage(turn.reserve, turn.maxOutputTokens);
@@ -160,7 +168,8 @@ function billOf(run: Run, turn: Turn, spent: Spent): Bill {
 export function followTurn(state: State, run: Run, turn: Turn, input: Input): Event[] {
   if (turn.phase.at !== 'settled') return [];
   const { outcome, code } = turn.phase;
-  if (outcome === 'failed' && code !== LOST && code !== UNAFFORDABLE) {
+  const another = run.pin !== null && passedBy(run, run.pin).length > run.passed.length;
+  if (outcome === 'failed' && code !== LOST && code !== UNAFFORDABLE && !another) {
     const reason = code === 'context_length' ? 'context' : 'provider';
     return [endRun(run, { status: 'failed', reason, detail: code })];
   }
@@ -173,7 +182,8 @@ export function followTurn(state: State, run: Run, turn: Turn, input: Input): Ev
 
 /** One turn more for an answer that does not fit, where the run's own limits leave room for it (T4). */
 function repairTurn(state: State, run: Run, input: Input): Event[] {
-  if (run.misfit === null || run.repairs >= LIMITS.repairs || limitMet(run, input) !== null) return [];
+  const { pin, misfit, repairs } = run;
+  if (pin === null || misfit === null || repairs >= LIMITS.repairs || limitMet(run, pin, input) !== null) return [];
   const events = requestTurn(state, run, input, { repair: true });
   return events.some(({ kind }) => kind === 'run.limited') ? [] : events;
 }
@@ -193,11 +203,12 @@ function endOf(run: Run, stop: string): Event {
 }
 
 export function evolveTurnRequested(state: State, run: Run, entry: Of<'turn.requested'>): void {
-  const { epoch, fingerprint, reserve, maxOutputTokens, closing, repair } = entry.data;
+  const { epoch, fingerprint, reserve, maxOutputTokens, closing, repair, passed } = entry.data;
   if (repair === true) run.repairs += 1;
   else run.misfit = null;
   flushPending(state.context, run);
   run.turns += 1;
+  run.passed = passed ?? [];
   run.turn = {
     id: turnId(run.id, run.turns),
     phase: { at: 'flying', attempt: 1, epoch, notBefore: 0 },
@@ -220,7 +231,7 @@ export function evolveTurnAttempted(state: State, run: Run, turn: Turn, entry: O
   turn.phase = { at: 'flying', attempt: n, epoch, notBefore: notBefore ?? 0 };
   if (charged === undefined) return;
   const usage = boundUsage(turn.reserve, turn.maxOutputTokens);
-  book(state, run, usage, { nanoUsd: charged.nanoUsd, price: run.pin?.price?.id ?? null });
+  book(state, run, usage, { nanoUsd: charged.nanoUsd, price: memberOf(run)?.price?.id ?? null });
 }
 
 export function evolveTurnFailed(state: State, run: Run, turn: Turn, entry: Of<'turn.failed'>): void {
@@ -237,13 +248,14 @@ export function evolveTurnSettled(state: State, run: Run, turn: Turn, entry: Of<
   const code = data.outcome === 'done' ? data.stop : data.outcome === 'failed' ? data.code : 'cancelled';
   if (data.outcome === 'failed' && code === LOST) giveUp(state, turn.id, data.attempt);
   turn.phase = { at: 'settled', attempt: data.attempt, outcome: data.outcome, code };
-  if (data.outcome !== 'done' || run.pin === null) return;
+  const member = memberOf(run);
+  if (data.outcome !== 'done' || run.pin === null || member === null) return;
   turn.body = { ...data.body, seq: entry.seq };
   run.text = turn.body;
   if (data.misfit !== undefined) run.misfit = { ...data.misfit, seq: entry.seq };
-  const item: Item = { kind: 'turn', body: turn.body, model: run.pin.model };
+  const item = { kind: 'turn' as const, body: turn.body, model: member.model };
   addItem(state.context, item);
-  if (data.usage.source === 'provider') countTurn(state.context, turn, item, tokensOf(data.usage), run.pin);
+  if (data.usage.source === 'provider') countTurn(state.context, turn, item, tokensOf(data.usage), run.pin, member);
 }
 
 function book(state: State, run: Run, usage: Usage, cost: Cost): void {

@@ -58,7 +58,8 @@ export type Policies = { mode?: Mode; rules?: PolicyRule[]; approvalTtlMs?: numb
 
 /** Configuration a session or a single run may override. Instructions are content and live in a body. */
 export type Config = {
-  model?: string;
+  /** One model, or several in the order in which they are tried. */
+  model?: string | string[];
   /** `seq` is set by the fold: the entry whose frame carries the text. */
   instructions?: BodyRef & { seq?: number };
   effort?: 'minimal' | 'low' | 'medium' | 'high';
@@ -69,8 +70,18 @@ export type Config = {
   policies?: Policies;
 };
 
+/** One model of a run's route, as it was known when the run started. */
+export type Member = {
+  model: string;
+  maxOutputTokens: number;
+  price: Price | null;
+  /** Its provider cannot be told the schema of the answer: the instructions say it in words. */
+  instructed?: true;
+  media?: MediaBound;
+};
+
 /** What a run is bound to from its start: code may change under it, this does not. */
-export type Pin = {
+export type Pin = Member & {
   agent: string;
   /** Content hash of instructions, route, tools, policies and limits. */
   hash: Digest;
@@ -78,13 +89,9 @@ export type Pin = {
   manifest: Digest;
   /** Instructions and tool declarations as sent, in bytes: part of every request's bound. */
   manifestBytes: number;
-  model: string;
-  maxOutputTokens: number;
-  price: Price | null;
-  /** Its provider cannot be told the schema of the answer: the instructions say it in words. */
-  instructed?: true;
   limits: Limits;
-  media?: MediaBound;
+  /** Where its own model does not serve: the next ones, in their order. */
+  fallbacks?: Member[];
 };
 
 /**

@@ -9,6 +9,7 @@ import type { AgentDefinition } from './definitions/agents.ts';
 import { Agents } from './definitions/agents.ts';
 import type { Api, Caller, StreamEvent } from './api.ts';
 import { createBodies } from './effects/bodies.ts';
+import { Breaker } from './effects/breaker.ts';
 import { base32, sessionId } from './log/digest.ts';
 import type { Courier } from './drive/driver.ts';
 import { isQuarantined } from './drive/driver.ts';
@@ -193,10 +194,12 @@ function courierOf(options: HostOptions, core: Core): Courier {
   const { store, agents, sessions, streams, callbackSecret } = core;
   const hooks = options.hooks ?? [];
   const { clock, timers, random } = system;
+  const breaker = new Breaker(clock, logger);
   const step = createStep({
     store,
     sessions,
     agents,
+    breaker,
     clock,
     holder: `epoch ${opened.epoch}`,
     epoch: opened.epoch,
@@ -218,6 +221,7 @@ function courierOf(options: HostOptions, core: Core): Courier {
     agents,
     models,
     toolbus,
+    breaker,
     timers,
     random,
     logger,

@@ -18,6 +18,8 @@ export { createLogger, silentLogger } from './logger.ts';
 export { createLocalDriver } from './drive/local.ts';
 export type { Marks } from './log/marks.ts';
 export { createFileMarks } from './log/marks.ts';
+export type { Route } from './definitions/route.ts';
+export { modelsIn, resolveRoute } from './definitions/route.ts';
 export { ruleOn } from './definitions/policy.ts';
 export { Redactor } from './secrets/redact.ts';
 export { isAtRest, isEnded, untilRest } from './streams/rest.ts';

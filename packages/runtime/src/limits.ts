@@ -35,6 +35,15 @@ export const LIMITS = {
   /** The pause before the driver says something again: doubled from the first to the last. */
   faultBackoffMs: 100,
   faultBackoffMaxMs: 5_000,
+  /** Models of one route. */
+  routeModels: 8,
+  /** A model that fails so often in a row within the time is passed over for a while, by runs that have another one. */
+  breakerFailures: 5,
+  breakerWithinMs: 60_000,
+  breakerOpenMs: 30_000,
+  /** How long the others wait for what comes of the one request that tries it again. */
+  breakerTryMs: 60_000,
+  breakerModels: 1_000,
   /** One model call, from request to outcome. */
   generateMs: 15 * 60_000,
   toolMs: 60_000,

@@ -9,8 +9,11 @@ import {
   callId,
   costOf,
   evolve,
+  failedOver,
   flying,
   freshState,
+  memberOf,
+  membersOf,
   outstanding,
   sessionCaps,
   tokensOf,
@@ -153,9 +156,11 @@ function beforeEffect(state: State, run: Run, entry: Entry): void {
     case 'turn.requested':
       assert.deepEqual(flying(run), [], 'a turn is requested when nothing flies');
       for (const call of run.asked) assert.equal(call.phase.at, 'settled', `${call.id} has its answer [C2]`);
-      if (entry.data.closing === undefined)
-        assert.ok(run.turns < (run.pin?.limits.turns ?? 0), 'turns are within their limit [R4]');
-      else assert.equal(run.turn?.closing ?? null, null, 'one closing turn [R4]');
+      checkRoute(run, entry);
+      if (entry.data.closing === undefined) {
+        const counted = run.turns - failedOver(entry.data.passed ?? []);
+        assert.ok(counted < (run.pin?.limits.turns ?? 0), 'turns are within their limit [R4]');
+      } else assert.equal(run.turn?.closing ?? null, null, 'one closing turn [R4]');
       return;
     case 'turn.attempted':
     case 'turn.settled': {
@@ -171,6 +176,17 @@ function beforeEffect(state: State, run: Run, entry: Entry): void {
       return;
     default:
   }
+}
+
+/** A run goes along its route and never back; each turn says where it stands, and reserves there [M1, M2]. */
+function checkRoute(run: Run, { data }: Extract<Entry, { kind: 'turn.requested' }>): void {
+  const passed = data.passed ?? [];
+  const members = run.pin === null ? [] : membersOf(run.pin);
+  assert.deepEqual(passed.slice(0, run.passed.length), run.passed, 'what was passed over stays so [M1]');
+  const member = members[passed.length];
+  assert.ok(member, 'a turn is with a model of its route [M1]');
+  assert.equal(data.model, passed.length === 0 ? undefined : member.model, 'a turn names the model it is with [M2]');
+  assert.ok(data.maxOutputTokens <= member.maxOutputTokens, 'a turn asks its model for no more than it can give');
 }
 
 function beforeCall(state: State, run: Run, entry: Extract<Entry, { kind: 'call.attempted' | 'call.settled' }>): void {
@@ -246,7 +262,7 @@ const plus = (a: Amount, b: Amount): Amount => ({ tokens: a.tokens + b.tokens, n
 function amountOf(run: Run, spent: Spent, reserved: Amount): Amount {
   if (spent.kind === 'none') return NOTHING;
   if (spent.kind === 'bound') return reserved;
-  return { tokens: tokensOf(spent.usage), nanoUsd: costOf(spent.usage, run.pin?.price ?? null).nanoUsd };
+  return { tokens: tokensOf(spent.usage), nanoUsd: costOf(spent.usage, memberOf(run)?.price ?? null).nanoUsd };
 }
 
 function checkBudget(state: State, run: Run): void {

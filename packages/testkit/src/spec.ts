@@ -16,6 +16,7 @@ import type {
   EventKind,
   Input,
   Pin,
+  Price,
   RejectionCode,
   RuledCall,
   RunId,
@@ -57,6 +58,8 @@ export class Spec {
   epoch = 1;
   /** The agent as this process defines it; null: it does not. */
   pin: Pin | null;
+  /** Models whose circuit breaker is open, with the code that opened it. */
+  readonly broken = new Map<string, string>();
   /** What the ledger says to the next input. */
   refusal: Shortage | null = null;
   last: Transition = { ok: true, entries: [], receipt: { seq: 0 } };
@@ -116,7 +119,10 @@ export class Spec {
   }
 
   input(command: Command): Input {
-    const facts: Input['facts'] = { pin: (config) => this.#pinOf(config) };
+    const facts: Input['facts'] = {
+      pin: (config) => this.#pinOf(config),
+      breaker: (model) => this.broken.get(model) ?? null,
+    };
     if (this.refusal !== null) facts.refusal = this.refusal;
     this.refusal = null;
     this.#inputs += 1;
@@ -166,11 +172,32 @@ export class Spec {
     if (this.pin === null) return null;
     const { limits, model, maxOutputTokens } = mergeConfig({}, config);
     const pin: Pin = { ...this.pin, limits: { ...this.pin.limits, ...limits } };
-    if (model !== undefined) pin.model = model;
+    if (model !== undefined) setRoute(pin, typeof model === 'string' ? [model] : model);
     if (maxOutputTokens !== undefined) pin.maxOutputTokens = maxOutputTokens;
     if (Object.keys(config).length > 0) pin.hash = `${pin.hash} ${JSON.stringify(config)}`;
     return pin;
   }
+}
+
+/** Each further model costs half of the one before. */
+function setRoute(pin: Pin, [first = '', ...others]: string[]): void {
+  const { price, maxOutputTokens } = pin;
+  pin.model = first;
+  delete pin.fallbacks;
+  if (others.length > 0)
+    pin.fallbacks = others.map((model, n) => ({ model, maxOutputTokens, price: price && halved(price, n + 1) }));
+}
+
+function halved({ id, ...rates }: Price, times: number): Price {
+  const half = (of: number): number => Math.ceil(of / 2 ** times);
+  const { input, cachedInput, cacheWrite, output } = rates;
+  return {
+    id: `${id}/${2 ** times}`,
+    input: half(input),
+    cachedInput: half(cachedInput),
+    cacheWrite: half(cacheWrite),
+    output: half(output),
+  };
 }
 
 export const given = (...steps: Step[]): Spec => new Spec().given(...steps);

@@ -1,6 +1,6 @@
 /** A stream as people read it: answers on standard output, what happens in between on standard error. */
 import type { Delta, Entry, TurnBody } from '@perdure/contract';
-import { noBodies, readMessage, readResult, readTurn, textOf } from '@perdure/contract';
+import { becauseOf, noBodies, passedOn, readMessage, readResult, readTurn, routeOf, textOf } from '@perdure/contract';
 import { LIMITS } from '../limits.ts';
 import { oneLine, print, printJson, styled, tell } from './output.ts';
 
@@ -34,6 +34,9 @@ export class TextRenderer implements Renderer {
   readonly #messages: boolean;
   readonly #said = new Map<string, Said>();
   readonly #turns = new Map<string, TurnBody>();
+  /** Of the last pin; how many of it were passed over in the run that goes on. */
+  #route: readonly string[] = [];
+  #passed = 0;
   #atLineStart = true;
 
   constructor({ messages }: { messages: boolean }) {
@@ -60,6 +63,12 @@ export class TextRenderer implements Renderer {
       case 'run.steered':
         if (this.#messages) this.#line(`> ${textOf(readMessage(entry.data.message, noBodies)?.parts ?? [])}`);
         return;
+      case 'run.started':
+        if (entry.data.pin !== undefined) this.#route = routeOf(entry.data.pin);
+        this.#passed = 0;
+        return;
+      case 'turn.requested':
+        return this.#requested(entry.data);
       case 'turn.settled':
         if (entry.data.outcome === 'done') this.#turn(entry.effect ?? '', readTurn(entry.data.body, noBodies));
         return;
@@ -88,6 +97,15 @@ export class TextRenderer implements Renderer {
 
   rest(): void {
     if (!this.#atLineStart) this.#out('\n');
+  }
+
+  #requested({ model, passed = [], repair }: Extract<Entry, { kind: 'turn.requested' }>['data']): void {
+    if (repair === true) this.#note('the answer does not fit its schema and is asked for again');
+    if (model === undefined || passed.length === this.#passed) return;
+    this.#passed = passed.length;
+    this.#note(
+      `goes on with ${model}${this.#route.length === 0 ? '' : ` ${becauseOf(passedOn(this.#route, passed))}`}`,
+    );
   }
 
   /** The entry has the last word: what was not streamed is written now. */

@@ -1,6 +1,6 @@
 /** Definitions: agents, tools, and the manifest that a run is pinned to. */
-import type { Config, Limits, MediaBound, Pin, Policies, Price } from '@perdure/engine';
-import { DEFAULT_LIMITS } from '@perdure/engine';
+import type { Config, Limits, Pin, Policies } from '@perdure/engine';
+import { DEFAULT_LIMITS, membersOf } from '@perdure/engine';
 import { z } from 'zod';
 import { canonicalJson, sha256 } from '../log/digest.ts';
 import { ConfigError } from '../errors.ts';
@@ -9,8 +9,6 @@ import { LIMITS } from '../limits.ts';
 import type {
   EffectClass,
   JsonSchema,
-  ListPrice,
-  ModelInfo,
   ModelSource,
   ToolContent,
   ToolContext,
@@ -19,11 +17,13 @@ import type {
   ToolResult,
 } from '../ports.ts';
 import { joinPolicies } from './policy.ts';
+import type { Route } from './route.ts';
+import { memberOf, resolveRoute, routeSchema } from './route.ts';
 import { compileSchema } from './schema.ts';
 
 export type AgentDefinition = {
   name: string;
-  model: string;
+  model: Route;
   instructions: string;
   description: string;
   tools: readonly ToolDefinition[];
@@ -35,7 +35,7 @@ export type AgentDefinition = {
 /** What a run is bound to, as stored: whoever has it can say what the model was told, years later. */
 export type Manifest = {
   agent: string;
-  model: string;
+  model: Route;
   instructions: string;
   description: string;
   tools: {
@@ -183,7 +183,7 @@ const agentShape = z.strictObject({
   name: z
     .string()
     .regex(/^[a-z][a-z0-9_-]{0,63}$/, 'an agent name has lower-case letters, digits, _ and -, at most 64'),
-  model: z.string().min(1),
+  model: routeSchema,
   instructions: z.string().optional(),
   description: z.string().optional(),
   tools: z
@@ -206,7 +206,8 @@ const agentShape = z.strictObject({
 
 export type AgentOptions = {
   name: string;
-  model: string;
+  /** `provider/model`, or several in the order in which they are tried: what one fails at goes to the next. */
+  model: Route;
   instructions?: string;
   description?: string;
   tools?: readonly (ToolDefinition | readonly ToolDefinition[])[];
@@ -334,10 +335,10 @@ export class Agents {
     const known = this.#pins.get(key);
     if (known !== undefined) return known;
     const { manifest, digest, hash, text } = registered;
-    const model = config.model ?? manifest.model;
-    const resolved = this.#models.resolve(model);
-    if (!resolved.ok) return null;
-    const { info } = resolved;
+    const route = resolveRoute(this.#models, config.model ?? manifest.model);
+    if (!route.ok) return null;
+    const wanted = { maxOutputTokens: config.maxOutputTokens, output: manifest.output !== null };
+    const [first, ...fallbacks] = route.infos;
     const limits = { ...DEFAULT_LIMITS, ...manifest.limits, ...config.limits };
     const pin: Pin = {
       agent: name,
@@ -345,35 +346,15 @@ export class Agents {
       hash: own === '{}' ? hash : sha256(`${hash}\n${own}`),
       manifest: digest,
       manifestBytes: Buffer.byteLength(text) + (config.instructions?.bytes ?? 0),
-      model,
-      maxOutputTokens: Math.min(config.maxOutputTokens ?? info.maxOutputTokens, info.maxOutputTokens),
-      price: info.price === null ? null : unsourced(info.price),
+      ...memberOf(first, wanted),
       limits,
-      ...mediaOf(info),
     };
-    if (manifest.output !== null && info.structured !== true) {
-      pin.instructed = true;
-      pin.manifestBytes += OUTPUT_WORDS_BYTES;
-    }
+    if (fallbacks.length > 0) pin.fallbacks = fallbacks.map((info) => memberOf(info, wanted));
+    if (membersOf(pin).some(({ instructed }) => instructed)) pin.manifestBytes += OUTPUT_WORDS_BYTES;
     if (this.#pins.size >= LIMITS.pins) this.#pins.clear();
     this.#pins.set(key, pin);
     return pin;
   }
-}
-
-/** A log says which price counted, not where it was read. */
-function unsourced({ source: _source, date: _date, ...price }: ListPrice): Price {
-  return price;
-}
-
-/** Where a provider says no number for one, its window bounds it, as it bounds them all. */
-function mediaOf({ modalities = {}, windowTokens }: ModelInfo): { media?: MediaBound } {
-  const { image, file } = modalities;
-  if (image === undefined && file === undefined) return {};
-  const media: MediaBound = windowTokens === null ? {} : { most: windowTokens };
-  if (image !== undefined) media.image = image.maxTokens ?? windowTokens;
-  if (file !== undefined) media.file = file.maxTokens ?? windowTokens;
-  return { media };
 }
 
 function declarationOf(definition: ToolDefinition): Manifest['tools'][number] {

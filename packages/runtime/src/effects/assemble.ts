@@ -49,9 +49,9 @@ export function fingerprintOf({ items, slots }: Pick<Context, 'items' | 'slots'>
   return fingerprint;
 }
 
-/** What a requested turn is sealed with: its context, what its run is pinned to, and its bound. */
-export const sealOf = (context: string, pinHash: string, maxOutputTokens: number): string =>
-  sha256(`${context}\n${pinHash}\n${maxOutputTokens}`);
+/** What a requested turn is sealed with: its context, what its run is pinned to, its bound, its place on the route. */
+export const sealOf = (context: string, pinHash: string, maxOutputTokens: number, place = 0): string =>
+  sha256([context, pinHash, maxOutputTokens, ...(place === 0 ? [] : [place])].join('\n'));
 
 /**
  * Where content is read from: the text of a body, the bytes of a blob. Throws where that was erased or is missing. What

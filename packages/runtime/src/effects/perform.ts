@@ -24,6 +24,7 @@ import type {
   Timers,
 } from '../ports.ts';
 import type { Redactor } from '../secrets/redact.ts';
+import type { Breaker } from './breaker.ts';
 import { judgeOutput, repairText } from './output.ts';
 import type { Sessions } from '../log/sessions.ts';
 import { BodyMissing } from '../log/sessions.ts';
@@ -47,6 +48,7 @@ export type PerformOptions = {
   agents: Agents;
   models: ModelSource;
   toolbus: Toolbus;
+  breaker: Breaker;
   timers: Timers;
   random: Random;
   logger: Logger;
@@ -133,6 +135,7 @@ async function generate(
   if (fingerprint !== sealed)
     options.logger.warn({ session, run, effect: id }, 'the request differs from the context that was sealed');
   const outcome = await callModel(options, adapter, request, session, effect, signal);
+  options.breaker.heard(request.model, outcome);
   if (outcome.type === 'failed') {
     const detail = clipped(bodies.clean(outcome.detail), LIMITS.messageChars);
     return { type: 'turn-failed', code: outcome.code, detail, retry: outcome.retry, spent: outcome.spent };

@@ -1,6 +1,6 @@
 /** From a turn that is outstanding to the request its model is sent: built from exactly what the log says. */
 import type { Run } from '@perdure/engine';
-import { takesOf } from '@perdure/engine';
+import { memberOf, takesOf } from '@perdure/engine';
 import type { Manifest } from '../definitions/agents.ts';
 import { effectKey } from '../log/digest.ts';
 import { LIMITS } from '../limits.ts';
@@ -20,26 +20,27 @@ export async function buildRequest(
   attempt: number,
 ): Promise<BuiltRequest | { code: string; detail: string }> {
   const { pin, turn } = run;
-  if (pin === null || turn === null) return { code: 'internal', detail: 'the run has no turn' };
-  const resolved = options.models.resolve(pin.model);
+  const member = memberOf(run);
+  if (pin === null || turn === null || member === null) return { code: 'internal', detail: 'the run has no turn' };
+  const resolved = options.models.resolve(member.model);
   if (!resolved.ok) return { code: 'model_unavailable', detail: resolved.message };
   const read = async (located: Parameters<Sessions['body']>[1]): Promise<string> => options.sessions.body(hot, located);
   // What is sent as it is was settled when the run started, and bounded so.
-  const takes = takesOf(pin.media);
-  const isOurs = hot.prefix.model === pin.model && hot.prefix.takes === takes;
-  const start = isOurs ? hot.prefix : emptyPrefix(pin.model, takes);
+  const takes = takesOf(member.media);
+  const isOurs = hot.prefix.model === member.model && hot.prefix.takes === takes;
+  const start = isOurs ? hot.prefix : emptyPrefix(member.model, takes);
   const blob = async (digest: string): Promise<Uint8Array> => options.sessions.blob(digest);
-  const contents = { body: read, blob, takes: pin.media ?? {} };
+  const contents = { body: read, blob, takes: member.media ?? {} };
   const prefix = await extendPrefix(start, hot.state.context.items, resolved.adapter, contents);
   const isKept = hot.state.context.totalMedia.bytes <= LIMITS.keptMediaBytes;
-  hot.prefix = isKept ? prefix : emptyPrefix(pin.model, takes);
+  hot.prefix = isKept ? prefix : emptyPrefix(member.model, takes);
   const { config } = run;
   const slots = await Promise.all(turn.slots.map(async (slot) => slotText(slot, contents)));
   const own = config.instructions;
   const base =
     own === undefined ? manifest.instructions : contentText(JSON.parse(await read({ ...own, seq: own.seq ?? 0 })));
   const request: GenerateRequest = {
-    model: pin.model,
+    model: member.model,
     instructions: base + slots.join(''),
     tools: manifest.tools.map(({ name, description, input }) => ({ name, description, input })),
     rendered: prefix.rendered,
@@ -52,10 +53,10 @@ export async function buildRequest(
   if (turn.closing !== null) request.params.toolChoice = 'none';
   else if (config.toolChoice !== undefined) request.params.toolChoice = config.toolChoice;
   if (manifest.output !== null) {
-    if (pin.instructed === true) request.instructions += outputInWords(manifest.output);
+    if (member.instructed === true) request.instructions += outputInWords(manifest.output);
     else request.output = manifest.output;
   }
   const sealed = fingerprintOf({ items: hot.state.context.items, slots: turn.slots }, prefix);
-  const fingerprint = sealOf(sealed, pin.hash, turn.maxOutputTokens);
+  const fingerprint = sealOf(sealed, pin.hash, turn.maxOutputTokens, run.passed.length);
   return { request, adapter: resolved.adapter, fingerprint };
 }

@@ -1,6 +1,6 @@
 /** What an append does to the accounts: derived from its entries, so that the ledger and the log cannot disagree. */
 import type { Entry, Run, State } from '@perdure/engine';
-import { costOf, isCapped, runAccount, sessionAccount, sessionCaps, tokensOf } from '@perdure/engine';
+import { costOf, isCapped, memberOf, runAccount, sessionAccount, sessionCaps, tokensOf } from '@perdure/engine';
 import type { Amount, Caps, LedgerOp } from '../ports.ts';
 
 /** `runs` are the runs as they were before and after these entries: an ended run is no longer in the state. */
@@ -66,7 +66,7 @@ function opsOf(state: State, run: Run, entry: Entry): LedgerOp[] {
       const amount =
         spent.kind === 'bound'
           ? (run.turn?.reserve ?? NOTHING)
-          : { tokens: tokensOf(spent.usage), nanoUsd: costOf(spent.usage, run.pin?.price ?? null).nanoUsd };
+          : { tokens: tokensOf(spent.usage), nanoUsd: costOf(spent.usage, memberOf(run)?.price ?? null).nanoUsd };
       return [{ op: 'settle', key: keyOf(state, entry, attempt), amount }];
     }
     case 'turn.settled': {

@@ -22,6 +22,7 @@ import type {
 } from '@perdure/engine';
 import { outstanding, transition, wakeAt } from '@perdure/engine';
 import type { Agents } from '../definitions/agents.ts';
+import type { Breaker } from '../effects/breaker.ts';
 import { fingerprintOf, sealOf } from '../effects/assemble.ts';
 import { clipped } from '../effects/clip.ts';
 import { encodeFrame, FrameTooLarge } from './frame.ts';
@@ -95,6 +96,7 @@ export type StepOptions = {
   store: TenantStore;
   sessions: Sessions;
   agents: Agents;
+  breaker: Breaker;
   clock: Clock;
   /** Who this process is, in leases and fences. */
   holder: string;
@@ -165,14 +167,17 @@ async function attempt(
   step: StepInput,
   refusal: Shortage | undefined,
 ): Promise<StepResult | Shortage | 'again'> {
-  const { sessions, agents, clock, epoch } = options;
+  const { sessions, agents, breaker, clock, epoch } = options;
   const hot = await sessions.load(session);
   const base = await begin(options, hot, step);
   const { state } = hot;
   // Whatever is here under this name, it is not where a sealed log arrives.
   if (base === null && step.command.kind === 'arrive') return { ok: false, rejection: isHere(session) };
   const at = clock.now();
-  const facts: Input['facts'] = { pin: (config): Pin | null => agents.pin(agentOf(state.agent, step), config) };
+  const facts: Input['facts'] = {
+    pin: (config): Pin | null => agents.pin(agentOf(state.agent, step), config),
+    breaker: (model) => breaker.verdict(model),
+  };
   if (refusal !== undefined) facts.refusal = refusal;
   const runs = new Map<string, Run>(state.runs);
   let moved: ReturnType<typeof transition>;
@@ -211,6 +216,9 @@ const isHere = (session: string): Rejection => ({
   code: 'invalid_state',
   message: `session ${session} is here already, or was`,
 });
+/** The model that a turn goes to; '' where its run has ended by now. */
+const modelOf = (state: State, { run, data }: Extract<Entry, { kind: 'turn.requested' }>): string =>
+  data.model ?? (run === undefined ? undefined : state.runs.get(run)?.pin?.model) ?? '';
 
 const stepped = (state: State, receipt: Receipt, entries: readonly Entry[]): StepResult => ({
   ok: true,
@@ -252,6 +260,7 @@ async function commit(
   hot.head = result.head;
   hot.confirmedAt = confirmedAt;
   for (const { digest, text } of step.bodies) remember(hot, digest, text);
+  for (const entry of entries) if (entry.kind === 'turn.requested') options.breaker.taken(modelOf(state, entry));
   options.committed(hot.id, entries, result.head.hash, step.bodies);
   // Written down here, saved in its own time: nobody waits for a cache.
   void sessions.snapshot(hot);
@@ -342,7 +351,7 @@ function seal(hot: Hot, entries: readonly Entry[]): void {
     const run = hot.state.runs.get(entry.run);
     const { context } = hot.state;
     const sealed = fingerprintOf({ items: context.items, slots: run?.turn?.slots ?? context.slots }, hot.prefix);
-    const fingerprint = sealOf(sealed, run?.pin?.hash ?? '', entry.data.maxOutputTokens);
+    const fingerprint = sealOf(sealed, run?.pin?.hash ?? '', entry.data.maxOutputTokens, entry.data.passed?.length);
     entry.data.fingerprint = fingerprint;
     if (run?.turn) run.turn.fingerprint = fingerprint;
   }

@@ -40,7 +40,7 @@ function agentView({ manifest, digest }: Registered): AgentView {
     name: manifest.agent,
     hash: digest,
     description: manifest.description,
-    model: manifest.model,
+    model: typeof manifest.model === 'string' ? manifest.model : [...manifest.model],
     tools: manifest.tools.map(({ name, description, effect, approval, edits, input }) => ({
       name,
       description,

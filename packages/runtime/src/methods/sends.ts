@@ -3,6 +3,8 @@ import type { ConfigPatch, MessageInput } from '@perdure/contract';
 import { ApiError, textOf } from '@perdure/contract';
 import type { Actor, Config, OpenSession } from '@perdure/engine';
 import type { Agents } from '../definitions/agents.ts';
+import type { Route } from '../definitions/route.ts';
+import { resolveRoute } from '../definitions/route.ts';
 import type { Bodies } from '../effects/bodies.ts';
 import { canonicalJson, sha256 } from '../log/digest.ts';
 import type { ModelSource } from '../ports.ts';
@@ -34,14 +36,15 @@ export function agentFor(agents: Agents, name: string | undefined): string {
 export async function configOf(patch: ConfigPatch | undefined, models: ModelSource, bodies: Bodies): Promise<Config> {
   if (patch === undefined) return {};
   const { instructions, ...rest } = patch;
-  if (patch.model !== undefined) checkModel(models, patch.model);
+  if (patch.model !== undefined) checkRoute(models, patch.model);
   const config = rest as Config;
   return instructions === undefined ? config : { ...config, instructions: await bodies.add(instructions) };
 }
 
-export function checkModel(models: ModelSource, model: string): void {
-  const resolved = models.resolve(model);
-  if (!resolved.ok) throw new ApiError('invalid_request', resolved.message, { details: { model } });
+/** A route of which a model is not to be had is refused now, not when it is needed. */
+export function checkRoute(models: ModelSource, route: Route): void {
+  const resolved = resolveRoute(models, route);
+  if (!resolved.ok) throw new ApiError('invalid_request', resolved.message, { details: { model: resolved.model } });
 }
 
 /** One input for one message; `payload` binds its submission to exactly this. Throws ApiError as `admitMessage` does. */

@@ -4,7 +4,8 @@ import { ApiError } from '@perdure/contract';
 import type { Actor } from '@perdure/engine';
 import type { Caller } from '../api.ts';
 import type { Parts } from '../parts.ts';
-import { checkModel } from './sends.ts';
+import type { Route } from '../definitions/route.ts';
+import { checkRoute } from './sends.ts';
 
 export type Answered<K extends MethodName> = Promise<{ status: number; result: Result<K> }>;
 export type Methods = { [K in MethodName]: (caller: Caller, params: Params<K>) => Answered<K> };
@@ -29,7 +30,7 @@ export function pageOf<T>(all: readonly T[], cursor: string | undefined, limit: 
 }
 
 /** The agent's own model, or the one that is asked for: said now, not when the run fails. */
-export function checkAgentModel(parts: Parts, agent: string, override: string | undefined): void {
-  const model = override ?? parts.agents.get(agent)?.manifest.model;
-  if (model !== undefined) checkModel(parts.models, model);
+export function checkAgentModel(parts: Parts, agent: string, override: Route | undefined): void {
+  const route = override ?? parts.agents.get(agent)?.manifest.model;
+  if (route !== undefined) checkRoute(parts.models, route);
 }

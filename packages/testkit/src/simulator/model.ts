@@ -1,6 +1,7 @@
 /** A model that answers by a grammar: text, calls of every kind, failures of every kind; each drawn for its attempt. */
 import assert from 'node:assert/strict';
-import type { ModelSource } from '@perdure/runtime/ports';
+import { memberOf } from '@perdure/engine';
+import type { ModelInfo, ModelSource } from '@perdure/runtime/ports';
 import type { ScriptedCall, ScriptedReply } from '../scripted-model.ts';
 import { createScriptedModel } from '../scripted-model.ts';
 import type { Outside } from './outside.ts';
@@ -14,33 +15,47 @@ import { TOOLS } from './tools.ts';
 const HANG_MS = 20 * 60_000;
 
 export function modelOf(sim: Sim, outside: Outside, process: Process): ModelSource {
-  const model = createScriptedModel(async (call) => {
-    const { key, attempt } = call.request;
-    const session = sim.truth.effects.get(key)?.session ?? '';
-    if (process.fault('crashBeforeEffect', session)) return process.gone();
-    try {
-      outside.dispatched(process, key, attempt, null);
-      checkRequest(sim, call);
-      outside.sent.set(key, call.request.rendered);
-    } catch (error) {
-      sim.fail(error);
-      return process.gone();
-    }
-    const draw = outside.draw(key, attempt);
-    const hangs = sim.befalls('modelHangs', draw, session);
-    await process.wait('model answers', hangs ? HANG_MS : draw.between(0, 3_000));
-    if (process.fault('crashBeforeOutcome', session)) return process.gone();
-    return replyOf(sim, draw, call, session);
-  });
+  const model = createScriptedModel(
+    async (call) => {
+      const { key, attempt } = call.request;
+      const session = sim.truth.effects.get(key)?.session ?? '';
+      if (process.fault('crashBeforeEffect', session)) return process.gone();
+      try {
+        outside.dispatched(process, key, attempt, null);
+        checkRequest(sim, call);
+        outside.sent.set(key, call.request.rendered);
+      } catch (error) {
+        sim.fail(error);
+        return process.gone();
+      }
+      const draw = outside.draw(key, attempt);
+      const hangs = sim.befalls('modelHangs', draw, session);
+      await process.wait('model answers', hangs ? HANG_MS : draw.between(0, 3_000));
+      if (process.fault('crashBeforeOutcome', session)) return process.gone();
+      return replyOf(sim, draw, call, session);
+    },
+    { info: infoOf },
+  );
   return model.source;
 }
+
+/** Each model of a route costs something else. */
+function infoOf(model: string): Partial<ModelInfo> {
+  const rate = RATES[model] ?? 1_000;
+  const rates = { input: rate, cachedInput: rate / 2, cacheWrite: rate, output: 2 * rate };
+  return { price: { id: model, ...rates, source: 'made up', date: '2026-01-01' } };
+}
+
+const RATES: { readonly [model: string]: number } = { 'scripted/second': 600, 'scripted/third': 1_400 };
 
 /** A request carries the whole context, and asks for no more than was reserved for it (P9). */
 function checkRequest(sim: Sim, { request, items }: ScriptedCall): void {
   const named = sim.truth.effects.get(request.key);
   const state = sim.truth.logs.get(named?.session ?? '')?.state;
-  const turn = named === undefined ? null : (state?.runs.get(named.run)?.turn ?? null);
-  if (turn === null || turn.id !== named?.effect || turn.phase.at !== 'flying') return;
+  const run = named === undefined ? undefined : state?.runs.get(named.run);
+  const turn = run?.turn ?? null;
+  if (run === undefined || turn === null || turn.id !== named?.effect || turn.phase.at !== 'flying') return;
+  assert.equal(request.model, memberOf(run)?.model, `${turn.id} goes to the model it is reserved for [M2, P9]`);
   assert.equal(items.length, state?.context.items.length, `${turn.id} is sent the whole context`);
   assert.equal(request.params.maxOutputTokens, turn.maxOutputTokens, `${turn.id} asks for what is reserved [P9]`);
 }

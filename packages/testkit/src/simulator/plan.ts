@@ -79,6 +79,8 @@ export type Plan = {
   approvalTtlMs: number | null;
   /** The agent asks for a structured answer. */
   structured: boolean;
+  /** The models of its route, in their order. */
+  route: readonly string[];
 };
 
 const RATES: Readonly<Record<FaultName, number>> = {
@@ -141,6 +143,7 @@ export function planOf(random: Prng): Plan {
     knobs: knobsOf(random),
     approvalTtlMs: random.chance(0.2) ? random.between(1_000, 20_000) : null,
     structured: random.chance(0.3),
+    route: random.chance(0.4) ? ['scripted', 'scripted/second', 'scripted/third'] : ['scripted'],
   };
 }
 

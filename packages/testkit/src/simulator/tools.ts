@@ -61,11 +61,11 @@ export function toolsOf(sim: Sim, outside: Outside, process: Process, without: s
 
 export function agentOf(
   tools: readonly ToolDefinition[],
-  { approvalTtlMs, structured }: Plan,
+  { approvalTtlMs, structured, route }: Plan,
 ): Omit<AgentDefinition, 'limits'> & { limits: object } {
   return {
     name: 'worker',
-    model: 'scripted',
+    model: route,
     instructions: 'Work.',
     description: 'a simulated agent',
     tools,

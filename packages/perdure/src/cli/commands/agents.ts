@@ -6,6 +6,8 @@ import { EXIT } from '../exit.ts';
 import { oneLine, print, printJson, table, tell } from '../output.ts';
 import { LIMITS } from '../../limits.ts';
 
+const routeOf = (model: string | readonly string[]): string => [model].flat().join(', then ');
+
 export const list: Run = async (context) => {
   const { client } = await connected(context);
   const page = await client.call('agents.list', { limit: 1_000 });
@@ -13,7 +15,7 @@ export const list: Run = async (context) => {
   else {
     const rows = page.agents.map(({ name, model, tools, description }) => [
       name,
-      model,
+      routeOf(model),
       String(tools.length),
       description,
     ]);
@@ -39,7 +41,7 @@ export const show: Run = async (context) => {
   print(
     table([
       ['agent', agent.name],
-      ['model', agent.model],
+      ['model', routeOf(agent.model)],
       ['version', agent.hash],
       ['about', agent.description],
       ['limits', JSON.stringify(agent.limits)],

@@ -2,6 +2,7 @@
 import { accessSync, constants, existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { keysFound } from '@perdure/models';
+import { modelsIn, resolveRoute } from '@perdure/runtime';
 import { DATABASE } from '@perdure/stores/sqlite';
 import { openStore } from '../../data.ts';
 import { DataInUseError } from '../../errors.ts';
@@ -77,8 +78,8 @@ function checkModels({ env }: Context, { options, file }: Local, checks: Check[]
   const real = file === null ? 'set OPENAI_API_KEY for a real one' : `name another model in ${file} for a real one`;
   const models = modelsOf(options.models, env);
   for (const { name, model } of options.agents) {
-    const resolved = models.resolve(model);
-    const demo = resolved.ok && resolved.info.provider === 'demo';
+    const resolved = resolveRoute(models, model);
+    const demo = resolved.ok && resolved.infos.some(({ provider }) => provider === 'demo');
     if (!resolved.ok) checks.push({ name: `model of ${name}`, result: 'fail', text: resolved.message });
     else if (demo)
       checks.push({
@@ -86,7 +87,7 @@ function checkModels({ env }: Context, { options, file }: Local, checks: Check[]
         result: 'warn',
         text: `demo answers by rules: ${real}`,
       });
-    else checks.push({ name: `model of ${name}`, result: 'ok', text: model });
+    else checks.push({ name: `model of ${name}`, result: 'ok', text: modelsIn(model).join(', then ') });
   }
 }
 

@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { relative } from 'node:path';
 import { modelsOf } from '../../models.ts';
 import type { Listening } from '@perdure/gateway';
+import { modelsIn, resolveRoute } from '@perdure/runtime';
 import { DataInUseError } from '../../errors.ts';
 import { LIMITS } from '../../limits.ts';
 import type { Runtime } from '../../runtime.ts';
@@ -110,18 +111,18 @@ function alreadyRuns({ given }: Context, { settings }: Local, server: { url: str
 function unusableModels({ env }: Context, { options }: Local): string[] {
   const models = modelsOf(options.models, env);
   return options.agents.flatMap(({ name, model }) => {
-    const resolved = models.resolve(model);
+    const resolved = resolveRoute(models, model);
     return resolved.ok ? [] : [`${name} cannot run: ${resolved.message}`];
   });
 }
 
 function welcome(local: Local, runtime: Runtime, url: string, unusable: readonly string[]): string {
   const { file, settings, options } = local;
-  const agents = options.agents.map(({ name, model }) => `${name} (${model})`).join(', ');
+  const agents = options.agents.map(({ name, model }) => `${name} (${modelsIn(model).join(', then ')})`).join(', ');
   const data = runtime.data === null ? 'in memory, until it stops' : relative(process.cwd(), runtime.data) || '.';
   const from = file === null ? 'built in; perdure.config.ts defines your own' : relative(process.cwd(), file);
   const bearer = settings.token === null ? '' : " -H 'authorization: Bearer TOKEN'";
-  const demo = options.agents.some(({ model }) => model === 'demo');
+  const demo = options.agents.some(({ model }) => modelsIn(model).includes('demo'));
   const real = file === null ? 'with OPENAI_API_KEY in .env a real one does' : 'name another one there for real work';
   return [
     `Perdure ${version()} runs at ${url}`,

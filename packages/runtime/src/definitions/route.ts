@@ -1,0 +1,66 @@
+/** A route: one model, or several in the order in which they are tried. */
+import type { MediaBound, Member, Price } from '@perdure/engine';
+import { z } from 'zod';
+import { LIMITS } from '../limits.ts';
+import type { ListPrice, ModelInfo, ModelSource } from '../ports.ts';
+
+export type Route = string | readonly string[];
+
+export const routeSchema = z.union(
+  [
+    z.string().min(1),
+    z
+      .array(z.string().min(1))
+      .min(1)
+      .max(LIMITS.routeModels)
+      .refine((models) => new Set(models).size === models.length),
+  ],
+  `a model, or a list of 1 to ${LIMITS.routeModels} of them, each once`,
+);
+
+export const modelsIn = (route: Route): readonly string[] => (typeof route === 'string' ? [route] : route);
+
+export type ResolvedRoute =
+  | { ok: true; infos: [ModelInfo, ...ModelInfo[]] }
+  | { ok: false; model: string; message: string };
+
+/** Every model of a route must be there: one that is missing would be missed when it is needed. */
+export function resolveRoute(models: ModelSource, route: Route): ResolvedRoute {
+  const infos: ModelInfo[] = [];
+  for (const model of modelsIn(route)) {
+    const resolved = models.resolve(model);
+    if (!resolved.ok) return { ok: false, model, message: resolved.message };
+    infos.push(resolved.info);
+  }
+  const [first, ...others] = infos;
+  if (first === undefined) return { ok: false, model: '', message: 'the list of models is empty' };
+  return { ok: true, infos: [first, ...others] };
+}
+
+/** What a run is bound to of one model. */
+export function memberOf(info: ModelInfo, wanted: { maxOutputTokens: number | undefined; output: boolean }): Member {
+  const member: Member = {
+    model: info.id,
+    maxOutputTokens: Math.min(wanted.maxOutputTokens ?? info.maxOutputTokens, info.maxOutputTokens),
+    price: info.price === null ? null : unsourced(info.price),
+  };
+  if (wanted.output && info.structured !== true) member.instructed = true;
+  const media = mediaOf(info);
+  if (media !== null) member.media = media;
+  return member;
+}
+
+/** Where a provider says no number for one, its window bounds it, as it bounds them all. Null: it takes text alone. */
+function mediaOf({ modalities = {}, windowTokens }: ModelInfo): MediaBound | null {
+  const { image, file } = modalities;
+  if (image === undefined && file === undefined) return null;
+  const media: MediaBound = windowTokens === null ? {} : { most: windowTokens };
+  if (image !== undefined) media.image = image.maxTokens ?? windowTokens;
+  if (file !== undefined) media.file = file.maxTokens ?? windowTokens;
+  return media;
+}
+
+/** A log says which price counted, not where it was read. */
+function unsourced({ source: _source, date: _date, ...price }: ListPrice): Price {
+  return price;
+}
