@@ -7,7 +7,8 @@
  */
 import type { Clock } from '@perdure/runtime/ports';
 import { createOpenAiChat } from './openai-chat/adapter.ts';
-import { openEndpoint, problemOfUrl, type Quirks } from './openai-chat/endpoint.ts';
+import { problemOfUrl } from './http/url.ts';
+import { CHAT_URL, openEndpoint, type Quirks } from './openai-chat/endpoint.ts';
 import { variable, type Environment, type OpenedProvider } from './provider.ts';
 
 export type Preset = {
@@ -101,7 +102,7 @@ export function openPreset(name: string, preset: Preset, env: Environment, clock
   const { baseUrlEnv, keyEnv, keyless = false, quirks, read = (value): string => value } = preset;
   const given = variable(env, baseUrlEnv);
   const baseUrl = given === undefined ? preset.baseUrl : read(given);
-  const problem = problemOfUrl(baseUrl);
+  const problem = problemOfUrl(baseUrl, CHAT_URL);
   if (problem !== null) return { ok: false, message: `${baseUrlEnv}: ${problem}` };
   const apiKeyEnv = keyEnv.find((key) => variable(env, key) !== undefined);
   if (apiKeyEnv === undefined && !keyless) {
@@ -116,8 +117,11 @@ export type ProviderKey = { provider: string; keyEnv: readonly string[]; found: 
 
 /** Which variable holds the key of each provider; null where none does. */
 export function keysFound(env: Environment): ProviderKey[] {
-  const all = { openai: { keyEnv: ['OPENAI_API_KEY'] }, 'openai-chat': { keyEnv: ['OPENAI_API_KEY'] }, ...PRESETS } as {
-    [name: string]: Partial<Preset>;
+  const all: { [name: string]: Partial<Preset> } = {
+    openai: { keyEnv: ['OPENAI_API_KEY'] },
+    'openai-chat': { keyEnv: ['OPENAI_API_KEY'] },
+    anthropic: { keyEnv: ['ANTHROPIC_API_KEY'] },
+    ...PRESETS,
   };
   return Object.entries(all).map(([provider, { keyEnv = [], keyless = false }]) => {
     const found = keyEnv.find((key) => variable(env, key) !== undefined) ?? null;

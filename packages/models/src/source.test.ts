@@ -37,7 +37,7 @@ describe('the model source', () => {
   it('says what there is when a provider is unknown or no model is named', () => {
     assert.match(
       refusal({ endpoints: [local] }, 'nope/m'),
-      /'nope'.*demo, openai\/MODEL, openai-chat\/MODEL.*, local\/MODEL/,
+      /'nope'.*demo, openai\/MODEL, openai-chat\/MODEL, anthropic\/MODEL.*, local\/MODEL/,
     );
     assert.match(refusal({}, 'openai-chat'), /names no model/);
     assert.match(refusal({}, 'constructor/x'), /no endpoint 'constructor'/);
@@ -67,6 +67,28 @@ describe('the model source', () => {
     assert.equal(info({ env: { ...env, OPENAI_BASE_URL: ' ' } }, 'openai-chat/gpt-4o').known, true);
   });
 
+  it('takes anthropic by the names of its official client, and says what is wrong with them', () => {
+    const env = { ANTHROPIC_API_KEY: 'k' };
+    assert.match(refusal({}, 'anthropic/claude-opus-5-5'), /set ANTHROPIC_API_KEY.*'demo'/);
+    const based = (url: string) => ({ env: { ...env, ANTHROPIC_BASE_URL: url } });
+    for (const url of ['https://proxy.example/v1', 'https://proxy.example/a/v1/messages/']) {
+      assert.match(refusal(based(url), 'anthropic/x'), /ANTHROPIC_BASE_URL: leave out \/v1/);
+    }
+    assert.match(
+      refusal(based('proxy.example'), 'anthropic/x'),
+      /ANTHROPIC_BASE_URL.*like https:\/\/api\.anthropic\.com/,
+    );
+    const opus = info(based(' '), 'anthropic/claude-opus-5-5');
+    assert.deepEqual(
+      [opus.price?.input, opus.price?.cacheWrite, opus.price?.cachedInput],
+      [4_000_000, 5_000_000, 200_000],
+    );
+    assert.deepEqual([opus.windowTokens, opus.structured, opus.effort?.includes('none')], [1_000_000, true, false]);
+    assert.equal(info({ env }, 'anthropic/claude-haiku-5-5').price?.above?.tokens, 100_000);
+    assert.equal(info({ env }, 'anthropic/claude-fable-5-2').price, null);
+    assert.equal(info({ env }, 'anthropic/claude-next').known, false);
+  });
+
   it('has demo with no key, priced at zero', () => {
     assert.deepEqual([info({}, 'demo').price?.output, info({}, 'demo').known], [0, true]);
     assert.equal(info({}, 'demo/small').id, 'demo/small');
@@ -78,9 +100,15 @@ describe('the model source', () => {
     assert.deepEqual([mini.price?.input, mini.price?.cachedInput, mini.price?.output], [150_000, 75_000, 600_000]);
     assert.match(mini.price?.source ?? '', /^https:/);
     assert.match(mini.price?.date ?? '', /^\d{4}-\d\d-\d\d$/);
+    const listed = new Map(
+      source()
+        .list()
+        .map((known) => [known.id, known]),
+    );
     for (const model of CATALOG_MODELS) {
-      const { price, windowTokens, maxOutputTokens } = info({ env }, model);
-      assert.ok(price !== null && windowTokens !== null && maxOutputTokens < windowTokens);
+      const { price, windowTokens, maxOutputTokens } = listed.get(model) ?? assert.fail(model);
+      assert.ok(windowTokens !== null && maxOutputTokens < windowTokens, model);
+      if (price === null) continue;
       for (const rate of [price.input, price.cachedInput, price.cacheWrite, price.output]) {
         assert.ok(Number.isSafeInteger(rate) && rate > 0, model);
       }

@@ -1,13 +1,15 @@
 import type { Clock, ModelInfo, ModelSource, ResolvedModel, System } from '@perdure/runtime/ports';
+import { openAnthropic } from './anthropic/adapter.ts';
 import { CATALOG_MODELS, catalogInfo, priceOf } from './catalog/info.ts';
 import type { UsdPerMillion } from './catalog/row.ts';
 import { createDemo, demoInfo } from './demo.ts';
+import { problemOfUrl } from './http/url.ts';
 import { createOpenAiChat } from './openai-chat/adapter.ts';
 import {
+  CHAT_URL,
   checkEndpoint,
   ModelConfigError,
   openEndpoint,
-  problemOfUrl,
   type Endpoint,
   type EndpointRecord,
 } from './openai-chat/endpoint.ts';
@@ -32,6 +34,7 @@ const OPENAI_URL = 'https://api.openai.com/v1';
 const PROVIDERS: { readonly [name: string]: OpenProvider } = {
   [OPENAI]: (env, clock) => openOpenAi(OPENAI, env, (endpoint) => createOpenAiResponses(OPENAI, endpoint, clock)),
   [OPENAI_CHAT]: (env, clock) => openOpenAi(OPENAI_CHAT, env, (endpoint) => createOpenAiChat(endpoint, clock)),
+  anthropic: openAnthropic,
   ...Object.fromEntries(
     Object.entries(PRESETS).map(([name, preset]) => [name, (env, clock) => openPreset(name, preset, env, clock)]),
   ),
@@ -39,10 +42,11 @@ const PROVIDERS: { readonly [name: string]: OpenProvider } = {
 const PRICE_KEYS = ['input', 'output', 'cachedInput', 'cacheWrite'] as const;
 
 /**
- * All models: `demo`, `openai/MODEL` by the Responses API and `openai-chat/MODEL` by Chat Completions (OPENAI_API_KEY,
- * OPENAI_BASE_URL as the official client reads them), those of the presets, and `ENDPOINT/MODEL` for each record; a
- * record takes the place of a provider of its name. Connections are opened when a model is first resolved. Throws
- * ModelConfigError (`invalid_config`) for a wrong record; a missing key is told at `resolve`.
+ * All models: `demo`; `openai/MODEL` by the Responses API and `openai-chat/MODEL` by Chat Completions (OPENAI_API_KEY,
+ * OPENAI_BASE_URL as the official client reads them); `anthropic/MODEL` (ANTHROPIC_API_KEY, ANTHROPIC_BASE_URL, the
+ * same); those of the presets; and `ENDPOINT/MODEL` for each record, which takes the place of a provider of its name.
+ * Connections are opened when a model is first resolved. Throws ModelConfigError (`invalid_config`) for a wrong record;
+ * a missing key is told at `resolve`.
  */
 export function createModelSource(options: ModelSourceOptions): ModelSource {
   const { endpoints = [], prices = {}, env, system } = options;
@@ -119,7 +123,7 @@ function openRecord(record: EndpointRecord, env: Environment, clock: Clock): Ope
 /** OpenAI itself, or what OPENAI_BASE_URL puts in its place. */
 function openOpenAi(name: string, env: Environment, create: (endpoint: Endpoint) => Provider): OpenedProvider {
   const baseUrl = variable(env, 'OPENAI_BASE_URL') ?? OPENAI_URL;
-  const problem = problemOfUrl(baseUrl);
+  const problem = problemOfUrl(baseUrl, CHAT_URL);
   if (problem !== null) return { ok: false, message: `OPENAI_BASE_URL: ${problem}` };
   const opened = openEndpoint({ name, baseUrl, apiKeyEnv: 'OPENAI_API_KEY' }, env);
   return opened.ok ? { ok: true, provider: create(opened.endpoint) } : opened;

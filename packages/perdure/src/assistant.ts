@@ -2,9 +2,14 @@
 import { readdirSync } from 'node:fs';
 import type { AgentDefinition } from '@perdure/runtime';
 import { agent } from '@perdure/runtime';
+import type { Environment } from './settings.ts';
 import { ask, files, sleep } from './tools.ts';
 
-const OPENAI_MODEL = 'openai-chat/gpt-5-mini';
+/** The model is that of the first key that is there. */
+const MODELS: readonly (readonly [key: string, model: string])[] = [
+  ['OPENAI_API_KEY', 'openai-chat/gpt-5-mini'],
+  ['ANTHROPIC_API_KEY', 'anthropic/claude-sonnet-5-5'],
+];
 /** What may hold credentials, by name in the working directory. */
 const HIDDEN = /^(\.env($|\.)|\.git$|\.ssh$|\.npmrc$|\.netrc$)/;
 
@@ -12,14 +17,14 @@ const INSTRUCTIONS = `You are a careful assistant. You can read the files of the
 else; you cannot change anything. Look before you answer, and say which files your answer rests on. Ask when only a person \
 can know or decide.`;
 
-/** `directory`: what it may read; `data`: where sessions are, which it may not. */
-export function assistant(of: { directory: string; data: string; hasKey: boolean }): AgentDefinition {
-  const { directory, data, hasKey } = of;
+/** `directory`: what it may read; `data`: where sessions are, which it may not; `env`: where a model's key may be. */
+export function assistant(of: { directory: string; data: string; env: Environment }): AgentDefinition {
+  const { directory, data, env } = of;
   const hide = [data, ...readdirSync(directory).filter((name) => HIDDEN.test(name))];
   return agent({
     name: 'assistant',
     description: 'Reads the working directory, asks a person, sleeps.',
-    model: hasKey ? OPENAI_MODEL : 'demo',
+    model: MODELS.find(([key]) => env[key] !== undefined)?.[1] ?? 'demo',
     instructions: INSTRUCTIONS,
     tools: [files({ root: directory, hide }), ask(), sleep()],
   });

@@ -100,6 +100,15 @@ export const SETTINGS = {
     env: 'OPENAI_BASE_URL',
     about: 'Another server that speaks the same API, with its version: https://host/v1.',
   }),
+  anthropicKey: optional({
+    env: 'ANTHROPIC_API_KEY',
+    secret: true,
+    about: 'The key for anthropic models. The built-in assistant runs on one where there is no other key.',
+  }),
+  anthropicUrl: optional({
+    env: 'ANTHROPIC_BASE_URL',
+    about: 'Another server that speaks the same API, without its version: https://host.',
+  }),
 } as const;
 
 export type SettingName = keyof typeof SETTINGS;

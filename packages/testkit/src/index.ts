@@ -29,6 +29,17 @@ export type {
 } from './emulator/responses-emulator.ts';
 export type { ResponsesRequest } from './emulator/responses-rules.ts';
 export type { ResponsesAnswer, ResponsesItem, ResponsesUsage } from './emulator/responses-wire.ts';
+export { createMessagesEmulator } from './emulator/messages-emulator.ts';
+export type {
+  MessagesEmulator,
+  MessagesEmulatorOptions,
+  MessagesFaults,
+  MessagesReply,
+  MessagesStep,
+  SeenMessagesRequest,
+} from './emulator/messages-emulator.ts';
+export type { MessagesRequest } from './emulator/messages-rules.ts';
+export type { MessagesAnswer, MessagesBlock, MessagesUsage } from './emulator/messages-wire.ts';
 export type { WireError, WireFailure, WireFaults } from './emulator/wire-server.ts';
 export { createScriptedModel } from './scripted-model.ts';
 export type {

@@ -1,4 +1,5 @@
 /** Which catalog a provider's models are looked up in. */
+import { ANTHROPIC_MODELS } from './anthropic.ts';
 import { OPENAI_MODELS } from './openai.ts';
 import type { Catalog } from './row.ts';
 
@@ -6,4 +7,5 @@ import type { Catalog } from './row.ts';
 export const CATALOGS: { readonly [provider: string]: Catalog | undefined } = {
   openai: OPENAI_MODELS,
   'openai-chat': OPENAI_MODELS,
+  anthropic: ANTHROPIC_MODELS,
 };

@@ -35,7 +35,10 @@ export function createRefusals(endpoint: HttpEndpoint, judge: Judge, clock: Cloc
       const { code, retry } = (error === null ? null : judge(error)) ?? codeOfStatus(status);
       const spent = status === 502 || status === 504 ? BOUND : NOTHING;
       const said = code === 'auth' ? `check ${endpoint.keyHint}` : messageOf(error, body);
-      return failed(code, `${endpoint.origin} answered ${status}: ${said}`, retryOf(retry, headers, clock), spent);
+      const id = first(headers['request-id'] ?? headers['x-request-id']);
+      const named = id === '' ? '' : ` (request ${id})`;
+      const detail = `${endpoint.origin} answered ${status}${named}: ${said}`;
+      return failed(code, detail, retryOf(retry, headers, clock), spent);
     },
     ofEvent: (error) => {
       const wire: WireError = typeof error === 'object' && error !== null ? error : { message: error };

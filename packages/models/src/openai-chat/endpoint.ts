@@ -1,4 +1,5 @@
 import type { HttpEndpoint } from '../http/connection.ts';
+import { basePathOf, problemOfUrl, type UrlRule } from '../http/url.ts';
 import { LIMITS } from '../limits.ts';
 
 /** What sets a compatible apart from OpenAI's own API. Nothing set: it behaves as OpenAI documents. */
@@ -65,7 +66,7 @@ export function checkEndpoint(record: EndpointRecord, path: string): void {
     throw new ModelConfigError(`${path}.name`, 'lower-case letters, digits, dots and dashes, 64 at most');
   }
   if (record.name === 'demo') throw new ModelConfigError(`${path}.name`, "'demo' is taken by the demo model");
-  const problem = problemOfUrl(record.baseUrl);
+  const problem = problemOfUrl(record.baseUrl, CHAT_URL);
   if (problem !== null) throw new ModelConfigError(`${path}.baseUrl`, problem);
   if (record.apiKey !== undefined && record.apiKeyEnv !== undefined) {
     throw new ModelConfigError(`${path}.apiKey`, 'give the key or the variable that holds it, not both');
@@ -87,17 +88,8 @@ function knownKeys(record: object, known: ReadonlySet<string>, path: string): vo
   }
 }
 
-/** Why a base URL will not do; null when it will. */
-export function problemOfUrl(baseUrl: string): string | null {
-  if (!URL.canParse(baseUrl)) return `'${baseUrl}' is not a URL; it looks like https://host/v1`;
-  const url = new URL(baseUrl);
-  if (url.protocol !== 'https:' && url.protocol !== 'http:') return 'the URL begins with https:// or http://';
-  if (url.username !== '' || url.password !== '') return 'a URL holds no credentials: use apiKeyEnv or headers';
-  if (url.search !== '' || url.hash !== '') return 'the URL ends with its path: no ? and no #';
-  const added = /\/(?:chat\/completions|responses)\/?$/.exec(url.pathname)?.[0];
-  if (added !== undefined) return `leave out ${added}: it is added to the URL`;
-  return null;
-}
+/** With its version, as the official client takes it. */
+export const CHAT_URL: UrlRule = { like: 'https://host/v1', added: ['/chat/completions', '/responses'] };
 
 /** A checked record as the adapter uses it, or what is missing in the environment. */
 export function openEndpoint(
@@ -116,7 +108,7 @@ export function openEndpoint(
   const endpoint: Endpoint = {
     name: record.name,
     origin: url.origin,
-    basePath: url.pathname.replace(/\/+$/, ''),
+    basePath: basePathOf(url),
     apiKey,
     keyHint: record.apiKeyEnv ?? `the key of the endpoint ${record.name}`,
     headers: { ...(apiKey === null ? {} : { authorization: `Bearer ${apiKey}` }), ...record.headers },

@@ -29,7 +29,7 @@ export async function localOf(context: Context): Promise<Local> {
       ? context
       : readSettings({ flags: given, env: own, dotenv, config: { file: loaded.file, values: loaded.config } });
   const data = resolve(cwd, settings.data);
-  const agents = [assistant({ directory: cwd, data, hasKey: env['OPENAI_API_KEY'] !== undefined })];
+  const agents = [assistant({ directory: cwd, data, env })];
   const { data: _data, ...config } = loaded?.config ?? { agents };
   // In memory there is no data; a folder that was named all the same is refused when the runtime starts.
   const named = settings.store === 'memory' && origins.data === 'default' ? {} : { data };

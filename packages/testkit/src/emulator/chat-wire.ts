@@ -157,7 +157,7 @@ function piecesOf(answer: ChatAnswer): readonly string[] {
 }
 
 /** At most `count` pieces, whole characters each. */
-function split(text: string, count: number): string[] {
+export function split(text: string, count: number): string[] {
   const characters = Array.from(text);
   const size = Math.max(1, Math.ceil(characters.length / count));
   const pieces: string[] = [];

@@ -75,7 +75,10 @@ function keysOf(env: Context['env']): string {
 }
 
 function checkModels({ env }: Context, { options, file }: Local, checks: Check[]): void {
-  const real = file === null ? 'set OPENAI_API_KEY for a real one' : `name another model in ${file} for a real one`;
+  const real =
+    file === null
+      ? 'set OPENAI_API_KEY or ANTHROPIC_API_KEY for a real one'
+      : `name another model in ${file} for a real one`;
   const models = modelsOf(options.models, env);
   for (const { name, model } of options.agents) {
     const resolved = resolveRoute(models, model);

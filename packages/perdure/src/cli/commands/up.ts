@@ -123,7 +123,10 @@ function welcome(local: Local, runtime: Runtime, url: string, unusable: readonly
   const from = file === null ? 'built in; perdure.config.ts defines your own' : relative(process.cwd(), file);
   const bearer = settings.token === null ? '' : " -H 'authorization: Bearer TOKEN'";
   const demo = options.agents.some(({ model }) => modelsIn(model).includes('demo'));
-  const real = file === null ? 'with OPENAI_API_KEY in .env a real one does' : 'name another one there for real work';
+  const real =
+    file === null
+      ? 'with OPENAI_API_KEY or ANTHROPIC_API_KEY in .env a real one does'
+      : 'name another one there for real work';
   return [
     `Perdure ${version()} runs at ${url}`,
     `  data     ${data}`,
