@@ -55,7 +55,7 @@ export function createBackground(connection: Connection): Background {
 const JSON_ONLY = { accept: 'application/json' };
 
 /** Nobody will ask for the answer again: not so when the process goes, or when only this attempt took too long. */
-const isUnwanted = ({ aborted, reason }: AbortSignal): boolean => aborted && reason !== 'drain' && reason !== 'timeout';
+const isUnwanted = ({ aborted, reason }: AbortSignal): boolean => aborted && reason === 'cancelled';
 
 /** The provider does not have it, any more or at all: only asking anew helps. */
 function orGone(id: string, outcome: GenerateOutcome): GenerateOutcome {

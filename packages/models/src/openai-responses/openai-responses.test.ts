@@ -685,6 +685,7 @@ describe('a background response', () => {
     const { outcome } = await ask({ params: background, accepted, resume: ids[0] ?? '', attempt: 2 });
     const whole = done(outcome);
     assert.deepEqual([whole.text, whole.reasoning, whole.usage.output], ['a long answer', 'hm', 30]);
+    assert.match(JSON.stringify(whole.native), /"encrypted_content":"\w/);
     assert.equal(posts(emulator.requests).length, 1);
     assert.deepEqual(ids.length, 1);
     // What was fetched goes back like what was streamed.
@@ -786,15 +787,16 @@ describe('a background response', () => {
     const { emulator, ask } = await start([
       { output, holdAt: 6 },
       { output, holdAt: 6 },
+      { output, holdAt: 6 },
     ]);
-    for (const reason of ['drain', 'timeout']) {
+    for (const reason of ['drain', 'timeout', 'quarantine']) {
       const abort = new AbortController();
       const asking = ask({ params: background, accepted: async () => abort.abort(reason), signal: abort.signal });
       assert.equal(failed((await asking).outcome).code, 'aborted');
     }
     assert.deepEqual(
       emulator.responses().map((id) => emulator.status(id)),
-      ['in_progress', 'in_progress'],
+      ['in_progress', 'in_progress', 'in_progress'],
     );
     emulator.verify();
   });

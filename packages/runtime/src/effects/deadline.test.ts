@@ -58,10 +58,13 @@ test('an abort from outside stops work that runs, and work that has not begun', 
   const system = createVirtualSystem();
   const controller = new AbortController();
   const running = bounded(system.timers, { ...bounds, signal: controller.signal }, async () => new Promise(() => {}));
-  controller.abort();
+  controller.abort('drain');
   await system.advance(10);
   assert.deepEqual(await running, { ended: 'aborted' });
-  const already = bounded(system.timers, { ...bounds, signal: controller.signal }, async (signal) => signal.aborted);
-  assert.deepEqual(await already, { ended: 'value', value: true });
+  const already = bounded(system.timers, { ...bounds, signal: controller.signal }, async ({ aborted, reason }) => [
+    aborted,
+    reason,
+  ]);
+  assert.deepEqual(await already, { ended: 'value', value: [true, 'drain'] });
   assert.equal(system.timersSet, 0);
 });

@@ -6,8 +6,9 @@ export type Bounded<T> =
   | { ended: 'timeout' | 'aborted' };
 
 /**
- * Runs work that may hang. When `timeoutMs` is over or `signal` aborts, the work's own signal aborts; what does not
- * come back within `graceMs` after that is given up. The reason of the end is the caller's to judge.
+ * Runs work that may hang. When `timeoutMs` is over or `signal` aborts, the work's own signal aborts, for the reason
+ * `timeout` or for that of `signal`; what does not come back within `graceMs` after that is given up. The reason of the
+ * end is the caller's to judge.
  */
 export async function bounded<T>(
   timers: Timers,
@@ -24,7 +25,7 @@ export async function bounded<T>(
   const stop = (reason: 'timeout' | 'aborted'): void => {
     if (stopped !== null) return;
     stopped = reason;
-    controller.abort(reason);
+    controller.abort(reason === 'timeout' ? reason : options.signal.reason);
     grace = timers.set(options.graceMs, () => giveUp({ ended: reason }));
   };
   const timer = timers.set(options.timeoutMs, () => stop('timeout'));

@@ -69,7 +69,11 @@ export type GenerateOutcome =
   | { type: 'failed'; code: string; detail: string; retry: Retry; spent: Spent };
 
 export type GenerateContext = {
-  /** Aborts the request; the outcome is then `failed` with code `aborted`. The caller owns it. */
+  /**
+   * Aborts the request; the outcome is then `failed` with code `aborted`. The caller owns it. The reason `cancelled`
+   * says that nobody wants the answer any more; for any other (the process goes, this attempt took too long) an accepted
+   * answer may be asked for again.
+   */
   signal: AbortSignal;
   /** Called synchronously and in order; never after the outcome. Must not throw. */
   delta(delta: Delta): void;
