@@ -9,9 +9,10 @@ import type { Config } from './config.ts';
 import { defineConfig } from './config.ts';
 
 const NAMES = ['perdure.config.ts', 'perdure.config.mjs', 'perdure.config.js'];
-const PROVIDED = ['perdure', 'zod'];
+const PROVIDED = ['perdure', 'perdure/client', 'perdure/ports', 'perdure/testing', 'zod'];
 
-export type LoadedConfig = { file: string; config: Config };
+/** `simulation`: the export of that name beside the configuration (see `perdure simulate`). */
+export type LoadedConfig = { file: string; config: Config; simulation: unknown };
 
 /** The file that is meant: the named one, else the first of the usual names; null where there is none. */
 export function findConfig(directory: string, named: string | null): string | null {
@@ -30,16 +31,17 @@ export function findConfig(directory: string, named: string | null): string | nu
 export async function loadConfig(file: string): Promise<LoadedConfig> {
   const name = basename(file);
   provideOurselves();
-  let exported: unknown;
+  let module: { default?: unknown; simulation?: unknown };
   try {
-    exported = ((await import(pathToFileURL(file).href)) as { default?: unknown }).default;
+    module = (await import(pathToFileURL(file).href)) as typeof module;
   } catch (error) {
     throw located(file, error);
   }
+  const { default: exported, simulation } = module;
   if (typeof exported !== 'object' || exported === null)
     throw new ConfigError('invalid_config', name, 'has no default export: write export default defineConfig({ ... })');
   try {
-    return { file, config: defineConfig(exported as Config) };
+    return { file, config: defineConfig(exported as Config), simulation };
   } catch (error) {
     throw located(file, error);
   }
@@ -79,8 +81,9 @@ function provideOurselves(): void {
         return next(specifier, context);
       } catch (error) {
         if (!PROVIDED.includes(specifier)) throw error;
-        if (specifier === 'perdure') return next(new URL(`./index.${extension}`, import.meta.url).href, context);
-        return next(specifier, { ...context, parentURL: import.meta.url });
+        if (specifier === 'zod') return next(specifier, { ...context, parentURL: import.meta.url });
+        const door = specifier.slice('perdure/'.length) || 'index';
+        return next(new URL(`./${door}.${extension}`, import.meta.url).href, context);
       }
     },
   });

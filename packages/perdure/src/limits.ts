@@ -21,4 +21,6 @@ export const LIMITS = {
   scrubFirstMs: 60_000,
   scrubEveryMs: 24 * 60 * 60_000,
   eventsMax: 1_000_000_000,
+  /** Of one `perdure simulate`. */
+  seedsMax: 10_000_000,
 } as const;

@@ -190,6 +190,17 @@ export const COMMANDS: { readonly [name: string]: Command } = {
     },
     load: async () => (await import('./commands/connect.ts')).connect,
   },
+  simulate: {
+    args: [],
+    about: 'Crash-tests the agents of a configuration: deaths at every point, promises and your invariants checked.',
+    settings: ['config'],
+    flags: {
+      seeds: { value: 'N', about: 'Runs with several faults, after each fault was tried alone (default 100).' },
+      from: { value: 'SEED', about: 'The first seed (default 1).' },
+      ...json,
+    },
+    load: async () => (await import('./commands/simulate.ts')).simulate,
+  },
   docs: {
     args: ['TOPIC?'],
     about: 'Shows a guide, or lists them.',
