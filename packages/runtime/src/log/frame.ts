@@ -61,6 +61,9 @@ const NEWEST: { readonly [K in EventKind]: number } = {
   'effect.late': 1,
 };
 
+/** Every kind of entry that this build writes. */
+export const ENTRY_KINDS: readonly string[] = Object.keys(NEWEST);
+
 export function encodeFrame(entries: readonly Entry[], previousHash: string): Frame {
   const first = entries[0];
   if (first === undefined) throw new RangeError('a frame has at least one entry');
