@@ -121,15 +121,34 @@ export const agentViewSchema = z.strictObject({
 });
 export type AgentView = z.output<typeof agentViewSchema>;
 
+/** Nano-USD per 1,000 tokens, with where and when it was read. */
+const listPrice = z.strictObject({ ...priceSchema.shape, source: z.string(), date: z.string() });
+/** The most tokens that one of them counts; null: nobody says. */
+const modality = z.strictObject({ maxTokens: count.nullable() });
+
 export const modelViewSchema = z.strictObject({
   /** `provider/model`, as an agent names it. */
   id: z.string(),
   provider: z.string(),
   windowTokens: count.nullable(),
   maxOutputTokens: count,
-  /** Nano-USD per 1,000 tokens, with where and when it was read. */
-  price: z.strictObject({ ...priceSchema.shape, source: z.string(), date: z.string() }).nullable(),
+  /** Of standard processing. */
+  price: listPrice.nullable(),
+  /** It stands in the catalog. */
   known: z.boolean(),
+  /** What a message may hold besides text. */
+  modalities: z.strictObject({ image: modality.exactOptional(), file: modality.exactOptional() }),
+  /** The provider holds it to a schema. */
+  structured: z.boolean(),
+  /** Levels of effort it takes; absent: nobody knows. */
+  effort: z.array(z.string()).exactOptional(),
+  /** What is sold besides standard processing. */
+  tiers: z.strictObject({ flex: listPrice.exactOptional(), priority: listPrice.exactOptional() }),
+  /** When a prompt that was sent before is read from the provider's cache; absent: nobody says that it is. */
+  cache: z.strictObject({ minTokens: count, stepTokens: count, lifetimeMs: count }).exactOptional(),
+  /** It can be used as things are; else `missing` says what to do, such as which key to set. */
+  ready: z.boolean(),
+  missing: z.string().exactOptional(),
 });
 export type ModelView = z.output<typeof modelViewSchema>;
 

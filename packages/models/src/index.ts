@@ -7,4 +7,5 @@ export type { EndpointRecord, Quirks } from './openai-chat/endpoint.ts';
 export { keysFound } from './presets.ts';
 export type { ProviderKey } from './presets.ts';
 export { createModelSource } from './source.ts';
-export type { ModelSourceOptions, PriceRecord } from './source.ts';
+export type { ModelRecord, PriceRecord } from './catalog/records.ts';
+export type { ModelSourceOptions } from './source.ts';

@@ -106,13 +106,16 @@ describe('the model source', () => {
         .map((known) => [known.id, known]),
     );
     for (const model of CATALOG_MODELS) {
-      const { price, windowTokens, maxOutputTokens } = listed.get(model) ?? assert.fail(model);
+      const { price, windowTokens, maxOutputTokens, effort = [], cache } = listed.get(model) ?? assert.fail(model);
       assert.ok(windowTokens !== null && maxOutputTokens < windowTokens, model);
+      assert.equal(new Set(effort).size, effort.length, model);
+      assert.ok(cache === undefined || (cache.minTokens >= cache.stepTokens && cache.lifetimeMs > 0), model);
       if (price === null) continue;
       for (const rate of [price.input, price.cachedInput, price.cacheWrite, price.output]) {
         assert.ok(Number.isSafeInteger(rate) && rate > 0, model);
       }
       assert.ok(price.cachedInput <= price.input && price.input < price.output, model);
+      assert.ok(price.above === undefined || (price.above.input > price.input && price.above.output > price.output));
     }
     const unknown = info({ env }, 'openai-chat/toString');
     assert.deepEqual([unknown.price, unknown.known, unknown.maxOutputTokens], [null, false, 4_096]);
@@ -132,6 +135,44 @@ describe('the model source', () => {
       .map((model) => model.id);
     assert.ok(listed.includes('demo') && listed.includes('openai-chat/gpt-4o') && listed.includes('local/m'));
     assert.equal(new Set(listed).size, listed.length);
+  });
+
+  it('lets the configuration say what a model takes, and nothing of what it does not name', () => {
+    const catalog = {
+      'local/m': {
+        windowTokens: 32_000,
+        maxOutputTokens: 8_000,
+        image: 900,
+        file: true,
+        structured: true,
+        effort: ['high'],
+      },
+      'openai-chat/gpt-4o': { image: false, maxOutputTokens: 100 },
+    } as const;
+    const options = { endpoints: [local], catalog, env: { OPENAI_API_KEY: 'k' } };
+    const own = info(options, 'local/m');
+    assert.deepEqual(
+      [own.windowTokens, own.maxOutputTokens, own.structured, own.effort],
+      [32_000, 8_000, true, ['high']],
+    );
+    assert.deepEqual(own.modalities, { image: { maxTokens: 900 }, file: { maxTokens: null } });
+    const known = info(options, 'openai-chat/gpt-4o');
+    assert.deepEqual(known.modalities, { file: { maxTokens: null } });
+    assert.deepEqual([known.windowTokens, known.maxOutputTokens], [128_000, 100]);
+    assert.ok(
+      source(options)
+        .list()
+        .some(({ id }) => id === 'local/m'),
+    );
+    const long = { aboveTokens: 1_000, input: 2, output: 4 };
+    const priced = info({ ...options, prices: { 'local/m': { input: 1, output: 2, longPrompt: long } } }, 'local/m');
+    assert.deepEqual(priced.price?.above, {
+      tokens: 1_000,
+      input: 2e6,
+      cachedInput: 2e6,
+      cacheWrite: 2e6,
+      output: 4e6,
+    });
   });
 
   it('refuses a wrong record with the path of what is wrong', () => {
@@ -154,6 +195,16 @@ describe('the model source', () => {
     assert.equal(endpoint({ idleTimeoutMs: 0 }), 'models.endpoints[0].idleTimeoutMs');
     assert.equal(path({ endpoints: [local, local] }), 'models.endpoints[1].name');
     assert.equal(path({ prices: { 'a/b': { input: -1, output: 1 } } }), "models.prices['a/b'].input");
+    const longPrompt = { aboveTokens: 0.5, input: 1, output: 1 };
+    assert.equal(
+      path({ prices: { 'a/b': { input: 1, output: 1, longPrompt } } }),
+      "models.prices['a/b'].longPrompt.aboveTokens",
+    );
+    const model = (record: object) => path({ catalog: { 'a/b': record } });
+    assert.equal(model({ window: 1 }), "models.catalog['a/b'].window");
+    assert.equal(model({ windowTokens: 0 }), "models.catalog['a/b'].windowTokens");
+    assert.equal(model({ image: 'yes' }), "models.catalog['a/b'].image");
+    assert.equal(model({ effort: ['much'] }), "models.catalog['a/b'].effort");
     assert.equal(
       path({ prices: { 'a/b': { input: 1 } as { input: number; output: number } } }),
       "models.prices['a/b'].output",

@@ -1,7 +1,7 @@
 import type { Clock, ModelInfo, ModelSource, ResolvedModel, System } from '@perdure/runtime/ports';
 import { openAnthropic } from './anthropic/adapter.ts';
-import { CATALOG_MODELS, catalogInfo, priceOf } from './catalog/info.ts';
-import type { UsdPerMillion } from './catalog/row.ts';
+import { CATALOG_MODELS, catalogInfo } from './catalog/info.ts';
+import { checkRecords, recorded, type Records } from './catalog/records.ts';
 import { createDemo, demoInfo } from './demo.ts';
 import { problemOfUrl } from './http/url.ts';
 import { createOpenAiChat } from './openai-chat/adapter.ts';
@@ -17,12 +17,10 @@ import { createOpenAiResponses } from './openai-responses/adapter.ts';
 import { openPreset, PRESETS } from './presets.ts';
 import { variable, type Environment, type OpenedProvider, type OpenProvider, type Provider } from './provider.ts';
 
-/** A price from the configuration, by the model's whole id (`endpoint/model`); it goes before the catalog's. */
-export type PriceRecord = UsdPerMillion & { source?: string; date?: string };
-
 export type ModelSourceOptions = {
   endpoints?: readonly EndpointRecord[];
-  prices?: { readonly [model: string]: PriceRecord };
+  prices?: Records['prices'];
+  catalog?: Records['catalog'];
   env: Environment;
   system: System;
 };
@@ -39,7 +37,6 @@ const PROVIDERS: { readonly [name: string]: OpenProvider } = {
     Object.entries(PRESETS).map(([name, preset]) => [name, (env, clock) => openPreset(name, preset, env, clock)]),
   ),
 };
-const PRICE_KEYS = ['input', 'output', 'cachedInput', 'cacheWrite'] as const;
 
 /**
  * All models: `demo`; `openai/MODEL` by the Responses API and `openai-chat/MODEL` by Chat Completions (OPENAI_API_KEY,
@@ -49,19 +46,15 @@ const PRICE_KEYS = ['input', 'output', 'cachedInput', 'cacheWrite'] as const;
  * a missing key is told at `resolve`.
  */
 export function createModelSource(options: ModelSourceOptions): ModelSource {
-  const { endpoints = [], prices = {}, env, system } = options;
-  const records = checkRecords(endpoints);
-  checkPrices(prices);
+  const { endpoints = [], prices = {}, catalog = {}, env, system } = options;
+  const records = checkEndpoints(endpoints);
+  checkRecords({ prices, catalog });
   const demo = createDemo(system.timers);
   const open = new Map<string, Provider>();
 
   const infoOf = (id: string): ModelInfo => {
     const [provider, model] = split(id);
-    const info = provider === 'demo' ? demoInfo(id) : catalogInfo(id, provider, model);
-    const own = Object.hasOwn(prices, id) ? prices[id] : undefined;
-    if (own === undefined) return info;
-    const { date = '', source = 'configuration' } = own;
-    return { ...info, price: { ...priceOf(id, date === '' ? 'configured' : date, own), source, date } };
+    return recorded(provider === 'demo' ? demoInfo(id) : catalogInfo(id, provider, model), { prices, catalog });
   };
 
   const connect = (name: string): OpenedProvider => {
@@ -82,8 +75,9 @@ export function createModelSource(options: ModelSourceOptions): ModelSource {
       return connected.ok ? { ok: true, info: infoOf(id), adapter: connected.provider.adapter } : connected;
     },
     list: () => {
-      const priced = Object.keys(prices).filter((id) => records.has(split(id)[0]));
-      const ids = ['demo', ...CATALOG_MODELS, ...priced];
+      const isHere = (id: string): boolean => records.has(split(id)[0]) || Object.hasOwn(PROVIDERS, split(id)[0]);
+      const own = [...Object.keys(prices), ...Object.keys(catalog)].filter(isHere);
+      const ids = ['demo', ...CATALOG_MODELS, ...own];
       return [...new Set(ids)].map(infoOf);
     },
     close: async () => {
@@ -129,7 +123,7 @@ function openOpenAi(name: string, env: Environment, create: (endpoint: Endpoint)
   return opened.ok ? { ok: true, provider: create(opened.endpoint) } : opened;
 }
 
-function checkRecords(endpoints: readonly EndpointRecord[]): Map<string, EndpointRecord> {
+function checkEndpoints(endpoints: readonly EndpointRecord[]): Map<string, EndpointRecord> {
   const records = new Map<string, EndpointRecord>();
   for (const [n, record] of endpoints.entries()) {
     const path = `models.endpoints[${n}]`;
@@ -138,22 +132,4 @@ function checkRecords(endpoints: readonly EndpointRecord[]): Map<string, Endpoin
     records.set(record.name, record);
   }
   return records;
-}
-
-function checkPrices(prices: { readonly [model: string]: PriceRecord }): void {
-  for (const [model, record] of Object.entries(prices)) {
-    const path = `models.prices['${model}']`;
-    for (const key of Object.keys(record)) {
-      if (![...PRICE_KEYS, 'source', 'date'].includes(key)) {
-        throw new ModelConfigError(`${path}.${key}`, 'there is no such setting');
-      }
-    }
-    for (const key of PRICE_KEYS) {
-      const value = record[key];
-      const missing = value === undefined && (key === 'input' || key === 'output');
-      if (missing || (value !== undefined && !(Number.isFinite(value) && value >= 0))) {
-        throw new ModelConfigError(`${path}.${key}`, 'US dollars for a million tokens, 0 or more');
-      }
-    }
-  }
 }

@@ -1,5 +1,5 @@
 /** What a program or a `perdure.config.ts` says of its agents. Checked whole: a key that is not known is refused. */
-import type { EndpointRecord, PriceRecord } from '@perdure/models';
+import type { EndpointRecord, ModelRecord, PriceRecord } from '@perdure/models';
 import type { AgentDefinition, AgentOptions, Hook } from '@perdure/runtime';
 import { checked, ConfigError, limitsSchema, policiesSchema } from '@perdure/runtime';
 import type { ModelSource } from '@perdure/runtime/ports';
@@ -17,6 +17,8 @@ export type Config = {
     endpoints?: readonly EndpointRecord[];
     /** In US dollars for a million tokens, by `provider/model`; they go before the catalog's. */
     prices?: { readonly [model: string]: PriceRecord };
+    /** Facts of models that the catalog does not have, or has otherwise, by `provider/model`. */
+    catalog?: { readonly [model: string]: ModelRecord };
     /** Providers of your own (`perdure/ports`): their models are `NAME/…`, before any other of that name. Closed with the runtime. */
     providers?: { readonly [name: string]: ModelSource };
   };
@@ -57,6 +59,7 @@ export const configShape = {
         .record(z.string().regex(/^[^/]+$/), z.custom<ModelSource>(isProvider, 'is no provider: see perdure/ports'))
         .optional(),
       prices: z.record(z.string(), z.custom<PriceRecord>(isObject, 'is not a price record')).optional(),
+      catalog: z.record(z.string(), z.custom<ModelRecord>(isObject, 'is not a record of a model')).optional(),
     })
     .optional(),
   policies: policiesSchema.optional(),

@@ -31,7 +31,7 @@ export type {
   WaitView,
 } from '@perdure/contract';
 export { ApiError } from '@perdure/contract';
-export type { EndpointRecord, PriceRecord, Quirks } from '@perdure/models';
+export type { EndpointRecord, ModelRecord, PriceRecord, Quirks } from '@perdure/models';
 export { ModelConfigError } from '@perdure/models';
 export { StoreError } from '@perdure/stores/sqlite';
 export type { FilesOptions, TodoItem } from '@perdure/tools';

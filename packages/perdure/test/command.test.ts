@@ -177,6 +177,23 @@ describe('with a server', () => {
     assert.equal((await place.run(['run', 'hi', '--session', session])).code, 3);
   });
 
+  test('models are listed with what they cost and take, and which of them can be used', async () => {
+    const [all, ready, listed] = await Promise.all([
+      place.run(['models', 'list']),
+      place.run(['models', 'list', '--ready']),
+      json(['models', 'list']),
+    ]);
+    assert.match(all.stdout, /openai\/gpt-5\.4 +no +1,050,000 +128,000 +2\.5\* +0\.25 +15\* +text, image, file/);
+    assert.match(all.stderr, /long prompt costs more/);
+    assert.deepEqual(ready.stdout.match(/^\S+/gm), ['MODEL', 'demo']);
+    const model = (listed['models'] as Json[]).find(({ id }) => id === 'groq/openai/gpt-oss-120b');
+    assert.deepEqual(
+      [model?.['ready'], model?.['structured'], model?.['effort']],
+      [false, true, ['low', 'medium', 'high']],
+    );
+    assert.match(String(model?.['missing']), /set GROQ_API_KEY/);
+  });
+
   test('agents, status and the server of another folder are found', async () => {
     const { agents } = await json(['agents', 'list']);
     assert.deepEqual(

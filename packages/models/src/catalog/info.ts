@@ -1,7 +1,7 @@
 /** From a row of the catalog to what the runtime is told of a model. */
 import type { ListPrice, ModelInfo, Price, Rates } from '@perdure/runtime/ports';
 import { LIMITS } from '../limits.ts';
-import type { Catalog, CatalogRow, UsdPerMillion } from './row.ts';
+import type { Catalog, CatalogRow, LongPrompt, UsdPerMillion } from './row.ts';
 import { CATALOGS } from './table.ts';
 
 /** The ids of all rows: `provider/model`. */
@@ -19,16 +19,17 @@ export function catalogInfo(id: string, provider: string, model: string): ModelI
 
 function infoOfRow(id: string, provider: string, row: CatalogRow, { source, date }: Catalog): ModelInfo {
   const { windowTokens, maxOutputTokens, usdPerMillion, image, file, tiers, cache } = row;
-  const listed = (usd: UsdPerMillion): ListPrice => ({ ...priceOf(id, date, usd), source, date });
-  const price = usdPerMillion === null ? null : listed(usdPerMillion);
-  if (price !== null && row.longPrompt !== undefined)
-    price.above = { tokens: row.longPrompt.aboveTokens, ...ratesOf(row.longPrompt) };
+  const listed = (usd: UsdPerMillion, long?: LongPrompt): ListPrice => ({
+    ...priceOf(id, date, usd, long),
+    source,
+    date,
+  });
   const info: ModelInfo = {
     id,
     provider,
     windowTokens,
     maxOutputTokens,
-    price,
+    price: usdPerMillion === null ? null : listed(usdPerMillion, row.longPrompt),
     known: true,
     modalities: { ...(image === undefined ? {} : { image }), ...(file === undefined ? {} : { file }) },
     structured: row.structured === true,
@@ -38,7 +39,7 @@ function infoOfRow(id: string, provider: string, row: CatalogRow, { source, date
   if (cache !== undefined) info.cache = cache;
   for (const tier of ['flex', 'priority'] as const) {
     const usd = tiers?.[tier];
-    if (usd !== undefined) info.tiers = { ...info.tiers, [tier]: listed(usd) };
+    if (usd !== undefined) info.tiers = { ...info.tiers, [tier]: listed(usd, usd.longPrompt) };
   }
   return info;
 }
@@ -48,10 +49,10 @@ export function unknownInfo(id: string, provider: string): ModelInfo {
   return { id, provider, windowTokens: null, maxOutputTokens, price: null, known: false };
 }
 
-export const priceOf = (id: string, date: string, usd: UsdPerMillion): Price => ({
-  id: `${id}@${date}`,
-  ...ratesOf(usd),
-});
+export function priceOf(id: string, date: string, usd: UsdPerMillion, long?: LongPrompt): Price {
+  const price: Price = { id: `${id}@${date}`, ...ratesOf(usd) };
+  return long === undefined ? price : { ...price, above: { tokens: long.aboveTokens, ...ratesOf(long) } };
+}
 
 /** Integers of nano-USD per 1,000 tokens: a dollar for a million tokens is 1,000,000 of them. */
 function ratesOf(usd: UsdPerMillion): Rates {

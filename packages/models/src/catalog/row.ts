@@ -4,6 +4,9 @@ import type { Effort } from '@perdure/runtime/ports';
 /** US dollars for a million tokens, as providers publish them. Without `cachedInput` or `cacheWrite`: as input. */
 export type UsdPerMillion = { input: number; output: number; cachedInput?: number; cacheWrite?: number };
 
+export type LongPrompt = UsdPerMillion & { aboveTokens: number };
+export type TierPrice = UsdPerMillion & { longPrompt?: LongPrompt };
+
 /**
  * When a prompt that was sent before is read from the provider's cache: from `minTokens` on, in steps of `stepTokens`,
  * for `lifetimeMs` after it was last used.
@@ -16,9 +19,9 @@ export type CatalogRow = {
   /** Standard processing, text tokens; null: the provider publishes none. */
   usdPerMillion: UsdPerMillion | null;
   /** With a prompt of more tokens than this the whole request costs so. */
-  longPrompt?: UsdPerMillion & { aboveTokens: number };
+  longPrompt?: LongPrompt;
   /** What else than standard processing the provider sells for this model. */
-  tiers?: { flex?: UsdPerMillion; priority?: UsdPerMillion };
+  tiers?: { flex?: TierPrice; priority?: TierPrice };
   /** It takes images; the most tokens one of them counts, whatever its size, null where nobody says. */
   image?: { maxTokens: number | null };
   /** It takes files (PDF); the most tokens one of them counts, null where nobody says: then its window bounds them. */

@@ -26,6 +26,7 @@ const sessions = async () => import('./commands/sessions.ts');
 const forks = async () => import('./commands/forks.ts');
 const waits = async () => import('./commands/waits.ts');
 const agents = async () => import('./commands/agents.ts');
+const models = async () => import('./commands/models.ts');
 const watching = {
   timeout: { value: 'SECONDS', about: 'Stops watching after so long; the run goes on.' },
   'max-events': { value: 'N', about: 'Stops watching after so many events; the run goes on.' },
@@ -158,6 +159,13 @@ export const COMMANDS: { readonly [name: string]: Command } = {
     settings: REMOTE,
     flags: json,
     load: async () => (await agents()).show,
+  },
+  'models list': {
+    args: [],
+    about: 'Lists the models of the catalog and of the configuration: prices in US dollars for a million tokens.',
+    settings: REMOTE,
+    flags: { ready: { value: null, about: 'Only those that can be used as things are.' }, ...json },
+    load: async () => (await models()).list,
   },
   explain: {
     args: ['SESSION.RUN'],

@@ -1,7 +1,8 @@
-import type { AgentView } from '@perdure/contract';
+import type { AgentView, ModelView } from '@perdure/contract';
 import { DEFAULT_LIMITS } from '@perdure/engine';
 import type { Registered } from '../definitions/agents.ts';
 import type { Parts } from '../parts.ts';
+import type { ModelInfo, ModelSource } from '../ports.ts';
 import { notFound } from './views.ts';
 import type { Methods } from './shared.ts';
 import { ok, pageOf } from './shared.ts';
@@ -22,16 +23,29 @@ export function catalogMethods(parts: Parts): Pick<Methods, CatalogMethod> {
     },
     'models.list': async (_caller, { cursor, limit }) => {
       const { items, next } = pageOf(parts.models.list(), cursor, limit);
-      const models = items.map(({ id, provider, windowTokens, maxOutputTokens, price, known }) => ({
-        id,
-        provider,
-        windowTokens,
-        maxOutputTokens,
-        price,
-        known,
-      }));
+      const models = items.map((info) => modelView(info, parts.models));
       return ok(next === undefined ? { models } : { models, next });
     },
+  };
+}
+
+function modelView(info: ModelInfo, models: ModelSource): ModelView {
+  const { id, provider, windowTokens, maxOutputTokens, price, known, modalities = {}, effort, cache } = info;
+  const { structured = false, tiers = {} } = info;
+  const resolved = models.resolve(id);
+  return {
+    id,
+    provider,
+    windowTokens,
+    maxOutputTokens,
+    price,
+    known,
+    modalities,
+    structured,
+    tiers,
+    ...(effort === undefined ? {} : { effort: [...effort] }),
+    ...(cache === undefined ? {} : { cache }),
+    ...(resolved.ok ? { ready: true } : { ready: false, missing: resolved.message }),
   };
 }
 
