@@ -15,6 +15,9 @@ const EXPECTED: Readonly<Record<Bug, RegExp>> = {
   'approval-by-name': /\[P14\]/,
   'fork-runs-open-call': /\[F1, P5\]|\[P5\]/,
   'unsafe-repeated': /\[P6\]/,
+  'budget-settled-twice': /\[P9\]/,
+  'steer-lost': /\[P1\]/,
+  'cut-stream-final': /\[P6\]/,
 };
 
 for (const bug of Object.keys(BUGS) as Bug[]) {

@@ -4,7 +4,17 @@
  */
 import type { StreamEvent, Host } from '@perdure/runtime';
 import { decodeFrame, effectKey, encodeFrame } from '@perdure/runtime';
-import type { Append, AppendResult, LogStore, ModelSource, Store, ToolDefinition } from '@perdure/runtime/ports';
+import type { State } from '@perdure/engine';
+import { ZERO_USAGE } from '@perdure/engine';
+import type {
+  Append,
+  AppendResult,
+  LedgerOp,
+  LogStore,
+  ModelSource,
+  Store,
+  ToolDefinition,
+} from '@perdure/runtime/ports';
 import type { Process } from './process.ts';
 import type { Sim } from './sim.ts';
 
@@ -16,6 +26,9 @@ export const BUGS = {
   'approval-by-name': 'an approval counts for whatever the tool is about to do, not for the arguments that were seen',
   'fork-runs-open-call': 'a fork leaves open what was open in its prefix, and runs it',
   'unsafe-repeated': 'an unsafe call that was lost with its process is run again',
+  'budget-settled-twice': 'the ledger books the bill of an attempt two times',
+  'steer-lost': 'a message for the next turn is acknowledged and forgotten while the calls of this one are under way',
+  'cut-stream-final': 'an answer whose stream broke off is taken for a whole one',
 } as const;
 export type Bug = keyof typeof BUGS;
 
@@ -39,6 +52,7 @@ export function wrapStore(sim: Sim, process: Process, store: Store): Store {
 function wrapperOf(sim: Sim, process: Process): ((log: LogStore) => Partial<LogStore>) | null {
   if (sim.bug === 'early-ack') return (log) => earlyAck(sim, process, log);
   if (sim.bug === 'one-shot-recovery') return oneShot;
+  if (sim.bug === 'budget-settled-twice') return settledTwice;
   return sim.bug === 'fork-runs-open-call' ? openFork : null;
 }
 
@@ -52,6 +66,25 @@ function openFork(log: LogStore): Partial<LogStore> {
       const index = { ...request.index, outstanding: 1 };
       const result = await log.fork(origin, { ...request, frame, index, runs: [] });
       return result.ok ? { ok: false, code: 'conflict', head: result.head } : result;
+    },
+  };
+}
+
+function settledTwice(log: LogStore): Partial<LogStore> {
+  const accounts = new Map<string, string>();
+  return {
+    append: async (request) => {
+      const again = request.ledger.flatMap((op): LedgerOp[] => {
+        if (op.op === 'reserve') accounts.set(op.key, op.account);
+        const account = op.op === 'settle' ? accounts.get(op.key) : undefined;
+        if (op.op !== 'settle' || account === undefined) return [];
+        const key = `${op.key} again`;
+        return [
+          { op: 'reserve', key, account, amount: { tokens: 0, nanoUsd: 0 } },
+          { ...op, key },
+        ];
+      });
+      return log.append({ ...request, ledger: [...request.ledger, ...again] });
     },
   };
 }
@@ -88,6 +121,7 @@ function oneShot(log: LogStore): Partial<LogStore> {
 export function wrapHost(sim: Sim, host: Host): Host {
   if (sim.bug === 'stream-gap')
     return { ...host, events: (caller, session, options) => gappy(host, caller, session, options) };
+  if (sim.bug === 'steer-lost') return { ...host, call: forgetful(host) };
   if (sim.bug !== 'approval-by-name') return host;
   const call: Host['call'] = async (caller, method, params) => {
     if (method !== 'waits.resolve') return host.call(caller, method, params);
@@ -98,6 +132,23 @@ export function wrapHost(sim: Sim, host: Host): Host {
     return host.call(caller, method, { session, wait, answer: trusting } as typeof params);
   };
   return { ...host, call };
+}
+
+/** Whether the session's run is between two turns. */
+const isBetween = (state: State | undefined): boolean => {
+  const run = state?.active == null ? undefined : state.runs.get(state.active);
+  return run?.phase.at === 'active' && run.turn?.phase.at === 'settled';
+};
+
+function forgetful(host: Host): Host['call'] {
+  return async (caller, method, params) => {
+    if (method !== 'runs.start') return host.call(caller, method, params);
+    const { session, mode } = params as { session: string; mode: string };
+    const hot = host.parts.sessions.peek(session) as { state: State; head: { seq: number } } | undefined;
+    if (mode !== 'steer' || hot === undefined || !isBetween(hot.state)) return host.call(caller, method, params);
+    const { result: run } = await host.call(caller, 'runs.get', { session, run: hot.state.active ?? 'r1' });
+    return { status: 202, result: { run, seq: hot.head.seq } } as Awaited<ReturnType<typeof host.call<typeof method>>>;
+  };
 }
 
 async function* gappy(
@@ -117,6 +168,7 @@ async function* gappy(
 
 /** Runs each call of an answer before the answer is anywhere in the log. */
 export function wrapModels(sim: Sim, models: ModelSource, tools: readonly ToolDefinition[]): ModelSource {
+  if (sim.bug === 'cut-stream-final') return believing(models);
   if (sim.bug !== 'early-effect') return models;
   return {
     ...models,
@@ -137,6 +189,28 @@ export function wrapModels(sim: Sim, models: ModelSource, tools: readonly ToolDe
             await tool.run(JSON.parse(asked.arguments), ctx as unknown as Parameters<ToolDefinition['run']>[1]);
         }
         return outcome;
+      };
+      return { ...resolved, adapter: { ...adapter, generate } };
+    },
+  };
+}
+
+function believing(models: ModelSource): ModelSource {
+  return {
+    ...models,
+    resolve: (id) => {
+      const resolved = models.resolve(id);
+      if (!resolved.ok) return resolved;
+      const { adapter } = resolved;
+      const generate: typeof adapter.generate = async (request, context) => {
+        let text = '';
+        const delta: typeof context.delta = (piece) => {
+          if (piece.part === 'text') text += piece.text;
+          context.delta(piece);
+        };
+        const outcome = await adapter.generate(request, { ...context, delta });
+        if (outcome.type !== 'failed' || text === '') return outcome;
+        return { type: 'done', stop: 'end', text, reasoning: '', calls: [], usage: ZERO_USAGE, native: null };
       };
       return { ...resolved, adapter: { ...adapter, generate } };
     },

@@ -32,7 +32,9 @@ export function modelOf(sim: Sim, outside: Outside, process: Process): ModelSour
       const hangs = sim.befalls('modelHangs', draw, session);
       await process.wait('model answers', hangs ? HANG_MS : draw.between(0, 3_000));
       if (process.fault('crashBeforeOutcome', session)) return process.gone();
-      return replyOf(sim, draw, call, session);
+      const reply = replyOf(sim, draw, call, session);
+      if ('fail' in reply) outside.failed.add(`${key}#${attempt}`);
+      return reply;
     },
     { info: infoOf },
   );

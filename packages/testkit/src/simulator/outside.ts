@@ -38,6 +38,8 @@ export class Outside {
   readonly deeds = new Map<string, Deed>();
   /** Calls whose job will be reported through a callback, by key. */
   readonly jobs = new Map<string, { token: string; payload: unknown }>();
+  /** Attempts at a model call that failed, whatever had been streamed: `key#attempt`. */
+  readonly failed = new Set<string>();
   /** The rendered context of each turn, as the model was sent it. */
   readonly sent = new Map<string, string>();
   readonly #sim: Sim;

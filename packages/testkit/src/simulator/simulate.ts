@@ -129,11 +129,17 @@ class Simulation implements Sim {
 
   #seen(log: Log, entry: Entry, named: Named | undefined): void {
     if (named?.settled?.seq === entry.seq) this.#outside.settled(named);
-    if (entry.kind === 'turn.settled') assert.ok(!('built' in entry.data), 'a request is what was sealed');
+    if (entry.kind === 'turn.settled') this.#checkAnswer(entry, named);
     if (entry.kind !== 'wait.resolved') return;
     if (named?.approvedBy === entry.data.wait)
       assert.ok(this.#people.approved(named.key, named.digest), `${named.effect} runs with what was signed [P14]`);
     if (entry.data.how === 'expired') this.#checkPunctual(log, entry, entry.data.wait);
+  }
+
+  #checkAnswer({ data }: Extract<Entry, { kind: 'turn.settled' }>, named: Named | undefined): void {
+    assert.ok(!('built' in data), 'a request is what was sealed');
+    const isWhole = !this.#outside.failed.has(`${named?.key}#${data.attempt}`);
+    assert.ok(data.outcome !== 'done' || isWhole, 'an answer that broke off is never taken for a whole one [P6]');
   }
 
   /** With no fault since it was opened, a wait ends when it is due, and not only when somebody sweeps. */
