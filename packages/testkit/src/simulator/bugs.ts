@@ -136,7 +136,7 @@ export function wrapHost(sim: Sim, host: Host): Host {
 
 /** Whether the session's run is between two turns. */
 const isBetween = (state: State | undefined): boolean => {
-  const run = state?.active == null ? undefined : state.runs.get(state.active);
+  const run = [...(state?.runs.values() ?? [])].find(({ id }) => id === state?.active);
   return run?.phase.at === 'active' && run.turn?.phase.at === 'settled';
 };
 
