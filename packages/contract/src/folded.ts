@@ -67,6 +67,11 @@ export const spanSchema = z.strictObject({
   code: z.string().exactOptional(),
   /** Of a turn: the models of the route that were passed over for the one it is with. */
   passed: z.array(passedSchema).exactOptional(),
+  /**
+   * Of a turn: the other model that gave the answer before it. What that one said goes along as text and tool calls;
+   * its reasoning and what else is its provider's own stays behind.
+   */
+  takesOver: z.string().exactOptional(),
 });
 export type Span = z.output<typeof spanSchema>;
 

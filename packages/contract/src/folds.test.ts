@@ -233,6 +233,39 @@ test('what turns cost adds up to the session: failed attempts at their bill, los
   assert.deepEqual(session?.usage, { ...usage(10 + 50 + 10, 100 + 5), source: 'bound' });
 });
 
+test('a turn that goes on from the answers of another model says so, once it is another one', () => {
+  const other = { ...pin, model: 'demo/y' };
+  const state = trace(
+    opened,
+    ['run.queued', queued('hello'), 'r1'],
+    ['run.started', { hash: 'h', pin }, 'r1'],
+    ['turn.requested', requested, 'r1t1'],
+    ['turn.settled', settled('asks', 0), 'r1t1'],
+    ['turn.requested', requested, 'r1t2'],
+    ['turn.settled', settled('answer', 0), 'r1t2'],
+    ['run.queued', queued('more'), 'r2'],
+    ['run.started', { hash: 'i', pin: other }, 'r2'],
+    ['turn.requested', requested, 'r2t1'],
+    ['turn.settled', { attempt: 1, outcome: 'failed', code: 'x', usage: usage(0, 0), cost: cost(0) }, 'r2t1'],
+    ['run.queued', queued('more'), 'r3'],
+    ['run.started', { hash: 'i' }, 'r3'],
+    ['turn.requested', requested, 'r3t1'],
+    ['turn.settled', settled('answer', 0), 'r3t1'],
+    ['turn.requested', requested, 'r3t2'],
+  );
+  const turns = viewTrace(state).filter(({ kind }) => kind === 'turn');
+  assert.deepEqual(
+    turns.map(({ id, takesOver }) => [id, takesOver]),
+    [
+      ['r1t1', undefined],
+      ['r1t2', undefined],
+      ['r2t1', 'demo/x'],
+      ['r3t1', 'demo/x'],
+      ['r3t2', undefined],
+    ],
+  );
+});
+
 test('an explanation names the rule that asks, the wait, and what to do', () => {
   const { status, causes } = explain('r1', 2000, ...toolRun);
   assert.equal(status, 'running');

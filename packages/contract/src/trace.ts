@@ -19,11 +19,13 @@ export type Trace = {
   readonly reserves: Map<string, { reserve: Amount; maxOutputTokens: number; price: Price | null }>;
   /** Of the last pin: a run that starts under the same repeats only its hash. */
   route: readonly Member[];
+  /** The model of the last answer; '' before there is one. */
+  said: string;
 };
 
 /** A trace before any entry: the start of a fold by `applyTrace`. */
 export function emptyTrace(): Trace {
-  return { spans: [], open: new Map(), reserves: new Map(), route: [] };
+  return { spans: [], open: new Map(), reserves: new Map(), route: [], said: '' };
 }
 
 /** The spans of the session, or those of one run. */
@@ -196,6 +198,7 @@ function applyToTurn(
     const span: Span = { ...from(entry), id, parent, kind: 'turn', name, status: 'running', attempts: 1 };
     const models = state.route.map(({ model }) => model);
     if (passed.length > 0) span.passed = passedOn(models, passed);
+    if (state.said !== '' && state.said !== name) span.takesOver = state.said;
     begin(state, span);
     return;
   }
@@ -217,6 +220,7 @@ function applyToTurn(
       state.reserves.delete(id);
       end(state, span, entry, data.outcome, data.outcome === 'done' ? data.stop : undefined);
       if (data.outcome === 'failed') span.code = data.code;
+      else if (data.outcome === 'done') state.said = span.name;
       return;
     }
     default: {

@@ -40,7 +40,7 @@ export type {
 } from './emulator/messages-emulator.ts';
 export type { MessagesRequest } from './emulator/messages-rules.ts';
 export type { MessagesAnswer, MessagesBlock, MessagesUsage } from './emulator/messages-wire.ts';
-export type { WireError, WireFailure, WireFaults } from './emulator/wire-server.ts';
+export type { WireEmulator, WireError, WireFailure, WireFaults } from './emulator/wire-server.ts';
 export { createScriptedModel } from './scripted-model.ts';
 export type {
   ScriptedAnswer,

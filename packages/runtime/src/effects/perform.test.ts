@@ -135,7 +135,7 @@ test('nothing registered as a secret is in a body, an entry, a delta, a title, a
   reader.stop();
 });
 
-test('a provider item in which a secret was found is dropped; the others go back as they came', async () => {
+test('a provider item in which a secret was found is dropped, and that is said; the others go back as they came', async () => {
   const world = await World.create({
     secrets: { DB: SECRET },
     script: [{ text: 'a', native: { signed: 'x' } }, { text: 'b', native: { signed: SECRET } }, { text: 'c' }],
@@ -148,6 +148,11 @@ test('a provider item in which a secret was found is dropped; the others go back
   await world.system.settle();
   const natives = world.model.calls.at(-1)?.items.flatMap((item) => (item.kind === 'turn' ? [item.native] : []));
   assert.deepEqual(natives, [{ signed: 'x' }, null]);
+  const told = world.lines.filter(({ level, message }) => level === 'warn' && message.includes('was changed'));
+  assert.deepEqual(
+    told.map(({ fields }) => fields['effect']),
+    ['r2t1'],
+  );
 });
 
 test('hooks see an answer without secrets; one that rewrites it is obeyed, one that blocks ends the run', async () => {

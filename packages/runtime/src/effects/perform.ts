@@ -260,6 +260,8 @@ function createLive(
   };
 }
 
+const CHANGED = 'an answer was changed (a secret, or a hook): only its text and calls go back to the model';
+
 async function settleTurn(
   options: PerformOptions,
   manifest: Manifest,
@@ -278,12 +280,10 @@ async function settleTurn(
   const hooked = await runHooks(options.hooks, event, options);
   if (!hooked.ok)
     return failedTurn('blocked', bodies.clean(`${hooked.hook}: ${hooked.reason}`), { kind: 'usage', usage });
-  // A provider's item that is changed is no longer the provider's: it is dropped.
-  const turn: TurnBody = {
-    ...clean,
-    text: hooked.text,
-    native: clean === raw && hooked.text === clean.text ? clean.native : null,
-  };
+  // A provider's item that is changed is no longer the provider's: it is dropped, and that is said.
+  const isAsItCame = clean === raw && hooked.text === clean.text;
+  if (!isAsItCame && raw.native !== null) options.logger.warn({ session, run, effect: id, model }, CHANGED);
+  const turn: TurnBody = { ...clean, text: hooked.text, native: isAsItCame ? clean.native : null };
   const { stop, misfit } = await stopOf(turn, outcome.stop, manifest, bodies);
   const calls: PreparedCall[] = [];
   for (const asked of turn.calls) calls.push(await prepareCall(manifest, asked, bodies));
