@@ -91,9 +91,14 @@ export type ToolWait =
   | { kind: 'timer'; dueAt: number }
   | { kind: 'callback'; prompt?: BodyRef; expiresAt?: number };
 
+export type Unfit = { unfit: string; path: string };
+
 export type Facts = {
-  /** What a run that starts now with this configuration is bound to; null: its agent is not defined here. */
-  pin: (config: Config) => Pin | null;
+  /**
+   * What a run that starts now with this configuration is bound to; null: its agent is not defined here; `unfit`: why
+   * the configuration cannot be obeyed, and which member of it.
+   */
+  pin: (config: Config) => Pin | Unfit | null;
   /** Why the circuit breaker of a model is open; null or missing: it is not. */
   breaker?: (model: string) => string | null;
   /** The ledger refused the append of this same input: the account is short. */

@@ -1,8 +1,23 @@
-import type { Config } from './values.ts';
+import type { Facts, Rejection, Unfit } from './commands.ts';
+import type { Config, Pin } from './values.ts';
 
 /** Says where the instructions of a configuration are to be read. */
 export function located(config: Config, seq: number): Config {
   return config.instructions === undefined ? config : { ...config, instructions: { ...config.instructions, seq } };
+}
+
+export const isUnfit = (pin: Pin | Unfit | null): pin is Unfit => pin !== null && 'unfit' in pin;
+
+export const refusalOf = ({ unfit, path }: Unfit): Rejection => ({
+  code: 'invalid_request',
+  message: unfit,
+  details: { path },
+});
+
+/** Why a session cannot have this configuration; null: it can, or nobody here can tell (its agent is elsewhere). */
+export function refusalOfConfig(facts: Facts, config: Config): Rejection | null {
+  const pin = facts.pin(config);
+  return isUnfit(pin) ? refusalOf(pin) : null;
 }
 
 /** A configuration changed by another, which goes before it. Limits and policies change by member. */

@@ -8,6 +8,7 @@
  */
 import { settleCall } from './call.ts';
 import type { Command, Input, Rejection } from './commands.ts';
+import { mergeConfig, refusalOfConfig } from './config.ts';
 import type { Entry, Event, EventData } from './events.ts';
 import { outstanding } from './outstanding.ts';
 import { cancelling } from './queue.ts';
@@ -21,10 +22,12 @@ type Of<K extends Entry['kind']> = Extract<Entry, { kind: K }>;
 type Decided = Event[] | Rejection | { receipt: Receipt };
 
 /** `state` is what the prefix leads to, or the fork itself where this command made it before. */
-export function forkSession(state: State, command: Extract<Command, { kind: 'fork' }>): Decided {
+export function forkSession(state: State, command: Extract<Command, { kind: 'fork' }>, input: Input): Decided {
   const { id, tenant, payload, config } = command;
   if (state.id === id) return forkedBefore(state, payload);
   if (state.phase === 'fresh') return { code: 'not_found', message: 'there is no session to fork' };
+  const refusal = config === undefined ? null : refusalOfConfig(input.facts, mergeConfig(state.config, config));
+  if (refusal !== null) return refusal;
   const data: EventData['session.forked'] = { id, tenant, from: state.id, seq: state.head, payload };
   const forked: Event = { kind: 'session.forked', data };
   const changed = config === undefined ? [] : [configured(state.revision + 1, config)];

@@ -49,6 +49,7 @@ export type {
   ToolOutcome,
   ToolWait,
   TurnOutcome,
+  Unfit,
 } from './commands.ts';
 export { ImpossibleState } from './commands.ts';
 export type { Call, CallPhase, Context, Item, Phase, Run, Slot, State, Turn, Wait } from './state.ts';

@@ -29,16 +29,16 @@ type Decision = Event[] | Rejection | { receipt: Receipt };
 /** What a command leads to, or why it is refused. Reads `state`, changes nothing. */
 export function decide(state: State, input: Input): Decision {
   const { command } = input;
-  if (command.kind === 'fork') return forkSession(state, command);
+  if (command.kind === 'fork') return forkSession(state, command, input);
   if (state.phase === 'fresh') return decideFirst(state, input);
   if (command.kind === 'move') return moveSession(state, command.to);
   if (command.kind === 'arrive') return arriveSession(state, input);
   if (state.phase === 'moved') return { code: 'session_closed', message: `the session has moved to ${state.movedTo}` };
   switch (command.kind) {
     case 'open':
-      return openSession(state, command, input.id);
+      return openSession(state, command, input);
     case 'configure':
-      return configure(state, command, input.id);
+      return configure(state, command, input);
     case 'send':
       return decideSend(state, command, input);
     case 'unqueue':
@@ -68,9 +68,9 @@ export function decide(state: State, input: Input): Decision {
 /** A session begins by being opened, alone or in the append of its first message. */
 function decideFirst(state: State, input: Input): Decision {
   const { command } = input;
-  if (command.kind === 'open') return openSession(state, command, input.id);
+  if (command.kind === 'open') return openSession(state, command, input);
   if (command.kind !== 'send' || command.open === undefined) return { code: 'not_found', message: 'no such session' };
-  const opened = openSession(state, { kind: 'open', ...command.open }, input.id);
+  const opened = openSession(state, { kind: 'open', ...command.open }, input);
   if (!Array.isArray(opened)) return opened;
   // The message is decided on the session as it will be, so that a refusal opens nothing.
   const then = freshState();

@@ -5,7 +5,7 @@
  */
 import { lacksPrice } from './budget.ts';
 import type { Command, Input, Rejection } from './commands.ts';
-import { located, runConfig } from './config.ts';
+import { isUnfit, located, refusalOf, runConfig } from './config.ts';
 import type { Entry, Event, EventData } from './events.ts';
 import type { RunId } from './ids.ts';
 import { runId } from './ids.ts';
@@ -50,6 +50,7 @@ export function decideSend(state: State, command: Send, input: Input): Event[] |
     return { code: 'rate_limited', message: 'the queue of this session is full' };
   const pin = input.facts.pin(runConfig(state.config, config ?? {}));
   if (pin === null) return { code: 'not_found', message: `agent ${state.agent} is not defined here` };
+  if (isUnfit(pin)) return refusalOf(pin);
   const unpriced = lacksPrice(state, pin);
   if (unpriced !== null)
     return {

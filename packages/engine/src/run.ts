@@ -8,7 +8,7 @@ import { cancelWaits } from './answer.ts';
 import { lacksPrice } from './budget.ts';
 import { stopCalls, stopCode } from './call.ts';
 import type { Input } from './commands.ts';
-import { runConfig } from './config.ts';
+import { isUnfit, runConfig } from './config.ts';
 import { addItem, flushPending } from './context.ts';
 import type { Entry, Event } from './events.ts';
 import type { RunId } from './ids.ts';
@@ -36,6 +36,8 @@ function startNext(state: State, input: Input): Event[] {
     if (run === undefined || run.held) continue;
     const pin = input.facts.pin(runConfig(state.config, run.config));
     if (pin === null) return [];
+    // It was accepted for what this agent or its models no longer give.
+    if (isUnfit(pin)) return [endRun(run, { status: 'failed', reason: 'internal', detail: `unfit_${pin.path}` })];
     if (lacksPrice(state, pin) !== null)
       return [endRun(run, { status: 'failed', reason: 'internal', detail: 'unpriced_model' })];
     const data = samePin(state.lastPin, pin) ? { hash: pin.hash } : { hash: pin.hash, pin };

@@ -5,8 +5,8 @@
  *  S3 A closing session takes nothing new, and is closed when nothing of it runs.
  *  S4 Context slots have revisions; a change may name the one it saw, and is refused where that is gone.
  */
-import type { Command, Rejection } from './commands.ts';
-import { located, mergeConfig } from './config.ts';
+import type { Command, Input, Rejection } from './commands.ts';
+import { located, mergeConfig, refusalOfConfig } from './config.ts';
 import { setSlot, slotOf, unsetSlot } from './context.ts';
 import type { Entry, Event, EventData } from './events.ts';
 import { LIMITS } from './limits.ts';
@@ -16,13 +16,15 @@ import type { Config, Receipt } from './values.ts';
 
 type Open = Extract<Command, { kind: 'open' }>;
 
-export function openSession(state: State, command: Open, input: string): Event[] | Rejection | { receipt: Receipt } {
+export function openSession(state: State, command: Open, input: Input): Event[] | Rejection | { receipt: Receipt } {
   const { id, tenant, agent, key, config, payload } = command;
   if (state.phase !== 'fresh') {
-    if (state.opened?.input === input && state.opened.payload !== (payload ?? null))
-      return { code: 'submission_conflict', message: `submission ${input} opened the session with another payload` };
+    if (state.opened?.input === input.id && state.opened.payload !== (payload ?? null))
+      return { code: 'submission_conflict', message: `submission ${input.id} opened the session with another payload` };
     return { receipt: { seq: 1 } };
   }
+  const refusal = config === undefined ? null : refusalOfConfig(input.facts, config);
+  if (refusal !== null) return refusal;
   const data: EventData['session.opened'] = { id, tenant, agent };
   if (key !== undefined) data.key = key;
   if (config !== undefined) data.config = config;
@@ -38,9 +40,9 @@ function withConfigRefs(event: Event, config: Config | undefined): Event {
 export function configure(
   state: State,
   command: Extract<Command, { kind: 'configure' }>,
-  input: string,
+  input: Input,
 ): Event[] | Rejection | { receipt: Receipt } {
-  if (state.configured?.input === input) return { receipt: state.configured.receipt };
+  if (state.configured?.input === input.id) return { receipt: state.configured.receipt };
   if (state.phase !== 'open') return closed;
   if (command.ifRevision !== state.revision) {
     return {
@@ -49,7 +51,8 @@ export function configure(
       details: { revision: state.revision },
     };
   }
-  return [configured(state.revision + 1, command.config)];
+  const refusal = refusalOfConfig(input.facts, mergeConfig(state.config, command.config));
+  return refusal ?? [configured(state.revision + 1, command.config)];
 }
 
 export function configured(revision: number, config: Config): Event {

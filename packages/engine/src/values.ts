@@ -64,6 +64,8 @@ export type Config = {
   instructions?: BodyRef & { seq?: number };
   effort?: 'minimal' | 'low' | 'medium' | 'high';
   maxOutputTokens?: number;
+  /** The provider's processing tier, where it sells several. */
+  tier?: 'default' | 'flex' | 'priority';
   temperature?: number;
   toolChoice?: ToolChoice;
   limits?: Partial<Limits>;

@@ -7,6 +7,7 @@ import type {
   GenerateContext,
   GenerateOutcome,
   GenerateRequest,
+  ListPrice,
   LoadedPart,
   ModelAdapter,
   ModelInfo,
@@ -19,24 +20,27 @@ import { askedTool, forcedTool, readScript, reckon, sampleOf, type Plan } from '
 import { codeOfStatus, failed, NOTHING, type Failed } from './failures.ts';
 import { LIMITS } from './limits.ts';
 
+const FREE: ListPrice = {
+  id: 'demo',
+  input: 0,
+  cachedInput: 0,
+  cacheWrite: 0,
+  output: 0,
+  source: 'runs in this process and bills nothing',
+  date: '2026-01-01',
+};
+
 export function demoInfo(id: string): ModelInfo {
   return {
     id,
     provider: 'demo',
     windowTokens: LIMITS.demoWindowTokens,
     maxOutputTokens: LIMITS.demoMaxOutputTokens,
-    price: {
-      id: 'demo',
-      input: 0,
-      cachedInput: 0,
-      cacheWrite: 0,
-      output: 0,
-      source: 'runs in this process and bills nothing',
-      date: '2026-01-01',
-    },
+    price: FREE,
     known: true,
     modalities: { image: { maxTokens: LIMITS.demoMediaTokens }, file: { maxTokens: LIMITS.demoMediaTokens } },
     structured: true,
+    tiers: { flex: FREE, priority: FREE },
   };
 }
 

@@ -48,10 +48,13 @@ describe('the model source', () => {
     const env = { OPENAI_API_KEY: 'k' };
     const own = (id: string) => {
       const { id: _, provider: __, ...rest } = info({ env }, id);
-      return { ...rest, price: rest.price?.output };
+      const { flex, priority } = rest.tiers ?? {};
+      return { ...rest, price: rest.price?.output, tiers: [flex?.output, priority?.output] };
     };
     assert.deepEqual(own('openai/gpt-5-mini'), own('openai-chat/gpt-5-mini'));
     assert.equal(own('openai/gpt-5-mini').known, true);
+    assert.deepEqual(own('openai/gpt-5.4').tiers, [7_500_000, 30_000_000]);
+    assert.equal(info({ env }, 'openai/gpt-5.4').tiers?.flex?.id, 'openai/gpt-5.4@2026-11-20/flex');
     assert.match(
       refusal({ env: { ...env, OPENAI_BASE_URL: 'https://host/v1/responses' } }, 'openai/x'),
       /leave out \/responses/,

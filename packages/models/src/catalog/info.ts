@@ -39,7 +39,9 @@ function infoOfRow(id: string, provider: string, row: CatalogRow, { source, date
   if (cache !== undefined) info.cache = cache;
   for (const tier of ['flex', 'priority'] as const) {
     const usd = tiers?.[tier];
-    if (usd !== undefined) info.tiers = { ...info.tiers, [tier]: listed(usd, usd.longPrompt) };
+    if (usd === undefined) continue;
+    const price = listed(usd, usd.longPrompt);
+    info.tiers = { ...info.tiers, [tier]: { ...price, id: `${price.id}/${tier}` } };
   }
   return info;
 }

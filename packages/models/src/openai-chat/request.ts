@@ -148,6 +148,7 @@ function headOf(request: GenerateRequest, endpoint: Endpoint): Head {
   if (quirks.noStreamOptions !== true) head.stream_options = { include_usage: true };
   head[quirks.maxTokensField ?? 'max_completion_tokens'] = params.maxOutputTokens;
   if (params.temperature !== undefined) head.temperature = params.temperature;
+  if (params.tier !== undefined) head.service_tier = params.tier;
   if (params.effort !== undefined) head.reasoning_effort = params.effort as NonNullable<Head['reasoning_effort']>;
   if (params.toolChoice !== undefined && tools.length > 0) {
     const choice = params.toolChoice;

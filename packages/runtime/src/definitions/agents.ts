@@ -1,5 +1,5 @@
 /** Definitions: agents, tools, and the manifest that a run is pinned to. */
-import type { Config, Limits, Pin, Policies } from '@perdure/engine';
+import type { Config, Limits, Pin, Policies, Unfit } from '@perdure/engine';
 import { DEFAULT_LIMITS, membersOf } from '@perdure/engine';
 import { z } from 'zod';
 import { canonicalJson, sha256 } from '../log/digest.ts';
@@ -17,8 +17,8 @@ import type {
   ToolResult,
 } from '../ports.ts';
 import { joinPolicies } from './policy.ts';
-import type { Route } from './route.ts';
-import { memberOf, resolveRoute, routeSchema } from './route.ts';
+import type { Route, Tier } from './route.ts';
+import { memberOf, resolveRoute, routeSchema, tierSchema, unfitOf } from './route.ts';
 import { compileSchema } from './schema.ts';
 
 export type AgentDefinition = {
@@ -30,6 +30,7 @@ export type AgentDefinition = {
   policies: Policies;
   limits: Partial<Limits>;
   output: JsonSchema | null;
+  tier?: Tier;
 };
 
 /** What a run is bound to, as stored: whoever has it can say what the model was told, years later. */
@@ -52,6 +53,7 @@ export type Manifest = {
   policies: Policies;
   limits: Partial<Limits>;
   output: JsonSchema | null;
+  tier?: Tier;
 };
 
 const caps = { tokens: z.int().positive().optional(), nanoUsd: z.int().positive().optional() };
@@ -202,6 +204,7 @@ const agentShape = z.strictObject({
       'a zod schema or a JSON Schema object',
     )
     .optional(),
+  tier: tierSchema.optional(),
 });
 
 export type AgentOptions = {
@@ -215,6 +218,8 @@ export type AgentOptions = {
   limits?: Partial<Limits>;
   /** The final answer is JSON that fits this schema, or the run fails with `invalid_output`. */
   output?: z.ZodType | JsonSchema;
+  /** The provider's processing tier (default: as the provider has it); a model that is not sold so is refused. */
+  tier?: Tier;
 };
 
 /** Defines an agent. Throws ConfigError `invalid_config` with the path of what is wrong. */
@@ -236,6 +241,7 @@ export function agent(options: AgentOptions): AgentDefinition {
     policies: (shape.policies ?? {}) as Policies,
     limits: (shape.limits ?? {}) as Partial<Limits>,
     output: shape.output === undefined ? null : outputOf(shape.output, `agent ${shape.name}`),
+    ...(shape.tier === undefined ? {} : { tier: shape.tier }),
   };
 }
 
@@ -302,9 +308,15 @@ export class Agents {
       policies: joinPolicies(this.#defaults.policies, definition.policies),
       limits: { ...this.#defaults.limits, ...definition.limits },
       output: definition.output,
+      ...(definition.tier === undefined ? {} : { tier: definition.tier }),
     };
     // In the author's order: what a process reads back is what the first one sent, byte for byte.
     const text = JSON.stringify(manifest);
+    const route = resolveRoute(this.#models, manifest.model);
+    const unfit = route.ok
+      ? unfitOf(route.infos, definition.tier === undefined ? {} : { tier: definition.tier })
+      : null;
+    if (unfit !== null) throw new ConfigError('invalid_config', `agent ${definition.name}.${unfit.path}`, unfit.unfit);
     const digest = sha256(text);
     // How people are told of an agent binds no run.
     const hash = sha256(canonicalJson({ ...manifest, description: '' }));
@@ -326,8 +338,11 @@ export class Agents {
     return [...this.#byName.values()];
   }
 
-  /** What a run of this agent with this configuration is bound to; null where the agent or its model is not to be had here. */
-  pin(name: string, config: Config): Pin | null {
+  /**
+   * What a run of this agent with this configuration is bound to; null where the agent or its model is not to be had
+   * here; `unfit` where the configuration asks for what they do not give.
+   */
+  pin(name: string, config: Config): Pin | Unfit | null {
     const registered = this.#byName.get(name);
     if (registered === undefined) return null;
     const own = canonicalJson(pinned(config));
@@ -337,7 +352,11 @@ export class Agents {
     const { manifest, digest, hash, text } = registered;
     const route = resolveRoute(this.#models, config.model ?? manifest.model);
     if (!route.ok) return null;
-    const wanted = { maxOutputTokens: config.maxOutputTokens, output: manifest.output !== null };
+    const tier = config.tier ?? manifest.tier;
+    const unfit =
+      unfitOf(route.infos, { ...config, ...(tier === undefined ? {} : { tier }) }) ?? unfitChoice(manifest, config);
+    if (unfit !== null) return unfit;
+    const wanted = { maxOutputTokens: config.maxOutputTokens, output: manifest.output !== null, tier };
     const [first, ...fallbacks] = route.infos;
     const limits = { ...DEFAULT_LIMITS, ...manifest.limits, ...config.limits };
     const pin: Pin = {
@@ -355,6 +374,14 @@ export class Agents {
     this.#pins.set(key, pin);
     return pin;
   }
+}
+
+function unfitChoice({ agent: name, tools }: Manifest, { toolChoice }: Config): Unfit | null {
+  if (toolChoice === undefined || toolChoice === 'auto' || toolChoice === 'none') return null;
+  const isThere = toolChoice === 'required' ? tools.length > 0 : tools.some((each) => each.name === toolChoice.tool);
+  if (isThere) return null;
+  const missing = toolChoice === 'required' ? 'no tools' : `no tool ${toolChoice.tool}`;
+  return { unfit: `agent ${name} has ${missing}`, path: 'toolChoice' };
 }
 
 function declarationOf(definition: ToolDefinition): Manifest['tools'][number] {

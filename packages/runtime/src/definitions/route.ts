@@ -1,5 +1,5 @@
 /** A route: one model, or several in the order in which they are tried. */
-import type { MediaBound, Member, Price } from '@perdure/engine';
+import type { Config, MediaBound, Member, Price, Unfit } from '@perdure/engine';
 import { z } from 'zod';
 import { LIMITS } from '../limits.ts';
 import type { ListPrice, ModelInfo, ModelSource } from '../ports.ts';
@@ -17,6 +17,9 @@ export const routeSchema = z.union(
   ],
   `a model, or a list of 1 to ${LIMITS.routeModels} of them, each once`,
 );
+
+export type Tier = NonNullable<Config['tier']>;
+export const tierSchema = z.enum(['default', 'flex', 'priority']);
 
 export const modelsIn = (route: Route): readonly string[] => (typeof route === 'string' ? [route] : route);
 
@@ -37,12 +40,34 @@ export function resolveRoute(models: ModelSource, route: Route): ResolvedRoute {
   return { ok: true, infos: [first, ...others] };
 }
 
+/** What a run asks for that one of its models does not give; null: nothing. What is accepted is obeyed (P15). */
+export function unfitOf(infos: readonly ModelInfo[], config: Config): Unfit | null {
+  const { maxOutputTokens, tier, effort } = config;
+  for (const { id, ...info } of infos) {
+    if (maxOutputTokens !== undefined && info.known && maxOutputTokens > info.maxOutputTokens) {
+      const unfit = `model ${id} gives at most ${info.maxOutputTokens} tokens of output, not ${maxOutputTokens}`;
+      return { unfit, path: 'maxOutputTokens' };
+    }
+    if (effort !== undefined && info.effort !== undefined && !info.effort.includes(effort)) {
+      const levels = info.effort.length === 0 ? 'no levels of effort' : `efforts ${info.effort.join(', ')}`;
+      return { unfit: `model ${id} takes ${levels}, not ${effort}`, path: 'effort' };
+    }
+    if (tier !== undefined && tier !== 'default' && info.tiers?.[tier] === undefined)
+      return { unfit: `model ${id} is not known to be sold with tier ${tier}`, path: 'tier' };
+  }
+  return null;
+}
+
+export type Wanted = { maxOutputTokens: number | undefined; output: boolean; tier: Tier | undefined };
+
 /** What a run is bound to of one model. */
-export function memberOf(info: ModelInfo, wanted: { maxOutputTokens: number | undefined; output: boolean }): Member {
+export function memberOf(info: ModelInfo, wanted: Wanted): Member {
+  const { tier } = wanted;
+  const price = tier === undefined || tier === 'default' ? info.price : (info.tiers?.[tier] ?? null);
   const member: Member = {
     model: info.id,
-    maxOutputTokens: Math.min(wanted.maxOutputTokens ?? info.maxOutputTokens, info.maxOutputTokens),
-    price: info.price === null ? null : unsourced(info.price),
+    maxOutputTokens: wanted.maxOutputTokens ?? info.maxOutputTokens,
+    price: price === null ? null : unsourced(price),
   };
   if (wanted.output && info.structured !== true) member.instructed = true;
   const media = mediaOf(info);

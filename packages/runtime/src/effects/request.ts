@@ -50,6 +50,8 @@ export async function buildRequest(
   };
   if (config.temperature !== undefined) request.params.temperature = config.temperature;
   if (config.effort !== undefined) request.params.effort = config.effort;
+  const tier = config.tier ?? manifest.tier;
+  if (tier !== undefined) request.params.tier = tier;
   if (turn.closing !== null) request.params.toolChoice = 'none';
   else if (config.toolChoice !== undefined) request.params.toolChoice = config.toolChoice;
   if (manifest.output !== null) {

@@ -9,7 +9,6 @@ import type {
   EffectId,
   Entry,
   Input,
-  Pin,
   Policies,
   Receipt,
   Rejection,
@@ -175,7 +174,7 @@ async function attempt(
   if (base === null && step.command.kind === 'arrive') return { ok: false, rejection: isHere(session) };
   const at = clock.now();
   const facts: Input['facts'] = {
-    pin: (config): Pin | null => agents.pin(agentOf(state.agent, step), config),
+    pin: (config) => agents.pin(agentOf(state.agent, step), config),
     breaker: (model) => breaker.verdict(model),
   };
   if (refusal !== undefined) facts.refusal = refusal;
