@@ -17,14 +17,14 @@ type Options = {
   report: (row: Row) => void;
 };
 
-async function ask(session: Session): Promise<void> {
+export async function ask(session: Session): Promise<void> {
   const end = await (await session.send('What is 2 + 3?')).result();
   if (end.status !== 'completed')
     throw new Error(`the run ended ${end.status}: ${end.reason ?? ''} ${end.detail ?? ''}`);
 }
 
 /** What the floor sends in place of the session's earlier rounds: the same messages, as one text. */
-function history(rounds: number): string {
+export function history(rounds: number): string {
   const round = [
     { role: 'user', content: 'What is 2 + 3?' },
     {

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { createFloor } from './floor.ts';
 import type { Floor } from './floor.ts';
+import { huge } from './huge.ts';
 import { idle } from './idle.ts';
 import { long } from './long.ts';
 import type { Measured, Row } from './measure.ts';
@@ -141,8 +142,9 @@ const session = await long({
   say,
   report,
 });
-await floor.close();
 const { origin } = provider;
+const large = await huge({ origin, directory: join(directory, 'huge'), floor, entries: 100_000 * scale, say, report });
+await floor.close();
 const parked = await idle({ origin, directory: join(directory, 'w3'), sessions: 10_000 * scale, say, report });
 const live = await relay({ origin, directory: join(directory, 'w4'), say, report });
 provider.stop();
@@ -154,6 +156,6 @@ process.stdout.write(
 );
 writeFileSync(
   values.out,
-  `${JSON.stringify({ rows, short, session, idle: parked, relay: live, noise: { before, after } }, null, 2)}\n`,
+  `${JSON.stringify({ rows, short, session, huge: large, idle: parked, relay: live, noise: { before, after } }, null, 2)}\n`,
 );
 say(`written to ${values.out}`);

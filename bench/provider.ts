@@ -31,19 +31,26 @@ const halves = (events: string[]): [Buffer, Buffer] => [
 ];
 const [CALLS_A, CALLS_B] = halves(CALLS);
 const [TEXT_A, TEXT_B] = halves(TEXT);
-/** One token every so often, each saying when it was written: by the clock that all processes of a machine share. */
-const TICK_MS = 10;
+/**
+ * A token every 10 to 30 ms, about as fast as models talk, each saying when it was written: by the clock that all processes
+ * of a machine share. Streams do not talk in step.
+ */
 const TICKS = 100;
+const pauseMs = (): number => 10 + Math.random() * 20;
 const now = (): number => performance.timeOrigin + performance.now();
 
 function tick(response: ServerResponse): void {
   let left = TICKS;
   response.write(chunk({ role: 'assistant', content: '' }));
-  const timer = setInterval(() => {
-    if (left-- > 0) return void response.write(chunk({ content: `<${now().toFixed(3)}>` }));
-    clearInterval(timer);
+  const next = (): void => {
+    if (left-- > 0) {
+      response.write(chunk({ content: `<${now().toFixed(3)}>` }));
+      setTimeout(next, pauseMs());
+      return;
+    }
     response.end(`${chunk({}, 'stop')}${usage}data: [DONE]\n\n`);
-  }, TICK_MS);
+  };
+  setTimeout(next, pauseMs());
 }
 
 const TIMED = Buffer.from('"model":"timed"');
