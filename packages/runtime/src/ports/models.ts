@@ -45,7 +45,10 @@ export type GenerateRequest = {
   params: GenerateParams;
   /** JSON Schema the final answer must fit, where the provider can be told. */
   output?: JsonSchema;
-  /** The provider's id of an answer that an earlier attempt began: ask for it again instead of paying twice. */
+  /**
+   * The provider's id of an answer that an earlier attempt began: ask for it again instead of paying twice. Fails with
+   * code `response_gone` where the provider has it no longer: only a request without `resume` helps then.
+   */
   resume?: string;
   key: string;
   attempt: number;
@@ -79,7 +82,8 @@ export type GenerateContext = {
   delta(delta: Delta): void;
   /**
    * The provider named an answer that it can be asked for again. Called at most once, before any delta; resolves when
-   * that is in the log, so that a crash from then on re-attaches. Missing: nobody would remember it.
+   * that is in the log, so that a crash from then on re-attaches. Missing: nobody would remember it. A failure after it
+   * says `bound`, of what the answer may cost: who asks for the same answer again gets the one bill of it.
    */
   accepted?(response: string): Promise<void>;
 };
