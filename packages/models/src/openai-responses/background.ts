@@ -5,7 +5,7 @@
  * 1. The id of a response is written down before anything of it is told.
  * 2. A response that is asked for again is first looked at: an end is its answer, whole; else its stream is read anew
  *    from the first event.
- * 3. What was billed is told by whoever reads the end; a response that is gone may have been billed.
+ * 3. What was billed is told by whoever reads the end. Until then each failure says that it may cost its bound.
  * 4. A response that nobody wants any more is cancelled, once and within a bound; one that somebody will ask for again
  *    is left alone.
  */
@@ -43,11 +43,11 @@ export function createBackground(connection: Connection): Background {
       const page = new PageReader(reading);
       const path = `/responses/${encodeURIComponent(id)}${query}`;
       const first = await connection.send({ method: 'GET', path, headers: JSON_ONLY }, page, context);
-      if (!page.isAtWork) return stop(id, orGone(id, first), context.signal);
+      if (!page.isAtWork) return stop(id, owed(id, first), context.signal);
       const told = { delta: (delta: Delta) => context.delta(delta), id: () => undefined };
       const stream = { method: 'GET', path: `${path}${query === '' ? '?' : '&'}stream=true` } as const;
       const outcome = await connection.send(stream, new ResponseReader(reading, told), context);
-      return stop(id, orGone(id, outcome), context.signal);
+      return stop(id, owed(id, outcome), context.signal);
     },
   };
 }
@@ -57,10 +57,11 @@ const JSON_ONLY = { accept: 'application/json' };
 /** Nobody will ask for the answer again: not so when the process goes, or when only this attempt took too long. */
 const isUnwanted = ({ aborted, reason }: AbortSignal): boolean => aborted && reason === 'cancelled';
 
-/** The provider does not have it, any more or at all: only asking anew helps. */
-function orGone(id: string, outcome: GenerateOutcome): GenerateOutcome {
-  if (outcome.type !== 'failed' || outcome.code !== 'model_not_found') return outcome;
-  return failed('response_gone', `${id}: ${outcome.detail}`, 'now', BOUND);
+/** However asking again fails, the answer itself may be billed. Where the provider has it no longer, only asking anew helps. */
+function owed(id: string, outcome: GenerateOutcome): GenerateOutcome {
+  if (outcome.type !== 'failed') return outcome;
+  if (outcome.code === 'model_not_found') return failed('response_gone', `${id}: ${outcome.detail}`, 'now', BOUND);
+  return outcome.spent.kind === 'none' ? { ...outcome, spent: BOUND } : outcome;
 }
 
 /** Holds the deltas back until the id is written down. */
