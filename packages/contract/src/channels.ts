@@ -2,9 +2,16 @@
 import { z } from 'zod';
 import { LIMITS } from './limits.ts';
 import type { Method } from './methods.ts';
+import { sessionViewSchema } from './views.ts';
 import { blobDigestSchema, nameSchema, sessionIdSchema } from './values.ts';
 
-export type Channel = Omit<Method, 'result'> & { mode: 'stream' | 'binary'; description: string };
+export type Channel = Omit<Method, 'result'> & {
+  mode: 'stream' | 'binary';
+  description: string;
+  /** Of `binary`: what comes back as JSON, where it is not bytes; the type of the bytes otherwise. */
+  answer?: z.ZodType;
+  content?: string;
+};
 
 export const CHANNELS = {
   'events.stream': {
@@ -42,6 +49,7 @@ export const CHANNELS = {
     verb: 'POST',
     path: '/blobs',
     params: z.strictObject({}),
+    answer: z.strictObject({ digest: blobDigestSchema, bytes: z.int() }),
     status: [201],
     errors: ['storage_full'],
     scope: 'write',
@@ -58,6 +66,32 @@ export const CHANNELS = {
     scope: 'read',
     summary: 'The bytes of a blob; HEAD says only whether it is there and how long it is',
     description: 'What a digest names never changes: the answer may be cached for ever.',
+  },
+  'sessions.export': {
+    mode: 'binary',
+    verb: 'GET',
+    path: '/sessions/{session}/export',
+    params: z.strictObject({ session: sessionIdSchema }),
+    content: 'application/jsonl',
+    status: [200],
+    errors: ['not_found'],
+    scope: 'read',
+    summary: 'The session as a file: its log as it stands, with everything its entries name',
+    description:
+      'JSON lines, ending with a sum over all of them: a file without it was cut, and is refused by an import.',
+  },
+  'sessions.import': {
+    mode: 'binary',
+    verb: 'POST',
+    path: '/import',
+    params: z.strictObject({}),
+    answer: z.strictObject({ session: sessionViewSchema, seq: z.int() }),
+    status: [201],
+    errors: ['invalid_state', 'storage_full'],
+    scope: 'write',
+    summary: 'Brings an exported session: a sealed one goes on here, any other becomes a fork; answers {session, seq}',
+    description:
+      'The file is checked whole before anything is written. A sealed session that is here already is refused.',
   },
 } as const satisfies { [name: string]: Channel };
 export type ChannelName = keyof typeof CHANNELS;

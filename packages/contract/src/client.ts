@@ -6,6 +6,7 @@ import { METHODS, pathParams } from './methods.ts';
 import type { Attempt, StreamLine, StreamTimers } from './reconnect.ts';
 import { followStream, overSse } from './reconnect.ts';
 import type { Delta, Entry, FeedChange } from './stream.ts';
+import type { SessionView } from './views.ts';
 
 export type ClientOptions = {
   /** The server's address, without `/v1`. */
@@ -44,6 +45,16 @@ export type Client = {
   feed(options?: StreamOptions & { after?: string; agent?: string }): AsyncGenerator<FeedStreamEvent>;
   putBlob(bytes: Uint8Array<ArrayBuffer>, options?: CallOptions): Promise<{ digest: string; bytes: number }>;
   getBlob(digest: string, options?: CallOptions): Promise<Uint8Array<ArrayBuffer>>;
+  /**
+   * A session as a file, in chunks as they come. Rejects when it breaks off: what came by then is no export, and an import
+   * refuses it.
+   */
+  exportSession(session: string, options?: CallOptions): AsyncGenerator<Uint8Array>;
+  /** Brings an exported session: the file, or a stream of it (which browsers may not be able to send). */
+  importSession(
+    file: Uint8Array<ArrayBuffer> | Blob | ReadableStream<Uint8Array>,
+    options?: CallOptions,
+  ): Promise<{ session: SessionView; seq: number }>;
 };
 
 /**
@@ -81,13 +92,33 @@ export function createClient(options: ClientOptions): Client {
       const response = await send({ ...addressOf(CHANNELS['blobs.get'], { digest }), ...more });
       return new Uint8Array(await whole(response.arrayBuffer(), url, more.signal));
     },
+    async *exportSession(session, more = {}) {
+      const { body } = await send({ ...addressOf(CHANNELS['sessions.export'], { session }), ...more });
+      if (body === null) throw new ApiError('unavailable', `the answer of ${url} has no body`);
+      const reader = body.getReader();
+      try {
+        for (;;) {
+          const { done, value } = await whole(reader.read(), url, more.signal);
+          if (done) return;
+          yield value;
+        }
+      } finally {
+        await reader.cancel().catch(() => undefined);
+      }
+    },
+    importSession: async (file, more = {}) => {
+      const headers = { 'content-type': 'application/octet-stream' };
+      const { verb, path } = CHANNELS['sessions.import'];
+      const response = await send({ verb, path, body: file, headers, ...more });
+      return (await whole(response.json(), url, more.signal)) as { session: SessionView; seq: number };
+    },
   };
 }
 
 type Outgoing = CallOptions & {
   verb: string;
   path: string;
-  body?: string | Uint8Array<ArrayBuffer>;
+  body?: string | Uint8Array<ArrayBuffer> | Blob | ReadableStream<Uint8Array>;
   headers?: { [name: string]: string };
 };
 
@@ -121,6 +152,8 @@ function createSender(url: string, options: ClientOptions): (request: Outgoing) 
     if (requestId !== undefined) sent['x-request-id'] = requestId;
     const init: RequestInit = { method: verb, headers: sent };
     if (body !== undefined) init.body = body;
+    // A stream is sent while the answer is still to come.
+    if (body instanceof ReadableStream) Object.assign(init, { duplex: 'half' });
     if (signal !== undefined) init.signal = signal;
     let response: Response;
     try {

@@ -8,7 +8,16 @@ export type { AnswerInput, ConfigPatch, InputPart, MessageInput, Part } from './
 export { answerSchema, configPatchSchema, inputSchema, partSchema } from './params.ts';
 export type { Delta, Entry, FeedChange } from './stream.ts';
 export { deltaSchema, entrySchema, feedChangeSchema } from './stream.ts';
-export type { AgentView, ModelView, ReceiptView, RunView, SessionView, TurnRequestView, WaitView } from './views.ts';
+export type {
+  AgentView,
+  ModelView,
+  ReceiptView,
+  RunView,
+  SessionView,
+  TurnRequestView,
+  Verification,
+  WaitView,
+} from './views.ts';
 export {
   agentViewSchema,
   modelViewSchema,

@@ -45,6 +45,8 @@ export const LIMITS = {
   runTextBytes: 1024 * 1024,
   /** One blob, sent or fetched. */
   blobBytes: 32 * 1024 * 1024,
+  /** An exported session that is sent to be imported: 4 GiB. */
+  importBytes: 4 * 1024 * 1024 * 1024,
   /** Characters of one event of a stream that the client takes; a larger one breaks the connection off. */
   clientEventChars: 8 * 1024 * 1024,
   /** Events of one subscription that wait for a slow reader of a WebSocket; beyond it, it subscribes again. */

@@ -102,16 +102,9 @@ function errorsOf(own: readonly ErrorCode[]): Json {
 
 function channelOperation(name: string, row: Channel): Json {
   const bytes = { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } };
-  const stored = {
-    'application/json': {
-      schema: {
-        type: 'object',
-        properties: { digest: { type: 'string' }, bytes: { type: 'integer' } },
-        required: ['digest', 'bytes'],
-      },
-    },
-  };
-  const content = row.mode === 'stream' ? EVENT_STREAM : row.verb === 'POST' ? stored : bytes;
+  const json = row.answer === undefined ? null : { 'application/json': { schema: toJsonSchema(row.answer, 'output') } };
+  const raw = row.content === undefined ? bytes : { [row.content]: { schema: { type: 'string', format: 'binary' } } };
+  const content = row.mode === 'stream' ? EVENT_STREAM : (json ?? raw);
   const success = { [row.status[0]]: { description: STATUS_TEXT[row.status[0]] ?? 'Success', content } };
   return {
     ...headOf(name, row),

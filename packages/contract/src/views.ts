@@ -152,6 +152,21 @@ export const modelViewSchema = z.strictObject({
 });
 export type ModelView = z.output<typeof modelViewSchema>;
 
+/** What reading logs again has found; nothing: they are whole. */
+export const verificationSchema = z.strictObject({
+  damage: z.array(
+    z.strictObject({
+      session: z.string(),
+      code: z.enum(['gap', 'hash', 'tail_lost', 'body']),
+      seq: count,
+      detail: z.string(),
+    }),
+  ),
+  /** There is more than is told. */
+  more: z.boolean(),
+});
+export type Verification = z.output<typeof verificationSchema>;
+
 /** Accepted: from `seq` on the log holds it. */
 export const receiptSchema = z.strictObject({ seq: count, run: z.string(), wait: z.string() });
 export type ReceiptView = z.output<typeof receiptSchema>;

@@ -14,6 +14,7 @@ import { told } from './failure.ts';
 import { createReader, readJson } from './input.ts';
 import type { ParamsOf, Row } from './input.ts';
 import { LIMITS } from './limits.ts';
+import { transferRoutes } from './transfer.ts';
 import { matchPath, routePath, createSplitter } from './paths.ts';
 import type { Bound, Rpc, Socket } from './rpc/index.ts';
 import { createRpc, errorText, withBearer } from './rpc/index.ts';
@@ -117,6 +118,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   addHealth(app, api, () => isDraining);
   addMethods(app, { api, route, stream: streamer(shared), maxBytes });
   blobRoutes(app, BASE, api, route);
+  transferRoutes(app, BASE, api, route);
   addRpc(app, rpc, route, maxBytes);
   addDocuments(app, route);
   app.notFound(route(missing));

@@ -105,6 +105,26 @@ export class FakeApi implements Api {
   async getBlob(_caller: Caller, digest: string): Promise<Uint8Array | null> {
     return this.blobs.get(digest) ?? null;
   }
+  /** What an export gives; an error breaks it off. */
+  lines: (string | Error)[] = [];
+  imported: string[] = [];
+  async exportSession(): Promise<AsyncGenerator<Uint8Array>> {
+    const { lines } = this;
+    return (async function* () {
+      for (const line of lines) {
+        if (line instanceof Error) throw line;
+        yield Buffer.from(line);
+      }
+    })();
+  }
+  async importSession(_caller: Caller, open: () => AsyncIterable<Uint8Array>): Promise<never> {
+    for (let times = 0; times < 2; times += 1) {
+      let text = '';
+      for await (const chunk of open()) text += Buffer.from(chunk).toString();
+      this.imported.push(text);
+    }
+    return { session: { id: SESSION }, seq: 1 } as never;
+  }
   ready() {
     return this.isReady ? { ready: true } : { ready: false, reason: 'the disk is full' };
   }

@@ -2,6 +2,7 @@
 export type {
   AgentDefinition,
   AgentOptions,
+  ExportOptions,
   ForkOptions,
   Hook,
   HookEvent,

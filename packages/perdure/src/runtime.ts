@@ -3,13 +3,15 @@ import { ApiError } from '@perdure/contract';
 import type { ConfigPatch, InputPart } from '@perdure/contract';
 import type { EndpointRecord } from '@perdure/models';
 import { keysFound } from '@perdure/models';
-import type { Host, LogFormat, LogLevel, Marks, Session } from '@perdure/runtime';
+import type { ExportOptions, Host, LogFormat, LogLevel, Marks, Session } from '@perdure/runtime';
 import {
   createFileMarks,
   createHost,
   createLogger,
   environment,
   attach,
+  exportSession,
+  importSession,
   findSession,
   openSession,
   Redactor,
@@ -55,6 +57,18 @@ export type Runtime = {
    * Throws ApiError `invalid_request` for content that no model takes.
    */
   attach(bytes: Uint8Array, name?: string): Promise<InputPart>;
+  /**
+   * A session as a file, in chunks, up to where its log stands now: JSON lines that end with a sum over all of them.
+   * `moveTo` seals it first, when nothing of it is under way: here it takes and does nothing more, and it goes on where
+   * the file is imported; asked for again it is the same. Throws ApiError: `not_found`, `invalid_state`.
+   */
+  exportSession(id: string, options?: ExportOptions): AsyncGenerator<Uint8Array>;
+  /**
+   * Brings an exported session: one that was moved goes on here, any other becomes a fork. `open` gives the file from its
+   * beginning and is called more than once: nothing is written before all of it has been checked. Throws ApiError:
+   * `invalid_request` for a file that is no export, damaged or cut, `invalid_state` for a moved session that is here.
+   */
+  importSession(open: () => AsyncIterable<Uint8Array>): Promise<Session>;
   /** Lets unsafe calls end (`drainMs`, default 30,000), aborts what may run again, flushes, lets go. Idempotent. */
   close(options?: { drainMs?: number }): Promise<void>;
   /** Why the storage accepts nothing any more: close, and create the runtime anew. Null while it works. */
@@ -186,6 +200,8 @@ function runtimeOf({ host, data, store }: Opened, letGo: LetGo): Runtime {
     },
     session: async (id) => findSession(host, id),
     attach: async (bytes, name) => attach(host, bytes, name),
+    exportSession: (id, options) => exportSession(host, id, options),
+    importSession: async (open) => importSession(host, open),
     close: (options = {}) => (closing ??= letGo(options)),
   };
 }

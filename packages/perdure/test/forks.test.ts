@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { SessionDiff, SessionView } from '@perdure/contract';
@@ -48,6 +48,44 @@ void describe('with a server', () => {
     const { stdout } = await succeeds(place, ['sessions', 'diff', source, fork]);
     assert.match(stdout, new RegExp(`a  ${source}  1 run  1 turn`));
     assert.match(stdout, /≠ turn r2t1\n    a {2}.*5.*\n    b {2}.*6/);
+  });
+
+  void test('a session goes out as a file and comes back as a fork; what was cut is refused; logs are verified', async () => {
+    const source = await session(place);
+    const file = join(place.directory, 'one.jsonl');
+    const { stderr } = await succeeds(place, ['sessions', 'export', source, '--out', file]);
+    assert.match(stderr, new RegExp(`session ${source}, \\d+ entries`));
+    const [again, printed, whole, one] = await Promise.all([
+      place.run(['sessions', 'export', source, '--out', file]),
+      place.run(['sessions', 'export', source]),
+      place.run(['sessions', 'verify']),
+      place.run(['sessions', 'verify', source]),
+    ]);
+    assert.deepEqual([again.code, /is there already/.test(again.stderr)], [1, true]);
+    const last = (text: string): string => text.trimEnd().split('\n').at(-1) ?? '';
+    assert.match(last(printed.stdout), /"end":/);
+    assert.deepEqual([whole.stdout, one.stdout], ['all logs are whole\n', `${source} is whole\n`]);
+    const imported = await json<{ session: SessionView }>(place, ['sessions', 'import', file]);
+    assert.equal(imported.session.forkedFrom?.session, source);
+    writeFileSync(join(place.directory, 'cut.jsonl'), readFileSync(file).subarray(0, -20));
+    const cut = await place.run(['sessions', 'import', 'cut.jsonl']);
+    assert.deepEqual([cut.code, /cut\.jsonl: .*was cut/.test(cut.stderr)], [1, true]);
+  });
+
+  void test('a moved session goes on in another folder, and no more here', async () => {
+    const source = await session(place);
+    await succeeds(place, ['sessions', 'export', source, '--move', '--to', 'the attic', '--out', 'moved.jsonl']);
+    const [refused, again] = await Promise.all([
+      place.run(['run', 'more', '--session', source]),
+      place.run(['sessions', 'import', 'moved.jsonl']),
+    ]);
+    assert.deepEqual([refused.code, /has moved to the attic/.test(refused.stderr)], [3, true]);
+    assert.deepEqual([again.code, /is here already/.test(again.stderr)], [1, true]);
+    const there = await succeeds(place, ['sessions', 'import', 'moved.jsonl', '--data', 'attic']);
+    assert.equal(there.stdout.trim(), source);
+    const on = await place.run(['run', 'What is 2 + 3?', '--session', source, '--data', 'attic', '--quiet']);
+    assert.deepEqual([on.code, /5/.test(on.stdout)], [0, true]);
+    assert.equal((await place.run(['sessions', 'export', source, '--to', 'x'])).code, 5);
   });
 
   void test('a place inside an append is refused with the nearest ones, a wrong flag as usage', async () => {

@@ -1,5 +1,13 @@
 /** What a gateway asks of the runtime: the contract's methods, two streams and blobs. */
-import type { Delta as WireDelta, Entry as WireEntry, FeedChange, MethodName, Params, Result } from '@perdure/contract';
+import type {
+  Delta as WireDelta,
+  Entry as WireEntry,
+  FeedChange,
+  MethodName,
+  Params,
+  Result,
+  SessionView,
+} from '@perdure/contract';
 
 /** Who calls, from the credential alone. `requestId` is on every log line and error of the call. */
 export type Caller = { tenant: string; actor: { kind: 'user' | 'key' | 'system'; id: string }; requestId: string };
@@ -41,6 +49,17 @@ export interface Api {
   ): AsyncIterable<FeedEvent>;
   putBlob(caller: Caller, bytes: Uint8Array): Promise<string>;
   getBlob(caller: Caller, digest: string): Promise<Uint8Array | null>;
+  /**
+   * A session as a file (see transfer/format.ts), up to where its log stands now, in chunks. Rejects with `not_found`
+   * before the first; what fails on the way rejects the chunk, and the file is then no export.
+   */
+  exportSession(caller: Caller, session: string): Promise<AsyncGenerator<Uint8Array>>;
+  /**
+   * Brings an exported session. `open` gives the file from its beginning and is called more than once: it is checked whole
+   * before anything is written. Rejects with `invalid_request` for what is no export, damaged or cut; `invalid_state`
+   * for a sealed one that is here already.
+   */
+  importSession(caller: Caller, open: () => AsyncIterable<Uint8Array>): Promise<{ session: SessionView; seq: number }>;
   /** Ready to take work; `reason` says what is wrong when not. */
   ready(): { ready: boolean; reason?: string };
 }

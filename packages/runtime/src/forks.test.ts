@@ -232,6 +232,11 @@ test('a closed session can be forked, and the fork is open', async () => {
   const fork = await forkOf(world, session);
   await world.call('runs.start', send(fork, 'two'));
   assert.equal((await world.run(fork, 'r2')).status, 'completed');
+  const reader = world.follow(fork);
+  await world.system.settle();
+  const { head } = await world.call('sessions.get', { session: fork });
+  assert.deepEqual(reader.seen.at(-1), { type: 'caught-up', head }, 'the end of the prefix is not the fork’s');
+  reader.stop();
   await world.call('sessions.delete', { session });
   assert.equal(await world.code('sessions.fork', { session }), 'not_found');
   const { messages } = await world.call('messages.list', { session: fork, limit: 10 });

@@ -11,6 +11,7 @@ import { StoreDamage } from './ports.ts';
 import { NoBoundary } from './log/prefix.ts';
 import { BodyMissing } from './log/sessions.ts';
 import { KeyTaken } from './log/step.ts';
+import { BadExport } from './transfer/format.ts';
 import { storageTrouble } from './log/storage.ts';
 
 export const refused = ({ code, message, details }: Rejection): ApiError =>
@@ -66,6 +67,8 @@ function knownFailure(error: unknown): ApiError | null {
   if (error instanceof NotCanonical) return new ApiError('invalid_request', error.message);
   if (error instanceof UnknownEntry || error instanceof BodyMissing)
     return new ApiError('invalid_state', error.message);
+  if (error instanceof BadExport)
+    return new ApiError('invalid_request', error.message, { details: { line: error.line } });
   if (error instanceof NoBoundary)
     return new ApiError('invalid_request', error.message, { details: { path: 'at', ...error.details } });
   if (error instanceof StoreDamage) return new ApiError('unavailable', error.message, { details: { ...error.report } });

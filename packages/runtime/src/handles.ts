@@ -118,6 +118,25 @@ export async function attach(host: Host, bytes: Uint8Array, name?: string): Prom
   );
 }
 
+/** Where a session goes to is told to whoever asks for it here. */
+export type ExportOptions = { moveTo?: string };
+
+/** See Runtime.exportSession. */
+export async function* exportSession(
+  host: Host,
+  session: string,
+  { moveTo }: ExportOptions = {},
+): AsyncGenerator<Uint8Array> {
+  if (moveTo !== undefined) await host.call(callerOf(host), 'sessions.move', { session, to: moveTo });
+  yield* await host.exportSession(callerOf(host), session);
+}
+
+/** See Runtime.importSession. */
+export async function importSession(host: Host, open: () => AsyncIterable<Uint8Array>): Promise<Session> {
+  const { session } = await host.importSession(callerOf(host), open);
+  return sessionHandle(host, session.id, session.agent, { fresh: false });
+}
+
 type Opening = { key?: string; config?: ConfigPatch; fresh: boolean };
 
 function sessionHandle(host: Host, initialId: string, agent: string, opening: Opening): Session {

@@ -27,6 +27,9 @@ import type { Logger, ModelSource, Store, System, TenantStore } from './ports.ts
 import { Quarantine } from './drive/quarantine.ts';
 import type { Parts } from './parts.ts';
 import { createReads, notFound } from './methods/views.ts';
+import { actorOf } from './methods/shared.ts';
+import { exportLines } from './transfer/export.ts';
+import { importSession } from './transfer/import.ts';
 import type { Redactor } from './secrets/redact.ts';
 import { Sessions } from './log/sessions.ts';
 import { createStep } from './log/step.ts';
@@ -104,6 +107,21 @@ export async function createHost(options: HostOptions): Promise<Host> {
     async getBlob(caller, digest) {
       checkTenant(parts, caller);
       return guarded(parts, caller, async () => parts.store.blobs.get(digest));
+    },
+    async exportSession(caller, session) {
+      checkTenant(parts, caller);
+      const { store, tenant } = parts;
+      const row = await guarded(parts, caller, async () => store.log.get(session));
+      if (row === null) throw notFound(`session ${session}`);
+      const from = { log: store.log, blobs: store.blobs, tenant, now: parts.system.clock.now() };
+      return guardedStream(parts, caller, exportLines(from, row));
+    },
+    async importSession(caller, open) {
+      checkTenant(parts, caller);
+      return guarded(parts, caller, async () => {
+        const { session, seq } = await importSession(parts, actorOf(caller), open);
+        return { session: await parts.reads.session(session), seq };
+      });
     },
     ready() {
       const reason = stopped === null ? options.store.unavailable() : 'shutting down';

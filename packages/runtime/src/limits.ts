@@ -80,6 +80,14 @@ export const LIMITS = {
   earlyCallbackMs: 10_000,
   /** When to come back, as errors that pass say it. */
   retryMs: 1_000,
+  /** Damage that one answer tells. */
+  toldDamage: 1_000,
+  /** One line of an exported file holds so much of a blob; a line, and a blob, at most so much. */
+  exportPartBytes: 512 * 1024,
+  importLineBytes: 64 * 1024 * 1024,
+  importBlobBytes: 256 * 1024 * 1024,
+  /** Frames of an import that are handed to the store at a time. */
+  stageBytes: 4 * 1024 * 1024,
   waitTimeoutMs: 120_000,
   /** One image or file of a message, and the texts together that come with it as blobs. */
   imageBytes: 5 * 1024 * 1024,

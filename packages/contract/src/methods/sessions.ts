@@ -4,7 +4,7 @@ import { LIMITS } from '../limits.ts';
 import { configPatchSchema, inputSchema } from '../params.ts';
 import { sessionDiffSchema } from '../diff-view.ts';
 import { nameSchema, sessionIdSchema, sessionStatusSchema } from '../values.ts';
-import { runViewSchema, sessionViewSchema } from '../views.ts';
+import { runViewSchema, sessionViewSchema, verificationSchema } from '../views.ts';
 import { cursor, limit, submission, next, seq, session, inSession } from './method.ts';
 import type { Method } from './method.ts';
 
@@ -95,6 +95,37 @@ export const SESSION_METHODS = {
     scope: 'write',
     summary:
       'Makes a session that begins as this one was at a seq, by default now; what was open there ends, and never runs in it',
+  },
+  'sessions.move': {
+    verb: 'POST',
+    path: '/sessions/{session}/move',
+    params: z.strictObject({ session, to: nameSchema.default('elsewhere') }),
+    result: sessionViewSchema,
+    status: [200],
+    errors: ['not_found', 'session_closed', 'invalid_state', 'storage_full'],
+    scope: 'write',
+    summary:
+      'Seals the session: here it takes and does nothing more, and its export goes on where it is imported; 409 while something of it is under way',
+  },
+  'sessions.verify': {
+    verb: 'GET',
+    path: '/sessions/{session}/verify',
+    params: inSession,
+    result: verificationSchema,
+    status: [200],
+    errors: ['not_found'],
+    scope: 'read',
+    summary: 'Reads the whole log of a session again and checks its chain of hashes',
+  },
+  'data.verify': {
+    verb: 'GET',
+    path: '/verify',
+    params: z.strictObject({}),
+    result: verificationSchema,
+    status: [200],
+    errors: [],
+    scope: 'read',
+    summary: 'Reads all logs again and checks their chains of hashes',
   },
   'sessions.diff': {
     verb: 'GET',

@@ -56,11 +56,14 @@ export async function connectedOrEmbedded(context: Context): Promise<Connection>
   return remote(server);
 }
 
-/** The server that is meant, or the data folder itself. `withConfig`: the configuration says which models there are. */
-export async function connectedOrFolder(context: Context, { withConfig = false } = {}): Promise<Connection> {
+/** `withConfig`: the configuration says which models there are. `creates`: a folder that is not there is made. */
+export type FolderUse = { withConfig?: boolean; creates?: boolean };
+
+/** The server that is meant, or the data folder itself. */
+export async function connectedOrFolder(context: Context, use: FolderUse = {}): Promise<Connection> {
   const server = await serverOf(context);
   if (server !== null) return remote(server);
-  return (await import('./embedded.ts')).folder(context, withConfig);
+  return (await import('./embedded.ts')).folder(context, use);
 }
 
 const settingsData = ({ cwd, settings }: Context): string => resolve(cwd, settings.data);

@@ -6,16 +6,19 @@ import { createClient } from '@perdure/contract';
 import type { Runtime } from '../runtime.ts';
 import { openIdle, startRuntime } from '../runtime.ts';
 import { handler } from '../serve.ts';
-import type { Connection } from './connection.ts';
+import type { Connection, FolderUse } from './connection.ts';
 import type { Context } from './context.ts';
 import { CommandError, EXIT, UsageError } from './exit.ts';
 import { localOf } from './local.ts';
 
 /** The data folder itself, with nobody to drive it: sessions are read, copied and brought, and none of them goes on. */
-export async function folder(context: Context, withConfig: boolean): Promise<Connection> {
+export async function folder(
+  context: Context,
+  { withConfig = false, creates = false }: FolderUse,
+): Promise<Connection> {
   const local = withConfig ? await localOf(context) : null;
   const data = local?.data ?? resolve(context.cwd, context.settings.data);
-  if (!existsSync(data))
+  if (!creates && !existsSync(data))
     throw new CommandError(
       EXIT.failed,
       `there is no data in ${data}: name its folder with --data, or a server with --url`,

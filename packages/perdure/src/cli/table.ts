@@ -24,6 +24,7 @@ const json = { json: JSON_FLAG };
 const REMOTE: readonly SettingName[] = ['url', 'token', 'data'];
 const sessions = async () => import('./commands/sessions.ts');
 const forks = async () => import('./commands/forks.ts');
+const transfers = async () => import('./commands/transfers.ts');
 const waits = async () => import('./commands/waits.ts');
 const agents = async () => import('./commands/agents.ts');
 const models = async () => import('./commands/models.ts');
@@ -118,6 +119,32 @@ export const COMMANDS: { readonly [name: string]: Command } = {
     settings: REMOTE,
     flags: json,
     load: async () => (await forks()).diff,
+  },
+  'sessions export': {
+    args: ['SESSION'],
+    about: 'Writes a session into a file: its log, its content, all it needs to go on elsewhere.',
+    settings: REMOTE,
+    flags: {
+      out: { value: 'FILE', about: 'The file, which must not be there yet; without it, standard output.' },
+      move: { value: null, about: 'Seals the session first: it goes on where the file is imported, and no more here.' },
+      to: { value: 'NAME', about: 'With --move: what is told here of where it has gone.' },
+      ...json,
+    },
+    load: async () => (await transfers()).exportTo,
+  },
+  'sessions import': {
+    args: ['FILE'],
+    about: 'Brings an exported session: one that was moved goes on here, any other becomes a fork.',
+    settings: REMOTE,
+    flags: json,
+    load: async () => (await transfers()).importFrom,
+  },
+  'sessions verify': {
+    args: ['SESSION?'],
+    about: 'Reads the log of a session, or all logs, again and says whether they are whole.',
+    settings: REMOTE,
+    flags: json,
+    load: async () => (await transfers()).verify,
   },
   'sessions close': {
     args: ['SESSION'],

@@ -7,12 +7,14 @@ import { forkMethods } from './forks.ts';
 import { runMethods } from './runs.ts';
 import { sessionMethods } from './sessions.ts';
 import type { Methods } from './shared.ts';
+import { transferMethods } from './transfers.ts';
 import { waitMethods } from './waits.ts';
 
 export function createMethods(parts: Parts): Methods {
   return {
     ...sessionMethods(parts),
     ...forkMethods(parts),
+    ...transferMethods(parts),
     ...runMethods(parts),
     ...contextMethods(parts),
     ...viewMethods(parts),

@@ -153,12 +153,14 @@ async function* follow(
   for (;;) {
     // From the log up to its head; what was committed meanwhile also waits in the queue, and is passed over there.
     subscriber.lagged = false;
+    let over = false;
     for await (const entry of fromLog(log, session, at.cursor)) {
       if (options.signal.aborted) return;
       at.cursor = entry.seq;
       yield { type: 'entry', entry };
-      if (entry.kind === 'session.closed') return yield { type: 'end', reason: 'closed' };
+      over = ends(entry) || (over && !begins(entry));
     }
+    if (over) return yield { type: 'end', reason: 'closed' };
     tellHead(channel, at.cursor, subscriber);
     // What is queued came before this moment's live text: entries first, and the text whole instead of its pieces.
     const queued = emptied(subscriber).filter(({ kind }) => kind !== 'delta');
@@ -177,6 +179,10 @@ async function* follow(
     }
   }
 }
+
+/** Nothing of a session follows its end, unless its log goes on as a fork, or where it has moved to. */
+const ends = ({ kind }: WireEntry): boolean => kind === 'session.closed' || kind === 'session.moved';
+const begins = ({ kind }: WireEntry): boolean => kind === 'session.forked' || kind === 'session.arrived';
 
 /** One item, as far as this subscriber has not seen it; true when the stream is over. */
 async function* show(
@@ -202,7 +208,7 @@ async function* show(
     }
     at.cursor = entry.seq;
     yield { type: 'entry', entry };
-    if (entry.kind === 'session.closed') {
+    if (ends(entry)) {
       yield { type: 'end', reason: 'closed' };
       return true;
     }

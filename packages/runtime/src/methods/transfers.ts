@@ -1,0 +1,43 @@
+/** Sealing a session, and reading logs again. Files go in and out by the Api's own calls, as blobs do. */
+import type { Verification } from '@perdure/contract';
+import { LIMITS } from '../limits.ts';
+import type { Parts } from '../parts.ts';
+import type { DamageReport } from '../ports.ts';
+import { StoreDamage } from '../ports.ts';
+import type { Methods } from './shared.ts';
+import { actorOf, ok } from './shared.ts';
+import { notFound } from './views.ts';
+
+type TransferMethod = 'sessions.move' | 'sessions.verify' | 'data.verify';
+
+export function transferMethods(parts: Parts): Pick<Methods, TransferMethod> {
+  const { store, reads } = parts;
+  return {
+    'sessions.move': async (caller, { session, to }) => {
+      const command = { kind: 'move', to } as const;
+      await parts.submit(session, { id: parts.newId(), by: actorOf(caller), bodies: [], command });
+      return ok(await reads.session(session));
+    },
+    'sessions.verify': async (_caller, { session }) => {
+      const found = await store.log.verify(session);
+      if (found.length === 0 && !(await isHere(parts, session))) throw notFound(`session ${session}`);
+      return ok(told(found));
+    },
+    'data.verify': async () => ok(told(await store.log.verify())),
+  };
+}
+
+/** What is damaged is here, too. */
+async function isHere({ store }: Parts, session: string): Promise<boolean> {
+  try {
+    return (await store.log.get(session)) !== null;
+  } catch (error) {
+    if (error instanceof StoreDamage) return true;
+    throw error;
+  }
+}
+
+const told = (found: readonly DamageReport[]): Verification => ({
+  damage: found.slice(0, LIMITS.toldDamage),
+  more: found.length > LIMITS.toldDamage,
+});

@@ -1,0 +1,61 @@
+/** Whether an exported file can be imported: read whole and folded, before anything is written. */
+import type { State } from '@perdure/engine';
+import { UnknownEntry } from '../log/frame.ts';
+import { PrefixFold } from '../log/prefix.ts';
+import type { Digest } from '../ports.ts';
+import { Named } from './export.ts';
+import type { Header } from './format.ts';
+import { BadExport } from './format.ts';
+import type { Open } from './read.ts';
+import { readItems } from './read.ts';
+
+export type Checked = {
+  header: Header;
+  entries: number;
+  blobs: number;
+  /** Blobs that were lost where the file comes from: what they held reads as erased. */
+  missing: Digest[];
+};
+
+/** Throws BadExport; and UnknownEntry for entries of a newer Perdure. */
+export async function checkExport(open: Open): Promise<Checked> {
+  const fold = new PrefixFold();
+  const named = new Named();
+  const found = new Set<Digest>();
+  const missing: Digest[] = [];
+  let header: Header | null = null;
+  for await (const item of readItems(open)) {
+    if (item.type === 'header') header = item.header;
+    if (item.type === 'frame') {
+      const { first, count } = item.frame;
+      const entries = taken(fold, item.frame);
+      if (entries.length !== count || entries[0]?.seq !== first)
+        throw new BadExport(0, `has a frame at ${first} that does not hold what it says`);
+      named.add(item.frame);
+    }
+    if (item.type === 'blob') found.add(item.digest);
+    if (item.type === 'missing') missing.push(item.digest);
+    if (item.type === 'ledger') checkLedger(fold.state, item.spent);
+  }
+  if (header === null) throw new BadExport(0, 'is empty');
+  const { id, tenant, phase } = fold.state;
+  if (id !== header.session || tenant !== header.tenant || (phase === 'moved') !== header.sealed)
+    throw new BadExport(1, 'does not say what the entries say');
+  const lost = named.blobs().find((digest) => !found.has(digest) && !missing.includes(digest));
+  if (lost !== undefined) throw new BadExport(0, `lacks blob ${lost}`);
+  return { header, entries: fold.head.seq, blobs: found.size, missing };
+}
+
+function taken(fold: PrefixFold, frame: Parameters<PrefixFold['add']>[0]): ReturnType<PrefixFold['add']> {
+  try {
+    return fold.add(frame);
+  } catch (error) {
+    if (error instanceof UnknownEntry) throw error;
+    throw new BadExport(0, `holds what is no log at entry ${frame.first}`);
+  }
+}
+
+function checkLedger({ spent }: State, told: { tokens: number; nanoUsd: number }): void {
+  if (spent.tokens !== told.tokens || spent.nanoUsd !== told.nanoUsd)
+    throw new BadExport(0, 'has accounts that are not those of its entries');
+}

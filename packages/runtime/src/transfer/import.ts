@@ -1,0 +1,99 @@
+/**
+ * A session on its way in. A sealed one arrives: it goes on here under its name, and nowhere else. Any other becomes a
+ * fork: a session of its own. Nothing is written before the whole file has been checked, and nobody sees any of it
+ * before all of it is there.
+ */
+import { ApiError } from '@perdure/contract';
+import type { Actor, Command } from '@perdure/engine';
+import { refused } from '../guard.ts';
+import { LIMITS } from '../limits.ts';
+import { sha256 } from '../log/digest.ts';
+import type { Base } from '../log/prefix.ts';
+import { PrefixFold } from '../log/prefix.ts';
+import { shuttingDown } from '../drive/driver.ts';
+import type { Parts } from '../parts.ts';
+import type { StoredFrame } from '../ports.ts';
+import type { Checked } from './check.ts';
+import { checkExport } from './check.ts';
+import type { Open } from './read.ts';
+import { readItems } from './read.ts';
+
+/**
+ * Throws BadExport, and ApiError `invalid_state` for a sealed session that is here already, or of another tenant. Returns
+ * the session and the seq of its first entry here.
+ */
+export async function importSession(parts: Parts, by: Actor, open: Open): Promise<{ session: string; seq: number }> {
+  const checked = await checkExport(open);
+  const { header } = checked;
+  if (header.sealed) await checkPlace(parts, checked);
+  const { tenant } = parts;
+  const session = header.sealed ? header.session : parts.newSession();
+  const payload = sha256(`${header.session}\n${header.head.hash}`);
+  const command: Command = header.sealed ? { kind: 'arrive' } : { kind: 'fork', id: session, tenant, payload };
+  const stage = parts.newId();
+  try {
+    await stageFrames(parts, open, stage);
+    if (parts.stopping.aborted) throw shuttingDown();
+    const birth = { origin: { stage }, base: async () => baseOf(open, header.title) };
+    const input = { id: parts.newId(), by, bodies: [], command, birth };
+    const result = await parts.step(session, input);
+    if (!result.ok) throw refused(result.rejection);
+    if (header.sealed) void wake(parts, session);
+    return { session, seq: result.receipt.seq };
+  } finally {
+    await letGo(parts, stage);
+  }
+}
+
+async function checkPlace({ store, tenant }: Parts, { header }: Checked): Promise<void> {
+  const { session } = header;
+  if (header.tenant !== tenant)
+    throw new ApiError('invalid_state', `session ${session} moves within tenant ${header.tenant}, not to ${tenant}`);
+  if ((await store.log.get(session)) !== null)
+    throw new ApiError('invalid_state', `session ${session} is here already: a session arrives once`);
+}
+
+/** Blobs are there before anything that names them. */
+async function stageFrames({ store }: Parts, open: Open, stage: string): Promise<void> {
+  let batch: StoredFrame[] = [];
+  let bytes = 0;
+  const flush = async (): Promise<void> => {
+    await store.log.stage(stage, batch);
+    batch = [];
+    bytes = 0;
+  };
+  for await (const item of readItems(open)) {
+    if (item.type === 'blob') await store.blobs.put(item.bytes);
+    if (item.type !== 'frame') continue;
+    batch.push(item.frame);
+    bytes += item.frame.bytes.length + item.frame.bodies.reduce((sum, { text }) => sum + text.length, 0);
+    if (bytes >= LIMITS.stageBytes) await flush();
+  }
+  await flush();
+}
+
+async function baseOf(open: Open, title: string): Promise<Base> {
+  const fold = new PrefixFold();
+  for await (const item of readItems(open)) if (item.type === 'frame') fold.add(item.frame);
+  const { state, rows, head } = fold;
+  return { state, rows, head, title };
+}
+
+/** A storage that takes nothing now forgets it when it is opened anew. */
+async function letGo({ store, logger }: Parts, stage: string): Promise<void> {
+  try {
+    await store.log.stage(stage, null);
+  } catch (error) {
+    logger.warn({ stage, error: String(error) }, 'frames that were staged could not be let go');
+  }
+}
+
+/** What goes on by itself here is looked at by who drives; if not now, by the sweeper. */
+async function wake({ driver, logger }: Parts, session: string): Promise<void> {
+  const by: Actor = { kind: 'system', id: 'host' };
+  try {
+    await driver.submit(session, { id: 'arrived', by, bodies: [], command: { kind: 'settle', effect: 'wake' } });
+  } catch (error) {
+    logger.warn({ session, error: String(error) }, 'a session that has arrived waits for the sweeper');
+  }
+}
