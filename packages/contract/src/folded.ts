@@ -47,6 +47,22 @@ export const messageSchema = z.strictObject({
 });
 export type Message = z.output<typeof messageSchema>;
 
+/** A message or an answer that was searched for, with the place where it stands. */
+export const foundSchema = z.strictObject({
+  session: z.string(),
+  agent: z.string(),
+  /** Of the session. */
+  title: z.string(),
+  /** Of the entry that brought it: the same as the message's. */
+  seq,
+  at,
+  run: z.string(),
+  role: z.enum(['user', 'assistant']),
+  /** The text around what was found, on one line. */
+  snippet: z.string(),
+});
+export type Found = z.output<typeof foundSchema>;
+
 export const spanSchema = z.strictObject({
   /** The id of what it spans, in its session: `r3`, `r3t2`, `r3t2c0`, `w5`; the session's own id for the root. */
   id: z.string(),

@@ -28,8 +28,8 @@ export {
 } from './views.ts';
 export type { ContextSlot } from './context.ts';
 export { contextSlotSchema } from './context.ts';
-export type { Cause, Explanation, Message, Span, Step } from './folded.ts';
-export { explanationSchema, messageSchema, spanSchema } from './folded.ts';
+export type { Cause, Explanation, Found, Message, Span, Step } from './folded.ts';
+export { explanationSchema, foundSchema, messageSchema, spanSchema } from './folded.ts';
 export type { Passed } from './passed.ts';
 export { becauseOf, passedOn, routeOf } from './passed.ts';
 export type { Bodies, MessageBody, PromptBody, ResultBody, TurnBody } from './bodies.ts';

@@ -21,6 +21,8 @@ export const LIMITS = {
   mediaTypeChars: 200,
   /** Submission ids and session keys, chosen by the client. */
   submissionChars: 200,
+  /** A query of a search. */
+  searchChars: 1_000,
   digestChars: 128,
   tokenChars: 200,
   cursorChars: 1_000,

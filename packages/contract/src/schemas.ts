@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { contextSlotSchema } from './context.ts';
 import { sessionDiffSchema } from './diff-view.ts';
 import { errorBodySchema } from './errors.ts';
-import { explanationSchema, messageSchema, spanSchema } from './folded.ts';
+import { explanationSchema, foundSchema, messageSchema, spanSchema } from './folded.ts';
 import { answerSchema, configPatchSchema, inputSchema } from './params.ts';
 import { deltaSchema, entrySchema, feedChangeSchema } from './stream.ts';
 import { agentViewSchema, modelViewSchema, runViewSchema, sessionViewSchema, waitViewSchema } from './views.ts';
@@ -22,6 +22,7 @@ const NAMED: { [name: string]: z.ZodType } = {
   Entry: entrySchema,
   Delta: deltaSchema,
   FeedChange: feedChangeSchema,
+  Found: foundSchema,
   Message: messageSchema,
   Span: spanSchema,
   Explanation: explanationSchema,

@@ -36,8 +36,14 @@ const BODIES: { [name: string]: unknown } = {
   'sessions.move': { to: 'there' },
   'sessions.import': undefined,
 };
+/** What a row's query cannot be without. */
+const QUERIES: { [name: string]: { [name: string]: string } } = { 'messages.search': { q: 'tea' } };
 const rows = [...Object.entries(METHODS), ...Object.entries(CHANNELS)].map(([name, row]) => {
-  const path = `/v1${row.path.replace(/\{(\w+)\}/g, (_all, key: string) => PATH_VALUES[key] ?? assert.fail(`${name}: ${key}`))}`;
+  const place = row.path.replace(
+    /\{(\w+)\}/g,
+    (_all, key: string) => PATH_VALUES[key] ?? assert.fail(`${name}: ${key}`),
+  );
+  const path = `/v1${place}?${new URLSearchParams(QUERIES[name]).toString()}`;
   if (row.verb !== 'GET' && row.verb !== 'DELETE') assert.ok(name in BODIES, `the matrix has no body for ${name}`);
   return { name, row, path, isMethod: name in METHODS, isWhole: 'body' in row };
 });
@@ -82,7 +88,7 @@ for (const { name, row, path, isMethod, isWhole } of rows) {
     test(`${name}: an unknown field is refused with its path, in the query and in the body`, async () => {
       const { api, request } = createWorld();
       const headers = name.endsWith('.stream') ? { accept: 'text/event-stream' } : {};
-      const query = await request(`${path}?surprise=1`, { ...send(row, BODIES[name]), headers });
+      const query = await request(`${path}&surprise=1`, { ...send(row, BODIES[name]), headers });
       assert.equal(query.status, 400);
       assert.match((await errorOf(query)).message, /surprise/);
       if (row.verb !== 'GET' && row.verb !== 'DELETE' && !(isWhole && name === 'callbacks.resolve')) {
@@ -106,7 +112,8 @@ for (const { name, row, path, isMethod, isWhole } of rows) {
   }
 
   if (isMethod) {
-    const inPath = Object.fromEntries(pathParams(row.path).map((key) => [key, key === 'n' ? 2 : PATH_VALUES[key]]));
+    const named = pathParams(row.path).map((key) => [key, key === 'n' ? 2 : PATH_VALUES[key]]);
+    const inPath = { ...Object.fromEntries(named), ...QUERIES[name] };
     const whole = isWhole ? { [(row as { body: string }).body]: BODIES[name] } : (BODIES[name] as object | undefined);
     const call = async ({ request }: World, params: object) => {
       const response = await request('/v1/rpc', { json: { jsonrpc: '2.0', id: 1, method: name, params } });

@@ -71,6 +71,7 @@ async function bundle(): Promise<Dependencies> {
       cli: join(here, 'src/cli/main.ts'),
       committer: join(threads, 'committer.ts'),
       verifier: join(threads, 'verifier.ts'),
+      searcher: join(threads, 'searcher.ts'),
     },
     outdir: dist,
     bundle: true,

@@ -72,6 +72,29 @@ describe('with a server', () => {
     assert.deepEqual(JSON.parse(readFileSync(path, 'utf8')), { pid: server.pid, url });
   });
 
+  test('what was said is found by its words, from the terminal', async () => {
+    const said = await place.run(['run', 'What is 40 + 2 in zanzibarish?', '--quiet', '--session', 'found']);
+    assert.equal(said.code, 0, said.stderr);
+    const { hits } = (await json(['search', '"40 + 2" zanzibarish'])) as { hits: Json[] };
+    assert.deepEqual(
+      hits.map(({ run, role, snippet }) => [run, role, snippet]),
+      [
+        ['r1', 'assistant', 'You said: What is 40 + 2 in zanzibarish?'],
+        ['r1', 'user', 'What is 40 + 2 in zanzibarish?'],
+      ],
+    );
+    const shown = await place.run(['search', 'zanzibarish', '--agent', 'payer']);
+    assert.match(
+      shown.stdout,
+      /^ses_\w+\.r1 #5 .*\n {2}assistant: .*\nses_\w+\.r1 #2 .*\n {2}user: What is 40 \+ 2 in zanzibarish\?\n$/,
+    );
+    const none = await place.run(['search', 'zanzibarish', '--agent', 'hasty']);
+    assert.deepEqual([none.code, none.stdout, none.stderr], [0, '', 'nothing was found\n']);
+    const bad = await place.run(['search', '--', '-']);
+    assert.deepEqual([bad.code, /holds no word.*\(invalid_request\)/.test(bad.stderr)], [1, true], bad.stderr);
+    assert.equal((await place.run(['search', 'x', '--limit', '0'])).code, 5);
+  });
+
   test('a message is answered, quietly or as the events are; how it ended is the exit code', async () => {
     const [quiet, events, failed, limited] = await Promise.all([
       place.run(['run', 'What is 2 + 3?', '--quiet']),

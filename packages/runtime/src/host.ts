@@ -34,6 +34,7 @@ import type { Redactor } from './secrets/redact.ts';
 import { Sessions } from './log/sessions.ts';
 import { createStep } from './log/step.ts';
 import { Streams } from './streams/stream.ts';
+import { createSearch } from './texts/search.ts';
 import { createToolbus } from './effects/toolbus.ts';
 import { createWatches } from './streams/watch.ts';
 import { waitsToStart } from './log/views.ts';
@@ -166,7 +167,8 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
   });
   const quarantine = new Quarantine(store.docs, engineHash);
   const callbackSecret = await ownSecret(store, system);
-  const core = { store, agents, sessions, streams, quarantine, callbackSecret };
+  const search = createSearch({ store, timers: system.timers, logger, stopping });
+  const core = { store, agents, sessions, streams, quarantine, callbackSecret, search };
   const courier = courierOf(options, core);
   const driver = createLocalDriver({
     courier,
@@ -204,12 +206,12 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
   };
 }
 
-type Core = Pick<Parts, 'store' | 'agents' | 'sessions' | 'streams' | 'quarantine' | 'callbackSecret'>;
+type Core = Pick<Parts, 'store' | 'agents' | 'sessions' | 'streams' | 'quarantine' | 'callbackSecret' | 'search'>;
 
 /** Step and perform, as the driver is given them. */
 function courierOf(options: HostOptions, core: Core): Courier {
   const { system, logger, redactor, models, store: opened } = options;
-  const { store, agents, sessions, streams, callbackSecret } = core;
+  const { store, agents, sessions, streams, callbackSecret, search } = core;
   const hooks = options.hooks ?? [];
   const { clock, timers, random } = system;
   const breaker = new Breaker(clock, logger);
@@ -231,6 +233,7 @@ function courierOf(options: HostOptions, core: Core): Courier {
     redactor,
     hooks,
     callbackSecret,
+    history: search,
     progress: (session, run, call, text) => logger.debug({ session, run, call, progress: text }, 'progress'),
   });
   const perform = createPerform({

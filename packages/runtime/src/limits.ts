@@ -95,6 +95,13 @@ export const LIMITS = {
   messageTextBytes: 1024 * 1024,
   /** A context with more bytes of images and files than this is rendered anew for each turn, and not kept in memory. */
   keptMediaBytes: 256 * 1024,
+  /** How long a search waits for the text index before it answers with what is there. */
+  searchWaitMs: 5_000,
+  searchTerms: 32,
+  /** Sessions whose texts are taken in at a time. */
+  textSessions: 64,
+  /** Of one message or answer so much is searched, in UTF-16 units. */
+  saidChars: 256 * 1024,
   titleChars: 80,
   runTextBytes: 1024 * 1024,
 } as const;

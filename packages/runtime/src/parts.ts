@@ -8,6 +8,7 @@ import type { Reads } from './methods/views.ts';
 import type { Reading } from './log/prefix.ts';
 import type { Sessions } from './log/sessions.ts';
 import type { Step, StepInput, StepResult } from './log/step.ts';
+import type { Search } from './texts/search.ts';
 import type { Streams } from './streams/stream.ts';
 import type { Watches } from './streams/watch.ts';
 
@@ -28,6 +29,7 @@ export type Parts = {
   /** What must come before anything is driven: the session that the process before died in is tried alone. */
   tryTheSuspect(): Promise<void>;
   callbackSecret: string;
+  search: Search;
   /** For the birth of a session: everything else comes by the driver. */
   step: Step;
   /** Folds prefixes of logs. */

@@ -38,6 +38,8 @@ export type {
   Origin,
   Page,
   RunRow,
+  Said,
+  SaidHit,
   SessionIndex,
   SessionRow,
   Snapshot,
@@ -45,6 +47,7 @@ export type {
   Store,
   StoredFrame,
   TenantStore,
+  TextIndex,
 } from './ports/stores.ts';
 export { StoreDamage } from './ports/stores.ts';
 export type {
@@ -67,4 +70,12 @@ export type {
   ResolvedModel,
   ToolDeclaration,
 } from './ports/models.ts';
-export type { ToolContent, ToolContext, ToolDefinition, ToolParks, ToolResult } from './ports/tools.ts';
+export type {
+  HistoryPage,
+  HistoryQuery,
+  ToolContent,
+  ToolContext,
+  ToolDefinition,
+  ToolParks,
+  ToolResult,
+} from './ports/tools.ts';

@@ -1,7 +1,7 @@
 import { StoreError } from './errors.ts';
 
 /** Which list a cursor belongs to: one of another list is not taken. */
-export type CursorKind = 's' | 'r' | 'd' | 'f';
+export type CursorKind = 's' | 'r' | 'd' | 'f' | 't';
 
 /** An opaque place in a list of one tenant: the tenant's own counter, so that nothing of others shows. */
 export function encodeCursor(kind: CursorKind, place: number): string {

@@ -20,6 +20,12 @@ export const LIMITS = {
   busyMs: 1_000,
   /** Sessions whose head the committer remembers; others are looked up. */
   knownSessions: 20_000,
+  /** Questions to the text index that wait. */
+  pendingAsks: 1_000,
+  /** Of a longer word so much is compared, in UTF-16 units. */
+  wordChars: 64,
+  /** Of a text that was found so much is shown, in UTF-16 units. */
+  snippetChars: 400,
   /** Documents that one search reads. */
   searchedDocs: 10_000,
 } as const;

@@ -6,6 +6,7 @@ import { ledgerLaws } from './store-suite/ledger.ts';
 import { listLaws } from './store-suite/lists.ts';
 import { portLaws } from './store-suite/ports.ts';
 import { readLaws } from './store-suite/read.ts';
+import { textLaws } from './store-suite/texts.ts';
 import { createWorld, type Law } from './store-suite/world.ts';
 
 /** `reopen` closes the store if it is open and opens the same data again; `dispose` removes the data. */
@@ -20,7 +21,7 @@ export type StoreSuiteOptions = {
 
 /** Registers the laws that every store keeps, as tests of node:test. */
 export function storeSuite(options: StoreSuiteOptions): void {
-  const laws: Law[] = [...appendLaws, ...readLaws, ...forkLaws, ...ledgerLaws, ...listLaws, ...portLaws];
+  const laws: Law[] = [...appendLaws, ...readLaws, ...forkLaws, ...ledgerLaws, ...listLaws, ...textLaws, ...portLaws];
   const reasons = new Map((options.skip ?? []).flatMap(({ reason, tests }) => tests.map((name) => [name, reason])));
   void describe(`store suite: ${options.name}`, () => {
     for (const law of laws) {

@@ -60,6 +60,10 @@ export const LIMITS = {
   /** A tool that only parks. */
   parkTimeoutMs: 10_000,
 
+  /** A query of `search_history`, and hits of one answer. */
+  queryChars: 1_000,
+  historyHits: 50,
+
   todoItems: 100,
   todoChars: 500,
 

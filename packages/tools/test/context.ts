@@ -11,12 +11,14 @@ export function contextOf(signal: AbortSignal = new AbortController().signal): T
     attempt: 1,
     signal,
     session: 'ses_1',
+    agent: 'assistant',
     run: 'r1',
     call: 'r1t1c0',
     progress: unused,
     callback: unused,
     blobs: { put: unused, get: unused },
     secret: unused,
+    history: unused,
   };
 }
 

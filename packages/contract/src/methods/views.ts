@@ -1,6 +1,6 @@
 /** Rows on what is read: folds, waits, definitions. */
 import { z } from 'zod';
-import { explanationSchema, messageSchema, spanSchema } from '../folded.ts';
+import { explanationSchema, foundSchema, messageSchema, spanSchema } from '../folded.ts';
 import { LIMITS } from '../limits.ts';
 import { answerSchema } from '../params.ts';
 import { entrySchema } from '../stream.ts';
@@ -44,6 +44,22 @@ export const VIEW_METHODS = {
     errors: ['not_found'],
     scope: 'read',
     summary: 'The transcript: messages with their tool steps, oldest first',
+  },
+  'messages.search': {
+    verb: 'GET',
+    path: '/search',
+    params: z.strictObject({
+      q: z.string().min(1).max(LIMITS.searchChars),
+      agent: nameSchema.exactOptional(),
+      cursor,
+      limit,
+    }),
+    result: z.strictObject({ hits: z.array(foundSchema), next, behind: z.literal(true).exactOptional() }),
+    status: [200],
+    errors: [],
+    scope: 'read',
+    summary:
+      'Searches what was said in all sessions, newest first: every word, and "words in quotes" that follow each other; behind says that the index is still being made',
   },
   'trace.get': {
     verb: 'GET',

@@ -153,6 +153,19 @@ export const COMMANDS: { readonly [name: string]: Command } = {
     flags: json,
     load: async () => (await sessions()).close,
   },
+  search: {
+    args: ['QUERY'],
+    about:
+      'Searches what was said in all sessions, newest first: every word, and "words in quotes" that follow each other.',
+    settings: REMOTE,
+    flags: {
+      agent: { value: 'NAME', about: 'Only sessions with this agent.' },
+      limit: { value: 'N', about: 'At most so many; by default 20.' },
+      cursor: { value: 'CURSOR', about: 'Goes on where an earlier search ended.' },
+      ...json,
+    },
+    load: async () => (await import('./commands/search.ts')).search,
+  },
   'waits list': {
     args: ['SESSION?'],
     about: 'Lists what waits for somebody, in one session or in all.',

@@ -125,7 +125,7 @@ async function find(
     return { code: 'digest_mismatch', message: 'The arguments are not those that were allowed: not run.' };
   return {
     on: {
-      state: { id: hot.state.id, tenant: hot.state.tenant },
+      state: { id: hot.state.id, tenant: hot.state.tenant, agent: hot.state.agent },
       run: { id: run.id },
       call: { id: call.id, name: call.name, class: call.class, timeoutMs: call.timeoutMs },
       attempt: effect.attempt,

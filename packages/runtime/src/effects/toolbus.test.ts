@@ -28,11 +28,12 @@ function bench(hooks: readonly Hook[] = []) {
     redactor,
     hooks,
     callbackSecret: 'callback secret',
+    history: async () => ({ hits: [], next: null, behind: false }),
     progress: (_session, _run, _call, text) => void progress.push(text),
   });
   const controller = new AbortController();
   const on = (effect: EffectClass) => ({
-    state: { id: 'ses_a', tenant: 'default' },
+    state: { id: 'ses_a', tenant: 'default', agent: 'assistant' },
     run: { id: 'r1' as const },
     call: { id: 'r1t1c0' as const, name: 'work', class: effect, timeoutMs: 100 },
     attempt: 1,

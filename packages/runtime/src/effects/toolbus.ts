@@ -20,6 +20,7 @@ import type {
   ToolResult,
 } from '../ports.ts';
 import type { Redactor } from '../secrets/redact.ts';
+import type { Search } from '../texts/search.ts';
 
 export type Toolbus = {
   run(call: ToolCall, tool: ToolDefinition, args: unknown, signal: AbortSignal, bodies: Bodies): Promise<ToolOutcome>;
@@ -32,7 +33,7 @@ export type Toolbus = {
   ): Promise<ToolOutcome>;
 };
 export type ToolCall = {
-  state: Pick<State, 'id' | 'tenant'>;
+  state: Pick<State, 'id' | 'tenant' | 'agent'>;
   run: Pick<Run, 'id'>;
   call: Pick<Call, 'id' | 'name' | 'class' | 'timeoutMs'>;
   attempt: number;
@@ -47,6 +48,7 @@ export type ToolbusOptions = {
   hooks: readonly Hook[];
   /** Makes callback tokens of this data that nobody else can make. */
   callbackSecret: string;
+  history: Search;
   progress(session: string, run: string, call: string, text: string): void;
 };
 
@@ -64,6 +66,7 @@ function contextOf(options: ToolbusOptions, on: ToolCall, signal: AbortSignal): 
     attempt: on.attempt,
     signal,
     session: on.state.id,
+    agent: on.state.agent,
     run: on.run.id,
     call: on.call.id,
     progress: (text) => options.progress(on.state.id, on.run.id, on.call.id, redactor.text(text)),
@@ -73,6 +76,7 @@ function contextOf(options: ToolbusOptions, on: ToolCall, signal: AbortSignal): 
     },
     blobs: { put: async (bytes) => store.blobs.put(bytes), get: async (digest) => store.blobs.get(digest) },
     secret: (name) => redactor.secret(name),
+    history: options.history,
   };
 }
 

@@ -5,6 +5,7 @@ import { contextMethods } from './context.ts';
 import { viewMethods } from './folds.ts';
 import { forkMethods } from './forks.ts';
 import { runMethods } from './runs.ts';
+import { searchMethods } from './search.ts';
 import { sessionMethods } from './sessions.ts';
 import type { Methods } from './shared.ts';
 import { transferMethods } from './transfers.ts';
@@ -18,6 +19,7 @@ export function createMethods(parts: Parts): Methods {
     ...runMethods(parts),
     ...contextMethods(parts),
     ...viewMethods(parts),
+    ...searchMethods(parts),
     ...waitMethods(parts),
     ...catalogMethods(parts),
   };

@@ -106,6 +106,38 @@ export type DamageReport = {
   detail: string;
 };
 
+/** What was said in a session, as search finds it: the text of one entry. */
+export type Said = { seq: number; at: number; run: string; role: 'user' | 'assistant'; text: string };
+export type SaidHit = Omit<Said, 'text'> & {
+  session: string;
+  agent: string;
+  /** The text around the first place that was found, on one line. */
+  snippet: string;
+};
+
+/**
+ * What search reads of a tenant's sessions: made from the log by whoever searches, and never in the way of an append. A
+ * droppable cache: what is lost with a crash or by damage is made anew, and a session that is deleted is gone from it
+ * before `delete` resolves.
+ */
+export interface TextIndex {
+  /** The feed's cursor that it was brought up to ('' where it is new or was lost), and the last seq of each session in it. */
+  progress(sessions: readonly string[]): Promise<{ cursor: string; reached: number[] }>;
+  /**
+   * Takes in what was said in sessions, which then reach to `upTo`, and that it is brought up to the cursor: all or
+   * nothing. What a session reached already is passed over, and so is a session that was deleted.
+   */
+  add(
+    batch: readonly { session: string; agent: string; upTo: number; said: readonly Said[] }[],
+    cursor: string,
+  ): Promise<void>;
+  /**
+   * Newest first by `at`. Each term must be in the text: its words one after another, in any case. Words are runs of
+   * letters and digits; in scripts that are written without spaces each character is one. Terms without words find nothing.
+   */
+  search(query: { terms: readonly string[]; agent?: string; cursor?: string; limit: number }): Promise<Page<SaidHit>>;
+}
+
 /**
  * One tenant's logs. An append is all or nothing and durable when it resolves; appends of many sessions may share one
  * flush. After `close` every method rejects with `unavailable`.
@@ -146,7 +178,9 @@ export interface LogStore {
   due(query: { now: number; after: string | null; limit: number }): Promise<DueSessions>;
   /** The newest change of each session after the cursor ('' from the start), at least once. */
   feed(after: string, limit: number): Promise<{ changes: Change[]; cursor: string } | { resync: true; cursor: string }>;
-  /** Erases all bodies and snapshots of a session and leaves its frames as a tombstone; get and read answer as not found. */
+  /** What was said in the sessions of this log, for search. */
+  readonly texts: TextIndex;
+  /** Erases all bodies, snapshots and indexed texts of a session and leaves its frames as a tombstone; get and read answer as not found. */
   delete(session: string): Promise<boolean>;
   /** Re-reads and re-hashes the whole chain of one session (or all) and compares it with the heads journal. */
   verify(session?: string): Promise<DamageReport[]>;

@@ -1,6 +1,7 @@
 /** What the runtime asks of a tool. */
 import type { Digest, EffectClass } from '@perdure/engine';
 import type { JsonSchema } from './models.ts';
+import type { SaidHit } from './stores.ts';
 
 export type ToolContent = string | { [key: string]: unknown } | readonly unknown[];
 export type ToolResult = {
@@ -18,12 +19,19 @@ export type ToolParks = {
     | { kind: 'callback'; note?: string; expiresInMs?: number };
 };
 
+/** `text`: words, all of which must be there, and "words in quotes" that must follow each other. */
+export type HistoryQuery = { text: string; agent?: string; cursor?: string; limit: number };
+/** Newest first. `behind`: the index is still being made, so newer texts may be missing. */
+export type HistoryPage = { hits: readonly (SaidHit & { title: string })[]; next: string | null; behind: boolean };
+
 export type ToolContext = {
   /** The same for every attempt at this call, after any crash, and never the same for two calls. */
   key: string;
   attempt: number;
   signal: AbortSignal;
   session: string;
+  /** Of the session. */
+  agent: string;
   run: string;
   call: string;
   /** For whoever watches the process (its own log, level debug); never in the session's log. */
@@ -32,6 +40,11 @@ export type ToolContext = {
   callback(): { path: string; token: string };
   blobs: { put(bytes: Uint8Array): Promise<Digest>; get(digest: Digest): Promise<Uint8Array | null> };
   secret(name: string): string | undefined;
+  /**
+   * Searches what was said in all sessions of the tenant, whoever had them. Throws an Error with code `invalid_request`
+   * for a query without words, or a cursor that is none.
+   */
+  history(query: HistoryQuery): Promise<HistoryPage>;
 };
 
 export type ToolDefinition = {

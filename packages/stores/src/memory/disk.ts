@@ -1,4 +1,4 @@
-import type { Doc, Head, RunRow, SessionIndex, Snapshot, StoredFrame } from '@perdure/runtime/ports';
+import type { Doc, Head, RunRow, Said, SessionIndex, Snapshot, StoredFrame } from '@perdure/runtime/ports';
 import type { Account, Reservation } from '../ledger.ts';
 import type { Lease } from '../leases.ts';
 
@@ -17,6 +17,7 @@ export type MemorySession = {
   snapshot: Snapshot | null;
   deleted: boolean;
 };
+export type MemoryText = Said & { session: string; agent: string; words: string };
 export type MemoryTenant = {
   /** In order of creation. */
   sessions: Map<string, MemorySession>;
@@ -29,6 +30,8 @@ export type MemoryTenant = {
   leases: Map<string, Lease>;
   /** Frames that come from elsewhere, by the name they were staged under. */
   staged: Map<string, StoredFrame[]>;
+  /** What search knows: texts by their number, and how far each session is in it. */
+  texts: { cursor: string; reached: Map<string, number>; byId: Map<number, MemoryText> };
 };
 
 /** What survives the death of a process in a simulation. One store at a time owns it: the newest one opened. */
@@ -63,5 +66,6 @@ function freshTenant(): MemoryTenant {
     docs: new Map(),
     leases: new Map(),
     staged: new Map(),
+    texts: { cursor: '', reached: new Map(), byId: new Map() },
   };
 }

@@ -13,6 +13,7 @@ import { decodeCursor, encodeCursor } from '../cursors.ts';
 import { announce } from '../watch.ts';
 import { appendTo } from './append.ts';
 import type { MemorySession, MemoryTenant } from './disk.ts';
+import { memoryTexts } from './texts.ts';
 
 /** What the parts of an open memory store share. `peek` and `keep` throw `unavailable` once it is closed. */
 export type MemoryScope = {
@@ -78,6 +79,7 @@ export function memoryLog(scope: MemoryScope): LogStore {
       const chosen = session === undefined ? [...sessions.values()] : [sessions.get(session)];
       return chosen.flatMap((one) => (one === undefined ? [] : verifySession(one)));
     },
+    texts: memoryTexts(scope),
     ...memoryLists(scope),
   };
 }
@@ -171,6 +173,7 @@ function erase(tenant: MemoryTenant, session: MemorySession): void {
   session.deleted = true;
   session.snapshot = null;
   session.runs.clear();
+  for (const [id, text] of tenant.texts.byId) if (text.session === session.id) tenant.texts.byId.delete(id);
   session.frames = session.frames.map((frame) => ({ ...frame, bodies: [], erased: true }));
   if (session.index.key !== null) tenant.keys.delete(session.index.key);
   session.index = { ...session.index, title: '', key: null, queue: [], waits: [], dueAt: null, outstanding: 0 };

@@ -9,6 +9,7 @@ import { takeOwnership } from './lock.ts';
 import { type Scope, sqliteLog } from './log.ts';
 import { openReader, type Reader, reading } from './reader.ts';
 import { DATABASE, text } from './schema.ts';
+import { createSearcher, type Searcher } from './texts.ts';
 import { startWriter, type Writer } from './writer.ts';
 
 /** The file in the folder by which data is known to be there. */
@@ -52,8 +53,10 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     throw error;
   }
   const underway = new Set<Promise<unknown>>();
-  return createStore({ directory, clock, writer, reader, watchers, underway }, async () => {
+  const searcher = createSearcher(directory);
+  return createStore({ directory, clock, writer, reader, searcher, watchers, underway }, async () => {
     await Promise.allSettled(underway);
+    await searcher.close();
     // The reader first: the last connection to go folds the write-ahead log into the database.
     reader.close();
     await writer.close();
@@ -67,12 +70,13 @@ type Parts = {
   clock: Clock;
   writer: Writer;
   reader: Reader;
+  searcher: Searcher;
   watchers: Map<string, Set<(change: CommittedChange) => void>>;
   underway: Set<Promise<unknown>>;
 };
 
 function createStore(parts: Parts, letGo: () => Promise<void>): Store {
-  const { directory, clock, writer, reader, watchers, underway } = parts;
+  const { writer, reader, underway } = parts;
   let closed: Promise<void> | null = null;
   const checkOpen = (): void => {
     if (closed !== null) throw new StoreError('unavailable', 'the store is closed');
@@ -86,40 +90,13 @@ function createStore(parts: Parts, letGo: () => Promise<void>): Store {
     }
   };
   const open = new Map<string, TenantStore>();
-  const createTenant = (tenant: string): TenantStore => {
-    const heard = new Set<(change: CommittedChange) => void>();
-    watchers.set(tenant, heard);
-    const own = writer.damage.filter((one) => one.tenant === tenant);
-    const damaged = new Map<string, DamageReport>(own.map(({ report }) => [report.session, report]));
-    const now = (): number => clock.now();
-    const scope: Scope = { tenant, directory, writer, reader, now, checkOpen, track, watchers: heard, damaged };
-    const admit = async (): Promise<void> => {
-      if (reader.tenantId(tenant) === null) await writer.write({ op: 'tenant', tenant });
-    };
-    return {
-      log: sqliteLog(scope),
-      snapshots: sqliteSnapshots(scope),
-      docs: sqliteDocs(scope),
-      leases: sqliteLeases(scope),
-      blobs: sqliteBlobs({
-        directory,
-        tenant,
-        epoch: writer.epoch,
-        now,
-        checkOpen,
-        track,
-        admit,
-        stop: (detail) => writer.stop(detail),
-      }),
-    };
-  };
   return {
     epoch: writer.epoch,
     name: 'sqlite',
     damage: writer.damage.map(({ report }) => report),
     unavailable: () => writer.unavailable(),
     tenant(tenant) {
-      const known = open.get(tenant) ?? createTenant(tenant);
+      const known = open.get(tenant) ?? createTenant(parts, tenant, { checkOpen, track });
       open.set(tenant, known);
       return known;
     },
@@ -132,5 +109,33 @@ function createStore(parts: Parts, letGo: () => Promise<void>): Store {
       closed ??= letGo();
       return closed;
     },
+  };
+}
+
+function createTenant(parts: Parts, tenant: string, keeping: Pick<Scope, 'checkOpen' | 'track'>): TenantStore {
+  const { directory, clock, writer, reader, searcher, watchers } = parts;
+  const heard = new Set<(change: CommittedChange) => void>();
+  watchers.set(tenant, heard);
+  const own = writer.damage.filter((one) => one.tenant === tenant);
+  const damaged = new Map<string, DamageReport>(own.map(({ report }) => [report.session, report]));
+  const now = (): number => clock.now();
+  const scope: Scope = { tenant, directory, writer, reader, searcher, now, ...keeping, watchers: heard, damaged };
+  const admit = async (): Promise<void> => {
+    if (reader.tenantId(tenant) === null) await writer.write({ op: 'tenant', tenant });
+  };
+  return {
+    log: sqliteLog(scope),
+    snapshots: sqliteSnapshots(scope),
+    docs: sqliteDocs(scope),
+    leases: sqliteLeases(scope),
+    blobs: sqliteBlobs({
+      directory,
+      tenant,
+      epoch: writer.epoch,
+      now,
+      ...keeping,
+      admit,
+      stop: (detail) => writer.stop(detail),
+    }),
   };
 }

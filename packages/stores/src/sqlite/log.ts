@@ -6,6 +6,7 @@ import { headOf } from './check.ts';
 import type { StagedTuple } from './protocol.ts';
 import { type Reader, readingSession, sessionRow } from './reader.ts';
 import { blob, integer, type Row } from './schema.ts';
+import { eraseTexts, type Searcher, sqliteTexts } from './texts.ts';
 import { startThread } from './thread.ts';
 import type { Writer } from './writer.ts';
 
@@ -15,6 +16,7 @@ export type Scope = {
   directory: string;
   writer: Writer;
   reader: Reader;
+  searcher: Searcher;
   now: () => number;
   /** Throws `unavailable` once the store is closed. */
   checkOpen: () => void;
@@ -78,6 +80,7 @@ export function sqliteLog(scope: Scope): LogStore {
     },
     async delete(session) {
       scope.checkOpen();
+      await eraseTexts(scope, session);
       const deleted = await writer.write({ op: 'delete', tenant, session });
       damaged.delete(session);
       return deleted === true;
@@ -86,6 +89,7 @@ export function sqliteLog(scope: Scope): LogStore {
       scope.checkOpen();
       return scope.track(verify(scope.directory, tenant, session ?? null));
     },
+    texts: sqliteTexts(scope),
     ...births(scope, admit),
     ...sqliteLists(scope),
   };
