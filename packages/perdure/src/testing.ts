@@ -24,8 +24,9 @@ export type {
   TrialPlan,
 } from '@perdure/testkit/trial';
 
-export { createScriptedModel, storeSuite } from '@perdure/testkit';
+export { createScriptedModel, modelSuite, storeSuite, toolSuite } from '@perdure/testkit';
 export type {
+  ModelSuiteOptions,
   OpenedStore,
   ScriptedAnswer,
   ScriptedCall,
@@ -35,6 +36,7 @@ export type {
   ScriptedReply,
   ScriptStep,
   StoreSuiteOptions,
+  ToolSuiteOptions,
 } from '@perdure/testkit';
 
 export type TestRuntime = {

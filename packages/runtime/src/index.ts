@@ -13,6 +13,7 @@ export type { Hook, HookEvent, HookVerdict } from './effects/hooks.ts';
 export type { Host, HostOptions } from './host.ts';
 export type { Parts } from './parts.ts';
 export { createHost } from './host.ts';
+export { misfitOf } from './definitions/schema.ts';
 export { LIMITS } from './limits.ts';
 export type { LogFormat, LogLevel } from './logger.ts';
 export { createLogger, silentLogger } from './logger.ts';

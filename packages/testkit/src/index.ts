@@ -1,3 +1,7 @@
+export { modelSuite } from './model-suite.ts';
+export type { ModelSuiteOptions } from './model-suite.ts';
+export { toolSuite } from './tool-suite.ts';
+export type { ToolSuiteOptions } from './tool-suite.ts';
 export { storeSuite } from './store-suite.ts';
 export type { OpenedStore, StoreSuiteOptions } from './store-suite.ts';
 export { append, appendAfter, bodyOf, EMPTY_HEAD, indexOf, runRow } from './store-suite/world.ts';

@@ -118,6 +118,7 @@ export function createScriptedModel(
   };
 
   const generate = async (request: GenerateRequest, context: GenerateContext): Promise<GenerateOutcome> => {
+    if (context.signal.aborted) return failure('aborted', 'aborted before it was sent');
     const items = JSON.parse(`[${request.rendered}]`) as NeutralItem[];
     const call: ScriptedCall = { request, items, signal: context.signal, n: calls.length, outcome: null };
     calls.push(call);
