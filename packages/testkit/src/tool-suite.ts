@@ -26,12 +26,14 @@ const contextOf = ({ secrets = {} }: Opened, key: string, attempt = 1): ToolCont
   attempt,
   signal: new AbortController().signal,
   session: 'ses_aaaaaaaaaaaaaaaaaaaaaaaaaa',
+  agent: 'tester',
   run: 'r1',
   call: 'r1t1c0',
   progress: () => {},
   callback: () => ({ path: '/v1/callbacks/token', token: 'token' }),
   blobs: { put: async () => assert.fail('the suite keeps no blobs'), get: async () => null },
   secret: (name) => secrets[name],
+  history: async () => ({ hits: [], next: null, behind: false }),
 });
 
 /** Registers the laws that every tool keeps, as tests of node:test. */
