@@ -5,7 +5,6 @@ import { agent } from '@perdure/runtime';
 import type { Environment } from './settings.ts';
 import { ask, files, sleep } from './tools.ts';
 
-/** The model is that of the first key that is there. */
 const MODELS: readonly (readonly [key: string, model: string])[] = [
   ['OPENAI_API_KEY', 'openai-chat/gpt-5-mini'],
   ['ANTHROPIC_API_KEY', 'anthropic/claude-sonnet-5-5'],
@@ -17,6 +16,11 @@ const INSTRUCTIONS = `You are a careful assistant. You can read the files of the
 else; you cannot change anything. Look before you answer, and say which files your answer rests on. Ask when only a person \
 can know or decide.`;
 
+/** The model of whoever names none: that of the first key that is there, else the demo model. */
+export function usualModel(env: Environment): string {
+  return MODELS.find(([key]) => (env[key] ?? '').trim() !== '')?.[1] ?? 'demo';
+}
+
 /** `directory`: what it may read; `data`: where sessions are, which it may not; `env`: where a model's key may be. */
 export function assistant(of: { directory: string; data: string; env: Environment }): AgentDefinition {
   const { directory, data, env } = of;
@@ -24,7 +28,7 @@ export function assistant(of: { directory: string; data: string; env: Environmen
   return agent({
     name: 'assistant',
     description: 'Reads the working directory, asks a person, sleeps.',
-    model: MODELS.find(([key]) => env[key] !== undefined)?.[1] ?? 'demo',
+    model: usualModel(env),
     instructions: INSTRUCTIONS,
     tools: [files({ root: directory, hide }), ask(), sleep()],
   });

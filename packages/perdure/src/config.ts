@@ -35,6 +35,9 @@ export type Config = {
   secrets?: { readonly [name: string]: string };
 };
 
+/** What stands in a `perdure.config.ts`: agents may be folders beside it instead. */
+export type ConfigFile = Omit<Config, 'agents'> & Partial<Pick<Config, 'agents'>>;
+
 const SECRET_CHARS_MIN = 8;
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
@@ -71,22 +74,22 @@ export const configShape = {
     .record(z.string(), z.string().min(SECRET_CHARS_MIN, `a secret has at least ${SECRET_CHARS_MIN} characters`))
     .optional(),
 };
-const configSchema = z.strictObject(configShape);
+const configSchema = z.strictObject({ ...configShape, agents: configShape.agents.optional() });
 
 /**
  * Checks a configuration and gives it back as it is. Throws ConfigError (`invalid_config`, `duplicate_agent`) or
  * ModelConfigError, each with the `path` of what is wrong.
  */
-export function defineConfig<const C extends Config>(config: C): C {
+export function defineConfig<const C extends ConfigFile>(config: C): C {
   checkConfig(config, configSchema);
   return config;
 }
 
 /** `store` may be one's own where a program says so. */
-export function checkConfig(config: Omit<Config, 'store'> & { store?: unknown }, schema: z.ZodType): void {
+export function checkConfig(config: Omit<ConfigFile, 'store'> & { store?: unknown }, schema: z.ZodType): void {
   checked(schema, config, 'invalid_config', '');
   const names = new Set<string>();
-  for (const [index, { name }] of config.agents.entries()) {
+  for (const [index, { name }] of (config.agents ?? []).entries()) {
     if (names.has(name)) throw new ConfigError('duplicate_agent', `agents.${index}`, `two agents are called ${name}`);
     names.add(name);
   }

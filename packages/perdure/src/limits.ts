@@ -1,6 +1,8 @@
 /** Every bound of the command and the library's own face, by name. */
 export const LIMITS = {
   portMax: 65_535,
+  /** `instructions.md` of an agent: every request carries it. */
+  instructionsBytes: 256 * 1024,
   /** How long a server that a file names has to say that it lives. */
   livenessMs: 2_000,
   /** Interrupts closer together than this are one: a terminal and a parent process may both send it. */

@@ -53,7 +53,8 @@ export const SETTINGS = {
   config: optional({
     flag: 'FILE',
     env: 'PERDURE_CONFIG',
-    about: 'The file that defines the agents. Without it: perdure.config.ts (.js, .mjs) in the working directory.',
+    about:
+      'The file that defines the agents. Without it: perdure.config.ts (.js, .mjs) and agents/NAME in the working directory.',
   }),
   host: row({
     flag: 'HOST',

@@ -1,7 +1,8 @@
 /** What a runtime in this process is made of: the configuration's file or the built-in assistant, with the settings. */
 import { resolve } from 'node:path';
 import { assistant } from '../assistant.ts';
-import { findConfig, loadConfig } from '../config-file.ts';
+import type { AgentFolder } from '../agent-folders.ts';
+import { loadProject } from '../config-file.ts';
 import type { RuntimeOptions } from '../runtime.ts';
 import type { Origins, Settings } from '../settings.ts';
 import { readSettings } from '../settings.ts';
@@ -15,6 +16,8 @@ export type Local = {
   data: string;
   /** The configuration's file; null: there is none. */
   file: string | null;
+  /** The agents that are folders. */
+  folders: readonly AgentFolder[];
 };
 
 /** Throws ConfigError, ModelConfigError or SettingError. */
@@ -22,16 +25,15 @@ export async function localOf(context: Context): Promise<Local> {
   const { cwd, dotenv, env, own, given } = context;
   // Configurations read keys as process.env.NAME: what `.env` says counts there as well.
   for (const name of Object.keys(dotenv)) if (env[name] !== undefined) process.env[name] = env[name];
-  const file = findConfig(cwd, context.settings.config);
-  const loaded = file === null ? null : await loadConfig(file);
+  const project = await loadProject(cwd, context.settings.config, env);
+  const file = project?.file ?? null;
   const { settings, origins } =
-    loaded === null
+    project === null || file === null
       ? context
-      : readSettings({ flags: given, env: own, dotenv, config: { file: loaded.file, values: loaded.config } });
+      : readSettings({ flags: given, env: own, dotenv, config: { file, values: project.config } });
   const data = resolve(cwd, settings.data);
-  const agents = [assistant({ directory: cwd, data, env })];
-  const { data: _data, ...config } = loaded?.config ?? { agents };
+  const { data: _data, ...config } = project?.config ?? { agents: [assistant({ directory: cwd, data, env })] };
   // In memory there is no data; a folder that was named all the same is refused when the runtime starts.
   const named = settings.store === 'memory' && origins.data === 'default' ? {} : { data };
-  return { options: { ...config, ...named }, settings, origins, data, file };
+  return { options: { ...config, ...named }, settings, origins, data, file, folders: project?.folders ?? [] };
 }

@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { keysFound } from '@perdure/models';
 import { modelsIn, resolveRoute } from '@perdure/runtime';
 import { DATABASE } from '@perdure/stores/sqlite';
+import { AGENTS } from '../../agent-folders.ts';
 import { openStore } from '../../data.ts';
 import { DataInUseError } from '../../errors.ts';
 import { modelsOf } from '../../models.ts';
@@ -50,13 +51,21 @@ async function configured(context: Context, checks: Check[]): Promise<Local | nu
   try {
     const local = await localOf(context);
     const names = local.options.agents.map(({ name }) => name).join(', ');
-    const text = local.file === null ? `none: the built-in ${names} is there` : `${local.file} defines ${names}`;
-    checks.push({ name: 'configuration', result: 'ok', text });
+    checks.push({ name: 'configuration', result: 'ok', text: `${sourceOf(local)}: ${names}` });
+    for (const { shown, files, evals } of local.folders) {
+      const found = evals.length === 0 ? '' : `; evals, not run by anything here: ${evals.join(', ')}`;
+      checks.push({ name: shown, result: 'ok', text: `${files.join(', ')}${found}` });
+    }
     return local;
   } catch (error) {
     checks.push({ name: 'configuration', result: 'fail', text: messageOf(error) });
     return null;
   }
+}
+
+function sourceOf({ file, folders }: Local): string {
+  if (file === null) return folders.length === 0 ? 'none, so the built-in agent is there' : `folders in ${AGENTS}`;
+  return folders.length === 0 ? file : `${file} and folders in ${AGENTS}`;
 }
 
 /** Which providers can be used as they are, by the variable that holds their key. */

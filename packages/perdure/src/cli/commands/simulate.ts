@@ -2,7 +2,7 @@
 import { ConfigError } from '@perdure/runtime';
 import type { Fault, Simulation } from '../../testing.ts';
 import { simulate as search } from '../../testing.ts';
-import { findConfig, loadConfig } from '../../config-file.ts';
+import { loadProject } from '../../config-file.ts';
 import { LIMITS } from '../../limits.ts';
 import type { Context, Run } from '../context.ts';
 import { isJson } from '../context.ts';
@@ -12,12 +12,13 @@ import { print, printJson, tell } from '../output.ts';
 const DEFAULT_SEEDS = 100;
 
 export const simulate: Run = async (context) => {
-  const file = findConfig(context.cwd, context.settings.config);
-  if (file === null) throw new UsageError('there is no perdure.config.ts here: name one with --config');
+  const project = await loadProject(context.cwd, context.settings.config, context.env);
+  if (project === null)
+    throw new UsageError('there is no perdure.config.ts here, and no agent: name one with --config');
   const seeds = whole(context, 'seeds', DEFAULT_SEEDS);
   const from = whole(context, 'from', 1);
-  const { config, simulation } = await loadConfig(file);
-  const given = checked(simulation, file);
+  const { config, simulation } = project;
+  const given = checked(simulation, project.file ?? '');
   const isShown = process.stderr.isTTY && !isJson(context);
   const progress = (done: number, of: number): void => {
     if (isShown && (done % 10 === 0 || done === of)) tell(`\r${done} of ${of} runs`);

@@ -116,15 +116,21 @@ function unusableModels({ env }: Context, { options }: Local): string[] {
   });
 }
 
+/** The files that define the agents; null: none does. */
+function sourceOf({ file, folders }: Local): string | null {
+  const sources = [...(file === null ? [] : [relative(process.cwd(), file)]), ...folders.map(({ shown }) => shown)];
+  return sources.length === 0 ? null : sources.join(', ');
+}
+
 function welcome(local: Local, runtime: Runtime, url: string, unusable: readonly string[]): string {
-  const { file, settings, options } = local;
+  const { settings, options } = local;
   const agents = options.agents.map(({ name, model }) => `${name} (${modelsIn(model).join(', then ')})`).join(', ');
   const data = runtime.data === null ? 'in memory, until it stops' : relative(process.cwd(), runtime.data) || '.';
-  const from = file === null ? 'built in; perdure.config.ts defines your own' : relative(process.cwd(), file);
+  const from = sourceOf(local) ?? 'built in; perdure.config.ts or a folder agents/NAME defines your own';
   const bearer = settings.token === null ? '' : " -H 'authorization: Bearer TOKEN'";
   const demo = options.agents.some(({ model }) => modelsIn(model).includes('demo'));
   const real =
-    file === null
+    local.file === null
       ? 'with OPENAI_API_KEY or ANTHROPIC_API_KEY in .env a real one does'
       : 'name another one there for real work';
   return [
