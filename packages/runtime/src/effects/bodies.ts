@@ -36,7 +36,7 @@ export function createBodies(options: { random: Random; redactor: Redactor }): B
     },
     clean: (value) => redactor.value(value),
     async add(value) {
-      const text = JSON.stringify(redactor.value(value));
+      const text = redactor.json(value);
       const bytes = Buffer.byteLength(text);
       if (bytes > LIMITS.inlineBodyBytes) return { digest: keep(text), bytes };
       const body = saltedBody(text, random);

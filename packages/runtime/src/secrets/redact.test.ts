@@ -189,3 +189,21 @@ test('cleaning is linear in the text', () => {
     streamed([text]);
   }
 });
+
+test('a value is cleaned wherever its text would be, in each form of a secret', () => {
+  const secrets = { ODD: 'line\none "quoted" \\ <tag> ü', PLAIN: 'plain-secret-value' };
+  const redactor = new Redactor(secrets);
+  const sk = `sk-${'a'.repeat(24)}`;
+  const pem = '-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----';
+  for (const value of Object.values(secrets).flatMap((secret) => [...encodingsOf(secret), sk, pem])) {
+    const holder = { deep: [{ [`name ${value}`]: `before ${value} after` }], rest: 'well' };
+    const clean = redactor.value(holder);
+    const text = redactor.json(holder);
+    assert.equal(text, JSON.stringify(clean));
+    assert.notEqual(text, JSON.stringify(holder), value);
+    assert.ok(!redactor.text(JSON.stringify(clean)).includes(JSON.stringify(value).slice(1, -1)), value);
+  }
+  const innocent = { task: ['risk-free', { desk: 1 }], none: null };
+  assert.equal(redactor.value(innocent), innocent);
+  assert.equal(redactor.json(innocent), JSON.stringify(innocent));
+});

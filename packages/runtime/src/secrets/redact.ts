@@ -35,6 +35,8 @@ export class Redactor {
   readonly #values = new Map<string, string>();
   /** Longest first: a form that holds another one is found before it. */
   readonly #forms: readonly Form[];
+  /** The forms as they stand in the text of a JSON value. */
+  readonly #escaped: readonly string[];
   readonly #byFirst = new Map<string, Form[]>();
   /** Names of values that are too short to be told from ordinary words: they are not protected. */
   readonly unprotected: readonly string[];
@@ -56,6 +58,7 @@ export class Redactor {
     }
     this.unprotected = unprotected;
     this.#forms = forms.toSorted((a, b) => b.text.length - a.text.length);
+    this.#escaped = this.#forms.map(({ text }) => JSON.stringify(text).slice(1, -1));
     for (const form of this.#forms) {
       const first = form.text.charAt(0);
       this.#byFirst.set(first, [...(this.#byFirst.get(first) ?? []), form]);
@@ -73,7 +76,19 @@ export class Redactor {
 
   /** A JSON value with each of its strings and names clean; the value itself where nothing was found. */
   value<T>(value: T): T {
+    if (typeof value === 'object' && value !== null && !this.#isSuspect(JSON.stringify(value))) return value;
     return mapStrings(value, (text) => this.text(text)) as T;
+  }
+
+  /** The text of a JSON value, with each of its strings and names clean. */
+  json(value: unknown): string {
+    const text = JSON.stringify(value);
+    return this.#isSuspect(text) ? JSON.stringify(mapStrings(value, (part) => this.text(part))) : text;
+  }
+
+  /** Whether anything in this JSON text may have to be cleaned: most has nothing, and one look at the whole is enough. */
+  #isSuspect(text: string): boolean {
+    return text.includes(KEY_MARK) || HINT.test(text) || this.#escaped.some((form) => text.includes(form));
   }
 
   /** The last hop: placeholders of registered secrets become their values, in every string of a JSON value. */
