@@ -25,4 +25,21 @@ export const LIMITS = {
   eventsMax: 1_000_000_000,
   /** Of one `perdure simulate`. */
   seedsMax: 10_000_000,
+  /** The shell: lines that are remembered, and how long one may be. */
+  historyLines: 1_000,
+  historyChars: 10_000,
+  /** Places (servers, data folders) whose last session is remembered. */
+  chatPlaces: 100,
+  /** Output that is held back while a line is typed, in UTF-16 units; more is written above the line. */
+  heldChars: 64 * 1024,
+  /** Lines of a call's arguments that are shown to whoever is to approve it. */
+  argumentLines: 40,
+  /** Sessions and models that a list of the shell shows. */
+  listedRows: 20,
+  /** Connections in a row that fail before the shell says that the server is away. */
+  awayAttempts: 3,
+  /** A message that the server did not take for being away is offered again after so long, doubled each time. */
+  resendMs: 250,
+  /** How often a change of the configuration is tried against changes of others. */
+  configureAttempts: 3,
 } as const;

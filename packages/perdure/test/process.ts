@@ -17,8 +17,9 @@ export type Started = {
 };
 export type Place = {
   readonly directory: string;
-  start(args: readonly string[], env?: { [name: string]: string }): Started;
-  run(args: readonly string[], env?: { [name: string]: string }): Promise<Ended>;
+  /** `input`: what is on standard input; without it there is none. */
+  start(args: readonly string[], env?: { [name: string]: string }, input?: string): Started;
+  run(args: readonly string[], env?: { [name: string]: string }, input?: string): Promise<Ended>;
   /** Ends whatever still runs, and removes the folder. */
   leave(): Promise<void>;
 };
@@ -26,13 +27,15 @@ export type Place = {
 export function createPlace(command: readonly string[] = ['--disable-warning=ExperimentalWarning', MAIN]): Place {
   const directory = mkdtempSync(join(tmpdir(), 'perdure-command-'));
   const running = new Set<{ child: ChildProcess; ended: Promise<Ended> }>();
-  const start: Place['start'] = (args, env = {}) => {
+  const start: Place['start'] = (args, env = {}, input) => {
     const own = { PATH: process.env['PATH'] ?? '', HOME: directory, XDG_CONFIG_HOME: join(directory, 'xdg'), ...env };
     const child = spawn(process.execPath, [...command, ...args], {
       cwd: directory,
       env: own,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     });
+    // A process that reads no more is told by its end.
+    child.stdin?.on('error', () => undefined).end(input);
     const started = follow(child);
     const entry = { child, ended: started.ended };
     running.add(entry);
@@ -42,7 +45,7 @@ export function createPlace(command: readonly string[] = ['--disable-warning=Exp
   return {
     directory,
     start,
-    run: async (args, env) => start(args, env).ended,
+    run: async (args, env, input) => start(args, env, input).ended,
     async leave() {
       for (const { child } of running) child.kill('SIGKILL');
       await Promise.all([...running].map(({ ended }) => ended));

@@ -28,13 +28,10 @@ export function answerOf(wait: WaitView, said: string, more: AnswerMore = {}): A
   const word = said.trim();
   const note = more.note === undefined ? {} : { note: more.note };
   switch (wait.kind) {
-    case 'approval':
-      return {
-        decision: oneOf(['approve', 'deny'], word, wait),
-        digest: wait.digest ?? '',
-        ...note,
-        ...edited(more, word),
-      };
+    case 'approval': {
+      const decision = oneOf(['approve', 'deny'], word, wait);
+      return { decision, digest: wait.digest ?? '', ...note, ...edited(more, decision) };
+    }
     case 'question':
       return { answer: chosen(wait, said) };
     case 'outcome': {

@@ -36,6 +36,12 @@ export async function serverOf(context: Context): Promise<Server | null> {
   return { url: running.url, ...(given['token'] === undefined ? own : token), why: `runs on ${data}` };
 }
 
+/** What tells one server or data folder from another, whether it runs or not. */
+export function placeOf({ settings, given, env, cwd }: Context): string {
+  const url = given['data'] === undefined ? (settings.url ?? recall(env)?.url) : undefined;
+  return url ?? resolve(cwd, settings.data);
+}
+
 /** Throws CommandError when there is no server. */
 export async function connected(context: Context): Promise<Connection> {
   const server = await serverOf(context);

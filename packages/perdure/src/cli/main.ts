@@ -5,12 +5,12 @@ import { readSettings } from '../settings.ts';
 import type { ExitCode } from './exit.ts';
 import { CommandError, EXIT, UsageError } from './exit.ts';
 import { known } from './failures.ts';
-import { print, tell } from './output.ts';
+import { isAtTerminal, print, tell } from './output.ts';
 import { parse } from './parse.ts';
 
 async function main(words: readonly string[]): Promise<ExitCode> {
   try {
-    const { name, command, args, flags, settings: given, help } = parse(words);
+    const { name, command, args, flags, settings: given, help } = parse(words, isAtTerminal() ? 'chat' : 'help');
     if (help) {
       print((await import('./commands/help.ts')).commandHelp(name));
       return EXIT.ok;

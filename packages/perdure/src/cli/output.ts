@@ -13,6 +13,9 @@ export function tell(text: string): void {
   process.stderr.write(text);
 }
 
+/** A person types here and reads here. */
+export const isAtTerminal = (): boolean => process.stdin.isTTY === true && process.stdout.isTTY === true;
+
 type Style = Parameters<typeof styleText>[0];
 
 /** Styled for standard error; plain where that is no terminal or NO_COLOR is set. */
@@ -32,6 +35,12 @@ export function table(rows: readonly (readonly string[])[]): string {
       .trimEnd(),
   );
   return lines.length === 0 ? '' : `${lines.join('\n')}\n`;
+}
+
+/** Text of models and tools as a terminal may be given it: what would steer the terminal is left out. */
+export function visible(text: string): string {
+  // oxlint-disable-next-line no-control-regex -- they are what is left out
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '');
 }
 
 /** One line of at most `chars` UTF-16 units. */

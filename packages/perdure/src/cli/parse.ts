@@ -16,9 +16,9 @@ export type Parsed = {
   help: boolean;
 };
 
-/** Throws UsageError; its message says what was not understood. */
-export function parse(words: readonly string[]): Parsed {
-  const { name, rest } = findCommand(words);
+/** `alone`: the command that no words mean. Throws UsageError; its message says what was not understood. */
+export function parse(words: readonly string[], alone = 'help'): Parsed {
+  const { name, rest } = findCommand(words.length === 0 ? [alone] : words);
   const command = COMMANDS[name];
   if (command === undefined)
     throw new UsageError(
@@ -39,7 +39,7 @@ export function parse(words: readonly string[]): Parsed {
 
 /** One word or two: `up`, `sessions list`. The usual `--help` and `--version` are commands as well. */
 function findCommand(words: readonly string[]): { name: string; rest: readonly string[] } {
-  const [first = 'help', second = ''] = words;
+  const [first = '', second = ''] = words;
   if (first === '--version' || first === '-v') return { name: 'version', rest: words.slice(1) };
   if (first === '--help' || first === '-h') return { name: 'help', rest: words.slice(1) };
   if (COMMANDS[`${first} ${second}`] !== undefined) return { name: `${first} ${second}`, rest: words.slice(2) };

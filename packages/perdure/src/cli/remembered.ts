@@ -8,11 +8,12 @@ import type { Environment } from '../settings.ts';
 export type Remembered = { url: string; token?: string };
 const schema = z.object({ url: z.url(), token: z.string().optional() });
 
-const folderOf = (env: Environment): string => {
+/** The user's own folder for what Perdure remembers. */
+export const configFolder = (env: Environment): string => {
   const given = env['XDG_CONFIG_HOME'] ?? '';
   return join(given === '' ? join(env['HOME'] ?? homedir(), '.config') : given, 'perdure');
 };
-const fileOf = (env: Environment): string => join(folderOf(env), 'connection.json');
+const fileOf = (env: Environment): string => join(configFolder(env), 'connection.json');
 
 /** What is remembered; null: nothing that can be read. */
 export function recall(env: Environment): Remembered | null {
@@ -25,7 +26,7 @@ export function recall(env: Environment): Remembered | null {
 }
 
 export function remember(env: Environment, server: Remembered): void {
-  mkdirSync(folderOf(env), { recursive: true, mode: 0o700 });
+  mkdirSync(configFolder(env), { recursive: true, mode: 0o700 });
   writeFileSync(fileOf(env), `${JSON.stringify(server)}\n`, { mode: 0o600 });
   // The mode counts only for a new file.
   chmodSync(fileOf(env), 0o600);

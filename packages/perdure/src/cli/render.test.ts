@@ -26,7 +26,7 @@ function shown(work: (renderer: TextRenderer) => void): string {
     return true;
   });
   try {
-    work(new TextRenderer({ messages: false }));
+    work(new TextRenderer({ messages: () => false }));
   } finally {
     write.mock.restore();
   }

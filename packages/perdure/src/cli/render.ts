@@ -2,7 +2,7 @@
 import type { Delta, Entry, TurnBody } from '@perdure/contract';
 import { becauseOf, noBodies, passedOn, readMessage, readResult, readTurn, routeOf, textOf } from '@perdure/contract';
 import { LIMITS } from '../limits.ts';
-import { oneLine, print, printJson, styled, tell } from './output.ts';
+import { oneLine, print, printJson, styled, tell, visible } from './output.ts';
 
 export interface Renderer {
   entry(entry: Entry): void;
@@ -27,11 +27,15 @@ export const jsonLines: Renderer = {
   rest: () => undefined,
 };
 
+/** Where text goes. */
+export type Paper = { print(text: string): void; tell(text: string): void };
+
 type Said = { attempt: number; text: string };
 
-/** Streams answers as they are made. `messages` shows what people sent as well. */
+/** Streams answers as they are made. `messages`: which of those that people sent are shown as well, by submission. */
 export class TextRenderer implements Renderer {
-  readonly #messages: boolean;
+  readonly #messages: (submission: string) => boolean;
+  readonly #paper: Paper;
   readonly #said = new Map<string, Said>();
   readonly #turns = new Map<string, TurnBody>();
   /** Of the last pin; how many of it were passed over in the run that goes on. */
@@ -39,8 +43,9 @@ export class TextRenderer implements Renderer {
   #passed = 0;
   #atLineStart = true;
 
-  constructor({ messages }: { messages: boolean }) {
+  constructor({ messages, paper = { print, tell } }: { messages: (submission: string) => boolean; paper?: Paper }) {
     this.#messages = messages;
+    this.#paper = paper;
   }
 
   delta({ effect, attempt, part, offset, text }: Delta): void {
@@ -61,7 +66,8 @@ export class TextRenderer implements Renderer {
     switch (entry.kind) {
       case 'run.queued':
       case 'run.steered':
-        if (this.#messages) this.#line(`> ${textOf(readMessage(entry.data.message, noBodies)?.parts ?? [])}`);
+        if (this.#messages(entry.data.submission))
+          this.#line(`> ${textOf(readMessage(entry.data.message, noBodies)?.parts ?? [])}`);
         return;
       case 'run.started':
         if (entry.data.pin !== undefined) this.#route = routeOf(entry.data.pin);
@@ -131,15 +137,16 @@ export class TextRenderer implements Renderer {
     this.#out(`${text}\n`);
   }
 
-  #out(text: string): void {
+  #out(given: string): void {
+    const text = visible(given);
     if (text === '') return;
-    print(text);
+    this.#paper.print(text);
     this.#atLineStart = text.endsWith('\n');
   }
 
   #note(text: string, indent = ''): void {
     this.rest();
-    tell(`${styled('dim', `${indent}· ${text}`)}\n`);
+    this.#paper.tell(`${styled('dim', `${indent}· ${visible(text)}`)}\n`);
   }
 }
 

@@ -55,6 +55,18 @@ export const COMMANDS: { readonly [name: string]: Command } = {
     },
     load: async () => (await import('./commands/run.ts')).run,
   },
+  chat: {
+    args: [],
+    about:
+      'Talks with an agent, on the last session or a new one. Without a command, at a terminal, perdure does this.',
+    settings: [...REMOTE, 'config'],
+    flags: {
+      agent: { value: 'NAME', about: 'The agent of a new session; by default the first one that is defined.' },
+      session: { value: 'ID|KEY', about: 'A session that is there, or a key that opens or finds one.' },
+      plain: { value: null, about: 'A shell of plain lines, which is the only one so far.' },
+    },
+    load: async () => (await import('./chat/index.ts')).chat,
+  },
   'sessions list': {
     args: [],
     about: 'Lists sessions, newest first.',

@@ -1,4 +1,5 @@
 /** What a run is doing or waits for, and why. */
+import type { Explanation } from '@perdure/contract';
 import { connected } from '../connection.ts';
 import type { Run } from '../context.ts';
 import { isJson } from '../context.ts';
@@ -16,12 +17,17 @@ export const explain: Run = async (context) => {
     printJson(explanation);
     return EXIT.ok;
   }
-  const { status, agent, model, turns, calls, retries, usage, cost, causes } = explanation;
-  print(`${name} is ${status}: agent ${agent}${model === undefined ? '' : `, model ${model}`}\n`);
-  for (const cause of causes) print(`  ${cause.text}${cause.next === undefined ? '' : `\n    → ${cause.next}`}\n`);
-  const money = cost.price === null ? 'at an unknown price' : dollars(cost.nanoUsd);
-  print(
-    `  ${turns} turns, ${calls} calls, ${retries} retries; ${usage.input} tokens in, ${usage.output} out, ${money}\n`,
-  );
+  print(explained(name, explanation));
   return EXIT.ok;
 };
+
+/** An explanation in lines. */
+export function explained(name: string, explanation: Explanation): string {
+  const { status, agent, model, turns, calls, retries, usage, cost, causes } = explanation;
+  const money = cost.price === null ? 'at an unknown price' : dollars(cost.nanoUsd);
+  return [
+    `${name} is ${status}: agent ${agent}${model === undefined ? '' : `, model ${model}`}\n`,
+    ...causes.map(({ text, next }) => `  ${text}${next === undefined ? '' : `\n    → ${next}`}\n`),
+    `  ${turns} turns, ${calls} calls, ${retries} retries; ${usage.input} tokens in, ${usage.output} out, ${money}\n`,
+  ].join('');
+}

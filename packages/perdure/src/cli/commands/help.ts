@@ -22,7 +22,7 @@ export const help: Run = async ({ args }) => {
 function overview(): string {
   const rows = Object.entries(COMMANDS).map(([name, command]) => [usage(name, command), command.about] as const);
   return [
-    'perdure COMMAND: durable AI agents',
+    'perdure COMMAND: durable AI agents. perdure alone, at a terminal, talks with one.',
     '',
     ...columns(rows),
     '',

@@ -35,7 +35,7 @@ export const run: Run = async (context) => {
     const { client } = connection;
     const input = attached.length === 0 ? text : [{ type: 'text' as const, text }, ...(await putAll(client, attached))];
     const accepted = await send(client, { input, agent: named(context, 'agent'), session: place });
-    const renderer = isJson(context) ? jsonLines : quiet ? silent : new TextRenderer({ messages: false });
+    const renderer = isJson(context) ? jsonLines : quiet ? silent : new TextRenderer({ messages: () => false });
     const { session } = accepted;
     const mayAsk = !quiet && !isJson(context) && isTerminal();
     const following = { client, session, run: accepted.run, after: accepted.seq - 1, bounds, renderer, stopped };

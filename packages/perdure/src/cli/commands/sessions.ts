@@ -90,7 +90,7 @@ export const watch: Run = async (context) => {
   const bounds = boundsOf(context);
   const stopped = untilStopped();
   const api = await client(context);
-  const renderer = isJson(context) ? jsonLines : new TextRenderer({ messages: true });
+  const renderer = isJson(context) ? jsonLines : new TextRenderer({ messages: () => true });
   const abort = new AbortController();
   void stopped.then(() => abort.abort());
   let isLate = false;

@@ -1,0 +1,107 @@
+/** Puts one wait to the person at the terminal, and reads what is said to it. */
+import type { AnswerInput, WaitView } from '@perdure/contract';
+import { LIMITS } from '../../limits.ts';
+import { answerOf, described } from '../answers.ts';
+import { UsageError } from '../exit.ts';
+import { dateTime, visible } from '../output.ts';
+
+/** What follows from a line: an answer to send, arguments to edit elsewhere first, or something to show. */
+export type Move = { do: 'answer'; answer: AnswerInput } | { do: 'edit'; text: string } | { do: 'show'; text: string };
+
+/** Waits that nobody at a terminal answers: they are explained, and pass by themselves or from outside. */
+export const isPassive = ({ kind }: Pick<WaitView, 'kind'>): boolean =>
+  kind === 'timer' || kind === 'callback' || kind === 'child';
+
+const PROMPTS: { readonly [K in WaitView['kind']]?: string } = {
+  approval: 'approve, deny or edit? ',
+  question: 'answer: ',
+  outcome: 'done, failed or retry? ',
+  budget: 'tokens=N, usd=N or deny? ',
+  tool: 'back or gone? ',
+};
+
+const HINTS: { readonly [K in WaitView['kind']]?: string } = {
+  approval: 'approve or deny, with a note behind it if you like; edit, or edit {…}, changes the arguments first',
+  outcome: 'done or failed, with what the model is told behind it; or retry',
+  budget: 'tokens=N or usd=N is the new cap as a whole; deny lets the run end',
+  tool: 'back when the tool is defined again, gone to go on without it',
+};
+
+export class Dialogue {
+  readonly wait: WaitView;
+  /** What an approver has made of the arguments. */
+  #edited: { [name: string]: unknown } | null = null;
+
+  constructor(wait: WaitView) {
+    this.wait = wait;
+  }
+
+  get prompt(): string {
+    return PROMPTS[this.wait.kind] ?? '';
+  }
+
+  /** What waits, with everything that is needed to decide. */
+  text(): string {
+    const { wait } = this;
+    const until = wait.expiresAt === undefined ? '' : `  until ${dateTime(wait.expiresAt)} UTC\n`;
+    return `${title(wait)}${until}${hint(wait)}`;
+  }
+
+  /** Throws UsageError when the line is no answer to this. */
+  take(line: string): Move {
+    const { kind } = this.wait;
+    if (kind === 'question') {
+      const said = line.startsWith('//') ? line.slice(1) : line;
+      if (said.trim() === '') throw new UsageError('type an answer');
+      return { do: 'answer', answer: answerOf(this.wait, said) };
+    }
+    const [, word = '', rest = ''] = /^\s*(\S*)\s*([\s\S]*)$/.exec(line) ?? [];
+    if (kind === 'approval') return this.#approval(word, rest.trim());
+    const content = rest.trim();
+    const more = kind === 'outcome' && content !== '' ? { content } : {};
+    return { do: 'answer', answer: answerOf(this.wait, kind === 'outcome' ? word : line, more) };
+  }
+
+  /** Takes the arguments that are to be approved instead. Throws UsageError for what is no object. */
+  edit(text: string): Move {
+    const answer = answerOf(this.wait, 'approve', { arguments: text });
+    this.#edited = 'arguments' in answer ? (answer.arguments ?? null) : null;
+    return { do: 'show', text: `edited, to be approved:\n${pretty(this.#edited)}` };
+  }
+
+  #approval(word: string, rest: string): Move {
+    if (word === 'edit' || word === 'e') {
+      if (rest !== '') return this.edit(rest);
+      return { do: 'edit', text: `${JSON.stringify(this.#edited ?? this.wait.call?.arguments ?? {}, null, 2)}\n` };
+    }
+    const note = rest === '' ? {} : { note: rest };
+    const answer = answerOf(this.wait, word, note);
+    const isApproved = 'decision' in answer && answer.decision === 'approve';
+    if (!isApproved || this.#edited === null) return { do: 'answer', answer };
+    return { do: 'answer', answer: answerOf(this.wait, word, { ...note, arguments: JSON.stringify(this.#edited) }) };
+  }
+}
+
+function title(wait: WaitView): string {
+  const { call, question, choices = [] } = wait;
+  if (wait.kind === 'approval' && call !== undefined) {
+    const rule = call.rule === undefined ? '' : ` (${visible(call.rule)})`;
+    return `approve ${visible(call.name)}, ${call.class}${rule}\n${pretty(call.arguments)}`;
+  }
+  if (wait.kind === 'question')
+    return `${visible(question ?? '')}\n${choices.map((choice, index) => `  ${index + 1} ${visible(choice)}\n`).join('')}`;
+  return `${visible(described(wait))}\n`;
+}
+
+function hint({ kind }: WaitView): string {
+  const text = HINTS[kind];
+  return text === undefined ? '' : `  (${text})\n`;
+}
+
+/** Arguments as people read them, so many lines of them. */
+function pretty(value: unknown): string {
+  const lines = (typeof value === 'string' ? value : JSON.stringify(value, null, 2)).split('\n');
+  const shown = lines.slice(0, LIMITS.argumentLines).map((line) => `  ${visible(line)}\n`);
+  const rest = lines.length - shown.length;
+  return `${shown.join('')}${rest > 0 ? `  … ${rest} more lines: edit shows all\n` : ''}`;
+}
