@@ -140,7 +140,8 @@ function turnCause(run: RunProgress, turn: NonNullable<RunProgress['turn']>, now
     return { code: 'model_retry', text, ...base, retryAt: turn.notBefore };
   }
   const again = turn.attempt === 1 ? '' : `, attempt ${turn.attempt} (${turn.error ?? 'the one before failed'})`;
-  const why = turn.repairs ? '; the answer before it did not fit the schema' : '';
+  const repairs = turn.repairs ? '; the answer before it did not fit the schema' : '';
+  const why = turn.resumes ? `${repairs}; what the provider had begun is asked for again` : repairs;
   return {
     code: 'model_flying',
     text: `It waits for the answer of ${model} in turn ${turn.id}${again}${why}.`,

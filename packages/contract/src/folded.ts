@@ -83,6 +83,8 @@ export const spanSchema = z.strictObject({
   code: z.string().exactOptional(),
   /** Of a turn: the models of the route that were passed over for the one it is with. */
   passed: z.array(passedSchema).exactOptional(),
+  /** Of a turn: the provider's name for its answer, where that can be asked for again. */
+  response: z.string().exactOptional(),
   /**
    * Of a turn: the other model that gave the answer before it. What that one said goes along as text and tool calls;
    * its reasoning and what else is its provider's own stays behind.

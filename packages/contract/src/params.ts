@@ -52,6 +52,7 @@ export const configPatchSchema = z.strictObject({
   effort: z.enum(['minimal', 'low', 'medium', 'high']).exactOptional(),
   maxOutputTokens: z.int().min(1).max(LIMITS.outputTokens).exactOptional(),
   tier: z.enum(['default', 'flex', 'priority']).exactOptional(),
+  background: z.boolean().exactOptional(),
   temperature: z.number().min(0).max(2).exactOptional(),
   toolChoice: toolChoiceSchema.exactOptional(),
   limits: someLimitsSchema.exactOptional(),

@@ -29,6 +29,8 @@ export type TurnProgress = {
   notBefore: number;
   /** It repairs the answer before it. */
   repairs: boolean;
+  /** It asks for an answer that an earlier attempt began. */
+  resumes: boolean;
   at: 'flying' | 'done' | 'failed' | 'cancelled';
 };
 
@@ -169,6 +171,7 @@ function applyToTurn(run: RunProgress, entry: Entry): void {
         error: null,
         notBefore: 0,
         repairs: entry.data.repair ?? false,
+        resumes: false,
         at: 'flying',
       };
       break;
@@ -177,6 +180,7 @@ function applyToTurn(run: RunProgress, entry: Entry): void {
       turn.attempt = entry.data.n;
       turn.error = entry.data.reason;
       turn.notBefore = entry.data.notBefore ?? 0;
+      turn.resumes = entry.data.resume !== undefined;
       break;
     case 'turn.failed':
       run.retries += 1;

@@ -77,6 +77,7 @@ export function applyTrace(state: Trace, entry: Entry): Trace {
       applyToRun(state, entry);
       break;
     case 'turn.requested':
+    case 'turn.accepted':
     case 'turn.attempted':
     case 'turn.failed':
     case 'turn.settled':
@@ -186,7 +187,7 @@ function bind(state: Trace, pin: Pin | undefined): void {
 
 function applyToTurn(
   state: Trace,
-  entry: Of<'turn.requested' | 'turn.attempted' | 'turn.failed' | 'turn.settled'>,
+  entry: Of<'turn.requested' | 'turn.accepted' | 'turn.attempted' | 'turn.failed' | 'turn.settled'>,
 ): void {
   const id = entry.effect ?? '';
   if (entry.kind === 'turn.requested') {
@@ -205,6 +206,9 @@ function applyToTurn(
   const span = state.open.get(id);
   if (span === undefined) return;
   switch (entry.kind) {
+    case 'turn.accepted':
+      span.response = entry.data.response;
+      return;
     case 'turn.attempted':
       span.attempts = entry.data.n;
       span.status = 'running';

@@ -140,6 +140,8 @@ export const modelViewSchema = z.strictObject({
   modalities: z.strictObject({ image: modality.exactOptional(), file: modality.exactOptional() }),
   /** The provider holds it to a schema. */
   structured: z.boolean(),
+  /** It can be asked for an answer again, so that a crash does not pay twice. */
+  background: z.boolean(),
   /** Levels of effort it takes; absent: nobody knows. */
   effort: z.array(z.string()).exactOptional(),
   /** What is sold besides standard processing. */

@@ -32,6 +32,8 @@ export type Command =
   | { kind: 'forget'; key: string; ifRevision?: number }
   /** Asks for leave to dispatch: the gate of an unsafe call (`gate`), or what follows an attempt that was lost. */
   | { kind: 'attempt'; effect: EffectId; attempt: number; reason: 'gate' | 'lost' }
+  /** A flying model call can be asked for again by this name. Late or foreign, it changes nothing. */
+  | { kind: 'accepted'; effect: EffectId; attempt: number; response: string }
   | { kind: 'settle'; effect: EffectId; attempt: number; outcome: Outcome }
   /** The wake-at effect came due: whatever `at` has passed happens now. */
   | { kind: 'settle'; effect: 'wake' }
@@ -60,7 +62,15 @@ export type TurnOutcome =
       /** What the request was built from, where that was not the fingerprint that had been sealed. */
       built?: Digest;
     }
-  | { type: 'turn-failed'; code: string; detail?: string; retry: Retry; spent: Spent };
+  | {
+      type: 'turn-failed';
+      code: string;
+      detail?: string;
+      retry: Retry;
+      spent: Spent;
+      /** The answer that was accepted goes on: it can be asked for again, and is billed when it comes. */
+      resumable?: true;
+    };
 
 /** A call the model asked for, after the step has ruled on it: facts, not code. */
 export type RuledCall = {

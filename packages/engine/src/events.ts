@@ -73,7 +73,17 @@ export type EventData = {
     /** It repairs the answer before it: what did not fit stands at the end of its context. */
     repair?: true;
   };
-  'turn.attempted': { n: number; reason: string; epoch: number; notBefore?: number; charged?: Amount };
+  /** The provider took the attempt's request, and can be asked for its answer again by this name. */
+  'turn.accepted': { attempt: number; response: string };
+  /** `resume`: it asks for that answer instead of a new one, so that the attempt before it was not charged. */
+  'turn.attempted': {
+    n: number;
+    reason: string;
+    epoch: number;
+    notBefore?: number;
+    charged?: Amount;
+    resume?: string;
+  };
   'turn.failed': { attempt: number; code: string; spent: Spent };
   /** A turn that failed as `lost` or `unaffordable` is followed by another one, if the limits allow it. */
   'turn.settled': TurnEnd & { attempt: number; built?: Digest };

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import {
+  accepted,
   answered,
   call,
   failed,
@@ -58,6 +59,8 @@ const MOVES = [
   'agent',
   'breaker',
   'breaker',
+  'accepted',
+  'accepted',
   'close',
 ] as const;
 type Move = { move: (typeof MOVES)[number]; a: number; b: number; c: number };
@@ -141,6 +144,10 @@ class Player {
           free: (c * 37) % 3_000,
         };
         return undefined;
+      case 'accepted': {
+        const turn = outstanding(spec.state).find(({ type }) => type === 'generate');
+        return turn === undefined ? undefined : this.#say(accepted(turn.id, `answer ${b % 3}`, 1 + (a % 3)));
+      }
       case 'breaker':
         if (b % 2 === 0) spec.broken.set(`demo/${1 + (a % 3)}`, 'overloaded');
         else spec.broken.delete(`demo/${1 + (a % 3)}`);
@@ -252,7 +259,8 @@ function turnOutcome({ id, attempt }: Attempt, b: number, c: number): Command {
     case 3:
       return failed(id, {
         attempt,
-        code: choose(b / 8, 'overloaded', 'overloaded', 'context_length'),
+        code: choose(b / 8, 'overloaded', 'stream_cut', 'context_length', 'response_gone'),
+        ...(c % 2 === 0 ? {} : { resumable: true }),
         retry: choose<Retry>(c, 'now', 'no', { afterMs: 2_000 }),
         spent: choose(c, { kind: 'none' }, { kind: 'bound' }, { kind: 'usage', usage: billed }),
       });

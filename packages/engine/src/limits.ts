@@ -12,6 +12,8 @@ export const LIMITS = {
   callsPerAnswer: 256,
   /** Attempts at one model call or one retryable tool call. */
   attempts: 5,
+  /** The name by which a provider can be asked for an answer again; a longer one is not kept. */
+  responseChars: 256,
   /** Turns of one run that may repair an answer which does not fit its schema. */
   repairs: 1,
   /** Retries of outcomes a run may use in all its turns and calls. */

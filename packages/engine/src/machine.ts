@@ -10,7 +10,7 @@ import type { Entry, Event } from './events.ts';
 import { VERSIONS } from './events.ts';
 import { arriveSession, evolveArrived, evolveForked, forkSession, moveSession } from './fork.ts';
 import { LIMITS } from './limits.ts';
-import { decideAttempt, decideSettle, decideWake } from './outcome.ts';
+import { decideAccepted, decideAttempt, decideSettle, decideWake } from './outcome.ts';
 import { cancelAll, decideOnRun, decideSend, evolveRunQueued, evolveRunSteered } from './queue.ts';
 import { advanceRuns, evolveRunEnded, evolveRunStarted } from './run.ts';
 import { closeSession, configure, evolveSession, forget, openSession, remember } from './session.ts';
@@ -54,6 +54,8 @@ export function decide(state: State, input: Input): Decision {
       return forget(state, command);
     case 'attempt':
       return decideAttempt(state, command, input);
+    case 'accepted':
+      return decideAccepted(state, command, input);
     case 'settle':
       return command.effect === 'wake' ? decideWake(state, input) : decideSettle(state, command, input);
     case 'close':
@@ -123,6 +125,9 @@ function evolveInRun(state: State, run: Run, entry: Entry): void {
       return evolveRunEnded(state, run);
     case 'turn.requested':
       return evolveTurnRequested(state, run, entry);
+    case 'turn.accepted':
+      if (turn !== null) turn.response = entry.data.response;
+      return;
     case 'turn.attempted':
       return turn === null ? undefined : evolveTurnAttempted(state, run, turn, entry);
     case 'turn.failed':

@@ -11,7 +11,7 @@ import type { EffectId } from './ids.ts';
 import { isCallId, runOf } from './ids.ts';
 import { expireRun } from './run.ts';
 import type { Call, Run, State } from './state.ts';
-import { loseTurn, settleTurn } from './turn.ts';
+import { acceptTurn, loseTurn, settleTurn } from './turn.ts';
 
 type Attempt = Extract<Command, { kind: 'attempt' }>;
 type Settle = Extract<Command, { kind: 'settle'; attempt: number }>;
@@ -38,6 +38,13 @@ export function decideAttempt(state: State, command: Attempt, input: Input): Eve
   if (!known || phase.epoch >= input.epoch) return [];
   if (call !== null) return loseCall(state, run, call, input);
   return run.turn === null ? [] : loseTurn(state, run, run.turn, input);
+}
+
+/** The provider has given the answer of a flying model call a name. */
+export function decideAccepted(state: State, command: Extract<Command, { kind: 'accepted' }>, input: Input): Event[] {
+  const target = find(state, command.effect);
+  if (target === null || target.call !== null || target.run.turn === null) return [];
+  return acceptTurn(target.run, target.run.turn, command, input.epoch);
 }
 
 /** What came due: the deadline of a run first, for it ends its waits too. */

@@ -70,6 +70,8 @@ export type Turn = {
   reserve: Amount;
   maxOutputTokens: number;
   closing: LimitReason | null;
+  /** The answer that the flying attempt asked for or was given the name of; null: it has none. */
+  response: string | null;
   /** Of the context's bytes that nobody has counted, those that this turn sends. */
   sentBytes: number;
   sentMedia: Media;

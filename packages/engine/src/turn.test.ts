@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import {
+  accepted,
   answered,
   call,
   failed,
@@ -289,5 +290,128 @@ describe('a model call whose process is gone', () => {
       .given({ pass: 1_000 }, wake, { restart: true })
       .when(lost('r1t1'))
       .leadsTo('turn.settled', { kind: 'turn.requested', data: { closing: 'deadline' } });
+  });
+});
+
+describe('an answer that the provider accepted by name', () => {
+  const NAME = 'answer of r1t1';
+  const resumed = { kind: 'turn.attempted', data: { n: 2, resume: NAME } } as const;
+
+  it('is on record before anything of it is told, once, and changes nothing else', () => {
+    started()
+      .when(accepted('r1t1'))
+      .leadsTo({ kind: 'turn.accepted', effect: 'r1t1', data: { attempt: 1, response: NAME } })
+      .and((s) => assert.equal(outstanding(s.state).length, 1))
+      .when(accepted('r1t1'))
+      .changesNothing()
+      .when(accepted('r1t1', 'another'))
+      .changesNothing();
+  });
+
+  it('late, of another attempt, of another process or without a usable name changes nothing', () => {
+    started()
+      .when(accepted('r1t1', NAME, 2))
+      .changesNothing()
+      .when(accepted('r9t1'))
+      .changesNothing();
+    started().when(accepted('r1t1', '')).changesNothing();
+    started()
+      .when(accepted('r1t1', 'x'.repeat(LIMITS.responseChars + 1)))
+      .changesNothing();
+    started().given({ restart: true }).when(accepted('r1t1')).changesNothing();
+    started().given(answered('r1t1')).when(accepted('r1t1')).changesNothing();
+    started()
+      .given(answered('r1t1', [call()]))
+      .when(accepted('r1t1c0'))
+      .changesNothing();
+  });
+
+  it('is asked for again when its process is lost, and nothing is charged for that', () => {
+    started({ tokens: 10_000 })
+      .given(accepted('r1t1'), { restart: true })
+      .when(lost('r1t1'))
+      .leadsTo(resumed)
+      .and(({ state, log }) => {
+        assert.equal('charged' in (log.at(-1)?.data ?? {}), false);
+        assert.equal(state.spent.tokens, 0);
+        assert.equal(state.runs.get('r1')?.turn?.response, NAME);
+      })
+      .given({ restart: true })
+      .when(lost('r1t1', 2))
+      .leadsTo({ kind: 'turn.attempted', data: { n: 3, resume: NAME } })
+      .when(answered('r1t1', [], { attempt: 3 }))
+      .leadsTo({ kind: 'turn.settled', data: { usage: usage() } }, 'run.ended')
+      .and(({ state }) => assert.equal(state.spent.tokens, 120));
+  });
+
+  it('of a lost process that comes late is evidence, and not paid', () => {
+    started()
+      .given(accepted('r1t1'), { restart: true }, lost('r1t1'))
+      .when(answered('r1t1'))
+      .leadsTo('effect.late')
+      .and(({ state }) => assert.equal(state.spent.tokens, 0));
+  });
+
+  it('is asked for again when the way to it broke, after a backoff, and nothing is charged for that', () => {
+    const cut = { code: 'stream_cut', spent: { kind: 'bound' }, resumable: true } as const;
+    started()
+      .given(accepted('r1t1'))
+      .when(failed('r1t1', cut))
+      .leadsTo({ kind: 'turn.failed', data: { spent: { kind: 'none' } } }, resumed)
+      .and((s) => assert.ok((attempted(s).at(-1)?.data.notBefore ?? 0) > s.at));
+    started()
+      .when(failed('r1t1', cut))
+      .leadsTo({ kind: 'turn.failed', data: { spent: cut.spent } }, 'turn.attempted');
+  });
+
+  it('that nobody could fetch is charged in full, once', () => {
+    const spec = started().given(accepted('r1t1'));
+    const cut = { code: 'connection', spent: { kind: 'none' }, resumable: true } as const;
+    for (let attempt = 1; attempt < LIMITS.attempts; attempt += 1) spec.given(failed('r1t1', { ...cut, attempt }));
+    spec
+      .when(failed('r1t1', { ...cut, attempt: LIMITS.attempts }))
+      .leadsTo({ kind: 'turn.settled', data: { outcome: 'failed', usage: { source: 'bound' } } }, 'run.ended')
+      .and(({ state, log }) => {
+        const asked = log.find((entry) => entry.kind === 'turn.requested');
+        assert.equal(state.spent.tokens, asked?.data.reserve.tokens);
+      });
+  });
+
+  it('that is gone was perhaps paid, and is asked for anew', () => {
+    started()
+      .given(accepted('r1t1'), { restart: true }, lost('r1t1'))
+      .when(failed('r1t1', { attempt: 2, code: 'response_gone', retry: 'no' }))
+      .leadsTo(
+        { kind: 'turn.failed', data: { code: 'response_gone', spent: { kind: 'bound' } } },
+        { kind: 'turn.attempted', data: { n: 3 } },
+      )
+      .and(({ state, log }) => {
+        assert.equal('resume' in (log.at(-1)?.data ?? {}), false);
+        assert.equal(state.runs.get('r1')?.turn?.response, null);
+        assert.ok(state.spent.tokens > 0);
+      })
+      .when(accepted('r1t1', 'a second one', 3))
+      .leadsTo('turn.accepted');
+  });
+
+  it('failed at the provider itself is not asked for again', () => {
+    started()
+      .given(accepted('r1t1'))
+      .when(failed('r1t1', { spent: { kind: 'usage', usage: usage() } }))
+      .leadsTo('turn.failed', 'turn.attempted')
+      .and((s) => assert.equal('resume' in (attempted(s).at(-1)?.data ?? {}), false));
+  });
+
+  it('is given up with its run: a cancel asks for nothing again', () => {
+    started()
+      .given(accepted('r1t1'), { kind: 'cancel', run: 'r1' }, { restart: true })
+      .when(lost('r1t1'))
+      .leadsTo({ kind: 'turn.settled', data: { code: 'lost' } }, 'run.ended');
+  });
+
+  it('is asked for once more in vain where an account refuses its reservation: then it is charged', () => {
+    const spec = started({ tokens: 10_000 }).given(accepted('r1t1'), { restart: true });
+    spec.refusal = { account: 'agent/clerk', limit: 'tokens', needed: 5_000, free: 0 };
+    spec.when(lost('r1t1')).leadsTo({ kind: 'turn.settled', data: { code: 'lost' } }, 'wait.opened');
   });
 });

@@ -4,12 +4,14 @@
  *  T2 Attempt 1 is named by `turn.requested`, every further one by `turn.attempted`, before it is dispatched (P5).
  *  T3 A lost attempt is charged at its reservation before the next one is named: it was perhaps paid.
  *  T4 An answer that does not fit its schema is repaired once a run, by a turn that is told what did not fit.
+ *  T5 An answer that its provider accepted by name is asked for again under that name, and paid once; one that is gone
+ *     was perhaps paid.
  */
 import { retryAt } from './backoff.ts';
 import type { Bill } from './budget.ts';
 import { affordsAgain, boundUsage, costOf, overrun, planTurn, spend } from './budget.ts';
 import { requestCalls } from './call.ts';
-import type { Input, TurnOutcome } from './commands.ts';
+import type { Command, Input, TurnOutcome } from './commands.ts';
 import { ImpossibleState } from './commands.ts';
 import { addItem, countTurn, flushPending } from './context.ts';
 import type { Entry, Event, EventData, Spent, TurnEnd } from './events.ts';
@@ -28,6 +30,8 @@ type Done = Extract<TurnOutcome, { type: 'turn' }>;
 
 /** Failures of the engine's own making: the same request is not made again, another one may be. */
 const LOST = 'lost';
+/** The provider does not have the answer any more that it had accepted. */
+const GONE = 'response_gone';
 
 /** Why a turn is not an ordinary one: it is a run's last, without tools; or it repairs an answer (T4). */
 type Special = { closing: LimitReason } | { repair: true };
@@ -87,21 +91,35 @@ export function endRun(run: Run, end: RunEnd): Event {
 /** A turn's outcome arrived for the attempt that flies. */
 export function settleTurn(state: State, run: Run, turn: Turn, outcome: TurnOutcome, input: Input): Event[] {
   if (outcome.type === 'turn') return settleDone(state, run, turn, outcome, input);
-  const bill = billOf(run, turn, outcome.spent);
+  const { code, detail } = outcome;
+  const held = turn.response !== null && (outcome.resumable === true || code === GONE);
+  const spent: Spent = held && outcome.spent.kind === 'none' ? { kind: 'bound' } : outcome.spent;
+  const bill = billOf(run, turn, spent);
   const over = overrun(state, run, turn, bill);
   if (isStopping(run)) return [settle(run, turn, { outcome: 'cancelled', ...bill }), ...over];
-  const notBefore = retryAt(outcome.retry, turn.failures, run, `${state.id}/${turn.id}`, input.at);
-  if (notBefore === null) return [failTurn(run, turn, outcome.code, outcome.detail, bill), ...over];
-  if (!affordsAgain(state, run, turn, bill, input))
-    return [failTurn(run, turn, UNAFFORDABLE, outcome.code, bill), ...over];
-  const failed: Event = {
-    kind: 'turn.failed',
-    run: run.id,
-    effect: turn.id,
-    data: { attempt: turn.phase.attempt, code: outcome.code, spent: outcome.spent },
-  };
-  return [failed, nextAttempt(run, turn, outcome.code, input, { notBefore })];
+  const retry = held && code === GONE ? 'now' : outcome.retry;
+  const notBefore = retryAt(retry, turn.failures, run, `${state.id}/${turn.id}`, input.at);
+  if (notBefore === null) return [failTurn(run, turn, code, detail, bill), ...over];
+  const resume = outcome.resumable === true ? resumable(turn, input) : null;
+  if (resume !== null)
+    return [
+      failedAttempt(run, turn, code, { kind: 'none' }),
+      nextAttempt(run, turn, code, input, { notBefore, resume }),
+    ];
+  if (!affordsAgain(state, run, turn, bill, input)) return [failTurn(run, turn, UNAFFORDABLE, code, bill), ...over];
+  return [failedAttempt(run, turn, code, spent), nextAttempt(run, turn, code, input, { notBefore })];
 }
+
+/** The answer to ask for again (T5): what it costs stays reserved as it is, unless an account refuses just that. */
+const resumable = (turn: Turn, input: Input): string | null =>
+  input.facts.refusal === undefined ? turn.response : null;
+
+const failedAttempt = (run: Run, turn: Turn, code: string, spent: Spent): Event => ({
+  kind: 'turn.failed',
+  run: run.id,
+  effect: turn.id,
+  data: { attempt: turn.phase.attempt, code, spent },
+});
 
 function settleDone(state: State, run: Run, turn: Turn, outcome: Done, input: Input): Event[] {
   const { stop, body, usage, calls, misfit, built } = outcome;
@@ -117,9 +135,14 @@ function settleDone(state: State, run: Run, turn: Turn, outcome: Done, input: In
   return [settled, ...over, ...requestCalls(state, run, turn, calls, input)];
 }
 
-/** Nobody knows what became of the flying attempt: its process is gone. It was perhaps paid (T3). */
+/**
+ * Nobody knows what became of the flying attempt: its process is gone. It was perhaps paid (T3), unless its answer can be
+ * asked for again (T5).
+ */
 export function loseTurn(state: State, run: Run, turn: Turn, input: Input): Event[] {
   if (turn.phase.at !== 'flying') return [];
+  const resume = isStopping(run) ? null : resumable(turn, input);
+  if (resume !== null) return [nextAttempt(run, turn, LOST, input, { resume })];
   const bill = billOf(run, turn, { kind: 'bound' });
   if (isStopping(run) || !affordsAgain(state, run, turn, bill, input))
     return [failTurn(run, turn, LOST, undefined, bill)];
@@ -150,7 +173,7 @@ function nextAttempt(
   turn: Turn,
   reason: string,
   input: Input,
-  more: { notBefore?: number; charged?: Amount },
+  more: { notBefore?: number; charged?: Amount; resume?: string },
 ): Event {
   const n = turn.phase.attempt + 1;
   return { kind: 'turn.attempted', run: run.id, effect: turn.id, data: { n, reason, epoch: input.epoch, ...more } };
@@ -216,6 +239,7 @@ export function evolveTurnRequested(state: State, run: Run, entry: Of<'turn.requ
     reserve,
     maxOutputTokens,
     closing: closing ?? null,
+    response: null,
     sentBytes: state.context.newBytes,
     sentMedia: state.context.newMedia,
     slots: state.context.slots,
@@ -226,12 +250,28 @@ export function evolveTurnRequested(state: State, run: Run, entry: Of<'turn.requ
 }
 
 export function evolveTurnAttempted(state: State, run: Run, turn: Turn, entry: Of<'turn.attempted'>): void {
-  const { n, epoch, notBefore, charged } = entry.data;
-  if (charged !== undefined) giveUp(state, turn.id, turn.phase.attempt);
+  const { n, reason, epoch, notBefore, charged, resume } = entry.data;
+  if (reason === LOST) giveUp(state, turn.id, turn.phase.attempt);
+  turn.response = resume ?? null;
   turn.phase = { at: 'flying', attempt: n, epoch, notBefore: notBefore ?? 0 };
   if (charged === undefined) return;
   const usage = boundUsage(turn.reserve, turn.maxOutputTokens);
   book(state, run, usage, { nanoUsd: charged.nanoUsd, price: memberOf(run)?.price?.id ?? null });
+}
+
+/** The provider's name for the answer that the flying attempt waits for; [] where it does not, or has it on record. */
+export function acceptTurn(
+  run: Run,
+  turn: Turn,
+  command: Extract<Command, { kind: 'accepted' }>,
+  epoch: number,
+): Event[] {
+  const { attempt, response } = command;
+  const { phase } = turn;
+  // Only the process that was given leave for this attempt knows what became of it.
+  if (phase.at !== 'flying' || phase.attempt !== attempt || phase.epoch !== epoch) return [];
+  if (turn.response !== null || response === '' || response.length > LIMITS.responseChars) return [];
+  return [{ kind: 'turn.accepted', run: run.id, effect: turn.id, data: { attempt, response } }];
 }
 
 export function evolveTurnFailed(state: State, run: Run, turn: Turn, entry: Of<'turn.failed'>): void {

@@ -66,6 +66,8 @@ export type Config = {
   maxOutputTokens?: number;
   /** The provider's processing tier, where it sells several. */
   tier?: 'default' | 'flex' | 'priority';
+  /** The provider goes on with an answer when nobody listens; a crash asks for it again instead of paying twice. */
+  background?: boolean;
   temperature?: number;
   toolChoice?: ToolChoice;
   limits?: Partial<Limits>;

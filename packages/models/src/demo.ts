@@ -40,6 +40,7 @@ export function demoInfo(id: string): ModelInfo {
     known: true,
     modalities: { image: { maxTokens: LIMITS.demoMediaTokens }, file: { maxTokens: LIMITS.demoMediaTokens } },
     structured: true,
+    background: true,
     tiers: { flex: FREE, priority: FREE },
   };
 }
@@ -94,7 +95,10 @@ async function generate(timers: Timers, request: GenerateRequest, context: Gener
   const answer = compose(request, plan);
   const failure = failureOf(plan, request.attempt);
   const pieces = failure === null ? piecesOf(answer) : [];
-  const pauseMs = plan.slowMs / Math.max(1, pieces.length);
+  const { key, params, resume } = request;
+  if (params.background === true && resume === undefined) await context.accepted?.(`demo_${key.slice(0, 12)}`);
+  // What is asked for again was thought of meanwhile.
+  const pauseMs = resume === undefined ? plan.slowMs / Math.max(1, pieces.length) : 0;
   if (pieces.length === 0 && !(await pause(timers, pauseMs, context.signal))) return aborted();
   for (const piece of pieces) {
     if (!(await pause(timers, pauseMs, context.signal))) return aborted();

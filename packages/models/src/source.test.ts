@@ -47,12 +47,14 @@ describe('the model source', () => {
     assert.match(refusal({}, 'openai/gpt-5'), /openai needs a key: set OPENAI_API_KEY.*'demo'/);
     const env = { OPENAI_API_KEY: 'k' };
     const own = (id: string) => {
-      const { id: _, provider: __, ...rest } = info({ env }, id);
+      const { id: _, provider: __, background: ___, ...rest } = info({ env }, id);
       const { flex, priority } = rest.tiers ?? {};
       return { ...rest, price: rest.price?.output, tiers: [flex?.output, priority?.output] };
     };
     assert.deepEqual(own('openai/gpt-5-mini'), own('openai-chat/gpt-5-mini'));
     assert.equal(own('openai/gpt-5-mini').known, true);
+    assert.equal(info({ env }, 'openai/gpt-0').background, true);
+    assert.equal(info({ env }, 'openai-chat/gpt-5-mini').background, undefined);
     assert.deepEqual(own('openai/gpt-5.4').tiers, [7_500_000, 30_000_000]);
     assert.equal(info({ env }, 'openai/gpt-5.4').tiers?.flex?.id, 'openai/gpt-5.4@2026-11-20/flex');
     assert.match(
@@ -93,7 +95,8 @@ describe('the model source', () => {
   });
 
   it('has demo with no key, priced at zero', () => {
-    assert.deepEqual([info({}, 'demo').price?.output, info({}, 'demo').known], [0, true]);
+    const { price: free, known: isKnown, background } = info({}, 'demo');
+    assert.deepEqual([free?.output, isKnown, background], [0, true, true]);
     assert.equal(info({}, 'demo/small').id, 'demo/small');
   });
 

@@ -54,7 +54,10 @@ export function createModelSource(options: ModelSourceOptions): ModelSource {
 
   const infoOf = (id: string): ModelInfo => {
     const [provider, model] = split(id);
-    return recorded(provider === 'demo' ? demoInfo(id) : catalogInfo(id, provider, model), { prices, catalog });
+    const info = provider === 'demo' ? demoInfo(id) : catalogInfo(id, provider, model);
+    // The Responses API keeps answers, whichever of its models gives them.
+    if (provider === OPENAI && !records.has(OPENAI)) info.background = true;
+    return recorded(info, { prices, catalog });
   };
 
   const connect = (name: string): OpenedProvider => {

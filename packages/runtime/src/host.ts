@@ -248,6 +248,9 @@ function courierOf(options: HostOptions, core: Core): Courier {
     logger,
     redactor,
     hooks,
+    record: async (session, input) => {
+      await step(session, input);
+    },
     delta: (session, effect, delta) => streams.delta(session, effect, delta),
   });
   return { step, perform, ...upkeep(options, core) };

@@ -41,6 +41,7 @@ export type ScriptedFailure = {
   detail?: string;
   retry?: Retry;
   spent?: Spent;
+  resumable?: true;
   /** Streamed before it fails. */
   text?: string;
   hold?: Promise<unknown>;
@@ -55,6 +56,8 @@ export type ScriptedCall = {
   signal: AbortSignal;
   /** Counts calls from 0. */
   n: number;
+  /** Gives the answer a name by which it can be asked for again, of a request for one that is kept (`background`). */
+  accept(response: string): Promise<void>;
   outcome: GenerateOutcome | null;
 };
 
@@ -120,7 +123,8 @@ export function createScriptedModel(
   const generate = async (request: GenerateRequest, context: GenerateContext): Promise<GenerateOutcome> => {
     if (context.signal.aborted) return failure('aborted', 'aborted before it was sent');
     const items = JSON.parse(`[${request.rendered}]`) as NeutralItem[];
-    const call: ScriptedCall = { request, items, signal: context.signal, n: calls.length, outcome: null };
+    const accept = async (response: string): Promise<void> => context.accepted?.(response);
+    const call: ScriptedCall = { request, items, signal: context.signal, n: calls.length, accept, outcome: null };
     calls.push(call);
     for (const watcher of watchers) if (watcher.n === call.n) watcher.seen(call);
     call.outcome = await play(call, context, next).catch((error: unknown) => {
@@ -158,7 +162,8 @@ async function play(
   if (held === null) return aborted();
   if ('fail' in reply) {
     if (reply.text !== undefined) context.delta({ part: 'text', text: reply.text });
-    return failure(reply.fail, reply.detail ?? 'as scripted', reply.retry, reply.spent);
+    const failed = failure(reply.fail, reply.detail ?? 'as scripted', reply.retry, reply.spent);
+    return reply.resumable === true ? { ...failed, resumable: true } : failed;
   }
   const done = answerOf(call.request, reply);
   for (const delta of deltasOf(done, reply.pieces ?? 2)) context.delta(delta);
@@ -181,7 +186,9 @@ async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promis
   }
 }
 
-function failure(code: string, detail: string, retry: Retry = 'no', spent: Spent = { kind: 'none' }): GenerateOutcome {
+type Failed = Extract<GenerateOutcome, { type: 'failed' }>;
+
+function failure(code: string, detail: string, retry: Retry = 'no', spent: Spent = { kind: 'none' }): Failed {
   return { type: 'failed', code, detail, retry, spent };
 }
 

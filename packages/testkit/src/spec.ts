@@ -264,7 +264,13 @@ export const answered = (turn: EffectId, calls: RuledCall[] = [], over: Turned =
   },
 });
 
-type Failed = { attempt?: number; code?: string; retry?: 'no' | 'now' | { afterMs: number }; spent?: Spent };
+type Failed = {
+  attempt?: number;
+  code?: string;
+  retry?: 'no' | 'now' | { afterMs: number };
+  spent?: Spent;
+  resumable?: true;
+};
 export const failed = (turn: EffectId, over: Failed = {}): Command => ({
   kind: 'settle',
   effect: turn,
@@ -274,6 +280,7 @@ export const failed = (turn: EffectId, over: Failed = {}): Command => ({
     code: over.code ?? 'overloaded',
     retry: over.retry ?? 'now',
     spent: over.spent ?? { kind: 'none' },
+    ...(over.resumable === undefined ? {} : { resumable: over.resumable }),
   },
 });
 
@@ -305,6 +312,12 @@ export const homeless = (id: EffectId, attempt = 1): Command => ({
   outcome: { type: 'call-homeless' },
 });
 
+export const accepted = (effect: EffectId, response = `answer of ${effect}`, attempt = 1): Command => ({
+  kind: 'accepted',
+  effect,
+  attempt,
+  response,
+});
 export const gate = (effect: EffectId): Command => ({ kind: 'attempt', effect, attempt: 1, reason: 'gate' });
 export const lost = (effect: EffectId, attempt = 1): Command => ({ kind: 'attempt', effect, attempt, reason: 'lost' });
 export const wake: Command = { kind: 'settle', effect: 'wake' };

@@ -37,7 +37,7 @@ export function createBackground(connection: Connection): Background {
       const told = { delta: (delta: Delta) => gate.delta(delta), id: (id: string) => gate.open(id) };
       const outcome = await connection.send(request, new ResponseReader(reading, told), context);
       await gate.opened;
-      return gate.id === null ? outcome : stop(gate.id, outcome, context.signal);
+      return gate.id === null ? outcome : stop(gate.id, onTheWay(outcome), context.signal);
     },
     resume: async (id, query, reading, context) => {
       const page = new PageReader(reading);
@@ -61,8 +61,15 @@ const isUnwanted = ({ aborted, reason }: AbortSignal): boolean => aborted && rea
 function owed(id: string, outcome: GenerateOutcome): GenerateOutcome {
   if (outcome.type !== 'failed') return outcome;
   if (outcome.code === 'model_not_found') return failed('response_gone', `${id}: ${outcome.detail}`, 'now', BOUND);
-  return outcome.spent.kind === 'none' ? { ...outcome, spent: BOUND } : outcome;
+  // The question was refused, not the answer: nothing was read of it.
+  return outcome.spent.kind === 'none' ? { ...outcome, spent: BOUND, resumable: true } : onTheWay(outcome);
 }
+
+/** The connection ended, or nothing came over it: the answer goes on, and can be asked for again. */
+const BROKEN: ReadonlySet<string> = new Set(['connection', 'stream_cut', 'timeout', 'malformed']);
+
+const onTheWay = (outcome: GenerateOutcome): GenerateOutcome =>
+  outcome.type === 'failed' && BROKEN.has(outcome.code) ? { ...outcome, resumable: true } : outcome;
 
 /** Holds the deltas back until the id is written down. */
 class Gate {

@@ -680,7 +680,8 @@ describe('a background response', () => {
     const usage = { input: 90, output: 30 };
     const { emulator, ask } = await start([{ output, usage, cutAt: 1_500 }, { output: [{ text: 'next' }] }]);
     const { ids, accepted } = remember();
-    assert.equal(failed((await ask({ params: background, accepted })).outcome).code, 'stream_cut');
+    const cut = failed((await ask({ params: background, accepted })).outcome);
+    assert.deepEqual([cut.code, cut.resumable], ['stream_cut', true]);
     assert.deepEqual(ids, emulator.responses());
     const { outcome } = await ask({ params: background, accepted, resume: ids[0] ?? '', attempt: 2 });
     const whole = done(outcome);
@@ -718,7 +719,7 @@ describe('a background response', () => {
     const [lost = '', held = ''] = ids;
     emulator.forget(lost);
     const gone = failed((await ask({ params: background, accepted, resume: lost })).outcome);
-    assert.deepEqual(brief(gone), ['response_gone', 'now', 'bound']);
+    assert.deepEqual([brief(gone), gone.resumable], [['response_gone', 'now', 'bound'], undefined]);
     assert.match(gone.detail, new RegExp(lost));
     const headers = { authorization: 'Bearer secret-key' };
     await fetch(`${emulator.url}/responses/${held}/cancel`, { method: 'POST', headers });
@@ -736,7 +737,8 @@ describe('a background response', () => {
     const { ids, accepted } = remember();
     for (let n = 0; n < 2; n += 1) failed((await ask({ params: background, accepted })).outcome);
     const [broken = '', short = ''] = ids;
-    assert.deepEqual(brief(failed((await ask({ resume: broken })).outcome)), ['overloaded', 'now', 'bound']);
+    const ended = failed((await ask({ resume: broken })).outcome);
+    assert.deepEqual([brief(ended), ended.resumable], [['overloaded', 'now', 'bound'], undefined]);
     assert.equal(done((await ask({ resume: short })).outcome).stop, 'length');
   });
 
@@ -748,9 +750,11 @@ describe('a background response', () => {
     const [id = ''] = ids;
     const fetched = async () => (await ask({ params: background, accepted, resume: id })).outcome;
     const first = failed(await fetched());
-    assert.deepEqual(brief(first), ['overloaded', { afterMs: 2_000 }, 'bound']);
-    assert.equal(failed(await fetched()).code, 'stream_cut');
-    assert.deepEqual(brief(failed(await fetched())), ['rate_limited', 'now', 'bound']);
+    assert.deepEqual([brief(first), first.resumable], [['overloaded', { afterMs: 2_000 }, 'bound'], true]);
+    const cut = failed(await fetched());
+    assert.deepEqual([cut.code, cut.resumable], ['stream_cut', true]);
+    const busy = failed(await fetched());
+    assert.deepEqual([brief(busy), busy.resumable], [['rate_limited', 'now', 'bound'], true]);
     assert.equal(done(await fetched()).text, 'a long answer');
     assert.equal(posts(emulator.requests).length, 1);
   });

@@ -79,7 +79,11 @@ export class TextRenderer implements Renderer {
         if (entry.data.outcome === 'done') this.#turn(entry.effect ?? '', readTurn(entry.data.body, noBodies));
         return;
       case 'turn.attempted':
-        return this.#note(`the model call is tried again (${entry.data.reason})`);
+        return this.#note(
+          entry.data.resume === undefined
+            ? `the model call is tried again (${entry.data.reason})`
+            : `the model's answer is asked for again (${entry.data.reason})`,
+        );
       case 'call.requested':
         return this.#called(entry.effect ?? '', entry.data.name, entry.data.index);
       case 'call.attempted':

@@ -17,8 +17,8 @@ import type {
   ToolResult,
 } from '../ports.ts';
 import { joinPolicies } from './policy.ts';
-import type { Route, Tier } from './route.ts';
-import { memberOf, resolveRoute, routeSchema, tierSchema, unfitOf } from './route.ts';
+import type { Manner, Route, Tier } from './route.ts';
+import { mannerOf, mannerSchema, memberOf, resolveRoute, routeSchema, unfitOf } from './route.ts';
 import { compileSchema } from './schema.ts';
 
 export type AgentDefinition = {
@@ -30,8 +30,7 @@ export type AgentDefinition = {
   policies: Policies;
   limits: Partial<Limits>;
   output: JsonSchema | null;
-  tier?: Tier;
-};
+} & Manner;
 
 /** What a run is bound to, as stored: whoever has it can say what the model was told, years later. */
 export type Manifest = {
@@ -53,8 +52,7 @@ export type Manifest = {
   policies: Policies;
   limits: Partial<Limits>;
   output: JsonSchema | null;
-  tier?: Tier;
-};
+} & Manner;
 
 const caps = { tokens: z.int().positive().optional(), nanoUsd: z.int().positive().optional() };
 /** Limits as people write them; the engine's defaults fill the rest. */
@@ -204,7 +202,7 @@ const agentShape = z.strictObject({
       'a zod schema or a JSON Schema object',
     )
     .optional(),
-  tier: tierSchema.optional(),
+  ...mannerSchema,
 });
 
 export type AgentOptions = {
@@ -220,6 +218,8 @@ export type AgentOptions = {
   output?: z.ZodType | JsonSchema;
   /** The provider's processing tier (default: as the provider has it); a model that is not sold so is refused. */
   tier?: Tier;
+  /** The provider goes on with an answer when nobody listens: a crash asks for it again instead of paying twice. */
+  background?: boolean;
 };
 
 /** Defines an agent. Throws ConfigError `invalid_config` with the path of what is wrong. */
@@ -241,7 +241,7 @@ export function agent(options: AgentOptions): AgentDefinition {
     policies: (shape.policies ?? {}) as Policies,
     limits: (shape.limits ?? {}) as Partial<Limits>,
     output: shape.output === undefined ? null : outputOf(shape.output, `agent ${shape.name}`),
-    ...(shape.tier === undefined ? {} : { tier: shape.tier }),
+    ...mannerOf(shape),
   };
 }
 
@@ -308,14 +308,12 @@ export class Agents {
       policies: joinPolicies(this.#defaults.policies, definition.policies),
       limits: { ...this.#defaults.limits, ...definition.limits },
       output: definition.output,
-      ...(definition.tier === undefined ? {} : { tier: definition.tier }),
+      ...mannerOf(definition),
     };
     // In the author's order: what a process reads back is what the first one sent, byte for byte.
     const text = JSON.stringify(manifest);
     const route = resolveRoute(this.#models, manifest.model);
-    const unfit = route.ok
-      ? unfitOf(route.infos, definition.tier === undefined ? {} : { tier: definition.tier })
-      : null;
+    const unfit = route.ok ? unfitOf(route.infos, mannerOf(definition)) : null;
     if (unfit !== null) throw new ConfigError('invalid_config', `agent ${definition.name}.${unfit.path}`, unfit.unfit);
     const digest = sha256(text);
     // How people are told of an agent binds no run.
@@ -352,11 +350,10 @@ export class Agents {
     const { manifest, digest, hash, text } = registered;
     const route = resolveRoute(this.#models, config.model ?? manifest.model);
     if (!route.ok) return null;
-    const tier = config.tier ?? manifest.tier;
-    const unfit =
-      unfitOf(route.infos, { ...config, ...(tier === undefined ? {} : { tier }) }) ?? unfitChoice(manifest, config);
+    const asked = { ...mannerOf(manifest), ...config };
+    const unfit = unfitOf(route.infos, asked) ?? unfitChoice(manifest, config);
     if (unfit !== null) return unfit;
-    const wanted = { maxOutputTokens: config.maxOutputTokens, output: manifest.output !== null, tier };
+    const wanted = { maxOutputTokens: config.maxOutputTokens, output: manifest.output !== null, tier: asked.tier };
     const [first, ...fallbacks] = route.infos;
     const limits = { ...DEFAULT_LIMITS, ...manifest.limits, ...config.limits };
     const pin: Pin = {

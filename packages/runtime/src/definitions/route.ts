@@ -19,7 +19,17 @@ export const routeSchema = z.union(
 );
 
 export type Tier = NonNullable<Config['tier']>;
-export const tierSchema = z.enum(['default', 'flex', 'priority']);
+
+/** What an agent says for all its runs, where their configuration does not. */
+export type Manner = Pick<Config, 'tier' | 'background'>;
+export const mannerSchema = {
+  tier: z.enum(['default', 'flex', 'priority']).optional(),
+  background: z.boolean().optional(),
+};
+/** Only what was said: what binds a run has no empty places. */
+export function mannerOf({ tier, background }: { [K in keyof Manner]: Manner[K] | undefined }): Manner {
+  return { ...(tier === undefined ? {} : { tier }), ...(background === undefined ? {} : { background }) };
+}
 
 export const modelsIn = (route: Route): readonly string[] => (typeof route === 'string' ? [route] : route);
 
@@ -42,7 +52,7 @@ export function resolveRoute(models: ModelSource, route: Route): ResolvedRoute {
 
 /** What a run asks for that one of its models does not give; null: nothing. What is accepted is obeyed (P15). */
 export function unfitOf(infos: readonly ModelInfo[], config: Config): Unfit | null {
-  const { maxOutputTokens, tier, effort } = config;
+  const { maxOutputTokens, tier, effort, background } = config;
   for (const { id, ...info } of infos) {
     if (maxOutputTokens !== undefined && info.known && maxOutputTokens > info.maxOutputTokens) {
       const unfit = `model ${id} gives at most ${info.maxOutputTokens} tokens of output, not ${maxOutputTokens}`;
@@ -52,6 +62,8 @@ export function unfitOf(infos: readonly ModelInfo[], config: Config): Unfit | nu
       const levels = info.effort.length === 0 ? 'no levels of effort' : `efforts ${info.effort.join(', ')}`;
       return { unfit: `model ${id} takes ${levels}, not ${effort}`, path: 'effort' };
     }
+    if (background === true && info.background !== true)
+      return { unfit: `model ${id} is not known to keep answers that can be asked for again`, path: 'background' };
     if (tier !== undefined && tier !== 'default' && info.tiers?.[tier] === undefined)
       return { unfit: `model ${id} is not known to be sold with tier ${tier}`, path: 'tier' };
   }

@@ -1,8 +1,9 @@
 /**
- * Performs one effect and gives its outcome as an input. It reads the session, never writes it; it never throws for an
- * outcome; what it sends is built from exactly what the log says.
+ * Performs one effect and gives its outcome as an input. It reads the session, and writes to it through the step alone; it
+ * never throws for an outcome; what it sends is built from exactly what the log says.
  */
 import type { Actor, BodyRef, Effect, Spent, ToolOutcome, TurnOutcome } from '@perdure/engine';
+import { LIMITS as ENGINE } from '@perdure/engine';
 import type { Agents, Manifest } from '../definitions/agents.ts';
 import type { TurnBody } from './assemble.ts';
 import type { Bodies } from './bodies.ts';
@@ -54,6 +55,8 @@ export type PerformOptions = {
   logger: Logger;
   redactor: Redactor;
   hooks: readonly Hook[];
+  /** Writes down what must be in the log while an effect is under way. Throws where that cannot be. */
+  record(session: string, input: StepInput): Promise<void>;
   /** Live text of an attempt, already redacted. */
   delta(session: string, effect: Performable, delta: Delta): void;
 };
@@ -138,7 +141,8 @@ async function generate(
   options.breaker.heard(request.model, outcome);
   if (outcome.type === 'failed') {
     const detail = clipped(bodies.clean(outcome.detail), LIMITS.messageChars);
-    return { type: 'turn-failed', code: outcome.code, detail, retry: outcome.retry, spent: outcome.spent };
+    const { code, retry, spent, resumable } = outcome;
+    return { type: 'turn-failed', code, detail, retry, spent, ...(resumable === true ? { resumable } : {}) };
   }
   try {
     const turn = await settleTurn(options, manifest, session, effect, request.model, outcome, bodies);
@@ -187,15 +191,24 @@ async function callModel(
   signal: AbortSignal,
 ): Promise<GenerateOutcome> {
   const live = createLive(options, session, effect);
+  let isHeld = request.resume !== undefined;
+  const accepted = async (response: string): Promise<void> => {
+    isHeld = await writeDown(options, session, effect, response);
+  };
   const ended = await bounded(
     options.timers,
     { timeoutMs: LIMITS.generateMs, graceMs: LIMITS.abortGraceMs, signal },
-    async (inner) => adapter.generate(request, { signal: inner, delta: (delta) => live.push(delta) }),
+    async (inner) => {
+      const context = { signal: inner, delta: (delta: Delta) => live.push(delta) };
+      return adapter.generate(request, request.params.background === true ? { ...context, accepted } : context);
+    },
   );
   live.end();
+  // Our patience ended, not the answer: where it has a name it is asked for again.
+  const timedOut = isHeld ? ({ ...TIMED_OUT, resumable: true } as const) : TIMED_OUT;
   switch (ended.ended) {
     case 'value':
-      return wasTimeout(ended.value, signal) ? { ...ended.value, ...TIMED_OUT } : ended.value;
+      return wasTimeout(ended.value, signal) ? { ...ended.value, ...timedOut } : ended.value;
     case 'thrown': {
       const { run, id } = effect;
       options.logger.error({ session, run, effect: id, error: String(ended.error) }, 'a model adapter threw');
@@ -203,7 +216,7 @@ async function callModel(
       return { type: 'failed', code: 'adapter_error', detail, retry: 'no', spent: { kind: 'bound' } };
     }
     case 'timeout':
-      return { type: 'failed', ...TIMED_OUT, spent: { kind: 'bound' } };
+      return { type: 'failed', ...timedOut, spent: { kind: 'bound' } };
     case 'aborted':
       return {
         type: 'failed',
@@ -216,6 +229,31 @@ async function callModel(
       const never: never = ended;
       return never;
     }
+  }
+}
+
+/**
+ * Puts the name of an answer into the log, so that a crash from now on asks for it again; false where it could not be
+ * written: then the answer is only paid a second time after a crash.
+ */
+async function writeDown(
+  options: PerformOptions,
+  session: string,
+  { id: effect, run, attempt }: Performable,
+  response: string,
+): Promise<boolean> {
+  const fields = { session, run, effect, attempt };
+  if (response.length > ENGINE.responseChars || options.redactor.text(response) !== response) {
+    options.logger.warn(fields, 'a provider gave an answer a name that cannot be kept');
+    return false;
+  }
+  const command = { kind: 'accepted', effect, attempt, response } as StepInput['command'];
+  try {
+    await options.record(session, { id: `${effect}#${attempt}a`, by: SYSTEM, bodies: [], command });
+    return true;
+  } catch (error) {
+    options.logger.warn({ ...fields, error: String(error) }, 'the name of an answer could not be written down');
+    return false;
   }
 }
 

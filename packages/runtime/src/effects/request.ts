@@ -2,6 +2,7 @@
 import type { Run } from '@perdure/engine';
 import { memberOf, takesOf } from '@perdure/engine';
 import type { Manifest } from '../definitions/agents.ts';
+import { mannerOf } from '../definitions/route.ts';
 import { effectKey } from '../log/digest.ts';
 import { LIMITS } from '../limits.ts';
 import type { Hot, Sessions } from '../log/sessions.ts';
@@ -50,8 +51,10 @@ export async function buildRequest(
   };
   if (config.temperature !== undefined) request.params.temperature = config.temperature;
   if (config.effort !== undefined) request.params.effort = config.effort;
-  const tier = config.tier ?? manifest.tier;
+  const { tier, background } = { ...mannerOf(manifest), ...config };
   if (tier !== undefined) request.params.tier = tier;
+  if (background === true) request.params.background = true;
+  if (turn.response !== null) request.resume = turn.response;
   if (turn.closing !== null) request.params.toolChoice = 'none';
   else if (config.toolChoice !== undefined) request.params.toolChoice = config.toolChoice;
   if (manifest.output !== null) {

@@ -43,6 +43,7 @@ const NEWEST: { readonly [K in EventKind]: number } = {
   'run.limited': 1,
   'run.ended': 1,
   'turn.requested': 1,
+  'turn.accepted': 1,
   'turn.attempted': 1,
   'turn.failed': 1,
   'turn.settled': 1,

@@ -31,7 +31,7 @@ export function catalogMethods(parts: Parts): Pick<Methods, CatalogMethod> {
 
 function modelView(info: ModelInfo, models: ModelSource): ModelView {
   const { id, provider, windowTokens, maxOutputTokens, price, known, modalities = {}, effort, cache } = info;
-  const { structured = false, tiers = {} } = info;
+  const { structured = false, background = false, tiers = {} } = info;
   const resolved = models.resolve(id);
   return {
     id,
@@ -42,6 +42,7 @@ function modelView(info: ModelInfo, models: ModelSource): ModelView {
     known,
     modalities,
     structured,
+    background,
     tiers,
     ...(effort === undefined ? {} : { effort: [...effort] }),
     ...(cache === undefined ? {} : { cache }),

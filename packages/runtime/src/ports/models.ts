@@ -69,7 +69,16 @@ export type GenerateOutcome =
       usage: Usage;
       native: unknown;
     }
-  | { type: 'failed'; code: string; detail: string; retry: Retry; spent: Spent };
+  | {
+      type: 'failed';
+      code: string;
+      detail: string;
+      retry: Retry;
+      /** With `resumable`, what is billed if nobody asks for the answer again. */
+      spent: Spent;
+      /** The accepted answer goes on without us: the next attempt asks for it again (`resume`), and this one costs nothing. */
+      resumable?: true;
+    };
 
 export type GenerateContext = {
   /**
@@ -110,6 +119,8 @@ export type ModelInfo = {
   structured?: boolean;
   /** Levels of effort it takes. Missing: nobody knows; empty: none. */
   effort?: readonly Effort[];
+  /** It can be asked for an answer again (`GenerateParams.background`). Missing: it cannot. */
+  background?: boolean;
   /** What is sold besides standard processing, each at its price. Missing: nothing. */
   tiers?: { flex?: ListPrice; priority?: ListPrice };
   /**

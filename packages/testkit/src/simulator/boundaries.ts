@@ -34,6 +34,7 @@ const planWith = (calls: readonly string[], interventions: readonly Intervention
   knobs: {},
   approvalTtlMs: null,
   structured: false,
+  background: false,
   route: ['scripted'],
   script: { calls, interventions },
 });

@@ -18,6 +18,7 @@ const EXPECTED: Readonly<Record<Bug, RegExp>> = {
   'budget-settled-twice': /\[P9\]/,
   'steer-lost': /\[P1\]/,
   'cut-stream-final': /\[P6\]/,
+  'answer-paid-twice': /\[T5\]/,
 };
 
 for (const bug of Object.keys(BUGS) as Bug[]) {

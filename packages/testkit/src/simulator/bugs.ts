@@ -29,6 +29,7 @@ export const BUGS = {
   'budget-settled-twice': 'the ledger books the bill of an attempt two times',
   'steer-lost': 'a message for the next turn is acknowledged and forgotten while the calls of this one are under way',
   'cut-stream-final': 'an answer whose stream broke off is taken for a whole one',
+  'answer-paid-twice': 'an answer that the provider still has is asked for anew after a crash',
 } as const;
 export type Bug = keyof typeof BUGS;
 
@@ -169,6 +170,7 @@ async function* gappy(
 /** Runs each call of an answer before the answer is anywhere in the log. */
 export function wrapModels(sim: Sim, models: ModelSource, tools: readonly ToolDefinition[]): ModelSource {
   if (sim.bug === 'cut-stream-final') return believing(models);
+  if (sim.bug === 'answer-paid-twice') return forgetfulOfAnswers(models);
   if (sim.bug !== 'early-effect') return models;
   return {
     ...models,
@@ -190,6 +192,20 @@ export function wrapModels(sim: Sim, models: ModelSource, tools: readonly ToolDe
         }
         return outcome;
       };
+      return { ...resolved, adapter: { ...adapter, generate } };
+    },
+  };
+}
+
+function forgetfulOfAnswers(models: ModelSource): ModelSource {
+  return {
+    ...models,
+    resolve: (id) => {
+      const resolved = models.resolve(id);
+      if (!resolved.ok) return resolved;
+      const { adapter } = resolved;
+      const generate: typeof adapter.generate = async ({ resume: _forgotten, ...request }, context) =>
+        adapter.generate(request, context);
       return { ...resolved, adapter: { ...adapter, generate } };
     },
   };

@@ -23,16 +23,15 @@ export function modelOf(sim: Sim, outside: Outside, process: Process): ModelSour
       try {
         outside.dispatched(process, key, attempt, null);
         checkRequest(sim, call);
+        if (call.request.params.background === true) outside.answers.dispatched(call);
         outside.sent.set(key, call.request.rendered);
       } catch (error) {
         sim.fail(error);
         return process.gone();
       }
       const draw = outside.draw(key, attempt);
-      const hangs = sim.befalls('modelHangs', draw, session);
-      await process.wait('model answers', hangs ? HANG_MS : draw.between(0, 3_000));
+      const reply = await answerOf(sim, outside, process, call, draw, session);
       if (process.fault('crashBeforeOutcome', session)) return process.gone();
-      const reply = replyOf(sim, draw, call, session);
       if ('fail' in reply) outside.failed.add(`${key}#${attempt}`);
       return reply;
     },
@@ -41,11 +40,30 @@ export function modelOf(sim: Sim, outside: Outside, process: Process): ModelSour
   return model.source;
 }
 
+async function answerOf(
+  sim: Sim,
+  outside: Outside,
+  process: Process,
+  call: ScriptedCall,
+  draw: Prng,
+  session: string,
+): Promise<ScriptedReply> {
+  const { answers } = outside;
+  if (call.request.resume !== undefined) return answers.again(process, call, draw, session);
+  const hangs = sim.befalls('modelHangs', draw, session);
+  const afterMs = draw.between(0, 3_000);
+  const reply = replyOf(sim, draw, call, session);
+  const isKept = call.request.params.background === true;
+  if (isKept) await answers.begin(process, call, reply, afterMs);
+  await process.wait('model answers', hangs ? HANG_MS : afterMs);
+  return isKept ? answers.onTheWay(reply, draw, session) : reply;
+}
+
 /** Each model of a route costs something else. */
 function infoOf(model: string): Partial<ModelInfo> {
   const rate = RATES[model] ?? 1_000;
   const rates = { input: rate, cachedInput: rate / 2, cacheWrite: rate, output: 2 * rate };
-  return { price: { id: model, ...rates, source: 'made up', date: '2026-01-01' } };
+  return { price: { id: model, ...rates, source: 'made up', date: '2026-01-01' }, background: true };
 }
 
 const RATES: { readonly [model: string]: number } = { 'scripted/second': 600, 'scripted/third': 1_400 };
@@ -58,6 +76,8 @@ function checkRequest(sim: Sim, { request, items }: ScriptedCall): void {
   const turn = run?.turn ?? null;
   if (run === undefined || turn === null || turn.id !== named?.effect || turn.phase.at !== 'flying') return;
   assert.equal(request.model, memberOf(run)?.model, `${turn.id} goes to the model it is reserved for [M2, P9]`);
+  if (turn.phase.attempt === request.attempt)
+    assert.equal(request.resume ?? null, turn.response, `${turn.id} asks for the answer it was given leave for [T5]`);
   assert.equal(items.length, state?.context.items.length, `${turn.id} is sent the whole context`);
   assert.equal(request.params.maxOutputTokens, turn.maxOutputTokens, `${turn.id} asks for what is reserved [P9]`);
 }

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { argumentsDigest } from '@perdure/runtime';
+import { Answers } from './answers.ts';
 import type { Named } from './truth.ts';
 import type { Process } from './process.ts';
 import type { Prng } from './random.ts';
@@ -36,6 +37,7 @@ const OWN_FAULTS: ReadonlySet<string> = new Set([
 
 export class Outside {
   readonly deeds = new Map<string, Deed>();
+  readonly answers: Answers;
   /** Calls whose job will be reported through a callback, by key. */
   readonly jobs = new Map<string, { token: string; payload: unknown }>();
   /** Attempts at a model call that failed, whatever had been streamed: `key#attempt`. */
@@ -46,6 +48,7 @@ export class Outside {
 
   constructor(sim: Sim) {
     this.#sim = sim;
+    this.answers = new Answers(sim);
   }
 
   deed(key: string): Deed {

@@ -32,6 +32,7 @@ export type Faults = {
   deafToAbort: number;
   modelFails: number;
   modelHangs: number;
+  answerGone: number;
   oddAnswer: number;
   overrun: number;
   wrongDigest: number;
@@ -79,6 +80,8 @@ export type Plan = {
   approvalTtlMs: number | null;
   /** The agent asks for a structured answer. */
   structured: boolean;
+  /** Its answers are kept by the provider, and asked for again. */
+  background: boolean;
   /** The models of its route, in their order. */
   route: readonly string[];
 };
@@ -111,6 +114,7 @@ const RATES: Readonly<Record<FaultName, number>> = {
   deafToAbort: 0.5,
   modelFails: 0.25,
   modelHangs: 0.05,
+  answerGone: 0.1,
   oddAnswer: 0.15,
   overrun: 0.05,
   wrongDigest: 0.3,
@@ -143,6 +147,7 @@ export function planOf(random: Prng): Plan {
     knobs: knobsOf(random),
     approvalTtlMs: random.chance(0.2) ? random.between(1_000, 20_000) : null,
     structured: random.chance(0.3),
+    background: random.chance(0.4),
     route: random.chance(0.4) ? ['scripted', 'scripted/second', 'scripted/third'] : ['scripted'],
   };
 }

@@ -129,6 +129,8 @@ class Simulation implements Sim {
 
   #seen(log: Log, entry: Entry, named: Named | undefined): void {
     if (named?.settled?.seq === entry.seq) this.#outside.settled(named);
+    if (named !== undefined && entry.kind === 'turn.attempted' && entry.data.charged !== undefined)
+      this.#outside.answers.charged(named);
     if (entry.kind === 'turn.settled') this.#checkAnswer(entry, named);
     if (entry.kind !== 'wait.resolved') return;
     if (named?.approvedBy === entry.data.wait)

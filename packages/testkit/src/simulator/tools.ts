@@ -61,7 +61,7 @@ export function toolsOf(sim: Sim, outside: Outside, process: Process, without: s
 
 export function agentOf(
   tools: readonly ToolDefinition[],
-  { approvalTtlMs, structured, route }: Plan,
+  { approvalTtlMs, structured, background, route }: Plan,
 ): Omit<AgentDefinition, 'limits'> & { limits: object } {
   return {
     name: 'worker',
@@ -71,6 +71,7 @@ export function agentOf(
     tools,
     policies: approvalTtlMs === null ? {} : { approvalTtlMs },
     limits: {},
+    background,
     output: structured ? { type: 'string' } : null,
   };
 }

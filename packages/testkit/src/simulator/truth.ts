@@ -25,6 +25,10 @@ export type Named = {
   asks: boolean;
   /** The wait whose approval let it go ahead. */
   approvedBy: string | null;
+  /** Answers that the log says can be asked for again, with the attempt that was given each. */
+  answers: Map<string, number>;
+  /** The last attempt that was charged without an answer. */
+  writtenOff: number;
   /** How often a person said that it is to be done again. */
   retriesByPerson: number;
   settled: { seq: number; outcome: string; code: string | null } | null;
@@ -141,6 +145,13 @@ export class Truth {
         break;
       case 'turn.attempted':
         named.attempts.add(entry.data.n);
+        if (entry.data.charged !== undefined) named.writtenOff = entry.data.n - 1;
+        break;
+      case 'turn.accepted':
+        named.answers.set(entry.data.response, entry.data.attempt);
+        break;
+      case 'turn.failed':
+        if (entry.data.spent.kind !== 'none') named.writtenOff = entry.data.attempt;
         break;
       case 'call.requested':
         named.digest = entry.data.digest;
@@ -180,6 +191,8 @@ export class Truth {
       attempts: new Set(),
       asks: call?.decision === 'ask',
       approvedBy: null,
+      answers: new Map(),
+      writtenOff: 0,
       retriesByPerson: 0,
       settled: null,
     };
