@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import type { Client, MethodName, ParamsInput, RpcClient } from '@perdure/contract';
 import { ApiError, createClient, createRpcClient, METHODS } from '@perdure/contract';
 import type { Listening, Runtime } from '../src/index.ts';
-import { agent, ask, createRuntime, serve, tool } from '../src/index.ts';
+import { agent, ask, createRuntime, handler, serve, tool } from '../src/index.ts';
 
 const add = tool({
   name: 'add',
@@ -122,6 +122,17 @@ describe('a server with a session', () => {
     );
     const { run } = await rpc.call('runs.find', { session: accepted.session.id, run: 'r1' });
     assert.deepEqual([run.status, text.includes('ask: b')], ['completed', true]);
+  });
+
+  test('a handler in another program’s server speaks JSON-RPC over HTTP', async () => {
+    const answer = handler(rt);
+    const headers = { 'content-type': 'application/json' };
+    const body = '[{"jsonrpc":"2.0","id":1,"method":"agents.list"},{"jsonrpc":"2.0","id":2,"method":"nothing"}]';
+    const url = 'http://localhost/v1/rpc';
+    const response = await answer(new Request(url, { method: 'POST', headers, body }));
+    const [first, second] = (await response.json()) as { result?: unknown; error?: { code: number } }[];
+    assert.deepEqual([first?.result, second?.error?.code], [await rest.call('agents.list', {}), -32_601]);
+    assert.equal((await answer(new Request(url, { headers: { upgrade: 'websocket' } }))).status, 405);
   });
 
   test('the feed tells of each session over the same WebSocket', async () => {

@@ -49,6 +49,31 @@ describe('without a terminal', () => {
     assert.match(person.stderr, /waits answer ses_/);
   });
 
+  test('a signal ends it: while a run works as that of run, between two messages as a shell counts it', async () => {
+    const command = ['--disable-warning=ExperimentalWarning', MAIN, 'chat'];
+    const start = (first: string) => {
+      const env = { PATH: process.env['PATH'] ?? '', HOME: place.directory, XDG_CONFIG_HOME: place.directory };
+      const child = spawn(process.execPath, command, { cwd: place.directory, env, stdio: 'pipe' });
+      const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
+      child.stdin.write(first);
+      const saw = async (pattern: RegExp): Promise<void> =>
+        new Promise((resolve) => {
+          let text = '';
+          for (const stream of [child.stdout, child.stderr])
+            stream.on('data', (piece: Buffer) => {
+              text += piece.toString();
+              if (pattern.test(text)) resolve();
+            });
+        });
+      return { child, ended, saw };
+    };
+    const [idle, busy] = [start('say done\n'), start('call sleep {"seconds": 3600}\n')];
+    await Promise.all([idle.saw(/done/), busy.saw(/waits for timer/)]);
+    idle.child.kill('SIGINT');
+    busy.child.kill('SIGINT');
+    assert.deepEqual([await idle.ended, await busy.ended], [130, 6]);
+  });
+
   test('perdure alone shows what there is', async () => {
     const { code, stdout } = await place.run([]);
     assert.equal(code, 0);

@@ -28,10 +28,16 @@ export class Pipe implements Shell {
     this.#stopped = given.stopped;
   }
 
-  /** The codes of `run`: that of the first message that did not complete, else 0. */
+  /** The codes of `run`: that of the first message that did not complete, else 0. A signal between two ends it, too. */
   async read(input: Input): Promise<ExitCode> {
+    const lines = createInterface({ input, crlfDelay: Infinity });
+    let isStopped = false;
+    void this.#stopped.then(() => {
+      isStopped = true;
+      lines.close();
+    });
     let parts: string[] = [];
-    for await (const line of createInterface({ input, crlfDelay: Infinity })) {
+    for await (const line of lines) {
       parts.push(line.endsWith('\\') ? line.slice(0, -1) : line);
       if (line.endsWith('\\')) continue;
       const text = parts.join('\n');
@@ -39,6 +45,7 @@ export class Pipe implements Shell {
       await this.#take(text);
       if (this.#exit !== EXIT.ok || this.#isLeaving) return this.#exit;
     }
+    if (isStopped) return EXIT.interrupted;
     if (parts.length > 0) await this.#take(parts.join('\n'));
     return this.#exit;
   }
