@@ -11,7 +11,7 @@ import { decodeFrame } from './frame.ts';
 import { LIMITS } from '../limits.ts';
 import type { Marks } from './marks.ts';
 import { noMarks } from './marks.ts';
-import type { Digest, Clock, Head, Logger, Snapshot, StoredFrame, TenantStore } from '../ports.ts';
+import type { RunRow, Digest, Clock, Head, Logger, Snapshot, StoredFrame, TenantStore } from '../ports.ts';
 
 export type Hot = {
   id: string;
@@ -22,6 +22,8 @@ export type Hot = {
   bodies: Map<string, string>;
   /** Status of each run as its row in the index has it. */
   rows: Map<string, string>;
+  /** The row of the run that ended last: whoever waited for it asks now. */
+  ended: RunRow | null;
   title: string;
   snapshotAt: number;
   usedAt: number;
@@ -289,7 +291,8 @@ const SNAPSHOT_AT_EVICTION_ENTRIES = 64;
 const checksumOf = (snapshot: Snapshot): string =>
   sha256(`${snapshot.engine}\n${snapshot.seq}\n${snapshot.hash}\n${snapshot.state}\n${snapshot.prefix}`);
 
-function blank(id: string, state: State): Hot {
+/** A session in memory of which only the state is known. */
+export function blank(id: string, state: State): Hot {
   return {
     id,
     state,
@@ -297,6 +300,7 @@ function blank(id: string, state: State): Hot {
     prefix: emptyPrefix(''),
     bodies: new Map(),
     rows: new Map(),
+    ended: null,
     title: '',
     snapshotAt: 0,
     usedAt: 0,

@@ -92,7 +92,7 @@ export function changedRows(hot: Hot, runs: ReadonlyMap<string, Run>, entries: r
   for (const entry of entries) {
     if (entry.kind !== 'run.ended' || entry.run === undefined) continue;
     const run = runs.get(entry.run) ?? briefRun(entry.run, entry, entries);
-    if (run !== null) rows.push(endedRow(hot.state, run, entry));
+    if (run !== null) rows.push((hot.ended = endedRow(hot.state, run, entry)));
     hot.rows.delete(entry.run);
   }
   for (const run of hot.state.runs.values()) {

@@ -4,7 +4,7 @@ import { ApiError } from '@perdure/contract';
 import type { Run, State } from '@perdure/engine';
 import { evolve, freshState } from '@perdure/engine';
 import type { Agents, Manifest } from '../definitions/agents.ts';
-import { contentText, emptyPrefix } from '../effects/assemble.ts';
+import { contentText } from '../effects/assemble.ts';
 import type { TurnBody } from '../effects/assemble.ts';
 import { argumentsOf } from '../effects/calls.ts';
 import { isQuarantined } from '../drive/driver.ts';
@@ -13,6 +13,7 @@ import { LIMITS } from '../limits.ts';
 import { buildRequest } from '../effects/request.ts';
 import type { ModelSource, RunRow, SessionRow, TenantStore } from '../ports.ts';
 import type { Hot, Sessions } from '../log/sessions.ts';
+import { blank } from '../log/sessions.ts';
 import { callbackToken } from '../effects/toolbus.ts';
 import { indexOf, rowOf } from '../log/views.ts';
 import { wireFrame } from '../log/wire.ts';
@@ -88,7 +89,8 @@ export function createReads(options: Options): Reads {
         if (options.quarantined(session)) return null;
         const hot = await existing(sessions, session);
         const found = hot.state.runs.get(run as Run['id']);
-        return found === undefined ? null : rowOf(hot.state, found);
+        if (found !== undefined) return rowOf(hot.state, found);
+        return hot.ended?.run === run ? hot.ended : null;
       });
       const row = live ?? (await store.log.run(session, run));
       if (row === null) throw notFound(`run ${run}`);
@@ -253,19 +255,7 @@ async function rebuild(
   const state = freshState();
   const found = await foldTo(options.store, session, state, turn);
   if (found === null) throw notFound(`turn ${turn}`);
-  const hot: Hot = {
-    id: session,
-    state,
-    head: { seq: 0, hash: '' },
-    prefix: emptyPrefix(''),
-    bodies: new Map(),
-    rows: new Map(),
-    title: '',
-    snapshotAt: 0,
-    usedAt: 0,
-    confirmedAt: 0,
-    watched: 0,
-  };
+  const hot = blank(session, state);
   const active = state.runs.get(run as Run['id']);
   if (active === undefined) throw notFound(`run ${run}`);
   const text = await options.store.blobs.get(active.pin?.manifest ?? '');
