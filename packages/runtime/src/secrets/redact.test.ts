@@ -194,7 +194,7 @@ test('a value is cleaned wherever its text would be, in each form of a secret', 
   const secrets = { ODD: 'line\none "quoted" \\ <tag> ü', PLAIN: 'plain-secret-value' };
   const redactor = new Redactor(secrets);
   const sk = `sk-${'a'.repeat(24)}`;
-  const pem = '-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----';
+  const pem = KEY;
   for (const value of Object.values(secrets).flatMap((secret) => [...encodingsOf(secret), sk, pem])) {
     const holder = { deep: [{ [`name ${value}`]: `before ${value} after` }], rest: 'well' };
     const clean = redactor.value(holder);
