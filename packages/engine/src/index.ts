@@ -58,7 +58,7 @@ export type { Transition } from './machine.ts';
 export { advance, decide, evolve, fold, transition } from './machine.ts';
 export type { Effect } from './outstanding.ts';
 export { outstanding, statusOf, wakeAt } from './outstanding.ts';
-export { costOf, isCapped, runAccount, sessionAccount, sessionCaps } from './budget.ts';
+export { costOf, isCapped, lacksPrice, runAccount, sessionAccount, sessionCaps } from './budget.ts';
 export { failedOver, memberOf, membersOf, PROVIDER_FAILURES } from './route.ts';
 export { pendingItems } from './context.ts';
 export { takesOf } from './media.ts';

@@ -19,6 +19,8 @@ export const LIMITS = {
   storageLookMs: 500,
   reopens: 3,
   reopenWithinMs: 60_000,
+  /** At a start unfinished sessions are looked at for so long; `perdure preflight` looks at all. */
+  preflightMs: 30_000,
   /** All data is read again so long after the start, and then so often: a minute, a day. */
   scrubFirstMs: 60_000,
   scrubEveryMs: 24 * 60 * 60_000,

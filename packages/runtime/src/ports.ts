@@ -37,6 +37,7 @@ export type {
   LogStore,
   Origin,
   Page,
+  ReadTenant,
   RunRow,
   Said,
   SaidHit,

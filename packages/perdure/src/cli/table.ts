@@ -233,6 +233,14 @@ export const COMMANDS: { readonly [name: string]: Command } = {
     flags: json,
     load: async () => (await import('./commands/status.ts')).status,
   },
+  preflight: {
+    args: [],
+    about:
+      'Looks at what is unfinished with these agents and this build, and says what would be otherwise. Calls nothing.',
+    settings: ['config', 'data'],
+    flags: json,
+    load: async () => (await import('./commands/preflight.ts')).checkFlight,
+  },
   doctor: {
     args: [],
     about: 'Shows each setting with where it comes from, and looks for what would go wrong.',

@@ -20,6 +20,7 @@ import { joinPolicies } from './policy.ts';
 import type { Manner, Route, Tier } from './route.ts';
 import { mannerOf, mannerSchema, memberOf, resolveRoute, routeSchema, unfitOf } from './route.ts';
 import { compileSchema } from './schema.ts';
+import { bindingOf, versionOf } from './version.ts';
 
 export type AgentDefinition = {
   name: string;
@@ -343,11 +344,10 @@ export class Agents {
   pin(name: string, config: Config): Pin | Unfit | null {
     const registered = this.#byName.get(name);
     if (registered === undefined) return null;
-    const own = canonicalJson(pinned(config));
-    const key = `${registered.digest}\n${own}`;
+    const key = `${registered.digest}\n${bindingOf(config)}`;
     const known = this.#pins.get(key);
     if (known !== undefined) return known;
-    const { manifest, digest, hash, text } = registered;
+    const { manifest, digest, text } = registered;
     const route = resolveRoute(this.#models, config.model ?? manifest.model);
     if (!route.ok) return null;
     const asked = { ...mannerOf(manifest), ...config };
@@ -358,8 +358,7 @@ export class Agents {
     const limits = { ...DEFAULT_LIMITS, ...manifest.limits, ...config.limits };
     const pin: Pin = {
       agent: name,
-      // Without a configuration of its own a run is bound to its agent's version.
-      hash: own === '{}' ? hash : sha256(`${hash}\n${own}`),
+      hash: versionOf(registered.hash, config),
       manifest: digest,
       manifestBytes: Buffer.byteLength(text) + (config.instructions?.bytes ?? 0),
       ...memberOf(first, wanted),
@@ -385,11 +384,4 @@ function declarationOf(definition: ToolDefinition): Manifest['tools'][number] {
   const { name, description, input, effect, approval, timeoutMs } = definition;
   const declared = { name, description, input, effect, approval, timeoutMs, verify: definition.verify !== undefined };
   return definition.edits === true ? { ...declared, edits: true } : declared;
-}
-
-/** Where the instructions are stored says nothing about what the run is bound to. */
-function pinned(config: Config): Config {
-  return config.instructions === undefined
-    ? config
-    : { ...config, instructions: { digest: config.instructions.digest, bytes: config.instructions.bytes } };
 }

@@ -250,6 +250,11 @@ export type TenantStore = {
   docs: DocStore;
   leases: LeaseStore;
 };
+/** What can be asked of a tenant's data beside whoever owns it. */
+export type ReadTenant = {
+  log: Pick<LogStore, 'get' | 'read' | 'list' | 'due' | 'body'>;
+  blobs: Pick<BlobStore, 'get'>;
+};
 export interface Store {
   /** Grows with each opening of the data: the epoch of a store that one process owns. */
   readonly epoch: number;

@@ -14,6 +14,8 @@ import { startWriter, type Writer } from './writer.ts';
 
 /** The file in the folder by which data is known to be there. */
 export { DATABASE };
+export { readSqliteStore } from './read-only.ts';
+export type { ReadOnlyStore } from './read-only.ts';
 export { StoreError };
 export type { StoreErrorCode } from '../errors.ts';
 

@@ -6,6 +6,8 @@ import type { Listening } from '@perdure/gateway';
 import { modelsIn, resolveRoute } from '@perdure/runtime';
 import { DataInUseError } from '../../errors.ts';
 import { LIMITS } from '../../limits.ts';
+import type { Background } from '../../preflight.ts';
+import { preflightAtStart } from '../../preflight.ts';
 import type { Runtime } from '../../runtime.ts';
 import { startRuntime } from '../../runtime.ts';
 import { serve } from '../../serve.ts';
@@ -47,15 +49,18 @@ async function serveUntil(context: Context, local: Local, stopped: Promise<unkno
     throw error;
   }
   let server: Listening | undefined;
+  let flight: Background | undefined;
   const watch = watchStorage(runtime);
   try {
     server = await serve(runtime, serveOptions(local));
     mkdirSync(local.data, { recursive: true });
     writeServerFile(local.data, { pid: process.pid, url: reachable(server.url), ...tokenOf(local) });
+    flight = preflightAtStart(runtime);
     print(welcome(local, runtime, reachable(server.url), unusableModels(context, local)));
     return await Promise.race([stopped.then(() => EXIT.ok), watch.stopped]);
   } finally {
     watch.end();
+    flight?.stop();
     // Streams end with a hint to come back, while unsafe calls come to their end.
     await Promise.all([server?.close({ graceMs: LIMITS.requestGraceMs }), runtime.close()]);
     removeServerFile(local.data, process.pid);
