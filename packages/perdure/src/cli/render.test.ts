@@ -63,3 +63,15 @@ test('what an attempt said that was given up is not taken for the answer', () =>
   });
   assert.equal(text, 'wrong\nright\n');
 });
+
+test('what would steer the terminal is left out; an answer that the stream does not carry is named', () => {
+  const said: string[] = [];
+  const write = (text: string): void => void said.push(text);
+  const renderer = new TextRenderer({ messages: () => false, paper: { print: write, tell: write } });
+  renderer.delta(delta(0, 'a\u001b[2J\u009b1mb\tc\r\n'));
+  renderer.entry(settled('a\u001b[2J\u009b1mb\tc\r\n'));
+  assert.equal(said.splice(0).join(''), 'a[2J1mb\tc\n');
+  const data = { outcome: 'done', body: { digest: 'd', bytes: 100_000 } };
+  renderer.entry({ kind: 'turn.settled', run: 'r1', effect: 'r1t2', data } as unknown as Entry);
+  assert.match(said.join(''), /too long for the stream/);
+});

@@ -126,7 +126,7 @@ export class TextRenderer implements Renderer {
       this.#turns.set(effect, body);
       if (body.text.startsWith(said)) this.#out(body.text.slice(said.length));
       else this.#line(body.text);
-    }
+    } else if (said === '') this.#note('what it said is too long for the stream: perdure sessions show has it');
     this.rest();
   }
 
