@@ -103,9 +103,9 @@ test('a fingerprint changes with every item, its order, its outcome and the slot
   assert.equal(new Set(seals).size, seals.length);
 });
 
-test('a seal covers the context, the pin and the bound', () => {
+test('a seal covers the context, the pin, the bound and the place on the route', () => {
   const seals = [sealOf('a', 'b', 1), sealOf('x', 'b', 1), sealOf('a', 'x', 1), sealOf('a', 'b', 2)];
-  assert.equal(new Set(seals).size, 4);
+  assert.equal(new Set([...seals, sealOf('a', 'b', 1, 1)]).size, 5);
 });
 
 test('an answer without a body of its own has words for what happened', async () => {
@@ -113,6 +113,7 @@ test('an answer without a body of its own has words for what happened', async ()
     const item = await neutral(
       { kind: 'result', call: 'r1t1c0', providerId: 'p', name: 'pay', outcome, code, body: null },
       contents,
+      'm',
     );
     return item.kind === 'result' ? item.content : '';
   };
@@ -133,7 +134,7 @@ test('content reads as text, or as JSON', () => {
 
 test('what is not text is rendered with its content', async () => {
   const image = { type: 'image' as const, digest: 'D', mediaType: 'image/png' };
-  const item = await neutral({ kind: 'message', trusted: true, body: keep({ parts: [image] }) }, contents);
+  const item = await neutral({ kind: 'message', trusted: true, body: keep({ parts: [image] }) }, contents, 'm');
   const base64 = Buffer.from('bytes of D').toString('base64');
   assert.deepEqual(item, { kind: 'message', parts: [{ ...image, base64 }] });
 });

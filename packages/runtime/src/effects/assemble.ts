@@ -75,15 +75,18 @@ export async function extendPrefix(
   for (let i = prefix.items; i < items.length; i += 1) {
     const item = items[i];
     if (item === undefined) break;
-    const rendered = adapter.render(await neutral(item, contents), prefix.model);
+    const rendered = adapter.render(await neutral(item, contents, prefix.model), prefix.model);
     if (rendered !== '') pieces.push(rendered);
     fingerprint = chain(fingerprint, item);
   }
   return { model: prefix.model, takes: prefix.takes, items: items.length, rendered: pieces.join(','), fingerprint };
 }
 
-/** An item with its content. Throws what `contents` throws. */
-export async function neutral(item: Item, contents: Contents): Promise<NeutralItem> {
+/**
+ * An item with its content, for one model: what another one's provider made for itself stays behind. Throws what
+ * `contents` throws.
+ */
+export async function neutral(item: Item, contents: Contents, model: string): Promise<NeutralItem> {
   switch (item.kind) {
     case 'message':
     case 'repair': {
@@ -92,7 +95,8 @@ export async function neutral(item: Item, contents: Contents): Promise<NeutralIt
     }
     case 'turn': {
       const body = JSON.parse(await contents.body(item.body)) as TurnBody;
-      return { kind: 'turn', model: body.model, text: body.text, calls: body.calls, native: body.native };
+      const native = body.model === model ? body.native : null;
+      return { kind: 'turn', model: body.model, text: body.text, calls: body.calls, native };
     }
     case 'result': {
       const content =

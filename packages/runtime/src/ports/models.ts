@@ -17,7 +17,10 @@ export type LoadedPart =
   | (Extract<Part, { type: 'image' }> & { base64: string })
   | (Extract<Part, { type: 'file' }> & { base64: string });
 
-/** The context as every provider understands it. `native` goes back verbatim to the provider it came from. */
+/**
+ * The context as every provider understands it. `native` goes back verbatim to the model that made it; for another one it
+ * is null.
+ */
 export type NeutralItem =
   | { kind: 'message'; parts: readonly LoadedPart[] }
   | { kind: 'turn'; model: string; text: string; calls: readonly AskedCall[]; native: unknown }
