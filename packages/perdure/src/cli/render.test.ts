@@ -75,3 +75,16 @@ test('what would steer the terminal is left out; an answer that the stream does 
   renderer.entry({ kind: 'turn.settled', run: 'r1', effect: 'r1t2', data } as unknown as Entry);
   assert.match(said.join(''), /too long for the stream/);
 });
+
+test('a run that goes on with another model says which and why, once', () => {
+  const said: string[] = [];
+  const write = (text: string): void => void said.push(text);
+  const renderer = new TextRenderer({ messages: () => false, paper: { print: write, tell: write } });
+  const entry = (kind: string, data: object): Entry => ({ kind, run: 'r1', effect: 'r1t1', data }) as unknown as Entry;
+  renderer.entry(entry('run.started', { hash: 'h', pin: { model: 'a/one', fallbacks: [{ model: 'b/two' }] } }));
+  renderer.entry(entry('turn.requested', {}));
+  for (let n = 0; n < 2; n += 1) renderer.entry(entry('turn.requested', { model: 'b/two', passed: ['overloaded'] }));
+  renderer.entry(entry('turn.attempted', { n: 2, reason: 'lost', resume: 'resp' }));
+  assert.equal(said.join('').split('goes on with b/two because a/one is overloaded').length, 2);
+  assert.match(said.join(''), /the model's answer is asked for again \(lost\)/);
+});

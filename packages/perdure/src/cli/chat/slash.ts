@@ -46,7 +46,7 @@ export const COMMANDS: { readonly [name: string]: Slash } = {
     about: 'Goes on in a session: by its number in the list, its id or its key.',
     do: resume,
   },
-  model: { args: ' [NAME]', about: 'Shows the model, or takes another from the next run on.', do: model },
+  model: { args: ' [NAME[,NAME]]', about: 'Shows the model, or takes others from the next run on.', do: model },
   status: { args: '', about: 'Says where this is, and what it has to do.', do: status },
   cancel: { args: '', about: 'Cancels the run that is active.', do: cancel },
   steer: {
@@ -109,12 +109,13 @@ async function resume(shell: Shell, name: string): Promise<void> {
 async function model(shell: Shell, name: string): Promise<void> {
   const { conversation, tell } = shell;
   if (name !== '') {
-    await conversation.configure({ model: name });
+    const route = name.split(',').map((each) => each.trim());
+    await conversation.configure({ model: route.length === 1 ? name : route });
     return tell(`the next run is by ${name}\n`);
   }
   tell(`the model is ${await conversation.model()}\n`);
   const { models } = await conversation.client.call('models.list', { limit: LIMITS.listedRows });
-  tell(`  /model NAME takes another${models.length === 0 ? '' : `: ${models.map(({ id }) => id).join(', ')}`}\n`);
+  tell(`  /model NAME[,NAME] takes others${models.length === 0 ? '' : `: ${models.map(({ id }) => id).join(', ')}`}\n`);
 }
 
 async function status(shell: Shell): Promise<void> {

@@ -1,5 +1,6 @@
 /** What a run is doing or waits for, and why. */
 import type { Explanation } from '@perdure/contract';
+import { becauseOf } from '@perdure/contract';
 import { connected } from '../connection.ts';
 import type { Run } from '../context.ts';
 import { isJson } from '../context.ts';
@@ -23,10 +24,12 @@ export const explain: Run = async (context) => {
 
 /** An explanation in lines. */
 export function explained(name: string, explanation: Explanation): string {
-  const { status, agent, model, turns, calls, retries, usage, cost, causes } = explanation;
+  const { status, agent, model, passed = [], turns, calls, retries, usage, cost, causes } = explanation;
+  const reason = becauseOf(passed);
+  const because = reason === '' || causes.some(({ text }) => text.includes(reason)) ? '' : ` ${reason}`;
   const money = cost.price === null ? 'at an unknown price' : dollars(cost.nanoUsd);
   return [
-    `${name} is ${status}: agent ${agent}${model === undefined ? '' : `, model ${model}`}\n`,
+    `${name} is ${status}: agent ${agent}${model === undefined ? '' : `, model ${model}${because}`}\n`,
     ...causes.map(({ text, next }) => `  ${text}${next === undefined ? '' : `\n    → ${next}`}\n`),
     `  ${turns} turns, ${calls} calls, ${retries} retries; ${usage.input} tokens in, ${usage.output} out, ${money}\n`,
   ].join('');
