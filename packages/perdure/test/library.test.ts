@@ -48,6 +48,30 @@ async function within(options: Partial<RuntimeOptions>, work: (runtime: Runtime)
   }
 }
 
+test('a session is forked, written into a file, brought elsewhere, and moved', async () => {
+  const reads = (file: Buffer) =>
+    async function* () {
+      yield file;
+    };
+  await within({}, async (here) => {
+    const session = await here.open('assistant');
+    await (await session.send('What is 2 + 3?')).result();
+    const fork = await session.fork({ config: { temperature: 0 } });
+    assert.equal((await (await fork.send('What is 2 + 4?')).result()).text.includes('6'), true);
+    const copy = Buffer.concat(await Array.fromAsync(here.exportSession(session.id)));
+    const moved = Buffer.concat(await Array.fromAsync(here.exportSession(session.id, { moveTo: 'elsewhere' })));
+    await assert.rejects(session.send('more'), { code: 'session_closed' });
+    await within({}, async (there) => {
+      assert.notEqual((await there.importSession(reads(copy))).id, session.id);
+      const arrived = await there.importSession(reads(moved));
+      assert.equal(arrived.id, session.id);
+      assert.equal((await (await arrived.send('What is 2 + 3?')).result()).status, 'completed');
+      await assert.rejects(there.importSession(reads(moved)), { code: 'invalid_state' });
+      await assert.rejects(there.importSession(reads(moved.subarray(1))), { code: 'invalid_request' });
+    });
+  });
+});
+
 for (const where of [{ store: 'memory' } as const, { data: fresh() }]) {
   describe(`with ${JSON.stringify(Object.keys(where))}`, () => {
     test('a message is accepted, streamed and answered; the session is found again', async () => {
