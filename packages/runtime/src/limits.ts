@@ -80,6 +80,8 @@ export const LIMITS = {
   earlyCallbackMs: 10_000,
   /** When to come back, as errors that pass say it. */
   retryMs: 1_000,
+  /** Verifications that were asked for and are under way at once. */
+  verifies: 2,
   /** Damage that one answer tells. */
   toldDamage: 1_000,
   /** One line of an exported file holds so much of a blob; a line, and a blob, at most so much. */

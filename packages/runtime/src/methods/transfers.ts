@@ -1,5 +1,6 @@
 /** Sealing a session, and reading logs again. Files go in and out by the Api's own calls, as blobs do. */
 import type { Verification } from '@perdure/contract';
+import { ApiError } from '@perdure/contract';
 import { LIMITS } from '../limits.ts';
 import type { Parts } from '../parts.ts';
 import type { DamageReport } from '../ports.ts';
@@ -12,6 +13,20 @@ type TransferMethod = 'sessions.move' | 'sessions.verify' | 'data.verify';
 
 export function transferMethods(parts: Parts): Pick<Methods, TransferMethod> {
   const { store, reads } = parts;
+  let underWay = 0;
+  /** Each reads whole logs, in a thread of its own. */
+  const verify = async (session?: string): Promise<DamageReport[]> => {
+    if (underWay >= LIMITS.verifies)
+      throw new ApiError('rate_limited', `${underWay} verifications are under way: come back later`, {
+        details: { retryMs: LIMITS.retryMs },
+      });
+    underWay += 1;
+    try {
+      return await store.log.verify(session);
+    } finally {
+      underWay -= 1;
+    }
+  };
   return {
     'sessions.move': async (caller, { session, to }) => {
       const command = { kind: 'move', to } as const;
@@ -19,11 +34,11 @@ export function transferMethods(parts: Parts): Pick<Methods, TransferMethod> {
       return ok(await reads.session(session));
     },
     'sessions.verify': async (_caller, { session }) => {
-      const found = await store.log.verify(session);
+      const found = await verify(session);
       if (found.length === 0 && !(await isHere(parts, session))) throw notFound(`session ${session}`);
       return ok(told(found));
     },
-    'data.verify': async () => ok(told(await store.log.verify())),
+    'data.verify': async () => ok(told(await verify())),
   };
 }
 

@@ -258,6 +258,12 @@ test('logs are read again on request, one or all, and what is wrong is told', as
   await world.system.settle();
   assert.deepEqual(await world.call('sessions.verify', { session }), { damage: [], more: false });
   assert.deepEqual(await world.call('data.verify', {}), { damage: [], more: false });
+  const many = await Promise.allSettled([1, 2, 3].map(async () => world.call('data.verify', {})));
+  assert.deepEqual(
+    many.map(({ status }) => status),
+    ['fulfilled', 'fulfilled', 'rejected'],
+    'no more than the bound at once',
+  );
   const [frame] = world.disk.tenants.get('default')?.sessions.get(session)?.frames ?? [];
   frame?.bytes.set([0x20], 1);
   const { damage } = await world.call('sessions.verify', { session });
