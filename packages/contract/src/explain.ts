@@ -23,6 +23,7 @@ export function explainRun(state: Progress, id: string, now: number): Explanatio
     cost: run.cost,
     causes,
   };
+  if (run.cache.cached + run.cache.predicted > 0) explanation.cache = { ...run.cache };
   if (run.model !== null) explanation.model = run.model;
   if (run.passed.length > 0) explanation.passed = [...run.passed];
   if (run.phase.at !== 'ended') return explanation;

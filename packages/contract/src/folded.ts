@@ -79,6 +79,8 @@ export const spanSchema = z.strictObject({
   /** How often it was tried; only where that can be more than once. */
   attempts: z.int().min(0).exactOptional(),
   usage: usageSchema.exactOptional(),
+  /** Of a turn: tokens of its prompt that were expected to come from the provider's cache; `usage` says how many did. */
+  cached: z.int().min(0).exactOptional(),
   cost: costSchema.exactOptional(),
   code: z.string().exactOptional(),
   /** Of a turn: the models of the route that were passed over for the one it is with. */
@@ -148,6 +150,8 @@ export const explanationSchema = z.strictObject({
   calls: z.int(),
   retries: z.int(),
   usage: usageSchema,
+  /** Of the prompts that providers counted: all their tokens, those from a cache, and those that were expected to be. */
+  cache: z.strictObject({ prompt: z.int().min(0), cached: z.int().min(0), predicted: z.int().min(0) }).exactOptional(),
   cost: costSchema,
   causes: z.array(causeSchema),
 });

@@ -233,6 +233,21 @@ test('what turns cost adds up to the session: failed attempts at their bill, los
   assert.deepEqual(session?.usage, { ...usage(10 + 50 + 10, 100 + 5), source: 'bound' });
 });
 
+test('what was expected from the prompt cache stands beside what was billed, of the prompts that a provider counted', () => {
+  const billed = { ...usage(900, 5), cachedInput: 9_200 };
+  const lines: Line[] = [
+    opened,
+    ['run.queued', queued('hello'), 'r1'],
+    ['run.started', { hash: 'h', pin }, 'r1'],
+    ['turn.requested', { ...requested, cached: 9_000 }, 'r1t1'],
+    ['turn.failed', { attempt: 1, code: 'overloaded', spent: { kind: 'usage', usage: usage(70, 0) } }, 'r1t1'],
+    ['turn.attempted', { n: 2, reason: 'overloaded', epoch: 1 }, 'r1t1'],
+    ['turn.settled', { ...settled('answer', 0), attempt: 2, usage: billed }, 'r1t1'],
+  ];
+  assert.deepEqual(explain('r1', 2000, ...lines).cache, { prompt: 10_100, cached: 9_200, predicted: 9_000 });
+  assert.equal(viewTrace(trace(...lines)).find(({ kind }) => kind === 'turn')?.cached, 9_000);
+});
+
 test('a turn that goes on from the answers of another model says so, once it is another one', () => {
   const other = { ...pin, model: 'demo/y' };
   const state = trace(

@@ -31,6 +31,8 @@ export type TurnProgress = {
   repairs: boolean;
   /** It asks for an answer that an earlier attempt began. */
   resumes: boolean;
+  /** Tokens of its prompt that were expected to come from a cache. */
+  predicted: number;
   at: 'flying' | 'done' | 'failed' | 'cancelled';
 };
 
@@ -63,6 +65,8 @@ export type RunProgress = {
   asked: CallProgress[];
   waits: Map<string, WaitProgress>;
   usage: Usage;
+  /** Of the prompts that were counted: their tokens, those from a cache, those that were expected from it. */
+  cache: { prompt: number; cached: number; predicted: number };
   cost: Cost;
 };
 
@@ -113,6 +117,7 @@ function queueRun(state: Progress, entry: Of<'run.queued'>): void {
     asked: [],
     waits: new Map(),
     usage: { input: 0, cachedInput: 0, cacheWrite: 0, output: 0, reasoning: 0, source: 'provider' },
+    cache: { prompt: 0, cached: 0, predicted: 0 },
     cost: { nanoUsd: 0, price: null },
   });
   // An interrupt goes first; the others stand behind everything of their priority or a higher one.
@@ -172,6 +177,7 @@ function applyToTurn(run: RunProgress, entry: Entry): void {
         notBefore: 0,
         repairs: entry.data.repair ?? false,
         resumes: false,
+        predicted: entry.data.cached ?? 0,
         at: 'flying',
       };
       break;
@@ -187,6 +193,7 @@ function applyToTurn(run: RunProgress, entry: Entry): void {
       break;
     case 'turn.settled':
       if (turn !== null) turn.at = entry.data.outcome;
+      if (entry.data.usage.source === 'provider') comparePrompt(run, entry.data.usage, turn?.predicted ?? 0);
       run.usage = sumUsage(run.usage, entry.data.usage);
       run.cost = {
         nanoUsd: run.cost.nanoUsd + entry.data.cost.nanoUsd,
@@ -195,6 +202,15 @@ function applyToTurn(run: RunProgress, entry: Entry): void {
       break;
     default:
   }
+}
+
+/** What a turn's prompt was expected to take from its provider's cache, and what it took. */
+function comparePrompt({ cache }: RunProgress, usage: Usage, predicted: number): void {
+  const prompt = usage.input + usage.cachedInput + usage.cacheWrite;
+  if (prompt === 0) return;
+  cache.prompt += prompt;
+  cache.cached += usage.cachedInput;
+  cache.predicted += predicted;
 }
 
 /** So far; the run's end says it exactly, retries included. */

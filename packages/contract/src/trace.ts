@@ -200,6 +200,7 @@ function applyToTurn(
     const models = state.route.map(({ model }) => model);
     if (passed.length > 0) span.passed = passedOn(models, passed);
     if (state.said !== '' && state.said !== name) span.takesOver = state.said;
+    if (entry.data.cached !== undefined) span.cached = entry.data.cached;
     begin(state, span);
     return;
   }

@@ -63,6 +63,8 @@ export type EventData = {
     fingerprint: Digest;
     reserve: Amount;
     maxOutputTokens: number;
+    /** Tokens of its prompt that the provider should read from its cache; missing: none. */
+    cached?: number;
     closing?: LimitReason;
     /**
      * Where the turn is not with the first model of its run's route: which one it is with, and why each one before it was

@@ -8,6 +8,7 @@ export type {
   Answer,
   BodyRef,
   CancelReason,
+  CacheRule,
   Caps,
   Config,
   Cost,

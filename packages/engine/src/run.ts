@@ -53,7 +53,13 @@ function startNext(state: State, input: Input): Event[] {
 const samePin = (a: Pin | null, b: Pin): boolean => a !== null && a.hash === b.hash && factsOf(a) === factsOf(b);
 const factsOf = (pin: Pin): string =>
   JSON.stringify(
-    membersOf(pin).map(({ price, maxOutputTokens, instructed, media }) => [price, maxOutputTokens, instructed, media]),
+    membersOf(pin).map(({ price, maxOutputTokens, instructed, media, cache }) => [
+      price,
+      maxOutputTokens,
+      instructed,
+      media,
+      cache,
+    ]),
   );
 
 function advanceRun(state: State, run: Run, input: Input): Event[] {

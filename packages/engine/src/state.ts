@@ -50,6 +50,8 @@ export type Context = {
   revision: number;
   /** Tokens of the prefix as the provider last counted them, with the model and the pin it was sent under, and what that took. */
   counted: { tokens: number; model: string; pin: Digest; takes: string } | null;
+  /** The last prompt that a provider counted: what it may have kept (see cache.ts). */
+  prompt: { tokens: number; model: string; pin: Digest; takes: string; slots: string; at: number } | null;
   /** Bytes added since then (all of them while nothing was counted): one token a byte bounds them. */
   newBytes: number;
   totalBytes: number;
@@ -235,6 +237,7 @@ export function freshState(): State {
       slots: [],
       revision: 0,
       counted: null,
+      prompt: null,
       newBytes: 0,
       totalBytes: 0,
       newMedia: NO_MEDIA,

@@ -10,6 +10,7 @@
 import { retryAt } from './backoff.ts';
 import type { Bill } from './budget.ts';
 import { affordsAgain, boundUsage, costOf, overrun, planTurn, spend } from './budget.ts';
+import { keepPrompt, predictCached } from './cache.ts';
 import { requestCalls } from './call.ts';
 import type { Command, Input, TurnOutcome } from './commands.ts';
 import { ImpossibleState } from './commands.ts';
@@ -56,6 +57,8 @@ export function requestTurn(state: State, run: Run, input: Input, special?: Spec
       maxOutputTokens: plan.maxOutputTokens,
       ...special,
     };
+    const cached = predictCached(state.context, pin, member, input.at);
+    if (cached > 0) data.cached = cached;
     if (passed.length > 0) {
       data.model = member.model;
       data.passed = [...passed];
@@ -295,7 +298,9 @@ export function evolveTurnSettled(state: State, run: Run, turn: Turn, entry: Of<
   if (data.misfit !== undefined) run.misfit = { ...data.misfit, seq: entry.seq };
   const item = { kind: 'turn' as const, body: turn.body, model: member.model };
   addItem(state.context, item);
-  if (data.usage.source === 'provider') countTurn(state.context, turn, item, tokensOf(data.usage), run.pin, member);
+  if (data.usage.source !== 'provider') return;
+  countTurn(state.context, turn, item, tokensOf(data.usage), run.pin, member);
+  keepPrompt(state.context, turn, data.usage, run.pin, member, entry.at);
 }
 
 function book(state: State, run: Run, usage: Usage, cost: Cost): void {

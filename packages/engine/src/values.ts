@@ -82,7 +82,14 @@ export type Member = {
   /** Its provider cannot be told the schema of the answer: the instructions say it in words. */
   instructed?: true;
   media?: MediaBound;
+  cache?: CacheRule;
 };
+
+/**
+ * When a prompt that was sent before is read from the provider's cache: from `minTokens` on, in steps of `stepTokens`,
+ * for `lifetimeMs` after its last use.
+ */
+export type CacheRule = { minTokens: number; stepTokens: number; lifetimeMs: number };
 
 /** What a run is bound to from its start: code may change under it, this does not. */
 export type Pin = Member & {

@@ -37,7 +37,7 @@ const HISTORY: readonly NeutralItem[] = [
 ];
 const script = (): ChatStep[] => [
   { reasoning: { text: 'I think of water' }, calls: [{ id: 'abcDEF123', name: 'look' }] },
-  { calls: [{ id: 'abcDEF456', name: 'look' }] },
+  { calls: [{ id: 'abcDEF456', name: 'look' }], usage: { prompt: 60, completion: 5, cached: 50 } },
   { text: '{"seen": "a lake"}', usage: { prompt: 90, completion: 40, reasoning: 30 } },
 ];
 
@@ -55,6 +55,7 @@ async function converse(source: ModelSource, model: string): Promise<(GenerateOu
       tools: [look],
       rendered: items.map((item) => found.adapter.render(item, model)).join(','),
       params: { maxOutputTokens: 256, ...params },
+      cacheKey: 'session',
       key: 'abcdefghijklmnop',
       attempt: 1,
       ...(output === undefined ? {} : { output }),
@@ -105,7 +106,8 @@ for (const [name, { quirks }] of Object.entries(PRESETS)) {
       emulator.verify();
     });
 
-    for (const flag of Object.keys(quirks) as (keyof Quirks)[]) {
+    const { cacheKey: _cheaper, ...needed } = quirks;
+    for (const flag of Object.keys(needed) as (keyof Quirks)[]) {
       it(`would not without ${flag}`, async () => {
         const { [flag]: _one, ...rest } = quirks;
         const { emulator, outcomes } = await visit(name, rest);
@@ -115,6 +117,16 @@ for (const [name, { quirks }] of Object.entries(PRESETS)) {
     }
   });
 }
+
+it('mistral finds more of a session cached when it is told which session it is', async () => {
+  const { cacheKey: _key, ...rest } = PRESETS['mistral']?.quirks ?? assert.fail();
+  const cached = [];
+  for (const quirks of [undefined, rest]) {
+    const { outcomes } = await visit('mistral', quirks);
+    cached.push(typeof outcomes === 'string' ? outcomes : outcomes[1]?.usage.cachedInput);
+  }
+  assert.deepEqual(cached, [50, 0]);
+});
 
 describe('presets', () => {
   const resolve = (

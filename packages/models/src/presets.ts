@@ -73,8 +73,10 @@ export const PRESETS: { readonly [name: string]: Preset } = {
     keyEnv: ['TOGETHER_API_KEY'],
     quirks: { maxTokensField: 'max_tokens' },
   },
-  // https://docs.mistral.ai/api/endpoint/chat: what is not in its list is a 422 (`stream_options`, `max_completion_tokens`); the last chunk of a stream has the usage unasked. Ids of calls are nine letters and digits, and
-  // after a tool's answer comes the assistant's (400, "Unexpected role 'user' after role 'tool'").
+  // https://docs.mistral.ai/api/endpoint/chat: what is not in its list is a 422 (`stream_options`, `max_completion_tokens`);
+  // the last chunk of a stream has the usage unasked. Ids of calls are nine letters and digits, and after a tool's answer
+  // comes the assistant's (400, "Unexpected role 'user' after role 'tool'").
+  // https://docs.mistral.ai/studio-api/conversations/advanced/prompt-caching: `prompt_cache_key`, one a conversation.
   mistral: {
     baseUrl: 'https://api.mistral.ai/v1',
     baseUrlEnv: 'MISTRAL_BASE_URL',
@@ -84,6 +86,7 @@ export const PRESETS: { readonly [name: string]: Preset } = {
       noStreamOptions: true,
       shortCallIds: true,
       assistantAfterTool: true,
+      cacheKey: true,
     },
   },
   // https://ai.google.dev/gemini-api/docs/openai. Signatures of thoughts come as members of calls and go back as they came;

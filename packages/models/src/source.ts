@@ -119,10 +119,13 @@ function openRecord(record: EndpointRecord, env: Environment, clock: Clock): Ope
 
 /** OpenAI itself, or what OPENAI_BASE_URL puts in its place. */
 function openOpenAi(name: string, env: Environment, create: (endpoint: Endpoint) => Provider): OpenedProvider {
-  const baseUrl = variable(env, 'OPENAI_BASE_URL') ?? OPENAI_URL;
+  const given = variable(env, 'OPENAI_BASE_URL');
+  const baseUrl = given ?? OPENAI_URL;
   const problem = problemOfUrl(baseUrl, CHAT_URL);
   if (problem !== null) return { ok: false, message: `OPENAI_BASE_URL: ${problem}` };
-  const opened = openEndpoint({ name, baseUrl, apiKeyEnv: 'OPENAI_API_KEY' }, env);
+  // Parameters that only OpenAI documents are kept from others.
+  const quirks = given === undefined ? { cacheKey: true } : {};
+  const opened = openEndpoint({ name, baseUrl, apiKeyEnv: 'OPENAI_API_KEY', quirks }, env);
   return opened.ok ? { ok: true, provider: create(opened.endpoint) } : opened;
 }
 

@@ -6,6 +6,7 @@
 export type {
   AccountId,
   Amount,
+  CacheRule,
   Caps,
   Cost,
   Digest,

@@ -5,7 +5,8 @@ const row = (input: number, output: number, more: Partial<CatalogRow> = {}): Cat
   windowTokens: 262_144,
   // The whole window, the prompt included: an answer is not longer than this.
   maxOutputTokens: 131_072,
-  usdPerMillion: { input, output },
+  // Cached: a tenth (https://docs.mistral.ai/studio-api/conversations/advanced/prompt-caching).
+  usdPerMillion: { input, cachedInput: input / 10, output },
   image: { maxTokens: null },
   structured: true,
   ...more,

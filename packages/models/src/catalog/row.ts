@@ -1,17 +1,11 @@
 /** The shape of the catalog: what a provider publishes of its models, in its own units. */
-import type { Effort } from '@perdure/runtime/ports';
+import type { CacheRule, Effort } from '@perdure/runtime/ports';
 
 /** US dollars for a million tokens, as providers publish them. Without `cachedInput` or `cacheWrite`: as input. */
 export type UsdPerMillion = { input: number; output: number; cachedInput?: number; cacheWrite?: number };
 
 export type LongPrompt = UsdPerMillion & { aboveTokens: number };
 export type TierPrice = UsdPerMillion & { longPrompt?: LongPrompt };
-
-/**
- * When a prompt that was sent before is read from the provider's cache: from `minTokens` on, in steps of `stepTokens`,
- * for `lifetimeMs` after it was last used.
- */
-export type CacheRule = { minTokens: number; stepTokens: number; lifetimeMs: number };
 
 export type CatalogRow = {
   windowTokens: number;

@@ -24,6 +24,8 @@ export type Quirks = {
   assistantAfterTool?: boolean;
   /** A call carries the signature of its thought: those of other models say that they have none. */
   signedCalls?: boolean;
+  /** It routes by `prompt_cache_key`, and finds more of a session's prompt cached. */
+  cacheKey?: boolean;
 };
 
 /** An endpoint as configuration names it: models are `NAME/MODEL`. */
@@ -56,7 +58,7 @@ const NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 const RECORD_KEYS = new Set('name baseUrl apiKeyEnv apiKey headers quirks headersTimeoutMs idleTimeoutMs'.split(' '));
 const QUIRK_KEYS = new Set(
   `maxTokensField noStreamOptions noDone dropReasoning noJsonSchema reasoningWithCalls noForcedThinking shortCallIds
-  assistantAfterTool signedCalls`.split(/\s+/),
+  assistantAfterTool signedCalls cacheKey`.split(/\s+/),
 );
 
 /** Checks a record whole, so that a wrong one stops the start and not a run. Throws ModelConfigError. */

@@ -147,6 +147,7 @@ function headOf(request: GenerateRequest, endpoint: Endpoint): Head {
   const head: Head = { model: wireModel(request.model, endpoint), stream: true };
   if (quirks.noStreamOptions !== true) head.stream_options = { include_usage: true };
   head[quirks.maxTokensField ?? 'max_completion_tokens'] = params.maxOutputTokens;
+  if (quirks.cacheKey === true && request.cacheKey !== undefined) head.prompt_cache_key = request.cacheKey;
   if (params.temperature !== undefined) head.temperature = params.temperature;
   if (params.tier !== undefined) head.service_tier = params.tier;
   if (params.effort !== undefined) head.reasoning_effort = params.effort as NonNullable<Head['reasoning_effort']>;

@@ -1,7 +1,8 @@
 /** OpenAI's Responses API. */
 import type { Clock, Delta, GenerateRequest, ModelAdapter } from '@perdure/runtime/ports';
-import { openConnection, type HttpEndpoint } from '../http/connection.ts';
+import { openConnection } from '../http/connection.ts';
 import { createRefusals, type Judge } from '../http/refusals.ts';
+import type { Endpoint } from '../openai-chat/endpoint.ts';
 import type { Provider } from '../provider.ts';
 import { createBackground } from './background.ts';
 import { judge, refusesSummaries } from './errors.ts';
@@ -19,7 +20,7 @@ import { renderBody, renderItem, retrievalQuery, type Manner } from './request.t
  * Summaries of the reasoning are asked for until the provider refuses them to this organisation: that call fails with
  * `retry: 'now'`, and from then on they are left out.
  */
-export function createOpenAiResponses(name: string, endpoint: HttpEndpoint, clock: Clock): Provider {
+export function createOpenAiResponses(name: string, endpoint: Endpoint, clock: Clock): Provider {
   let summaries = true;
   const judged: Judge = (error) => {
     if (!refusesSummaries(error)) return judge(error);
@@ -33,6 +34,7 @@ export function createOpenAiResponses(name: string, endpoint: HttpEndpoint, cloc
     provider: name,
     background: request.params.background === true,
     summaries,
+    cacheKey: endpoint.quirks.cacheKey === true,
   });
   const adapter: ModelAdapter = {
     render: renderItem,

@@ -124,6 +124,8 @@ export type Manner = {
   background: boolean;
   /** Asks for summaries of the reasoning. */
   summaries: boolean;
+  /** Sends `prompt_cache_key` (guide "prompt caching"): OpenAI's own servers route by it, and others may not know it. */
+  cacheKey: boolean;
 };
 
 /** The exact body of the request. */
@@ -148,6 +150,7 @@ function headOf(request: GenerateRequest, manner: Manner): Head {
   const model = wireModel(request.model, manner.provider);
   const head: Head = { model, stream: true, store: manner.background, max_output_tokens: params.maxOutputTokens };
   if (manner.background) head.background = true;
+  if (manner.cacheKey && request.cacheKey !== undefined) head.prompt_cache_key = request.cacheKey;
   const reasons = doesReason(model);
   if (reasons) head.include = [ENCRYPTED];
   const reasoning: NonNullable<Head['reasoning']> = {};

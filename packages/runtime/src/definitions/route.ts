@@ -84,6 +84,7 @@ export function memberOf(info: ModelInfo, wanted: Wanted): Member {
   if (wanted.output && info.structured !== true) member.instructed = true;
   const media = mediaOf(info);
   if (media !== null) member.media = media;
+  if (info.cache !== undefined) member.cache = info.cache;
   return member;
 }
 

@@ -46,6 +46,7 @@ export async function buildRequest(
     tools: manifest.tools.map(({ name, description, input }) => ({ name, description, input })),
     rendered: prefix.rendered,
     params: { maxOutputTokens: turn.maxOutputTokens },
+    cacheKey: effectKey(hot.state.tenant, hot.id, 'prompt'),
     key: effectKey(hot.state.tenant, hot.id, turn.id),
     attempt,
   };

@@ -1,5 +1,5 @@
 /** What the runtime asks of a model. */
-import type { Digest, Price, Retry, Spent, Usage } from '@perdure/engine';
+import type { CacheRule, Digest, Price, Retry, Spent, Usage } from '@perdure/engine';
 
 export type JsonSchema = { [key: string]: unknown };
 /** A part of a message. A text with a name was a file; models read it as text. */
@@ -53,6 +53,8 @@ export type GenerateRequest = {
    * code `response_gone` where the provider has it no longer: only a request without `resume` helps then.
    */
   resume?: string;
+  /** The same for all requests of one session: a provider that routes by it finds the session's earlier prompts cached. */
+  cacheKey?: string;
   key: string;
   attempt: number;
 };
@@ -126,11 +128,8 @@ export type ModelInfo = {
   background?: boolean;
   /** What is sold besides standard processing, each at its price. Missing: nothing. */
   tiers?: { flex?: ListPrice; priority?: ListPrice };
-  /**
-   * What was sent before is read from the provider's cache: from `minTokens` on, in steps of `stepTokens`, for
-   * `lifetimeMs` after its last use. Missing: nobody says that it is cached.
-   */
-  cache?: { minTokens: number; stepTokens: number; lifetimeMs: number };
+  /** Missing: nobody says that it caches prompts, or for how long. */
+  cache?: CacheRule;
 };
 
 export interface ModelAdapter {

@@ -88,7 +88,10 @@ async function answer(
     'x-request-id': 'req_emulated',
     'openai-processing-ms': '1',
   });
-  await writeWire(response, Buffer.from(bodyOf(reply, request, house)), reply);
+  const isFresh = house.cachesByKey === true && request.cacheKey === null;
+  const { usage } = reply;
+  const counted = isFresh && usage ? { ...reply, usage: { ...usage, cached: 0 } } : reply;
+  await writeWire(response, Buffer.from(bodyOf(counted, request, house)), reply);
 }
 
 function bodyOf(reply: Answered, request: ChatRequest, house: ChatHouse): string {

@@ -30,6 +30,8 @@ export type ChatHouse = {
   listedThoughts?: true;
   /** Reasoning comes in numbered pieces besides its text. */
   detailedThoughts?: true;
+  /** It finds nothing cached without a `prompt_cache_key`. */
+  cachesByKey?: true;
 };
 
 export const CHAT_HOUSES = {
@@ -45,7 +47,7 @@ export const CHAT_HOUSES = {
   groq: { refusesInMessages: ['reasoning_content', 'reasoning'] },
   // https://docs.together.ai/reference/chat-completions-1
   together: { passesOver: ['max_completion_tokens'] },
-  // https://docs.mistral.ai/api/endpoint/chat
+  // https://docs.mistral.ai/api/endpoint/chat, https://docs.mistral.ai/studio-api/conversations/advanced/prompt-caching
   mistral: {
     refuses: ['stream_options', 'max_completion_tokens'],
     refusesInMessages: ['reasoning_content', 'reasoning', 'refusal'],
@@ -53,6 +55,7 @@ export const CHAT_HOUSES = {
     strictOrder: true,
     usage: 'unasked',
     listedThoughts: true,
+    cachesByKey: true,
   },
   // https://ai.google.dev/gemini-api/docs/openai, https://ai.google.dev/gemini-api/docs/thought-signatures
   google: { signs: true, usage: 'each', thoughtsBeside: true },

@@ -10,6 +10,7 @@ export type ChatRequest = {
   messages: readonly ChatMessage[];
   stream: boolean;
   includeUsage: boolean;
+  cacheKey: string | null;
 };
 export type ChatMessage = {
   role: string;
@@ -52,13 +53,14 @@ export function readChatRequest(body: unknown, house: ChatHouse = {}): { request
   }
   const error = wrongParameter(body) ?? wrongTools(body) ?? wrongMessages(body['messages']);
   if (error !== null) return { error };
-  const options = body['stream_options'];
+  const { stream_options: options, prompt_cache_key: cacheKey } = body;
   return {
     request: {
       model: body['model'] as string,
       messages: body['messages'] as ChatMessage[],
       stream: body['stream'] === true,
       includeUsage: isFields(options) && options['include_usage'] === true,
+      cacheKey: typeof cacheKey === 'string' ? cacheKey : null,
     },
   };
 }

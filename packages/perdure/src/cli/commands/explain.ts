@@ -24,13 +24,21 @@ export const explain: Run = async (context) => {
 
 /** An explanation in lines. */
 export function explained(name: string, explanation: Explanation): string {
-  const { status, agent, model, passed = [], turns, calls, retries, usage, cost, causes } = explanation;
+  const { status, agent, model, passed = [], turns, calls, retries, usage, cache, cost, causes } = explanation;
   const reason = becauseOf(passed);
   const because = reason === '' || causes.some(({ text }) => text.includes(reason)) ? '' : ` ${reason}`;
   const money = cost.price === null ? 'at an unknown price' : dollars(cost.nanoUsd);
+  const sent = usage.input + usage.cachedInput + usage.cacheWrite;
   return [
     `${name} is ${status}: agent ${agent}${model === undefined ? '' : `, model ${model}${because}`}\n`,
     ...causes.map(({ text, next }) => `  ${text}${next === undefined ? '' : `\n    → ${next}`}\n`),
-    `  ${turns} turns, ${calls} calls, ${retries} retries; ${usage.input} tokens in, ${usage.output} out, ${money}\n`,
+    `  ${turns} turns, ${calls} calls, ${retries} retries; ${sent} tokens in, ${usage.output} out, ${money}\n`,
+    ...(cache === undefined ? [] : [`  ${cacheText(cache)}\n`]),
   ].join('');
+}
+
+/** `cached 9,200 of 10,100, predicted 9,000`: tokens of the prompts. */
+function cacheText({ prompt, cached, predicted }: NonNullable<Explanation['cache']>): string {
+  const [read, all, expected] = [cached, prompt, predicted].map((count) => count.toLocaleString('en-US'));
+  return `prompt cache: cached ${read} of ${all}, predicted ${expected}`;
 }
