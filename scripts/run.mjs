@@ -20,6 +20,7 @@ const ENTRIES = new Map([
   ['simulate', ['scripts/simulate.ts']],
   ['bench', ['bench/main.ts']],
   ['torture', ['scripts/torture.ts']],
+  ['golden', ['scripts/golden.ts']],
   ['docs', ['packages/perdure/scripts/reference.ts']],
 ]);
 
