@@ -5,7 +5,7 @@
 import type { StreamEvent, Host } from '@perdure/runtime';
 import { decodeFrame, effectKey, encodeFrame } from '@perdure/runtime';
 import type { State } from '@perdure/engine';
-import { ZERO_USAGE } from '@perdure/engine';
+import { fold, outstanding, ZERO_USAGE } from '@perdure/engine';
 import type {
   Append,
   AppendResult,
@@ -54,17 +54,21 @@ function wrapperOf(sim: Sim, process: Process): ((log: LogStore) => Partial<LogS
   if (sim.bug === 'early-ack') return (log) => earlyAck(sim, process, log);
   if (sim.bug === 'one-shot-recovery') return oneShot;
   if (sim.bug === 'budget-settled-twice') return settledTwice;
-  return sim.bug === 'fork-runs-open-call' ? openFork : null;
+  return sim.bug === 'fork-runs-open-call' ? (log) => openFork(sim, log) : null;
 }
 
 /** Keeps of a fork's own append what says that it is one; whoever made it folds the log again. */
-function openFork(log: LogStore): Partial<LogStore> {
+function openFork(sim: Sim, log: LogStore): Partial<LogStore> {
   return {
     fork: async (origin, request) => {
       const [forked] = decodeFrame(request.frame);
-      if (forked === undefined) return log.fork(origin, request);
+      if (forked?.kind !== 'session.forked') return log.fork(origin, request);
+      const { from, seq } = forked.data;
+      const left = fold([...(sim.truth.logs.get(from)?.entries.slice(0, seq) ?? []), forked]);
+      const open = outstanding(left).length;
+      if (open === 0) return log.fork(origin, request);
       const frame = encodeFrame([forked], request.expectedHead.hash);
-      const index = { ...request.index, outstanding: 1 };
+      const index = { ...request.index, outstanding: open };
       const result = await log.fork(origin, { ...request, frame, index, runs: [] });
       return result.ok ? { ok: false, code: 'conflict', head: result.head } : result;
     },
