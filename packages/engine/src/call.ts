@@ -12,7 +12,7 @@ import { callId } from './ids.ts';
 import { LIMITS } from './limits.ts';
 import type { Call, Run, State, Turn } from './state.ts';
 import { giveUp, hear } from './state.ts';
-import type { BodyRef, Located } from './values.ts';
+import type { BodyRef, Digest, Located } from './values.ts';
 import { openWait } from './wait.ts';
 
 type Of<K extends Entry['kind']> = Extract<Entry, { kind: K }>;
@@ -24,12 +24,13 @@ export function settleCall(
   outcome: CallOutcome,
   code: string | null,
   result?: BodyRef,
+  whole?: Digest,
 ): Event {
   const data: EventData['call.settled'] = { attempt, outcome };
   if (code !== null) data.code = code;
   if (result !== undefined) data.result = result;
   const event: Event = { kind: 'call.settled', run: run.id, effect: call.id, data };
-  if (result !== undefined) event.refs = [result.digest];
+  if (result !== undefined) event.refs = whole === undefined ? [result.digest] : [result.digest, whole];
   return event;
 }
 
@@ -201,7 +202,7 @@ export function settleLate(
   if (state.unheard.get(call.id)?.includes(attempt) !== true) return null;
   const speaks = call.phase.at !== 'flying' && honest(state, call, attempt, outcome.outcome) === outcome.outcome;
   if (outcome.outcome !== 'done' && !speaks) return null;
-  const settled = settleCall(run, call, attempt, outcome.outcome, outcome.code ?? null, outcome.result);
+  const settled = settleCall(run, call, attempt, outcome.outcome, outcome.code ?? null, outcome.result, outcome.whole);
   if (call.phase.at !== 'parked') return [settled];
   const { wait } = call.phase;
   return [{ kind: 'wait.resolved', run: run.id, data: { wait, how: 'cancelled' } }, settled];
@@ -227,7 +228,7 @@ function settleOrRetry(
     // A tool that was asked speaks for all attempts; an attempt that failed, for itself.
     const sure = outcome.outcome === 'done' || call.phase.at === 'verifying';
     const said = sure ? outcome.outcome : honest(state, call, attempt, outcome.outcome);
-    return [settleCall(run, call, attempt, said, outcome.code ?? null, outcome.result)];
+    return [settleCall(run, call, attempt, said, outcome.code ?? null, outcome.result, outcome.whole)];
   }
   const code = outcome.code ?? 'failed';
   const failed: Event = { kind: 'call.failed', run: run.id, effect: call.id, data: { attempt, code } };

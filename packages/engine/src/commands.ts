@@ -90,7 +90,15 @@ export type RuledCall = {
 };
 
 export type ToolOutcome =
-  | { type: 'call'; outcome: Extract<CallOutcome, 'done' | 'failed'>; code?: string; result: BodyRef; retry?: Retry }
+  | {
+      type: 'call';
+      outcome: Extract<CallOutcome, 'done' | 'failed'>;
+      code?: string;
+      result: BodyRef;
+      /** The blob with all of a result that was cut. */
+      whole?: Digest;
+      retry?: Retry;
+    }
   | { type: 'call-unknown'; reason: string }
   | { type: 'call-waits'; wait: ToolWait }
   /** The tool is not in this process: the call parks until it is (or a person answers). */

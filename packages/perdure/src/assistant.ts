@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import type { AgentDefinition } from '@perdure/runtime';
 import { agent } from '@perdure/runtime';
 import type { Environment } from './settings.ts';
-import { ask, files, sleep } from './tools.ts';
+import { ask, files, readMore, sleep } from './tools.ts';
 
 const MODELS: readonly (readonly [key: string, model: string])[] = [
   ['OPENAI_API_KEY', 'openai-chat/gpt-5-mini'],
@@ -30,6 +30,6 @@ export function assistant(of: { directory: string; data: string; env: Environmen
     description: 'Reads the working directory, asks a person, sleeps.',
     model: usualModel(env),
     instructions: INSTRUCTIONS,
-    tools: [files({ root: directory, hide }), ask(), sleep()],
+    tools: [files({ root: directory, hide }), readMore(), ask(), sleep()],
   });
 }

@@ -35,6 +35,7 @@ import { Sessions } from './log/sessions.ts';
 import { createStep } from './log/step.ts';
 import { Streams } from './streams/stream.ts';
 import { createSearch } from './texts/search.ts';
+import { createResults } from './effects/results.ts';
 import { createToolbus } from './effects/toolbus.ts';
 import { createWatches } from './streams/watch.ts';
 import { waitsToStart } from './log/views.ts';
@@ -234,6 +235,7 @@ function courierOf(options: HostOptions, core: Core): Courier {
     hooks,
     callbackSecret,
     history: search,
+    results: createResults(sessions),
     progress: (session, run, call, text) => logger.debug({ session, run, call, progress: text }, 'progress'),
   });
   const perform = createPerform({

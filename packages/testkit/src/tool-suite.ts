@@ -34,6 +34,7 @@ const contextOf = ({ secrets = {} }: Opened, key: string, attempt = 1): ToolCont
   blobs: { put: async () => assert.fail('the suite keeps no blobs'), get: async () => null },
   secret: (name) => secrets[name],
   history: async () => ({ hits: [], next: null, behind: false }),
+  result: async () => null,
 });
 
 /** Registers the laws that every tool keeps, as tests of node:test. */

@@ -4,6 +4,7 @@ export type { ToolFailureCode } from './failure.ts';
 export { files } from './files/index.ts';
 export type { FilesOptions } from './files/index.ts';
 export { LIMITS } from './limits.ts';
+export { readMore } from './read-more.ts';
 export { searchHistory } from './search-history.ts';
 export type { SearchHistoryOptions } from './search-history.ts';
 export { sleep } from './sleep.ts';

@@ -74,4 +74,6 @@ export const LIMITS = {
   maxAskSeconds: 30 * 24 * 60 * 60,
   minSleepSeconds: 1,
   maxSleepSeconds: 30 * 24 * 60 * 60,
+  /** Of a cut result, in one answer of `read_more`: less than what cuts it again. */
+  readMoreChars: 40_000,
 } as const;

@@ -19,6 +19,7 @@ export function contextOf(signal: AbortSignal = new AbortController().signal): T
     blobs: { put: unused, get: unused },
     secret: unused,
     history: unused,
+    result: unused,
   };
 }
 

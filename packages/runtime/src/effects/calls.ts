@@ -74,7 +74,10 @@ export async function argumentsOf(sessions: Sessions, hot: Hot, call: Call): Pro
   return parsed.ok ? parsed.value : {};
 }
 
-type Found = { on: ToolCall; agent: string; args: unknown } | { code: string; message: string };
+/** By its name an agent's own tool for reading on is known. */
+const READ_MORE = 'read_more';
+
+type Found = { on: Omit<ToolCall, 'readsOn'>; agent: string; args: unknown } | { code: string; message: string };
 
 /** Runs or verifies one call. Null: it is not outstanding; `stopped`: it must not begin any more. Throws only while nothing has left the process. */
 export async function callTool(
@@ -92,11 +95,13 @@ export async function callTool(
     if (effect.type === 'verify') return { type: 'call-unknown', reason: found.code };
     return { type: 'call', outcome: 'failed', code: found.code, result: await bodies.add({ content: found.message }) };
   }
-  const tool = agents.get(found.agent)?.tools.get(found.on.call.name);
+  const tools = agents.get(found.agent)?.tools;
+  const tool = tools?.get(found.on.call.name);
   if (tool === undefined) return { type: 'call-homeless' };
+  const on = { ...found.on, readsOn: tools?.has(READ_MORE) === true };
   return effect.type === 'verify'
-    ? toolbus.verify(found.on, tool, found.args, signal, bodies)
-    : toolbus.run(found.on, tool, found.args, signal, bodies);
+    ? toolbus.verify(on, tool, found.args, signal, bodies)
+    : toolbus.run(on, tool, found.args, signal, bodies);
 }
 
 /** The call as the log has it, with what it is to run on; or why it cannot run. Call it with the lock. */

@@ -29,6 +29,7 @@ function bench(hooks: readonly Hook[] = []) {
     hooks,
     callbackSecret: 'callback secret',
     history: async () => ({ hits: [], next: null, behind: false }),
+    results: async () => null,
     progress: (_session, _run, _call, text) => void progress.push(text),
   });
   const controller = new AbortController();
@@ -37,6 +38,7 @@ function bench(hooks: readonly Hook[] = []) {
     run: { id: 'r1' as const },
     call: { id: 'r1t1c0' as const, name: 'work', class: effect, timeoutMs: 100 },
     attempt: 1,
+    readsOn: false,
   });
   const bodies = createBodies({ random: system.random, redactor });
   const bodyOf = (digest: string): { content: string; details?: unknown; full?: string } => {

@@ -20,6 +20,7 @@ import type {
   ToolResult,
 } from '../ports.ts';
 import type { Redactor } from '../secrets/redact.ts';
+import type { Results } from './results.ts';
 import type { Search } from '../texts/search.ts';
 
 export type Toolbus = {
@@ -37,6 +38,8 @@ export type ToolCall = {
   run: Pick<Run, 'id'>;
   call: Pick<Call, 'id' | 'name' | 'class' | 'timeoutMs'>;
   attempt: number;
+  /** The agent can read on in a result that is cut. */
+  readsOn: boolean;
 };
 
 export type ToolbusOptions = {
@@ -49,6 +52,7 @@ export type ToolbusOptions = {
   /** Makes callback tokens of this data that nobody else can make. */
   callbackSecret: string;
   history: Search;
+  results: Results;
   progress(session: string, run: string, call: string, text: string): void;
 };
 
@@ -77,6 +81,7 @@ function contextOf(options: ToolbusOptions, on: ToolCall, signal: AbortSignal): 
     blobs: { put: async (bytes) => store.blobs.put(bytes), get: async (digest) => store.blobs.get(digest) },
     secret: (name) => redactor.secret(name),
     history: options.history,
+    result: async (call) => options.results(on.state.id, call),
   };
 }
 
@@ -157,11 +162,12 @@ async function finished(
   const event = { kind: 'call' as const, session: state.id, run: run.id, effect: call.id, name: call.name, text };
   const hooked = await runHooks(options.hooks, event, options);
   if (!hooked.ok) return withheld(on, bodies, 'blocked', `${hooked.hook} blocked it: ${hooked.reason}`);
-  const body: { content: string; details?: unknown; full?: string } = preview(hooked.text, bodies);
+  const body: { content: string; details?: unknown; full?: string } = preview(hooked.text, on, bodies);
   if (details !== undefined) body.details = details;
   const ref = await bodies.add(body);
-  if (result.isError === true) return { type: 'call', outcome: 'failed', code: 'tool_error', result: ref };
-  return { type: 'call', outcome: 'done', result: ref };
+  const kept = body.full === undefined ? { result: ref } : { result: ref, whole: body.full };
+  if (result.isError === true) return { type: 'call', outcome: 'failed', code: 'tool_error', ...kept };
+  return { type: 'call', outcome: 'done', ...kept };
 }
 
 /** As JSON, without secrets and within bounds; null where it has no such form. */
@@ -225,11 +231,14 @@ function asResult(value: unknown): ToolResult {
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** The model reads the beginning; the whole stays as a blob, up to a bound. */
-function preview(text: string, bodies: Bodies): { content: string; full?: string } {
+function preview(text: string, { call, readsOn }: ToolCall, bodies: Bodies): { content: string; full?: string } {
   if (text.length <= LIMITS.resultPreviewChars) return { content: text };
   const head = clipped(text, LIMITS.resultPreviewChars);
+  const onward = readsOn
+    ? `read on with read_more {"call": "${call.id}", "offset": ${head.length}}`
+    : 'ask for a smaller part';
   return {
-    content: `${head}\n[cut: ${head.length} of ${text.length} characters; ask for a smaller part]`,
+    content: `${head}\n[cut: ${head.length} of ${text.length} characters; ${onward}]`,
     full: bodies.keep(clipped(text, LIMITS.resultBytes)),
   };
 }

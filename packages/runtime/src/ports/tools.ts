@@ -45,6 +45,8 @@ export type ToolContext = {
    * for a query without words, or a cursor that is none.
    */
   history(query: HistoryQuery): Promise<HistoryPage>;
+  /** All of the result of an earlier call of this session, by the call's id; null where its conversation has none. */
+  result(call: string): Promise<string | null>;
 };
 
 export type ToolDefinition = {
