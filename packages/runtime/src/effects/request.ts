@@ -6,11 +6,22 @@ import { mannerOf } from '../definitions/route.ts';
 import { effectKey } from '../log/digest.ts';
 import { LIMITS } from '../limits.ts';
 import type { Hot, Sessions } from '../log/sessions.ts';
-import type { GenerateRequest, ModelAdapter, ModelSource } from '../ports.ts';
+import type { GenerateRequest, ModelAdapter, ModelSource, ToolDeclaration } from '../ports.ts';
 import { contentText, emptyPrefix, extendPrefix, fingerprintOf, sealOf, slotText } from './assemble.ts';
 import { outputInWords } from './output.ts';
 
 export type BuiltRequest = { request: GenerateRequest; adapter: ModelAdapter; fingerprint: string };
+
+const DECLARED = new WeakMap<Manifest, readonly ToolDeclaration[]>();
+
+/** One list for all turns of a manifest: adapters keep what they made of it. */
+function declaredBy(manifest: Manifest): readonly ToolDeclaration[] {
+  const known = DECLARED.get(manifest);
+  if (known !== undefined) return known;
+  const declared = manifest.tools.map(({ name, description, input }) => ({ name, description, input }));
+  DECLARED.set(manifest, declared);
+  return declared;
+}
 
 /** The request of the turn as the log has it; extends the session's rendered prefix. Call it with the lock. */
 export async function buildRequest(
@@ -43,7 +54,7 @@ export async function buildRequest(
   const request: GenerateRequest = {
     model: member.model,
     instructions: base + slots.join(''),
-    tools: manifest.tools.map(({ name, description, input }) => ({ name, description, input })),
+    tools: declaredBy(manifest),
     rendered: prefix.rendered,
     params: { maxOutputTokens: turn.maxOutputTokens },
     cacheKey: effectKey(hot.state.tenant, hot.id, 'prompt'),
