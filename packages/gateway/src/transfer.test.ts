@@ -65,10 +65,13 @@ test('an import is read as often as it must be, and its copy on disk is gone aft
   assert.deepEqual(await client.importSession(file), { session: { id: SESSION }, seq: 1 });
   await client.importSession(new Blob([file]).stream());
   assert.deepEqual(api.imported, ['a session', 'a session', 'a session', 'a session']);
+  let meanwhile: string[] = ['not asked'];
   api.importSession = async () => {
+    meanwhile = spools();
     throw new Error('refused');
   };
   await assert.rejects(client.importSession(file));
+  assert.deepEqual(meanwhile, before, 'a process that died there would have left nothing');
   assert.deepEqual(spools(), before);
 });
 

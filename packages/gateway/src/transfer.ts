@@ -1,5 +1,4 @@
 /** Sessions in and out as files. What comes in is kept on disk until it is whole: it is read more than once. */
-import { createReadStream } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -38,8 +37,8 @@ export function transferRoutes(app: Hono<Bindings>, base: string, api: Api, rout
     route(async (context, caller) => {
       if (new URL(context.req.raw.url).search !== '')
         throw new ApiError('invalid_request', 'an import takes no parameters: the body is the file');
-      return spooled(context.req.raw, async (path) => {
-        const imported = await api.importSession(caller, () => createReadStream(path));
+      return spooled(context.req.raw, async (file) => {
+        const imported = await api.importSession(caller, () => file.createReadStream({ start: 0, autoClose: false }));
         return json(201, JSON.stringify(imported));
       });
     }),
@@ -60,35 +59,34 @@ function streamOf(lines: AsyncGenerator<Uint8Array>): ReadableStream<Uint8Array>
   });
 }
 
-async function spooled<T>(request: Request, work: (path: string) => Promise<T>): Promise<T> {
+/** The file has no name while it is worked on: a process that dies leaves nothing of it on the disk. */
+async function spooled<T>(request: Request, work: (file: FileHandle) => Promise<T>): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'perdure-import-'));
-  try {
-    const path = join(folder, 'session.jsonl');
-    await save(request, path);
-    return await work(path);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
-
-async function save(request: Request, path: string): Promise<void> {
   let file: FileHandle | undefined;
-  let size = 0;
   try {
-    file = await open(path, 'wx', 0o600);
-    for await (const chunk of request.body ?? []) {
-      size += chunk.length;
-      if (size > WIRE.importBytes)
-        throw new ApiError('too_large', `the file is larger than ${WIRE.importBytes} bytes`, {
-          details: { maxBytes: WIRE.importBytes },
-        });
-      await file.writeFile(chunk);
-    }
+    file = await open(join(folder, 'session.jsonl'), 'wx+', 0o600);
+    // Where a file that is open keeps its name, it goes with the folder at the end.
+    await rm(folder, { recursive: true, force: true }).catch(() => undefined);
+    await save(request, file);
+    return await work(file);
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOSPC')
       throw new ApiError('storage_full', `there is no room in ${tmpdir()} for the file that is imported`);
     throw error;
   } finally {
     await file?.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function save(request: Request, file: FileHandle): Promise<void> {
+  let size = 0;
+  for await (const chunk of request.body ?? []) {
+    size += chunk.length;
+    if (size > WIRE.importBytes)
+      throw new ApiError('too_large', `the file is larger than ${WIRE.importBytes} bytes`, {
+        details: { maxBytes: WIRE.importBytes },
+      });
+    await file.writeFile(chunk);
   }
 }

@@ -26,6 +26,7 @@ import { createPerform } from './effects/perform.ts';
 import type { Logger, ModelSource, Store, System, TenantStore } from './ports.ts';
 import { Quarantine } from './drive/quarantine.ts';
 import type { Parts } from './parts.ts';
+import { withCleanNames } from './secrets/names.ts';
 import { createReads, notFound } from './methods/views.ts';
 import { actorOf } from './methods/shared.ts';
 import { exportLines } from './transfer/export.ts';
@@ -216,7 +217,7 @@ function courierOf(options: HostOptions, core: Core): Courier {
   const hooks = options.hooks ?? [];
   const { clock, timers, random } = system;
   const breaker = new Breaker(clock, logger);
-  const step = createStep({
+  const stepping = createStep({
     store,
     sessions,
     agents,
@@ -226,6 +227,7 @@ function courierOf(options: HostOptions, core: Core): Courier {
     epoch: opened.epoch,
     committed: (session, entries, hash, bodies) => streams.committed(session, entries, hash, bodies),
   });
+  const step = withCleanNames(stepping, redactor);
   const toolbus = createToolbus({
     store,
     clock,

@@ -10,22 +10,27 @@
  *
  * `version` grows when a reader of before could misread it. Nothing of this is secret beyond what the log itself holds.
  */
+import { LIMITS as WIRE } from '@perdure/contract';
 import { z } from 'zod';
+import { LIMITS } from '../limits.ts';
 import type { Body } from '../ports.ts';
 
 export const VERSION = 1;
 
 const count = z.int().min(0);
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
+/** As every session is named here: what arrives under its own name must be one that can be asked for. */
+const session = z.string().regex(/^ses_[0-9A-Za-z]{26}$/);
+const name = z.string().max(WIRE.nameChars);
 const digest = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
 
 export const headerSchema = z.strictObject({
   perdure: z.literal('session'),
   version: z.literal(VERSION),
-  session: z.string(),
-  tenant: z.string(),
-  agent: z.string(),
-  title: z.string(),
+  session,
+  tenant: name,
+  agent: name,
+  title: z.string().max(LIMITS.titleChars),
   head: z.strictObject({ seq: z.int().min(1), hash }),
   /** The log ends with `session.moved`: it goes on where it is imported. */
   sealed: z.boolean(),

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { ApiError } from '@perdure/contract';
 import { World } from '../../test/world.ts';
 import type { WorldOptions } from '../../test/world.ts';
 import { tool } from '../definitions/agents.ts';
-import { effectKey } from '../log/digest.ts';
+import { chainHash, effectKey } from '../log/digest.ts';
 import { LIMITS } from '../limits.ts';
 import { checkExport } from './check.ts';
 
@@ -194,6 +195,57 @@ test('what is no export, or one of a newer version, is told as that', async () =
   assert.match(newer.message, /newer Perdure/);
   assert.equal((await refusal(world, Buffer.from([0xff, 0x0a]))).code, 'invalid_request');
   await isEmpty(world);
+});
+
+test('a file that names its session as none is named here is refused, whatever its sums say', async () => {
+  const world = await World.create(talkative);
+  const { session } = await world.open('one');
+  await world.system.settle();
+  await world.call('sessions.move', { session, to: 'b' });
+  const lines = (await exported(world, session)).toString().trimEnd().split('\n');
+  /** The file of whoever can compute sums: with other names in its entries and its header. */
+  const forged = (change: (text: string) => string, header: object = {}): Buffer => {
+    let hash = '';
+    const parts = lines.slice(1, -1).map((line): object => {
+      const part = JSON.parse(line) as { frame?: { text: string; hash: string } };
+      if (part.frame === undefined) return part;
+      const text = change(part.frame.text);
+      hash = chainHash(hash, Buffer.from(text));
+      return { ...part, frame: { ...part.frame, text, hash } };
+    });
+    const first = JSON.parse(change(lines[0] ?? '')) as { head: object };
+    const all = [{ ...first, ...header, head: { ...first.head, hash } }, ...parts];
+    const text = all.map((part) => `${JSON.stringify(part)}\n`).join('');
+    const sum = createHash('sha256').update(text).digest('hex');
+    return Buffer.from(`${text}${JSON.stringify({ end: { lines: all.length, sha256: sum } })}\n`);
+  };
+  const there = await World.create(talkative);
+  for (const name of ['', 'x', '../../x', 'ses_../x', '__proto__', 'a'.repeat(10_000)])
+    assert.equal(
+      (
+        await refusal(
+          there,
+          forged((text) => text.replaceAll(session, name)),
+        )
+      ).code,
+      'invalid_request',
+      name,
+    );
+  const title = 'x'.repeat(LIMITS.titleChars + 1);
+  assert.equal(
+    (
+      await refusal(
+        there,
+        forged((text) => text, { title }),
+      )
+    ).code,
+    'invalid_request',
+  );
+  await isEmpty(there);
+  await bring(
+    there,
+    forged((text) => text),
+  );
 });
 
 test('a line without an end is given up at its bound', async () => {
