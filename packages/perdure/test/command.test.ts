@@ -120,17 +120,19 @@ describe('with a server', () => {
     writeFileSync(at('a.png'), Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 1]));
     writeFileSync(at('notes.md'), '# Milk');
     writeFileSync(at('odd.bin'), Buffer.from([0, 1, 2]));
-    const [given, odd, missing] = await Promise.all([
+    const [given, odd, missing, endless] = await Promise.all([
       place.run(['run', 'Look', '--attach', 'a.png', '--attach', 'notes.md', '--session', 'files']),
       place.run(['run', 'Look', '--attach', 'odd.bin']),
       place.run(['run', 'Look', '--attach', 'none.png']),
+      place.run(['run', 'Look', '--attach', '/dev/zero']),
     ]);
     assert.equal(given.code, 0, given.stderr);
     assert.match(
       given.stdout,
       /You said: Look\n\[file notes\.md\]\n# Milk\nYou gave me: a\.png \(image\/png, 9 bytes\)/,
     );
-    assert.deepEqual([odd.code, missing.code], [5, 5]);
+    assert.deepEqual([odd.code, missing.code, endless.code], [5, 5, 5]);
+    assert.match(endless.stderr, /is no file/);
     assert.match(odd.stderr, /odd\.bin: no model takes/);
     const id = /session (ses_\w+)/.exec(given.stderr)?.[1] ?? '';
     const shown = await place.run(['sessions', 'show', id]);

@@ -97,11 +97,12 @@ void describe('with a server', () => {
       ['--at', 'x'],
       ['--effort', 'huge'],
       ['--temperature', 'hot'],
+      ['--config', 'perdure.config.ts'],
     ];
     const ended = await Promise.all(wrong.map(async (flags) => place.run(['sessions', 'fork', source, ...flags])));
     assert.deepEqual(
       ended.map(({ code }) => code),
-      [5, 5, 5],
+      [5, 5, 5, 5],
     );
   });
 });
@@ -118,4 +119,23 @@ test('a folder that nobody serves is forked and compared, and nothing of it goes
   assert.equal(fork.status, 'idle');
   const told = await json<SessionDiff>(place, ['sessions', 'diff', source, fork.id]);
   assert.deepEqual([told.b.forked, told.rows], [['r1'], []]);
+});
+
+test('a session is sealed when its file can be written, and by its one name; what cannot be read is said', async (t) => {
+  const place = createPlace();
+  t.after(async () => place.leave());
+  writeFileSync(join(place.directory, 'perdure.config.ts'), CONFIG);
+  const asked = await place.run(['run', 'What is 2 + 3?']);
+  const source = /session (ses_\w+)/.exec(asked.stderr)?.[1] ?? assert.fail(asked.stderr);
+  const nowhere = await place.run(['sessions', 'export', source, '--move', '--out', 'none/one.jsonl']);
+  assert.deepEqual([nowhere.code, /cannot be written/.test(nowhere.stderr)], [1, true]);
+  const open = await json<{ sealed: boolean }>(place, ['sessions', 'export', source, '--out', 'open.jsonl']);
+  assert.equal(open.sealed, false);
+  const move = ['sessions', 'export', source, '--move'];
+  await succeeds(place, [...move, '--to', 'b', '--out', 'one.jsonl']);
+  const other = await place.run([...move, '--to', 'c', '--out', 'two.jsonl']);
+  assert.deepEqual([other.code, /has moved to b before/.test(other.stderr)], [1, true]);
+  await succeeds(place, [...move, '--out', 'two.jsonl']);
+  const folder = await place.run(['sessions', 'import', '.']);
+  assert.deepEqual([folder.code, /there is no file/.test(folder.stderr)], [1, true]);
 });

@@ -1,5 +1,6 @@
 /** Files of the command line that go along with a message. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
+import type { Stats } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import type { Client, InputPart } from '@perdure/contract';
 import { attachmentOf, LIMITS as WIRE, MEDIA_TYPES } from '@perdure/contract';
@@ -14,7 +15,6 @@ export function filesNamed({ cwd, flags }: Context): Attachment[] {
   const paths = flags['attach'];
   return (Array.isArray(paths) ? paths : []).map((path) => {
     const bytes = read(resolve(cwd, path), path);
-    if (bytes.length > WIRE.blobBytes) throw new UsageError(`--attach ${path}: larger than ${WIRE.blobBytes} bytes`);
     if (attachmentOf('', bytes) === null)
       throw new UsageError(`--attach ${path}: no model takes such content; taken are ${MEDIA_TYPES.join(', ')}`);
     return { path, name: basename(path), bytes };
@@ -22,11 +22,15 @@ export function filesNamed({ cwd, flags }: Context): Attachment[] {
 }
 
 function read(file: string, path: string): Uint8Array<ArrayBuffer> {
+  let found: Stats;
   try {
-    return new Uint8Array(readFileSync(file));
+    found = statSync(file);
+    // A pipe or a device may never end.
+    if (found.isFile() && found.size <= WIRE.blobBytes) return new Uint8Array(readFileSync(file));
   } catch (error) {
     throw new UsageError(`--attach ${path}: ${error instanceof Error ? error.message : String(error)}`);
   }
+  throw new UsageError(`--attach ${path}: ${found.isFile() ? `larger than ${WIRE.blobBytes} bytes` : 'is no file'}`);
 }
 
 /** Sends the files ahead of their message. Throws CommandError when one is not taken. */

@@ -57,7 +57,12 @@ export async function connected(context: Context): Promise<Connection> {
 export async function connectedOrEmbedded(context: Context): Promise<Connection> {
   const server = await serverOf(context);
   if (server === null) return (await import('./embedded.ts')).embedded(context);
-  if (context.given['config'] !== undefined)
+  return remoteAsIs(context, server);
+}
+
+/** Throws UsageError for a configuration: the server has its own. */
+function remoteAsIs({ given }: Context, server: Server): Connection {
+  if (given['config'] !== undefined)
     throw new UsageError(`a server answers at ${server.url} with agents of its own: --config counts only without one`);
   return remote(server);
 }
@@ -68,7 +73,7 @@ export type FolderUse = { withConfig?: boolean; creates?: boolean };
 /** The server that is meant, or the data folder itself. */
 export async function connectedOrFolder(context: Context, use: FolderUse = {}): Promise<Connection> {
   const server = await serverOf(context);
-  if (server !== null) return remote(server);
+  if (server !== null) return remoteAsIs(context, server);
   return (await import('./embedded.ts')).folder(context, use);
 }
 

@@ -1,5 +1,14 @@
 /** Sessions as files: out, in, and read again. */
-import { createReadStream, createWriteStream, existsSync, renameSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  createReadStream,
+  createWriteStream,
+  existsSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -20,15 +29,16 @@ export const exportTo: Run = async (context) => {
   if (isJson(context) && out === undefined)
     throw new UsageError('--json needs --out: the file itself is printed otherwise');
   const file = typeof out === 'string' ? resolve(context.cwd, out) : null;
-  // Said before the session is sealed.
   if (file !== null && existsSync(file))
     throw new CommandError(EXIT.failed, `${file} is there already: name another file`);
   const connection = await connectedOrFolder(context);
   try {
     const { client } = connection;
-    if (move) await client.call('sessions.move', { session, ...(typeof to === 'string' ? { to } : {}) });
-    if (file === null) await pipeline(client.exportSession(session), process.stdout, { end: false });
-    else await save(context, client, session, file);
+    const seal = async (): Promise<void> => (move ? sealed(client, session, to) : undefined);
+    if (file === null) {
+      await seal();
+      await pipeline(client.exportSession(session), process.stdout, { end: false });
+    } else await save(context, client, session, file, seal);
     if (move) tell('it is sealed here, and goes on where the file is imported\n');
     return EXIT.ok;
   } finally {
@@ -36,10 +46,26 @@ export const exportTo: Run = async (context) => {
   }
 };
 
-/** The file appears under its name when it is whole. */
-async function save(context: Context, client: Client, session: string, file: string): Promise<void> {
+/** Sealed a second time it stays as it is: it has gone to one place. */
+async function sealed(client: Client, session: string, to: Context['flags'][string]): Promise<void> {
+  const named = typeof to === 'string' ? to : null;
+  const { movedTo } = await client.call('sessions.move', { session, ...(named === null ? {} : { to: named }) });
+  if (named !== null && movedTo !== named)
+    throw new CommandError(EXIT.failed, `${session} has moved to ${movedTo} before: leave --to out to export it again`);
+}
+
+/** The file appears under its name when it is whole. That it can be written is known before the session is sealed. */
+async function save(
+  context: Context,
+  client: Client,
+  session: string,
+  file: string,
+  seal: () => Promise<void>,
+): Promise<void> {
   const draft = `${file}.partial`;
+  checkWritable(draft, file);
   try {
+    await seal();
     await pipeline(client.exportSession(session), createWriteStream(draft, { mode: 0o600, flush: true }));
     const checked = await checkExport(() => createReadStream(draft));
     renameSync(draft, file);
@@ -48,6 +74,15 @@ async function save(context: Context, client: Client, session: string, file: str
     for (const digest of checked.missing) tell(`perdure: warning: blob ${digest} was lost, and is not in the file\n`);
   } finally {
     rmSync(draft, { force: true });
+  }
+}
+
+function checkWritable(draft: string, file: string): void {
+  try {
+    closeSync(openSync(draft, 'w', 0o600));
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new CommandError(EXIT.failed, `${file} cannot be written: ${why}`);
   }
 }
 
@@ -64,7 +99,9 @@ const told = ({ header, entries, blobs }: Checked): string =>
 
 export const importFrom: Run = async (context) => {
   const file = resolve(context.cwd, context.args[0] ?? '');
-  if (!existsSync(file)) throw new CommandError(EXIT.failed, `there is no file ${file}`);
+  // It is read more than once: a pipe cannot be.
+  if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true)
+    throw new CommandError(EXIT.failed, `there is no file ${file}`);
   // Whoever has the file can be told at once what is wrong with it; the server looks for itself.
   const { header } = await checked(file);
   const connection = await connectedOrFolder(context, { creates: true });
