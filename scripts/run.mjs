@@ -13,6 +13,7 @@ const ENTRIES = new Map([
   ['start', ['packages/perdure/src/cli/main.ts', 'up']],
   ['perdure', ['packages/perdure/src/cli/main.ts']],
   ['test', ['scripts/test.ts']],
+  ['test:live', ['scripts/test.ts', '--live']],
   ['check', ['scripts/check.ts']],
   ['format', ['scripts/format.ts']],
   ['lint', ['scripts/check.ts', 'lint']],

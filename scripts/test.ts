@@ -3,16 +3,19 @@
 //   npm test -- packages/engine       the files under a path, or whose path contains the text
 //   npm test -- --name='a law'        the tests whose name matches the pattern
 //   npm test -- --all                 name each test, not only each file
+//   npm run test:live                 the tests that ask real providers, whose keys are in the environment or in .env
 // The last line is `N passed, N failed`, with `, N skipped` when there are any.
 import { availableParallelism } from 'node:os';
 import { globSync } from 'node:fs';
-import { relative, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { run } from 'node:test';
 import { parseArgs } from 'node:util';
+import { chooseFiles } from './test/files.ts';
 import { Report } from './test/report.ts';
 
 const PATTERNS = ['packages/**/src/**/*.test.ts', 'packages/**/test/**/*.test.ts', 'scripts/**/*.test.ts'];
 const FILE_TIMEOUT_MS = 240_000;
+const LIVE_FILE_TIMEOUT_MS = 900_000;
 
 const root = resolve(import.meta.dirname, '..');
 const { values, positionals } = parseArgs({
@@ -22,11 +25,13 @@ const { values, positionals } = parseArgs({
     'test-name-pattern': { type: 'string', multiple: true },
     all: { type: 'boolean', default: false },
     timeout: { type: 'string' },
+    live: { type: 'boolean', default: false },
   },
 });
 const names = [...(values.name ?? []), ...(values['test-name-pattern'] ?? [])];
 const report = new Report({
-  all: values.all,
+  all: values.all || values.live,
+  live: values.live,
   filtered: names.length > 0,
   write: (text) => process.stdout.write(text),
   root,
@@ -40,7 +45,7 @@ if (files.length === 0) {
     files,
     cwd: root,
     concurrency: Math.max(2, Math.min(availableParallelism(), 8)),
-    timeout: Number(values.timeout ?? FILE_TIMEOUT_MS),
+    timeout: Number(values.timeout ?? (values.live ? LIVE_FILE_TIMEOUT_MS : FILE_TIMEOUT_MS)),
     ...(names.length > 0 ? { testNamePatterns: names.map((name) => new RegExp(name)) } : {}),
   });
   for await (const event of stream) report.take(event);
@@ -48,8 +53,7 @@ if (files.length === 0) {
 process.exitCode = report.end();
 
 function findFiles(): string[] {
-  const all = globSync(PATTERNS, { cwd: root, exclude: (path) => /(^|\/)(node_modules|dist)(\/|$)/.test(path) });
-  const wanted = positionals.map((text) => relative(root, resolve(root, text)).replaceAll('\\', '/'));
-  const chosen = wanted.length === 0 ? all : all.filter((file) => wanted.some((text) => file.includes(text)));
-  return [...new Set(chosen)].sort().map((file) => resolve(root, file));
+  const found = globSync(PATTERNS, { cwd: root, exclude: (path) => /(^|\/)(node_modules|dist)(\/|$)/.test(path) });
+  const chosen = chooseFiles(found, { root, live: values.live, wanted: positionals });
+  return chosen.map((file) => resolve(root, file));
 }

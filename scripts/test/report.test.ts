@@ -5,11 +5,13 @@ import { join } from 'node:path';
 import { run, test, type TestContext } from 'node:test';
 import { Report } from './report.ts';
 
-async function report(t: TestContext, files: Record<string, string>, filtered = false): Promise<[number, string]> {
+type Manner = { filtered?: boolean; live?: boolean };
+
+async function report(t: TestContext, files: Record<string, string>, manner: Manner = {}): Promise<[number, string]> {
   const root = mkdtempSync(join(tmpdir(), 'perdure-report-'));
   t.after(() => rmSync(root, { recursive: true, force: true }));
   let text = '';
-  const subject = new Report({ root, all: false, filtered, write: (more) => (text += more) });
+  const subject = new Report({ root, all: manner.live === true, ...manner, write: (more) => (text += more) });
   const paths = Object.entries(files).map(([name, code]) => {
     writeFileSync(join(root, name), `import { test, describe } from 'node:test';\n${code}\n`);
     return join(root, name);
@@ -55,7 +57,24 @@ test('a file that cannot be loaded is a failure', async (t) => {
 test('a file without a test is a failure, unless tests were chosen by name', async (t) => {
   const [code, text] = await report(t, { 'a.test.mjs': '' });
   assert.deepEqual([code, lastLine(text)], [1, '0 passed, 1 failed']);
-  const [filtered, none] = await report(t, { 'a.test.mjs': '' }, true);
+  const [filtered, none] = await report(t, { 'a.test.mjs': '' }, { filtered: true });
   assert.deepEqual([filtered, lastLine(none)], [1, '0 passed, 0 failed']);
   assert.match(none, /no test ran/);
+});
+
+test('live tests say why they are skipped and what they cost, and none need run; others need', async (t) => {
+  const files = {
+    'a.test.mjs': `describe('s', () => {
+      test('one', { skip: 'KEY not set' });
+      test('two', (t) => t.diagnostic('seven tokens'));
+    });`,
+  };
+  const [code, text] = await report(t, files, { live: true });
+  assert.deepEqual([code, lastLine(text)], [0, '1 passed, 0 failed, 1 skipped']);
+  assert.match(text, /- +one: skipped, KEY not set\n/);
+  assert.match(text, /seven tokens\n/);
+  const skipped = { 'b.test.mjs': "test('one', { skip: 'KEY not set' });" };
+  assert.equal((await report(t, skipped, { live: true }))[0], 0);
+  assert.equal((await report(t, skipped))[0], 1);
+  assert.equal((await report(t, { 'c.test.mjs': '' }, { live: true, filtered: true }))[0], 1);
 });

@@ -9,6 +9,8 @@ type Options = {
   readonly root: string;
   readonly all: boolean;
   readonly filtered?: boolean;
+  /** Tests that need what is not everywhere: why one is skipped is told, and none need run. */
+  readonly live?: boolean;
   readonly write: (text: string) => void;
 };
 type Event = { readonly type: string; readonly data?: unknown };
@@ -37,6 +39,12 @@ export class Report {
         file.output = (file.output + message).slice(-OUTPUT_MAX_CHARS);
         return;
       }
+      case 'test:diagnostic': {
+        const { message, nesting } = event.data as EventData.TestDiagnostic;
+        // The outermost are the runner's own counts.
+        if (this.#options.live === true && nesting > 0) this.#options.write(`    ${'  '.repeat(nesting)}${message}\n`);
+        return;
+      }
       case 'test:summary': {
         const summary = event.data as EventData.TestSummary & { entryFile?: string };
         const path = summary.entryFile ?? summary.file;
@@ -63,9 +71,11 @@ export class Report {
     this.#failures.forEach((text, index) => write(`\n── failure ${index + 1} of ${this.#failures.length}: ${text}\n`));
     const seconds = ((performance.now() - this.#startedAt) / 1000).toFixed(1);
     write(`\n${this.#files.size} files in ${seconds} s\n`);
-    if (total.passed + total.failed === 0) write('no test ran\n');
+    const isIdle = total.passed + total.failed === 0;
+    if (isIdle) write('no test ran\n');
     write(`${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}\n`);
-    return total.failed > 0 || total.passed === 0 ? 1 : 0;
+    const mayIdle = this.#options.live === true && total.skipped > 0;
+    return total.failed > 0 || (isIdle && !mayIdle) ? 1 : 0;
   }
 
   #result(passed: boolean, result: Result): void {
@@ -77,7 +87,9 @@ export class Report {
     else if (!passed && failureType(result) !== 'subtestsFailed') this.#fail(file, result);
     else return;
     if (this.#options.all) {
-      this.#options.write(`  ${skipped ? '-' : passed ? '✓' : '✗'} ${'  '.repeat(result.nesting)}${result.name}\n`);
+      const why = typeof result.skip === 'string' && result.skip !== '' ? `: skipped, ${result.skip}` : '';
+      const sign = skipped ? '-' : passed ? '✓' : '✗';
+      this.#options.write(`  ${sign} ${'  '.repeat(result.nesting)}${result.name}${why}\n`);
     }
   }
 
