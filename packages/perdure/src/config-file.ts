@@ -9,7 +9,7 @@ import { defineConfig } from './config.ts';
 import { importModule, located } from './modules.ts';
 import type { Environment } from './settings.ts';
 
-const NAMES = ['perdure.config.ts', 'perdure.config.mjs', 'perdure.config.js'];
+export const CONFIG_NAMES = ['perdure.config.ts', 'perdure.config.mjs', 'perdure.config.js'];
 
 export type Project = {
   /** The configuration's file; null: its agents are folders alone. */
@@ -23,7 +23,7 @@ export type Project = {
 
 /** The file that is meant: the named one, else the first of the usual names; null where there is none. */
 export function findConfig(directory: string, named: string | null): string | null {
-  if (named === null) return NAMES.map((name) => join(directory, name)).find((path) => existsSync(path)) ?? null;
+  if (named === null) return CONFIG_NAMES.map((name) => join(directory, name)).find((path) => existsSync(path)) ?? null;
   const file = resolve(directory, named);
   if (!existsSync(file))
     throw new ConfigError(

@@ -24,6 +24,18 @@ export const LIMITS = {
   /** All data is read again so long after the start, and then so often: a minute, a day. */
   scrubFirstMs: 60_000,
   scrubEveryMs: 24 * 60 * 60_000,
+  /** How often `dev` looks at the files of a project, and how many it looks at. */
+  watchMs: 200,
+  watchedFiles: 2_000,
+  /** How long loading a project may take, and how much of what it says is shown where it ends the process, in UTF-16 units. */
+  checkMs: 30_000,
+  saidChars: 4_000,
+  /** Unsafe calls get so long when `dev` restarts; then its server is ended, at the latest after that. */
+  devDrainMs: 5_000,
+  devKillMs: 15_000,
+  /** Data that another process has for a moment is asked for so often, with this pause. */
+  devTries: 20,
+  devRetryMs: 500,
   eventsMax: 1_000_000_000,
   /** Of one `perdure simulate`. */
   seedsMax: 10_000_000,

@@ -134,6 +134,29 @@ test('what else it exports is imported by its name, and the client by a browser,
   assert.deepEqual([...new Set(importsOf(join(installed, 'dist/client.js')))], ['zod']);
 });
 
+test('a project that it writes answers, passes its own test, and its types hold', async () => {
+  const command = join(installed, 'bin/perdure.js');
+  const { next } = JSON.parse(await node([command, 'init', 'shop', '--json'])) as { next: string[] };
+  assert.deepEqual(next, ['cd shop', 'npm install', 'npm test', 'npm run dev']);
+  const cwd = join(user, 'shop');
+  const inside = async (...args: string[]): Promise<string> => {
+    const env = { PATH: process.env['PATH'], HOME: user };
+    return (await run(process.execPath, args, { cwd, env })).stdout;
+  };
+  const wanted = (manifestOf(cwd) as { dependencies: object }).dependencies;
+  assert.deepEqual(wanted, {
+    perdure: manifestOf(installed)['version'],
+    zod: manifestOf(installed).dependencies['zod'],
+  });
+  assert.match(await inside('--test'), /pass 1\n/);
+  assert.match(await inside(command, 'run', 'call find_order {"order": 8}', '--quiet'), /kettle/);
+  const typescript = dirname(createRequire(import.meta.url).resolve('typescript/package.json'));
+  const types = ['--typeRoots', join(modules, '@types')];
+  await inside(join(typescript, 'bin/tsc'), '--noEmit', ...types).catch((error: { stdout: string }) =>
+    assert.fail(error.stdout),
+  );
+});
+
 test('the library is imported by its name, and its types hold what a program does with them', async () => {
   writeFileSync(join(user, 'package.json'), '{"type": "module"}');
   writeFileSync(

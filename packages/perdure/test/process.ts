@@ -24,8 +24,12 @@ export type Place = {
   leave(): Promise<void>;
 };
 
-export function createPlace(command: readonly string[] = ['--disable-warning=ExperimentalWarning', MAIN]): Place {
-  const directory = mkdtempSync(join(tmpdir(), 'perdure-command-'));
+/** `within`: a folder that is there, and stays; without it the place is one of its own. */
+export function createPlace(
+  command: readonly string[] = ['--disable-warning=ExperimentalWarning', MAIN],
+  within?: string,
+): Place {
+  const directory = within ?? mkdtempSync(join(tmpdir(), 'perdure-command-'));
   const running = new Set<{ child: ChildProcess; ended: Promise<Ended> }>();
   const start: Place['start'] = (args, env = {}, input) => {
     const own = { PATH: process.env['PATH'] ?? '', HOME: directory, XDG_CONFIG_HOME: join(directory, 'xdg'), ...env };
@@ -49,7 +53,7 @@ export function createPlace(command: readonly string[] = ['--disable-warning=Exp
     async leave() {
       for (const { child } of running) child.kill('SIGKILL');
       await Promise.all([...running].map(({ ended }) => ended));
-      rmSync(directory, { recursive: true, force: true });
+      if (within === undefined) rmSync(directory, { recursive: true, force: true });
     },
   };
 }

@@ -44,7 +44,7 @@ function findCommand(words: readonly string[]): { name: string; rest: readonly s
   if (first === '--help' || first === '-h') return { name: 'help', rest: words.slice(1) };
   if (COMMANDS[`${first} ${second}`] !== undefined) return { name: `${first} ${second}`, rest: words.slice(2) };
   const inGroup = Object.keys(COMMANDS).filter((name) => name.startsWith(`${first} `));
-  if (inGroup.length === 0) return { name: first, rest: words.slice(1) };
+  if (inGroup.length === 0 || COMMANDS[first] !== undefined) return { name: first, rest: words.slice(1) };
   if (second === '--help' || second === '-h') return { name: 'help', rest: [first] };
   const wanted = second === '' || second.startsWith('-') ? '' : ` '${second}'`;
   throw new UsageError(

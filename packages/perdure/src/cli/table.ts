@@ -34,6 +34,27 @@ const watching = {
 } as const;
 
 export const COMMANDS: { readonly [name: string]: Command } = {
+  init: {
+    args: ['DIR?'],
+    about: 'Writes a project that works: an agent as a folder, tools, a test. Here, or into a new folder.',
+    settings: [],
+    flags: json,
+    load: async () => (await import('./commands/init.ts')).init,
+  },
+  dev: {
+    args: [],
+    about: 'Starts the server, and starts it anew when a file of the project changes; sessions go on.',
+    settings: ['port', 'host', 'data', 'config', 'token'],
+    flags: {},
+    load: async () => (await import('./commands/dev.ts')).dev,
+  },
+  'dev check': {
+    args: [],
+    about: 'Loads the project and ends: 0 where it can be served. dev asks for it before it restarts.',
+    settings: ['port', 'host', 'data', 'config', 'token'],
+    flags: {},
+    load: async () => (await import('./commands/dev.ts')).check,
+  },
   up: {
     args: [],
     about: 'Starts the server on the data folder, and goes on with what was unfinished.',

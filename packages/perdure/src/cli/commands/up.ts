@@ -6,6 +6,7 @@ import type { Listening } from '@perdure/gateway';
 import { modelsIn, resolveRoute } from '@perdure/runtime';
 import { DataInUseError } from '../../errors.ts';
 import { LIMITS } from '../../limits.ts';
+import { importedFiles } from '../../modules.ts';
 import type { Background } from '../../preflight.ts';
 import { preflightAtStart } from '../../preflight.ts';
 import type { Runtime } from '../../runtime.ts';
@@ -19,15 +20,20 @@ import { CommandError, EXIT } from '../exit.ts';
 import type { Local } from '../local.ts';
 import { localOf } from '../local.ts';
 import { print, tell } from '../output.ts';
+import { hasParent, tellParent, untilParentStops } from '../parent.ts';
 import { untilStopped } from '../signals.ts';
 import { time } from '../time.ts';
 
 export const up: Run = async (context) => {
-  const stopped = untilStopped();
+  const stopped = Promise.race([untilStopped().then(() => ({})), untilParentStops()]);
   const local = await localOf(context);
   const reopened: number[] = [];
   for (;;) {
-    const ended = await serveUntil(context, local, stopped);
+    const ended = await serveUntil(context, local, stopped).catch(async (error: unknown) => {
+      const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+      await tellParent({ type: 'failed', code });
+      throw error;
+    });
     if (ended !== 'storage') return ended;
     // A flush that failed is never tried again on the same store: it is opened anew and read (DESIGN §7).
     const now = time.monotonicMs();
@@ -39,13 +45,18 @@ export const up: Run = async (context) => {
 };
 
 /** Serves until it is asked to stop, or until the storage stops. */
-async function serveUntil(context: Context, local: Local, stopped: Promise<unknown>): Promise<ExitCode | 'storage'> {
+async function serveUntil(
+  context: Context,
+  local: Local,
+  stopped: Promise<{ drainMs?: number }>,
+): Promise<ExitCode | 'storage'> {
   let runtime: Runtime;
   try {
     const log = { level: local.settings.logLevel ?? 'info' } as const;
     runtime = await startRuntime({ ...local.options, log }, environmentOf(context, local));
   } catch (error) {
-    if (error instanceof DataInUseError && error.server !== null) return alreadyRuns(context, local, error.server);
+    if (error instanceof DataInUseError && error.server !== null && !hasParent())
+      return alreadyRuns(context, local, error.server);
     throw error;
   }
   let server: Listening | undefined;
@@ -56,13 +67,17 @@ async function serveUntil(context: Context, local: Local, stopped: Promise<unkno
     mkdirSync(local.data, { recursive: true });
     writeServerFile(local.data, { pid: process.pid, url: reachable(server.url), ...tokenOf(local) });
     flight = preflightAtStart(runtime);
-    print(welcome(local, runtime, reachable(server.url), unusableModels(context, local)));
+    const url = reachable(server.url);
+    const text = welcome(local, runtime, url, unusableModels(context, local));
+    if (!hasParent()) print(text);
+    await tellParent({ type: 'ready', url, welcome: text, files: importedFiles() });
     return await Promise.race([stopped.then(() => EXIT.ok), watch.stopped]);
   } finally {
     watch.end();
     flight?.stop();
     // Streams end with a hint to come back, while unsafe calls come to their end.
-    await Promise.all([server?.close({ graceMs: LIMITS.requestGraceMs }), runtime.close()]);
+    const drain = await Promise.race([stopped, Promise.resolve({})]);
+    await Promise.all([server?.close({ graceMs: LIMITS.requestGraceMs }), runtime.close(drain)]);
     removeServerFile(local.data, process.pid);
   }
 }
