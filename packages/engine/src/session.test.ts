@@ -107,6 +107,8 @@ describe('what a session remembers', () => {
       .isRefused('revision_conflict')
       .when({ kind: 'remember', key: 'notes', ref: { digest: 'two', bytes: 5 }, ifRevision: 1 })
       .leadsTo({ kind: 'context.set', data: { revision: 2 } })
+      .when({ kind: 'remember', key: 'notes', ref: { digest: 'two', bytes: 5 }, ifRevision: 9 })
+      .isRefused('revision_conflict')
       .when({ kind: 'forget', key: 'notes', ifRevision: 1 })
       .isRefused('revision_conflict')
       .given({ kind: 'forget', key: 'notes', ifRevision: 2 })

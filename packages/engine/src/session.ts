@@ -74,7 +74,8 @@ export function remember(
   if (state.phase !== 'open') return closed;
   const { key, ref, ifRevision } = command;
   const known = slotOf(state.context, key);
-  if (known?.digest === ref.digest) return { receipt: { seq: known.seq } };
+  // Sent again by whoever saw an earlier revision, it is there already; a revision that never was is a mistake.
+  if (known?.digest === ref.digest && (ifRevision ?? 0) <= known.revision) return { receipt: { seq: known.seq } };
   const stale = staleSlot(known, key, ifRevision);
   if (stale !== null) return stale;
   if (known === undefined && state.context.slots.length >= LIMITS.slots) {

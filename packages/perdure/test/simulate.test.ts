@@ -54,6 +54,17 @@ test('a tool that charges twice is printed as at most ten steps, the same each t
   assert.equal(failure.steps.length, steps.length);
 });
 
+test('tools that act do not run where no simulation stands in for the world, unless that is said', async () => {
+  writeFileSync(
+    join(place.directory, 'real.config.ts'),
+    configOf('ctx.key').replace('export { given as simulation };', 'console.log(typeof given);'),
+  );
+  const refused = await place.run(['simulate', '--config', 'real.config.ts']);
+  assert.deepEqual([refused.code, /charge would really run/.test(refused.stderr)], [5, true], refused.stderr);
+  const said = await place.run(['simulate', '--config', 'real.config.ts', '--real-effects', '--seeds', '2']);
+  assert.equal(said.code, 0, said.stderr + said.stdout);
+});
+
 test('what cannot be simulated is refused', async () => {
   const empty = createPlace();
   try {

@@ -286,6 +286,7 @@ export const COMMANDS: { readonly [name: string]: Command } = {
     flags: {
       seeds: { value: 'N', about: 'Runs with several faults, after each fault was tried alone (default 100).' },
       from: { value: 'SEED', about: 'The first seed (default 1).' },
+      'real-effects': { value: null, about: 'Runs tools that act although no simulation says what they act on.' },
       ...json,
     },
     load: async () => (await import('./commands/simulate.ts')).simulate,

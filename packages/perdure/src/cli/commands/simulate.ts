@@ -1,4 +1,5 @@
 /** Crash-tests the agents of a configuration. */
+import type { AgentDefinition } from '@perdure/runtime';
 import { ConfigError } from '@perdure/runtime';
 import type { Fault, Simulation } from '../../testing.ts';
 import { simulate as search } from '../../testing.ts';
@@ -19,6 +20,7 @@ export const simulate: Run = async (context) => {
   const from = whole(context, 'from', 1);
   const { config, simulation } = project;
   const given = checked(simulation, project.file ?? '');
+  if (simulation === undefined) refuseRealEffects(context, config.agents);
   const isShown = process.stderr.isTTY && !isJson(context);
   const progress = (done: number, of: number): void => {
     if (isShown && (done % 10 === 0 || done === of)) tell(`\r${done} of ${of} runs`);
@@ -45,6 +47,16 @@ export const simulate: Run = async (context) => {
   }
   return found === null ? EXIT.ok : EXIT.failed;
 };
+
+/** Tools run as they are, again and again: without a simulation nobody has said that this is meant. */
+function refuseRealEffects({ flags }: Context, agents: readonly AgentDefinition[]): void {
+  const acting = agents.flatMap(({ tools }) => tools).filter(({ effect }) => effect !== 'pure');
+  if (acting.length === 0 || flags['real-effects'] === true) return;
+  const names = [...new Set(acting.map(({ name }) => name))].join(', ');
+  throw new UsageError(
+    `${names} would really run, many times: export a simulation whose world stands in for the real one (perdure docs testing), or say --real-effects`,
+  );
+}
 
 function faultText(fault: Fault): string {
   if (fault.kind === 'again') return `message ${fault.message + 1} comes twice`;
