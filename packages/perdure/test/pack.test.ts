@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os';
 import { basename, delimiter, dirname, join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
+import { createPlace } from './process.ts';
 
 const run = promisify(execFile);
 const root = resolve(import.meta.dirname, '../../..');
@@ -155,6 +156,22 @@ test('a project that it writes answers, passes its own test, and its types hold'
   await inside(join(typescript, 'bin/tsc'), '--noEmit', ...types).catch((error: { stdout: string }) =>
     assert.fail(error.stdout),
   );
+});
+
+test('it serves a project while that is written, and ends when it is asked to', async () => {
+  const place = createPlace([join(installed, 'bin/perdure.js')], join(user, 'shop'));
+  try {
+    const dev = place.start(['dev', '--port', '0']);
+    await dev.printed(/runs at [^]*support \(demo\)[^]*Ctrl-C stops it/);
+    writeFileSync(join(user, 'shop/agents/support/instructions.md'), 'You are brief.');
+    await dev.printed(/restarted in [\d.]+ s: agents\/support\/instructions\.md changed/);
+    const found = await place.run(['search', 'kettle', '--json']);
+    assert.equal((JSON.parse(found.stdout) as { hits: unknown[] }).hits.length > 0, true, found.stderr);
+    dev.kill('SIGTERM');
+    assert.equal((await dev.ended).code, 0);
+  } finally {
+    await place.leave();
+  }
 });
 
 test('the library is imported by its name, and its types hold what a program does with them', async () => {

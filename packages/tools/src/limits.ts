@@ -47,6 +47,8 @@ export const LIMITS = {
   digestChars: 16,
   /** The content of one `write_file`, in UTF-16 units: what the arguments of a call have room for. */
   writtenChars: 256 * 1024,
+  /** Bytes of all files of one change, before and after. */
+  changedBytes: 64 * 1024 * 1024,
   /** Replacements of one `edit_file`, and files of one `apply_patch`. */
   edits: 50,
   patchedFiles: 50,

@@ -14,6 +14,7 @@
 import { constants } from 'node:fs';
 import { link, lstat, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { ToolFailure } from '../failure.ts';
+import { LIMITS } from '../limits.ts';
 import { digestOf, readWhole } from './content.ts';
 import { alone } from './locks.ts';
 import { checkFolder, inFolder, makeFolders, openPlace } from './place.ts';
@@ -58,6 +59,7 @@ export async function changeFiles(root: Root, wishes: readonly Wish[], asker: As
   const all = places.map(({ at }) => at);
   return await alone(all, asker.signal, async () => {
     const plans: Plan[] = [];
+    let held = 0;
     for (const [index, wish] of wishes.entries()) {
       const place = places[index];
       if (place === undefined) continue;
@@ -65,6 +67,9 @@ export async function changeFiles(root: Root, wishes: readonly Wish[], asker: As
         refuse(error, wish.path),
       );
       plans.push(plan);
+      held += (plan.seen?.bytes.length ?? 0) + (plan.after?.length ?? 0);
+      if (held > LIMITS.changedBytes)
+        throw new ToolFailure('too_large', `These files are larger than ${LIMITS.changedBytes} bytes: change fewer.`);
     }
     return carryOut(root, plans, asker.signal);
   });

@@ -356,6 +356,15 @@ describe('apply_patch', () => {
     noLitter();
   });
 
+  it('holds no more at once than its bound', async () => {
+    const names = ['a', 'b', 'c'];
+    const text = `first\n${'x'.repeat(15 * 1024 * 1024)}\n`;
+    const digests = names.map((path) => ({ path, digest: put(path, text) }));
+    const patch = names.map((path) => `--- a/${path}\n+++ b/${path}\n@@ -1 +1 @@\n-first\n+second\n`).join('');
+    assert.ok(names.length * 2 * text.length > LIMITS.changedBytes);
+    assert.equal(await refused('apply_patch', { patch, digests }), 'too_large');
+  });
+
   it('does what is left of a patch of which some files were changed before a crash', async () => {
     const [a, b] = [put('a.txt', 'a\n'), put('b.txt', 'b\n')];
     const patch = '--- a/a.txt\n+++ b/a.txt\n@@\n-a\n+A\n--- a/b.txt\n+++ b/b.txt\n@@\n-b\n+B\n';
