@@ -11,7 +11,7 @@ import type { Golden } from '@perdure/testkit/golden';
 import { goldenOf, shapeOf } from '@perdure/testkit/golden';
 import { simulate } from '@perdure/testkit/simulator';
 import type { Step } from '@perdure/testkit/spec';
-import { answered, call, open, returned, send, Spec } from '@perdure/testkit/spec';
+import { answered, call, compact, open, returned, send, Spec, summed, unsummed } from '@perdure/testkit/spec';
 
 const ENTRIES_MAX = 60;
 
@@ -84,6 +84,16 @@ const CRAFTED: readonly (readonly Step[])[] = [
     returned('r1t1c0', 'failed', { retry: 'now' }),
     returned('r1t1c0', 'done', { attempt: 2 }),
     answered('r1t2'),
+  ],
+  [
+    open(),
+    send('one'),
+    answered('r1t1'),
+    compact,
+    unsummed('k1'),
+    summed('k1', { attempt: 2 }),
+    send('two'),
+    answered('r2t1'),
   ],
 ];
 

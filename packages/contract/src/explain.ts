@@ -71,6 +71,7 @@ function causesOf(state: Progress, run: RunProgress, now: number): Cause[] {
     });
   }
   if (run.turn?.at === 'flying') causes.push(turnCause(run, run.turn, now));
+  if (state.compaction !== null && state.active === run.id) causes.push(compactionCause(state.compaction, now));
   for (const call of run.asked) {
     const cause = callCause(run, call, now);
     if (cause !== null) causes.push(cause);
@@ -148,6 +149,14 @@ function turnCause(run: RunProgress, turn: NonNullable<RunProgress['turn']>, now
     text: `It waits for the answer of ${model} in turn ${turn.id}${again}${why}.`,
     ...base,
   };
+}
+
+function compactionCause(compaction: NonNullable<Progress['compaction']>, now: number): Cause {
+  const { id, attempt, error, notBefore } = compaction;
+  const base = { effect: id, attempt, ...(error === null ? {} : { error }) };
+  const text = 'The conversation before it is being summarised: it has grown long, or somebody asked for it.';
+  if (notBefore <= now) return { code: 'compacting', text, ...base };
+  return { code: 'compacting', text: `${text} Attempt ${attempt} waits until it is due.`, ...base, retryAt: notBefore };
 }
 
 function callCause(run: RunProgress, call: CallProgress, now: number): Cause | null {

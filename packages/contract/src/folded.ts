@@ -35,7 +35,8 @@ export const messageSchema = z.strictObject({
   seq,
   at,
   run: z.string(),
-  role: z.enum(['user', 'assistant']),
+  /** `summary`: what a model reads from here on in place of everything before it. */
+  role: z.enum(['user', 'assistant', 'summary']),
   parts: z.array(partSchema),
   text: z.string(),
   reasoning: z.string().exactOptional(),
@@ -67,7 +68,7 @@ export const spanSchema = z.strictObject({
   /** The id of what it spans, in its session: `r3`, `r3t2`, `r3t2c0`, `w5`; the session's own id for the root. */
   id: z.string(),
   parent: z.string().nullable(),
-  kind: z.enum(['session', 'run', 'turn', 'call', 'wait']),
+  kind: z.enum(['session', 'run', 'turn', 'call', 'wait', 'compaction']),
   name: z.string(),
   status: z.string(),
   seq,
@@ -102,6 +103,7 @@ export const causeSchema = z.strictObject({
     'held',
     'model_flying',
     'model_retry',
+    'compacting',
     'tool_ready',
     'tool_flying',
     'tool_retry',

@@ -5,6 +5,7 @@ import { LIMITS } from './limits.ts';
 import {
   blobDigestSchema,
   capsSchema,
+  compactionSchema,
   digestSchema,
   nameSchema,
   policiesSchema,
@@ -57,6 +58,7 @@ export const configPatchSchema = z.strictObject({
   toolChoice: toolChoiceSchema.exactOptional(),
   limits: someLimitsSchema.exactOptional(),
   policies: policiesSchema.exactOptional(),
+  compaction: compactionSchema.exactOptional(),
 }) satisfies z.ZodType<Omit<Config, 'instructions'> & { instructions?: string }>;
 export type ConfigPatch = z.output<typeof configPatchSchema>;
 

@@ -78,25 +78,66 @@ export type Progress = {
   /** Runs that have not started, in the order in which they will. */
   queue: string[];
   active: string | null;
+  /** What every turn of the session waits for. */
+  compaction: { id: string; attempt: number; error: string | null; notBefore: number } | null;
 };
 
 /** The progress of runs before any entry: the start of a fold by `applyProgress`. */
 export function emptyProgress(): Progress {
-  return { agent: '', route: [], runs: new Map(), queue: [], active: null };
+  return { agent: '', route: [], runs: new Map(), queue: [], active: null, compaction: null };
 }
 
 /** Takes the next entry of the log. */
 export function applyProgress(state: Progress, entry: Entry): Progress {
   if (entry.kind === 'session.opened') state.agent = entry.data.agent;
   if (entry.kind === 'run.queued') queueRun(state, entry);
+  applyToCompaction(state, entry);
   const run = state.runs.get(entry.run ?? '');
   if (run !== undefined) {
     applyToRun(state, run, entry);
     applyToTurn(run, entry);
+    applyCompactionTo(run, entry);
     applyToCall(run, entry);
     applyToWait(run, entry);
   }
   return state;
+}
+
+function applyToCompaction(state: Progress, entry: Entry): void {
+  const { compaction } = state;
+  switch (entry.kind) {
+    case 'compaction.requested':
+      state.compaction = { id: entry.effect ?? '', attempt: 1, error: null, notBefore: 0 };
+      break;
+    case 'compaction.attempted':
+      if (compaction === null) break;
+      compaction.attempt = entry.data.n;
+      compaction.error = entry.data.reason;
+      compaction.notBefore = entry.data.notBefore ?? 0;
+      break;
+    case 'compaction.settled':
+      state.compaction = null;
+      break;
+    default:
+  }
+}
+
+/** The turn before it is over, and what it asked for is answered. */
+function applyCompactionTo(run: RunProgress, entry: Entry): void {
+  switch (entry.kind) {
+    case 'compaction.requested':
+      run.turn = null;
+      run.asked = [];
+      break;
+    case 'compaction.failed':
+      run.retries += 1;
+      break;
+    case 'compaction.settled':
+      run.usage = sumUsage(run.usage, entry.data.usage);
+      run.cost = sumCost(run.cost, entry.data.cost);
+      break;
+    default:
+  }
 }
 
 function queueRun(state: Progress, entry: Of<'run.queued'>): void {
@@ -195,10 +236,7 @@ function applyToTurn(run: RunProgress, entry: Entry): void {
       if (turn !== null) turn.at = entry.data.outcome;
       if (entry.data.usage.source === 'provider') comparePrompt(run, entry.data.usage, turn?.predicted ?? 0);
       run.usage = sumUsage(run.usage, entry.data.usage);
-      run.cost = {
-        nanoUsd: run.cost.nanoUsd + entry.data.cost.nanoUsd,
-        price: entry.data.cost.price ?? run.cost.price,
-      };
+      run.cost = sumCost(run.cost, entry.data.cost);
       break;
     default:
   }
@@ -212,6 +250,8 @@ function comparePrompt({ cache }: RunProgress, usage: Usage, predicted: number):
   cache.cached += usage.cachedInput;
   cache.predicted += predicted;
 }
+
+const sumCost = (a: Cost, b: Cost): Cost => ({ nanoUsd: a.nanoUsd + b.nanoUsd, price: b.price ?? a.price });
 
 /** So far; the run's end says it exactly, retries included. */
 function sumUsage(a: Usage, b: Usage): Usage {

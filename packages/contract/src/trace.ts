@@ -2,7 +2,7 @@
  * Where the time, the tokens and the money went: spans of the session, its runs, turns, calls and waits, as a fold over
  * entries. What turns cost adds up to what the run and the session cost. `apply` changes the state it is given.
  */
-import type { Amount, Cost, Member, Pin, Price, Spent, Usage } from '@perdure/engine';
+import type { Amount, Cost, Member, Pin, PinnedModel, Price, Spent, Usage } from '@perdure/engine';
 import type { Span } from './folded.ts';
 import { passedOn } from './passed.ts';
 import type { Entry } from './stream.ts';
@@ -15,17 +15,19 @@ export type Trace = {
   readonly spans: Span[];
   /** Spans that still change, by id. */
   readonly open: Map<string, Span>;
-  /** What each open turn reserved: the bill where nobody knows the true one. */
+  /** What each open model call reserved: the bill where nobody knows the true one. */
   readonly reserves: Map<string, { reserve: Amount; maxOutputTokens: number; price: Price | null }>;
   /** Of the last pin: a run that starts under the same repeats only its hash. */
   route: readonly Member[];
+  /** Who summarises, where that is another model. */
+  summarizer: PinnedModel | null;
   /** The model of the last answer; '' before there is one. */
   said: string;
 };
 
 /** A trace before any entry: the start of a fold by `applyTrace`. */
 export function emptyTrace(): Trace {
-  return { spans: [], open: new Map(), reserves: new Map(), route: [], said: '' };
+  return { spans: [], open: new Map(), reserves: new Map(), route: [], summarizer: null, said: '' };
 }
 
 /** The spans of the session, or those of one run. */
@@ -81,7 +83,11 @@ export function applyTrace(state: Trace, entry: Entry): Trace {
     case 'turn.attempted':
     case 'turn.failed':
     case 'turn.settled':
-      applyToTurn(state, entry);
+    case 'compaction.requested':
+    case 'compaction.attempted':
+    case 'compaction.failed':
+    case 'compaction.settled':
+      applyToModelCall(state, entry);
       break;
     case 'call.requested':
     case 'call.attempted':
@@ -183,25 +189,51 @@ function applyToRun(state: Trace, entry: RunEntry): void {
 function bind(state: Trace, pin: Pin | undefined): void {
   if (pin === undefined) return;
   state.route = [pin, ...(pin.fallbacks ?? [])];
+  state.summarizer = pin.summarizer ?? null;
 }
 
-function applyToTurn(
-  state: Trace,
-  entry: Of<'turn.requested' | 'turn.accepted' | 'turn.attempted' | 'turn.failed' | 'turn.settled'>,
-): void {
+type ModelCallEntry =
+  | Of<'turn.requested' | 'turn.accepted' | 'turn.attempted' | 'turn.failed' | 'turn.settled'>
+  | Of<'compaction.requested' | 'compaction.attempted' | 'compaction.failed' | 'compaction.settled'>;
+
+function beginTurn(state: Trace, entry: Of<'turn.requested'>): void {
   const id = entry.effect ?? '';
-  if (entry.kind === 'turn.requested') {
-    const { reserve, maxOutputTokens, passed = [] } = entry.data;
-    const member = state.route[passed.length];
-    state.reserves.set(id, { reserve, maxOutputTokens, price: member?.price ?? null });
-    const parent = entry.run ?? null;
-    const name = member?.model ?? '';
-    const span: Span = { ...from(entry), id, parent, kind: 'turn', name, status: 'running', attempts: 1 };
-    const models = state.route.map(({ model }) => model);
-    if (passed.length > 0) span.passed = passedOn(models, passed);
-    if (state.said !== '' && state.said !== name) span.takesOver = state.said;
-    if (entry.data.cached !== undefined) span.cached = entry.data.cached;
-    begin(state, span);
+  const { reserve, maxOutputTokens, passed = [] } = entry.data;
+  const member = state.route[passed.length];
+  state.reserves.set(id, { reserve, maxOutputTokens, price: member?.price ?? null });
+  const parent = entry.run ?? null;
+  const name = member?.model ?? '';
+  const span: Span = { ...from(entry), id, parent, kind: 'turn', name, status: 'running', attempts: 1 };
+  const models = state.route.map(({ model }) => model);
+  if (passed.length > 0) span.passed = passedOn(models, passed);
+  if (state.said !== '' && state.said !== name) span.takesOver = state.said;
+  if (entry.data.cached !== undefined) span.cached = entry.data.cached;
+  begin(state, span);
+}
+
+function beginCompaction(state: Trace, entry: Of<'compaction.requested'>): void {
+  const id = entry.effect ?? '';
+  const { reserve, maxOutputTokens, model } = entry.data;
+  const own = state.summarizer ?? state.route.find((each) => model === undefined || each.model === model);
+  state.reserves.set(id, { reserve, maxOutputTokens, price: own?.price ?? null });
+  const parent = entry.run ?? state.spans[0]?.id ?? null;
+  begin(state, {
+    ...from(entry),
+    id,
+    parent,
+    kind: 'compaction',
+    name: own?.model ?? '',
+    status: 'running',
+    attempts: 1,
+  });
+}
+
+/** A turn, or what summarises the conversation before it. */
+function applyToModelCall(state: Trace, entry: ModelCallEntry): void {
+  const id = entry.effect ?? '';
+  if (entry.kind === 'turn.requested' || entry.kind === 'compaction.requested') {
+    if (entry.kind === 'turn.requested') beginTurn(state, entry);
+    else beginCompaction(state, entry);
     return;
   }
   const span = state.open.get(id);
@@ -211,21 +243,24 @@ function applyToTurn(
       span.response = entry.data.response;
       return;
     case 'turn.attempted':
+    case 'compaction.attempted':
       span.attempts = entry.data.n;
       span.status = 'running';
       if (entry.data.charged !== undefined) book(state, span, lostBill(state, id, entry.data.charged));
       return;
     case 'turn.failed':
+    case 'compaction.failed':
       span.code = entry.data.code;
       book(state, span, billOf(state, id, entry.data.spent));
       return;
-    case 'turn.settled': {
+    case 'turn.settled':
+    case 'compaction.settled': {
       const { data } = entry;
       book(state, span, data);
       state.reserves.delete(id);
-      end(state, span, entry, data.outcome, data.outcome === 'done' ? data.stop : undefined);
+      end(state, span, entry, data.outcome, 'stop' in data ? data.stop : undefined);
       if (data.outcome === 'failed') span.code = data.code;
-      else if (data.outcome === 'done') state.said = span.name;
+      else if (entry.kind === 'turn.settled' && data.outcome === 'done') state.said = span.name;
       return;
     }
     default: {
@@ -299,14 +334,14 @@ function billOf(state: Trace, id: string, spent: Spent): Bill {
 }
 
 function lostBill(state: Trace, id: string, charged: Amount): Bill {
-  const output = state.reserves.get(id)?.maxOutputTokens ?? 0;
+  const { maxOutputTokens: output = 0, price = null } = state.reserves.get(id) ?? {};
   const usage: Usage = { ...NOTHING, input: Math.max(0, charged.tokens - output), output, source: 'bound' };
-  return { usage, cost: { nanoUsd: charged.nanoUsd, price: state.reserves.get(id)?.price?.id ?? null } };
+  return { usage, cost: { nanoUsd: charged.nanoUsd, price: price?.id ?? null } };
 }
 
-/** Adds a bill to a turn, and with it to its run and its session. */
+/** Adds a bill to a model call, and with it to its run and its session. */
 function book(state: Trace, turn: Span, bill: Bill): void {
-  for (const span of [turn, state.open.get(turn.parent ?? ''), state.spans[0]]) {
+  for (const span of new Set([turn, state.open.get(turn.parent ?? ''), state.spans[0]])) {
     if (span === undefined) continue;
     span.usage = plus(span.usage, bill.usage);
     span.cost = {

@@ -42,6 +42,9 @@ export function applyTranscript(state: Transcript, entry: Entry): Transcript {
     case 'turn.settled':
       settleTurn(state, entry);
       break;
+    case 'context.compacted':
+      state.messages.push(summaryMessage(entry, state.bodies));
+      break;
     case 'run.ended':
       read(state, entry.run, 'dropped');
       state.open.delete(entry.run ?? '');
@@ -69,6 +72,20 @@ function userMessage(entry: Of<'run.queued' | 'run.steered'>, bodies: Bodies): M
     parts,
     text: textOf(parts),
     status: 'queued',
+  };
+}
+
+/** A mark: what stands above it is still there to read, and no longer in what the model is sent. */
+function summaryMessage(entry: Of<'context.compacted'>, bodies: Bodies): Message {
+  const text = readTurn(entry.data.summary, bodies)?.text ?? '';
+  return {
+    seq: entry.seq,
+    at: entry.at,
+    run: entry.run ?? '',
+    role: 'summary',
+    parts: text === '' ? [] : [{ type: 'text', text }],
+    text,
+    status: 'complete',
   };
 }
 

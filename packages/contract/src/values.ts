@@ -5,6 +5,7 @@ import type {
   BodyRef,
   CallId,
   Caps,
+  CompactionConfig,
   Cost,
   EffectClass,
   Limits,
@@ -118,6 +119,12 @@ export const policiesSchema = z.strictObject({
   rules: z.array(policyRuleSchema).max(LIMITS.rules).exactOptional(),
   approvalTtlMs: z.int().min(1).max(LIMITS.approvalTtlMaxMs).exactOptional(),
 }) satisfies z.ZodType<Policies>;
+
+/** `model`: who summarises a conversation that has grown long; `auto: false`: only when somebody asks. */
+export const compactionSchema = z.strictObject({
+  model: nameSchema.exactOptional(),
+  auto: z.boolean().exactOptional(),
+}) satisfies z.ZodType<CompactionConfig>;
 
 export const toolChoiceSchema = z.union([
   z.enum(['auto', 'none', 'required']),

@@ -13,7 +13,13 @@ export function fraction(seed: string): number {
  * When the next attempt may start (wall ms), or null when there is to be none. Exponential backoff with full jitter in
  * its upper half; a provider's Retry-After is a floor.
  */
-export function retryAt(retry: Retry, failures: number, run: Run, seed: string, at: number): number | null {
+export function retryAt(
+  retry: Retry,
+  failures: number,
+  run: Pick<Run, 'retries'>,
+  seed: string,
+  at: number,
+): number | null {
   if (retry === 'no' || failures + 1 >= LIMITS.attempts || run.retries >= LIMITS.retriesPerRun) return null;
   const ceiling = Math.min(LIMITS.backoffMaxMs, LIMITS.backoffBaseMs * 2 ** failures);
   const backoff = Math.round(ceiling * (0.5 + 0.5 * fraction(`${seed}#${failures}`)));

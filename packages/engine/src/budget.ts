@@ -7,12 +7,12 @@
 import type { Input } from './commands.ts';
 import { ImpossibleState } from './commands.ts';
 import { boundInputTokens } from './context.ts';
-import type { Event, EventData } from './events.ts';
+import type { Event, EventData, Spent } from './events.ts';
 import { LIMITS } from './limits.ts';
 import { memberOf, membersOf } from './route.ts';
 import type { Run, State, Turn } from './state.ts';
-import type { Amount, Caps, Cost, Member, Pin, Price, Rates, Shortage, Usage } from './values.ts';
-import { tokensOf } from './values.ts';
+import type { Amount, Caps, Cost, Member, Pin, PinnedModel, Price, Rates, Shortage, Usage } from './values.ts';
+import { addUsage, tokensOf, ZERO_USAGE } from './values.ts';
 
 export type TurnPlan =
   | { ok: true; reserve: Amount; maxOutputTokens: number }
@@ -36,17 +36,17 @@ const room = (caps: Caps, spent: Amount): Caps => {
   return free;
 };
 
-/** Caps of the session: what the run's pin says, unless an answer to a budget wait raised it. */
-export function sessionCaps(state: State, run: Run): Caps {
-  return { ...run.pin?.limits.session, ...state.caps };
+/** Caps of the session: what the pin says, unless an answer to a budget wait raised it. */
+export function sessionCaps(state: State, pin: Pin | null): Caps {
+  return { ...pin?.limits.session, ...state.caps };
 }
 
-function accountsOf(state: State, run: Run, refusal: Shortage | undefined): Account[] {
-  const own = runAccount(state, run);
-  const accounts: Account[] = [
-    { id: own, owner: 'run', free: room(run.pin?.limits ?? {}, run.spent) },
-    { id: sessionAccount(state), owner: 'other', free: room(sessionCaps(state, run), state.spent) },
-  ];
+/** What a request draws on: its run's account below the session's, or the session's alone. */
+function accountsOf(state: State, run: Run | null, pin: Pin, refusal: Shortage | undefined): Account[] {
+  const session = sessionAccount(state);
+  const accounts: Account[] = [{ id: session, owner: 'other', free: room(sessionCaps(state, pin), state.spent) }];
+  const own = run === null ? null : runAccount(state, run);
+  if (run !== null && own !== null) accounts.unshift({ id: own, owner: 'run', free: room(pin.limits, run.spent) });
   if (refusal === undefined) return accounts;
   const free = refusal.limit === 'tokens' ? { tokens: refusal.free } : { nanoUsd: refusal.free };
   return [...accounts, { id: refusal.account, owner: refusal.account === own ? 'run' : 'other', free }];
@@ -103,20 +103,25 @@ function affordableOutput(free: Caps, inputTokens: number, wanted: number, price
 export function planTurn(state: State, run: Run, member: Member, input: Input, closing: boolean): TurnPlan {
   const { pin } = run;
   if (pin === null) throw new ImpossibleState(`${run.id} plans a turn and has not started`);
-  const { price, maxOutputTokens } = member;
+  const { price, maxOutputTokens: output } = member;
   const inputTokens = boundInputTokens(state.context, run, pin, member);
-  const least = Math.min(closing ? LIMITS.minClosingTokens : LIMITS.minOutputTokens, maxOutputTokens);
-  if (run.overrun !== null) {
+  const least = Math.min(closing ? LIMITS.minClosingTokens : LIMITS.minOutputTokens, output);
+  return planRequest(state, run, pin, input, { inputTokens, output, least, price });
+}
+
+export type Wanted = { inputTokens: number; output: number; least: number; price: Price | null };
+
+/** What one request reserves in each account it draws on. `run` null: it is the session's. */
+export function planRequest(state: State, run: Run | null, pin: Pin, input: Input, wanted: Wanted): TurnPlan {
+  const { inputTokens, least, price } = wanted;
+  if (run !== null && run.overrun !== null) {
     const closed = { tokens: 0, nanoUsd: 0 };
     const account = { id: runAccount(state, run), owner: 'run' as const, free: closed };
-    return {
-      ok: false,
-      shortage: { ...shortageOf(account, inputTokens, least, price), limit: run.overrun },
-      owner: 'run',
-    };
+    const shortage = { ...shortageOf(account, inputTokens, least, price), limit: run.overrun };
+    return { ok: false, shortage, owner: 'run' };
   }
-  let output = maxOutputTokens;
-  for (const account of accountsOf(state, run, input.facts.refusal)) {
+  let { output } = wanted;
+  for (const account of accountsOf(state, run, pin, input.facts.refusal)) {
     const affordable = affordableOutput(account.free, inputTokens, output, price);
     if (affordable < least)
       return { ok: false, shortage: shortageOf(account, inputTokens, least, price), owner: account.owner };
@@ -125,11 +130,34 @@ export function planTurn(state: State, run: Run, member: Member, input: Input, c
   return { ok: true, reserve: bound(inputTokens, output, price), maxOutputTokens: output };
 }
 
+/** Whether what was reserved can be reserved once more after what the last attempt cost. */
+export function affordsReserve(
+  state: State,
+  run: Run | null,
+  pin: Pin,
+  reserve: Amount,
+  bill: Bill,
+  input: Input,
+): boolean {
+  if (overrunOf(state, run, pin, reserve, bill) !== null || (run !== null && run.overrun !== null)) return false;
+  const cost = costAmount(bill);
+  const after = { ...state, spent: plus(state.spent, cost) };
+  const drawn = run === null ? null : { ...run, spent: plus(run.spent, cost) };
+  return accountsOf(after, drawn, pin, input.facts.refusal).every(
+    ({ free }) =>
+      (free.tokens === undefined || free.tokens >= reserve.tokens) &&
+      (free.nanoUsd === undefined || free.nanoUsd >= reserve.nanoUsd),
+  );
+}
+
+export const costAmount = ({ usage, cost }: Bill): Amount => ({ tokens: tokensOf(usage), nanoUsd: cost.nanoUsd });
+
 /** Whether a turn's request can be made once more after what its last attempt cost. */
 export function affordsAgain(state: State, run: Run, turn: Turn, bill: Bill, input: Input): boolean {
-  const cost = { tokens: tokensOf(bill.usage), nanoUsd: bill.cost.nanoUsd };
+  const { pin } = run;
   const member = memberOf(run);
-  if (member === null || overrunOf(state, run, turn, bill) !== null) return false;
+  const cost = costAmount(bill);
+  if (pin === null || member === null || overrunOf(state, run, pin, turn.reserve, bill) !== null) return false;
   const after = { ...state, spent: plus(state.spent, cost) };
   const plan = planTurn(after, { ...run, spent: plus(run.spent, cost) }, member, input, turn.closing !== null);
   return plan.ok && plan.maxOutputTokens >= turn.maxOutputTokens;
@@ -145,10 +173,12 @@ function shortageOf(account: Account, inputTokens: number, least: number, price:
   return { account: account.id, limit: 'money', needed: needed.nanoUsd, free: nanoUsd ?? 0 };
 }
 
-export const unpricedOf = (pin: Pin): Member | null => membersOf(pin).find(({ price }) => price === null) ?? null;
+/** Of a run's models, and of who summarises for it, the first that has no price. */
+export const unpricedOf = (pin: Pin): PinnedModel | null =>
+  membersOf(pin).find(({ price }) => price === null) ?? (pin.summarizer?.price === null ? pin.summarizer : null);
 
 /** A run under a money cap with a model that has no price cannot be bounded, so it cannot run: which one. */
-export function lacksPrice(state: State, pin: Pin): Member | null {
+export function lacksPrice(state: State, pin: Pin): PinnedModel | null {
   const capped =
     pin.limits.nanoUsd !== undefined || pin.limits.session?.nanoUsd !== undefined || state.caps.nanoUsd !== undefined;
   return capped ? unpricedOf(pin) : null;
@@ -175,41 +205,61 @@ export function boundUsage(reserve: Amount, maxOutputTokens: number): Usage {
 type Overrun = EventData['budget.overrun'];
 
 /** By how much a bill passes what was reserved, in what a cap counts; null: it does not. */
-function overrunOf(state: State, run: Run, turn: Turn, bill: Bill): Overrun | null {
+function overrunOf(state: State, run: Run | null, pin: Pin, reserve: Amount, bill: Bill): Overrun | null {
   const over = {
-    tokens: Math.max(0, tokensOf(bill.usage) - turn.reserve.tokens),
-    nanoUsd: Math.max(0, bill.cost.nanoUsd - turn.reserve.nanoUsd),
+    tokens: Math.max(0, tokensOf(bill.usage) - reserve.tokens),
+    nanoUsd: Math.max(0, bill.cost.nanoUsd - reserve.nanoUsd),
   };
-  const caps = capsOf(state, run);
-  const account = runAccount(state, run);
+  const caps = capsOf(state, run, pin);
+  const account = run === null ? sessionAccount(state) : runAccount(state, run);
   if (over.nanoUsd > 0 && caps.money) return { account, limit: 'money', over };
   return over.tokens > 0 && caps.tokens ? { account, limit: 'tokens', over } : null;
 }
 
 /** The entry for a bill above what was reserved (B3); none where no cap was at stake. */
-export function overrun(state: State, run: Run, turn: Turn, bill: Bill): Event[] {
-  const data = overrunOf(state, run, turn, bill);
-  return data === null ? [] : [{ kind: 'budget.overrun', run: run.id, data }];
+export function overrun(state: State, run: Run | null, pin: Pin | null, reserve: Amount, bill: Bill): Event[] {
+  const data = pin === null ? null : overrunOf(state, run, pin, reserve, bill);
+  if (data === null) return [];
+  return run === null ? [{ kind: 'budget.overrun', data }] : [{ kind: 'budget.overrun', run: run.id, data }];
 }
 
-function capsOf(state: State, run: Run): { tokens: boolean; money: boolean } {
-  const limits = run.pin?.limits;
-  const session = sessionCaps(state, run);
+/** B3: the account of a session is closed by a cap at what it has spent, until somebody raises it. */
+export function closeSessionAccount(state: State, limit: 'tokens' | 'money'): void {
+  state.caps = limit === 'tokens' ? { ...state.caps, tokens: 0 } : { ...state.caps, nanoUsd: 0 };
+}
+
+function capsOf(state: State, run: Run | null, pin: Pin | null): { tokens: boolean; money: boolean } {
+  const limits = run === null ? undefined : pin?.limits;
+  const session = sessionCaps(state, pin);
   return {
     tokens: (limits?.tokens ?? session.tokens) !== undefined,
     money: (limits?.nanoUsd ?? session.nanoUsd) !== undefined,
   };
 }
 
-/** Whether any cap binds this run: only then does the ledger hold accounts for it. */
-export function isCapped(state: State, run: Run): boolean {
-  const caps = capsOf(state, run);
+/** Whether any cap binds this run, or (null) what is the session's own: only then does the ledger hold accounts for it. */
+export function isCapped(state: State, run: Run | null, pin: Pin | null): boolean {
+  const caps = capsOf(state, run, pin);
   return caps.tokens || caps.money;
 }
 
-export function spend(state: State, run: Run, usage: Usage, cost: Cost): void {
-  for (const account of [state.spent, run.spent]) {
-    account.tokens += tokensOf(usage);
-    account.nanoUsd += cost.nanoUsd;
+/** Books what a request cost: in its run, if it is one's, and in the session. */
+export function book(state: State, run: Run | null, { usage, cost }: Bill): void {
+  if (tokensOf(usage) === 0 && cost.nanoUsd === 0) return;
+  for (const bearer of run === null ? [state] : [run, state]) {
+    bearer.spent.tokens += tokensOf(usage);
+    bearer.spent.nanoUsd += cost.nanoUsd;
+    bearer.usage = addUsage(bearer.usage, usage);
+    bearer.cost = { nanoUsd: bearer.cost.nanoUsd + cost.nanoUsd, price: cost.price ?? bearer.cost.price };
   }
+}
+
+/** What one attempt cost, as far as anybody can say. */
+export function billOf(spent: Spent, reserve: Amount, maxOutputTokens: number, price: Price | null): Bill {
+  if (spent.kind === 'none') return { usage: ZERO_USAGE, cost: { nanoUsd: 0, price: price?.id ?? null } };
+  if (spent.kind === 'usage') return { usage: spent.usage, cost: costOf(spent.usage, price) };
+  return {
+    usage: boundUsage(reserve, maxOutputTokens),
+    cost: { nanoUsd: reserve.nanoUsd, price: price?.id ?? null },
+  };
 }

@@ -30,6 +30,7 @@ export type Command =
   /** `ifRevision`: only where the slot is at that revision; 0: only where there is none. */
   | { kind: 'remember'; key: string; ref: BodyRef; ifRevision?: number }
   | { kind: 'forget'; key: string; ifRevision?: number }
+  | { kind: 'compact' }
   /** Asks for leave to dispatch: the gate of an unsafe call (`gate`), or what follows an attempt that was lost. */
   | { kind: 'attempt'; effect: EffectId; attempt: number; reason: 'gate' | 'lost' }
   /** A flying model call can be asked for again by this name. Late or foreign, it changes nothing. */
@@ -48,7 +49,7 @@ export type Command =
 /** `afterMs` is a provider's Retry-After; the engine adds its own backoff to `now`. */
 export type Retry = 'no' | 'now' | { afterMs: number };
 
-export type Outcome = TurnOutcome | ToolOutcome;
+export type Outcome = TurnOutcome | ToolOutcome | SummaryOutcome;
 
 export type TurnOutcome =
   | {
@@ -71,6 +72,11 @@ export type TurnOutcome =
       /** The answer that was accepted goes on: it can be asked for again, and is billed when it comes. */
       resumable?: true;
     };
+
+/** What became of a compaction: what stands for the conversation from now on. */
+export type SummaryOutcome =
+  | { type: 'summary'; body: BodyRef; usage: Usage; built?: Digest }
+  | { type: 'summary-failed'; code: string; detail?: string; retry: Retry; spent: Spent };
 
 /** A call the model asked for, after the step has ruled on it: facts, not code. */
 export type RuledCall = {

@@ -20,12 +20,14 @@ export function refusalOfConfig(facts: Facts, config: Config): Rejection | null 
   return isUnfit(pin) ? refusalOf(pin) : null;
 }
 
-/** A configuration changed by another, which goes before it. Limits and policies change by member. */
+/** A configuration changed by another, which goes before it. Limits, policies and compaction change by member. */
 export function mergeConfig(base: Config, over: Config): Config {
   const merged: Config = { ...base, ...over };
   if (base.limits !== undefined || over.limits !== undefined) merged.limits = { ...base.limits, ...over.limits };
   if (base.policies !== undefined || over.policies !== undefined)
     merged.policies = { ...base.policies, ...over.policies };
+  if (base.compaction !== undefined || over.compaction !== undefined)
+    merged.compaction = { ...base.compaction, ...over.compaction };
   return merged;
 }
 

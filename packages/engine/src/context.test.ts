@@ -86,6 +86,7 @@ describe('what the model reads', () => {
           outcome: 'done',
           code: null,
           body: { digest: 'it came', bytes: 7, seq: 9 },
+          seq: 10,
         }),
       );
   });

@@ -4,18 +4,23 @@
  *     fit, then steered messages.
  *  C2 Every call of a turn has its answer before the next turn is requested: the provider's history stays valid.
  *  C3 Folding an item costs the same however long the context is.
+ *  C4 A summary stands for a beginning that ends between two groups (a message, a turn with its results); what the user
+ *     asked of the active run stays behind it word for word.
  */
 import { LIMITS } from './limits.ts';
+import type { RunId } from './ids.ts';
 import { mediaTokens, takesOf } from './media.ts';
-import type { Context, Item, Run, Slot, Turn } from './state.ts';
-import type { Member, Pin } from './values.ts';
+import type { Context, Item, ItemContent, Run, Slot, Turn } from './state.ts';
+import type { Located, Media, Member, Pin } from './values.ts';
 import { addMedia, lessMedia, NO_MEDIA } from './values.ts';
 
-const bytesOf = (item: Item): number => (item.body?.bytes ?? LIMITS.itemOverheadBytes) + LIMITS.itemOverheadBytes;
+const bytesOf = (item: ItemContent): number =>
+  (item.body?.bytes ?? LIMITS.itemOverheadBytes) + LIMITS.itemOverheadBytes;
 
 export function addItem(context: Context, item: Item): void {
   const bytes = bytesOf(item);
   context.items.push(item);
+  if (context.sinceCompaction !== null) context.sinceCompaction += bytes;
   context.newBytes += bytes;
   context.totalBytes += bytes;
   const media = item.kind === 'message' ? item.media : undefined;
@@ -25,15 +30,16 @@ export function addItem(context: Context, item: Item): void {
 }
 
 /** Moves what the last turn led to into the context (C1). */
-export function flushPending(context: Context, run: Run): void {
-  for (const item of pendingItems(run)) addItem(context, item);
+export function flushPending(context: Context, run: Run, seq: number): void {
+  for (const item of pendingItems(run)) addItem(context, { ...item, seq });
   run.asked = [];
   run.misfit = null;
   run.steers = [];
 }
 
-export function pendingItems(run: Run): Item[] {
-  const results = run.asked.flatMap((call): Item[] =>
+/** What the next entry that moves it (a turn's request, a compaction's, the end of the run) puts into the context. */
+export function pendingItems(run: Run): ItemContent[] {
+  const results = run.asked.flatMap((call): ItemContent[] =>
     call.phase.at === 'settled'
       ? [
           {
@@ -48,8 +54,8 @@ export function pendingItems(run: Run): Item[] {
         ]
       : [],
   );
-  const repair: Item[] = run.misfit === null ? [] : [{ kind: 'repair', body: run.misfit }];
-  const steers = run.steers.map((steer): Item => ({ kind: 'message', ...steer }));
+  const repair: ItemContent[] = run.misfit === null ? [] : [{ kind: 'repair', body: run.misfit }];
+  const steers = run.steers.map((steer): ItemContent => ({ kind: 'message', run: run.id, ...steer }));
   return [...results, ...repair, ...steers];
 }
 
@@ -78,21 +84,111 @@ export function countTurn(context: Context, turn: Turn, answer: Item, tokens: nu
   context.counted = { tokens, model: member.model, pin: pin.hash, takes: takesOf(member.media) };
 }
 
+/** What the next request sends: tokens that its provider has counted or says of images and files, and bytes it has not. */
+function inputOf(context: Context, run: Run | null, pin: Pin, member: Member): { tokens: number; bytes: number } {
+  const { counted, newBytes, totalBytes, newMedia, totalMedia, slots } = context;
+  const isCounted = counted?.model === member.model && counted.takes === takesOf(member.media);
+  let media = isCounted ? newMedia : totalMedia;
+  let bytes = 0;
+  for (const item of run === null ? [] : pendingItems(run)) {
+    bytes += bytesOf(item);
+    media = addMedia(media, mediaOf(item));
+  }
+  const tokens = mediaTokens(media, member.media) ?? 0;
+  if (isCounted) {
+    const instructions = counted.pin === pin.hash ? 0 : pin.manifestBytes;
+    return { tokens: tokens + counted.tokens, bytes: bytes + newBytes + instructions };
+  }
+  for (const slot of slots) bytes += bytesOfSlot(slot);
+  return { tokens, bytes: bytes + totalBytes + pin.manifestBytes };
+}
+
+const mediaOf = (item: ItemContent): Media => (item.kind === 'message' ? (item.media ?? NO_MEDIA) : NO_MEDIA);
+
 /**
  * Upper bound of the tokens the next request sends to a model: what was counted, one token a byte of what is new, and
  * what the model says of images and files.
  */
-export function boundInputTokens(context: Context, run: Run, pin: Pin, member: Member): number {
-  const { counted, newBytes, totalBytes, newMedia, totalMedia, slots } = context;
-  let pending = 0;
-  const isCounted = counted?.model === member.model && counted.takes === takesOf(member.media);
-  let media = isCounted ? newMedia : totalMedia;
-  for (const item of pendingItems(run)) {
-    pending += bytesOf(item);
-    if (item.kind === 'message') media = addMedia(media, item.media ?? NO_MEDIA);
+export function boundInputTokens(context: Context, run: Run | null, pin: Pin, member: Member): number {
+  const { tokens, bytes } = inputOf(context, run, pin, member);
+  return tokens + bytes;
+}
+
+/** About how many tokens that will be. */
+export function estimateInputTokens(context: Context, run: Run | null, pin: Pin, member: Member): number {
+  const { tokens, bytes } = inputOf(context, run, pin, member);
+  return tokens + Math.ceil(bytes / LIMITS.bytesPerToken);
+}
+
+/** Bytes of all that a model would read now, what is about to enter included. */
+export const contextBytes = (context: Context, run: Run | null): number =>
+  context.totalBytes + (run === null ? 0 : itemsBytes(pendingItems(run)));
+
+export type Cut = { upTo: number; removedBytes: number };
+
+/**
+ * What a summary would stand for (C4): all but the end of the context. `next` is the seq of the entry that is about to
+ * move what a run has pending. Null: there is nothing but what stays.
+ */
+export function cutOf(context: Context, run: Run | null, next: number): Cut | null {
+  const pending = run === null ? [] : pendingItems(run);
+  const items = [...context.items, ...pending.map((item): Item => ({ ...item, seq: next }))];
+  const room = Math.min(LIMITS.tailBytes, LIMITS.tailShare * contextBytes(context, run));
+  const end = tailStart(items, room);
+  return cutAt(items, end, run) ?? cutAt(items, items.length, run);
+}
+
+/** The first place from which on everything may stay as it is. */
+function tailStart(items: readonly Item[], room: number): number {
+  let place = items.length;
+  let bytes = 0;
+  for (let i = items.length - 1; i >= 0; i -= 1) {
+    const item = items[i];
+    if (item === undefined) break;
+    bytes += bytesOf(item);
+    if (bytes > room) break;
+    const before = items[i - 1];
+    if (item.kind !== 'result' && before !== undefined && before.seq < item.seq) place = i;
   }
-  pending += mediaTokens(media, member.media) ?? 0;
-  if (isCounted) return counted.tokens + newBytes + pending + (counted.pin === pin.hash ? 0 : pin.manifestBytes);
-  for (const slot of slots) pending += bytesOfSlot(slot);
-  return pin.manifestBytes + totalBytes + pending;
+  return place;
+}
+
+function cutAt(items: readonly Item[], end: number, run: Run | null): Cut | null {
+  let removedBytes = 0;
+  let removed = 0;
+  for (const item of items.slice(0, end)) {
+    if (isOfRun(item, run?.id ?? null)) continue;
+    removedBytes += bytesOf(item);
+    if (item.kind !== 'summary') removed += 1;
+  }
+  const last = items[end - 1];
+  return removed === 0 || last === undefined ? null : { upTo: last.seq, removedBytes };
+}
+
+const isOfRun = (item: Item, run: RunId | null): boolean => item.kind === 'message' && item.run === run;
+
+/** The context with a summary in place of what entered it up to `upTo`; the log keeps what it stands for. */
+export function compacted(context: Context, upTo: number, summary: Located, active: RunId | null): Item[] {
+  const first = context.items.findIndex(({ seq }) => seq > upTo);
+  const end = first < 0 ? context.items.length : first;
+  const kept = context.items.slice(0, end).filter((item) => isOfRun(item, active));
+  const stays = kept.map((item): Item => ({ ...item, seq: upTo }));
+  return [{ kind: 'summary', body: summary, seq: upTo }, ...stays, ...context.items.slice(end)];
+}
+
+export const itemsBytes = (items: readonly ItemContent[]): number =>
+  items.reduce((sum, item) => sum + bytesOf(item), 0);
+
+/** Nobody has counted the context that begins here. */
+export function startAfresh(context: Context, items: Item[], seq: number): void {
+  const bytes = itemsBytes(items);
+  context.items = items;
+  context.compactedAt = seq;
+  context.sinceCompaction = 0;
+  context.counted = null;
+  context.prompt = null;
+  context.newBytes = bytes;
+  context.totalBytes = bytes;
+  context.totalMedia = items.reduce((media, item) => addMedia(media, mediaOf(item)), NO_MEDIA);
+  context.newMedia = context.totalMedia;
 }

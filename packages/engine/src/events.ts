@@ -6,6 +6,7 @@ import type {
   Answer,
   BodyRef,
   CancelReason,
+  CompactionCause,
   Caps,
   Config,
   Cost,
@@ -137,7 +138,35 @@ export type EventData = {
 
   'context.set': { key: string; ref: BodyRef; revision?: number };
   'context.unset': { key: string };
-  'context.compacted': { upTo: number; summary: BodyRef };
+  /** What entered the context up to `upTo` (a seq) is read as `summary` from here on; the log keeps it. In bytes. */
+  'context.compacted': { upTo: number; summary: BodyRef; before?: number; after?: number };
+
+  /** It is done at the next boundary between two turns. */
+  'compaction.asked': Record<string, never>;
+  'compaction.requested': {
+    epoch: number;
+    /** Digest of what it is built from, sealed by the step. */
+    fingerprint: Digest;
+    cause: CompactionCause;
+    upTo: number;
+    /** Who writes the summary, where that is a fallback of the run's route. */
+    model?: string;
+    reserve: Amount;
+    maxOutputTokens: number;
+    /** It is sent at most so many bytes of the conversation, as a text: its model may not take the whole as it stands. */
+    inputBytes?: number;
+  };
+  'compaction.attempted': {
+    n: number;
+    reason: string;
+    epoch: number;
+    notBefore?: number;
+    charged?: Amount;
+    inputBytes?: number;
+  };
+  'compaction.failed': { attempt: number; code: string; spent: Spent };
+  /** `attempt` 0: none was made. Where it is done, `context.compacted` follows in the same append. */
+  'compaction.settled': CompactionEnd & { attempt: number; usage: Usage; cost: Cost; built?: Digest };
 
   /** An outcome that came after another was recorded: evidence, never state (P4). */
   'effect.late': { attempt: number; outcome: string; result?: BodyRef; spent?: Spent };
@@ -160,6 +189,11 @@ export type TurnEnd =
     }
   | { outcome: 'failed'; code: string; detail?: string; usage: Usage; cost: Cost }
   | { outcome: 'cancelled'; usage: Usage; cost: Cost };
+
+export type CompactionEnd =
+  | { outcome: 'done' }
+  | { outcome: 'failed'; code: string; detail?: string }
+  | { outcome: 'cancelled' };
 
 export type EventKind = keyof EventData;
 type Of<K extends EventKind> = { kind: K; run?: RunId; effect?: EffectId; refs?: Digest[]; data: EventData[K] };

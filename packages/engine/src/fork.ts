@@ -10,6 +10,7 @@ import { settleCall } from './call.ts';
 import type { Command, Input, Rejection } from './commands.ts';
 import { mergeConfig, refusalOfConfig } from './config.ts';
 import type { Entry, Event, EventData } from './events.ts';
+import { cancelCompaction } from './compaction.ts';
 import { outstanding } from './outstanding.ts';
 import { cancelling } from './queue.ts';
 import { endCancelled } from './run.ts';
@@ -31,7 +32,7 @@ export function forkSession(state: State, command: Extract<Command, { kind: 'for
   const data: EventData['session.forked'] = { id, tenant, from: state.id, seq: state.head, payload };
   const forked: Event = { kind: 'session.forked', data };
   const changed = config === undefined ? [] : [configured(state.revision + 1, config)];
-  return [forked, ...changed, ...[...state.runs.values()].flatMap(endForked)];
+  return [forked, ...changed, ...[...state.runs.values()].flatMap(endForked), ...cancelCompaction(state)];
 }
 
 function forkedBefore({ id, forked }: State, payload: string): Rejection | { receipt: Receipt } {
@@ -62,7 +63,7 @@ export function moveSession(state: State, to: string): Decided {
   if (flies === undefined) return [{ kind: 'session.moved', data: { to } }];
   return {
     code: 'invalid_state',
-    message: `${flies.id} is under way: a session moves when nothing is; wait, or hold or cancel run ${flies.run}`,
+    message: `${flies.id} is under way: a session moves when nothing is; wait, or hold or cancel ${flies.run === null ? 'what runs' : `run ${flies.run}`}`,
     details: { effect: flies.id },
   };
 }
@@ -86,6 +87,7 @@ export function evolveForked(state: State, { seq, at, data }: Of<'session.forked
   state.resolved = new Map();
   state.opened = null;
   state.configured = null;
+  state.compactionAsked = null;
 }
 
 export function evolveArrived(state: State, { data }: Of<'session.arrived'>): void {

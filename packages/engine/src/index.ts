@@ -1,5 +1,5 @@
-export type { RunId, TurnId, CallId, WaitId, EffectId } from './ids.ts';
-export { runId, turnId, callId, waitId, runOf, turnOf, isCallId } from './ids.ts';
+export type { RunId, TurnId, CallId, WaitId, CompactionId, EffectId } from './ids.ts';
+export { runId, turnId, callId, waitId, compactionId, runOf, turnOf, isCallId, isCompactionId } from './ids.ts';
 export { LIMITS, DEFAULT_LIMITS } from './limits.ts';
 export type {
   AccountId,
@@ -10,6 +10,8 @@ export type {
   CancelReason,
   CacheRule,
   Caps,
+  CompactionCause,
+  CompactionConfig,
   Config,
   Cost,
   Digest,
@@ -23,6 +25,7 @@ export type {
   Member,
   Mode,
   Pin,
+  PinnedModel,
   Policies,
   PolicyRule,
   Price,
@@ -36,7 +39,7 @@ export type {
   WaitKind,
 } from './values.ts';
 export { ZERO_USAGE, addUsage, tokensOf } from './values.ts';
-export type { CallOutcome, Entry, Event, EventData, EventKind, Spent, TurnEnd } from './events.ts';
+export type { CallOutcome, CompactionEnd, Entry, Event, EventData, EventKind, Spent, TurnEnd } from './events.ts';
 export type {
   Command,
   Facts,
@@ -47,13 +50,27 @@ export type {
   RejectionCode,
   Retry,
   RuledCall,
+  SummaryOutcome,
   ToolOutcome,
   ToolWait,
   TurnOutcome,
   Unfit,
 } from './commands.ts';
 export { ImpossibleState } from './commands.ts';
-export type { Call, CallPhase, Context, Item, Phase, Run, Slot, State, Turn, Wait } from './state.ts';
+export type {
+  Call,
+  CallPhase,
+  Compaction,
+  Context,
+  Item,
+  ItemContent,
+  Phase,
+  Run,
+  Slot,
+  State,
+  Turn,
+  Wait,
+} from './state.ts';
 export { freshState } from './state.ts';
 export type { Transition } from './machine.ts';
 export { advance, decide, evolve, fold, transition } from './machine.ts';

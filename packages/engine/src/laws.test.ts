@@ -8,6 +8,7 @@ import {
   accepted,
   answered,
   call,
+  compact,
   failed,
   gate,
   homeless,
@@ -19,7 +20,9 @@ import {
   send,
   Spec,
   type Step,
+  summed,
   unknown,
+  unsummed,
   usage,
   wake,
 } from '@perdure/testkit/spec';
@@ -28,11 +31,12 @@ import type { Command, Retry, RuledCall } from './commands.ts';
 import type { Entry } from './events.ts';
 import type { WaitId } from './ids.ts';
 import { runId, waitId } from './ids.ts';
+import { LIMITS } from './limits.ts';
 import { fold } from './machine.ts';
 import type { Effect } from './outstanding.ts';
 import { outstanding, wakeAt } from './outstanding.ts';
 import type { Wait } from './state.ts';
-import type { Answer, EffectClass, Limits, Price } from './values.ts';
+import type { Answer, EffectClass, Limits, Pin, Price } from './values.ts';
 
 const MOVES = [
   'send',
@@ -55,6 +59,7 @@ const MOVES = [
   'jump',
   'configure',
   'slot',
+  'compact',
   'refuse',
   'agent',
   'breaker',
@@ -64,7 +69,7 @@ const MOVES = [
   'close',
 ] as const;
 type Move = { move: (typeof MOVES)[number]; a: number; b: number; c: number };
-type World = { limits: Partial<Limits>; price: Price | null; model: string[] };
+type World = { limits: Partial<Limits>; pin: Partial<Pin>; model: string[] };
 
 const pick = <T>(list: readonly T[], n: number): T | undefined =>
   list.length === 0 ? undefined : list[n % list.length];
@@ -76,8 +81,8 @@ class Player {
   readonly #said: Command[] = [];
   #submissions = 0;
 
-  constructor({ limits, price, model }: World) {
-    this.spec = new Spec({ pin: { price } }).given(open({ limits, model }));
+  constructor({ limits, pin, model }: World) {
+    this.spec = new Spec({ pin }).given(open({ limits, model }));
   }
 
   play({ move, a, b, c }: Move): void {
@@ -96,7 +101,7 @@ class Player {
         const [id, attempts] = pick([...spec.state.unheard], a) ?? [];
         const attempt = pick(attempts ?? [], b);
         if (id === undefined || attempt === undefined) return undefined;
-        const type = id.includes('c') ? 'call' : 'generate';
+        const type = id.startsWith('k') ? 'compact' : id.includes('c') ? 'call' : 'generate';
         return this.#say(outcomeOf({ type, id, run: 'r1', attempt, epoch: 0, notBefore: 0 } as Effect, b, c));
       }
       case 'restart':
@@ -136,6 +141,8 @@ class Player {
             ? { kind: 'forget', key: `k${a % 3}` }
             : { kind: 'remember', key: `k${a % 3}`, ref: { digest: `d${c % 3}`, bytes: 50 } },
         );
+      case 'compact':
+        return this.#say(compact);
       case 'refuse':
         spec.refusal = {
           account: choose(a, 'agent/clerk', 'ses_1', `ses_1/${spec.state.active ?? 'r1'}`),
@@ -224,6 +231,8 @@ function outcomeOf(effect: Effect, b: number, c: number): Command {
       return gate(effect.id);
     case 'generate':
       return turnOutcome(effect, b, c);
+    case 'compact':
+      return compactOutcome(effect, b, c);
     case 'call':
       return callOutcome(effect, b, c);
     case 'verify': {
@@ -236,6 +245,7 @@ function outcomeOf(effect: Effect, b: number, c: number): Command {
       return choose(b, ...said, homeless(id, attempt));
     }
     case 'abort':
+      if (effect.id.startsWith('k')) return compactOutcome(effect, b, c);
       return effect.id.includes('c') ? callOutcome({ ...effect, id: effect.id }, b, c) : turnOutcome(effect, b, c);
     default: {
       const never: never = effect;
@@ -245,6 +255,17 @@ function outcomeOf(effect: Effect, b: number, c: number): Command {
 }
 
 type Attempt = { id: Effect['id']; attempt: number };
+
+function compactOutcome({ id, attempt }: Attempt, b: number, c: number): Command {
+  const billed = usage({ input: (c * 13) % 900, output: (c * 7) % 1_200 });
+  if (b % 3 > 0) return summed(id, { attempt, usage: billed, bytes: 1 + (c % 90) });
+  return unsummed(id, {
+    attempt,
+    code: choose(Math.floor(b / 3), 'overloaded', 'context_length'),
+    retry: choose<Retry>(c, 'now', 'no', { afterMs: 2_000 }),
+    spent: choose(c, { kind: 'none' }, { kind: 'bound' }, { kind: 'usage', usage: billed }),
+  });
+}
 
 function turnOutcome({ id, attempt }: Attempt, b: number, c: number): Command {
   const billed = usage({ input: (c * 13) % 900, output: (c * 7) % 1_200 });
@@ -366,14 +387,26 @@ const world: fc.Arbitrary<World> = fc
     sessionTokens: cap(20_000),
     priced: fc.boolean(),
     models: fc.constantFrom(1, 2, 3),
+    windowTokens: fc.option(fc.integer({ min: 60, max: 3_000 }), { nil: undefined }),
+    other: fc.boolean(),
   })
-  .map(({ turns, calls, deadlineMs, tokens, nanoUsd, sessionTokens, priced, models }) => {
+  .map(({ turns, calls, deadlineMs, tokens, nanoUsd, sessionTokens, priced, models, windowTokens, other }) => {
     const limits: Partial<Limits> = { turns, calls, deadlineMs };
     if (tokens !== undefined) limits.tokens = tokens;
     if (nanoUsd !== undefined && priced) limits.nanoUsd = nanoUsd;
     if (sessionTokens !== undefined) limits.session = { tokens: sessionTokens };
-    return { limits, price: priced ? PRICE : null, model: ['demo/1', 'demo/2', 'demo/3'].slice(0, models) };
+    const price = priced ? PRICE : null;
+    const pin: Partial<Pin> = { price, maxOutputTokens: 300 };
+    if (windowTokens !== undefined) pin.windowTokens = windowTokens;
+    if (other) pin.summarizer = { model: 'demo/small', maxOutputTokens: 400, price };
+    return { limits, pin, model: ['demo/1', 'demo/2', 'demo/3'].slice(0, models) };
   });
+
+// Small bounds, so that what lies behind them is reached.
+Object.assign(LIMITS as { -readonly [name in keyof typeof LIMITS]: number }, {
+  compactionMinTokens: 10,
+  minCompactionBytes: 64,
+});
 
 describe('whatever happens to a session', () => {
   it('it keeps every invariant at each step, and comes to its end once the faults are over', () => {

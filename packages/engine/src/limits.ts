@@ -26,6 +26,23 @@ export const LIMITS = {
   minOutputTokens: 256,
   /** The same for a closing turn: what a run's last tokens are kept for. */
   minClosingTokens: 64,
+  /** What the instructions of a compaction add to a request, in bytes; the most and the least a summary may have. */
+  compactionPromptBytes: 4_096,
+  summaryTokens: 4_096,
+  minSummaryTokens: 256,
+  /** Of its model's window, so much may be filled before the context is compacted by itself. */
+  windowShare: 0.8,
+  /** It is compacted again only when about so many tokens have come since. */
+  compactionMinTokens: 1_000,
+  /** A token has about so many bytes: decides when to compact, never what to reserve. */
+  bytesPerToken: 3,
+  /** The end of a context stays as it is when the rest becomes a summary: at most so many bytes, and this share of it. */
+  tailBytes: 32 * 1024,
+  tailShare: 0.125,
+  /** What a compaction that nobody asked for would take away, at the least, as a share of the context. */
+  compactionGainShare: 0.25,
+  /** The least of a conversation that a summary is made of, in bytes. */
+  minCompactionBytes: 1_024,
   /** Wire overhead of one context item in a token bound (role markers, separators), in bytes. */
   itemOverheadBytes: 16,
   /** Images and files of a session, and their bytes: every request carries all of them, in base64. */

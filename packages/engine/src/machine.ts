@@ -6,6 +6,7 @@ import { resolveWait } from './answer.ts';
 import { evolveCall, evolveCallRequested, promoteCalls } from './call.ts';
 import type { Command, Input, Rejection } from './commands.ts';
 import { ImpossibleState } from './commands.ts';
+import { askCompaction, evolveCompaction, isOfCompaction } from './compaction.ts';
 import type { Entry, Event } from './events.ts';
 import { VERSIONS } from './events.ts';
 import { arriveSession, evolveArrived, evolveForked, forkSession, moveSession } from './fork.ts';
@@ -52,6 +53,8 @@ export function decide(state: State, input: Input): Decision {
       return remember(state, command);
     case 'forget':
       return forget(state, command);
+    case 'compact':
+      return askCompaction(state, input);
     case 'attempt':
       return decideAttempt(state, command, input);
     case 'accepted':
@@ -96,6 +99,7 @@ export function evolve(state: State, entry: Entry): State {
   if (entry.kind === 'run.queued' && entry.run !== undefined) evolveRunQueued(state, entry, entry.run);
   else if (entry.kind === 'session.forked') evolveForked(state, entry);
   else if (entry.kind === 'session.arrived') evolveArrived(state, entry);
+  else if (isOfCompaction(entry)) evolveCompaction(state, run ?? null, entry);
   else if (run !== undefined) evolveInRun(state, run, entry);
   else evolveSession(state, entry);
   return state;
@@ -122,7 +126,7 @@ function evolveInRun(state: State, run: Run, entry: Entry): void {
       run.phase = { at: 'closing', limit: entry.data.limit };
       return;
     case 'run.ended':
-      return evolveRunEnded(state, run);
+      return evolveRunEnded(state, run, entry.seq);
     case 'turn.requested':
       return evolveTurnRequested(state, run, entry);
     case 'turn.accepted':
@@ -171,7 +175,7 @@ function evolveCallsOf(state: State, run: Run, entry: Entry): void {
 /** What follows by itself; [] when the session waits for the world. */
 export function advance(state: State, input: Input): Event[] {
   const next = advanceRuns(state, input);
-  if (next.length > 0 || state.phase !== 'closing' || state.runs.size > 0) return next;
+  if (next.length > 0 || state.phase !== 'closing' || state.runs.size > 0 || state.compaction !== null) return next;
   return [{ kind: 'session.closed', data: {} }];
 }
 

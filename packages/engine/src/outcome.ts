@@ -6,9 +6,10 @@
 import { expireWaits } from './answer.ts';
 import { gateCall, loseCall, settleLate, settleToolOutcome } from './call.ts';
 import type { Command, Input, Outcome } from './commands.ts';
+import { loseCompaction, settleCompaction } from './compaction.ts';
 import type { Event, EventData } from './events.ts';
 import type { EffectId } from './ids.ts';
-import { isCallId, runOf } from './ids.ts';
+import { isCallId, isCompactionId, runOf } from './ids.ts';
 import { expireRun } from './run.ts';
 import type { Call, Run, State } from './state.ts';
 import { acceptTurn, loseTurn, settleTurn } from './turn.ts';
@@ -18,6 +19,7 @@ type Settle = Extract<Command, { kind: 'settle'; attempt: number }>;
 type Target = { run: Run; call: Call | null };
 
 function find(state: State, effect: EffectId): Target | null {
+  if (isCompactionId(effect)) return null;
   const run = state.runs.get(runOf(effect));
   if (run === undefined) return null;
   if (!isCallId(effect)) return run.turn?.id === effect ? { run, call: null } : null;
@@ -27,6 +29,11 @@ function find(state: State, effect: EffectId): Target | null {
 
 /** Leave for the first attempt of an unsafe call, or what follows an attempt whose process is gone; [] when neither is due. */
 export function decideAttempt(state: State, command: Attempt, input: Input): Event[] {
+  const { compaction } = state;
+  if (compaction?.id === command.effect) {
+    const { attempt, epoch } = compaction.phase;
+    return attempt === command.attempt && epoch < input.epoch ? loseCompaction(state, compaction, input) : [];
+  }
   const target = find(state, command.effect);
   if (target === null) return [];
   const { run, call } = target;
@@ -55,6 +62,12 @@ export function decideWake(state: State, input: Input): Event[] {
 
 export function decideSettle(state: State, command: Settle, input: Input): Event[] {
   const { effect, attempt, outcome } = command;
+  if (outcome.type === 'summary' || outcome.type === 'summary-failed') {
+    const { compaction } = state;
+    return compaction?.id === effect && compaction.phase.attempt === attempt
+      ? settleCompaction(state, compaction, outcome, input)
+      : lateOutcome(state, command);
+  }
   const target = find(state, effect);
   if (target === null) return lateOutcome(state, command);
   const { run, call } = target;
@@ -77,7 +90,8 @@ function lateOutcome(state: State, command: Settle): Event[] {
   const { effect, attempt, outcome } = command;
   const evidence = evidenceOf(outcome);
   if (evidence === null || state.unheard.get(effect)?.includes(attempt) !== true) return [];
-  const event: Event = { kind: 'effect.late', run: runOf(effect), effect, data: { attempt, ...evidence } };
+  const event: Event = { kind: 'effect.late', effect, data: { attempt, ...evidence } };
+  if (!isCompactionId(effect)) event.run = runOf(effect);
   if (evidence.result !== undefined) event.refs = [evidence.result.digest];
   return [event];
 }
@@ -88,7 +102,10 @@ function evidenceOf(outcome: Outcome): Evidence | null {
   switch (outcome.type) {
     case 'turn':
       return { outcome: 'done', result: outcome.body, spent: { kind: 'usage', usage: outcome.usage } };
+    case 'summary':
+      return { outcome: 'done', result: outcome.body, spent: { kind: 'usage', usage: outcome.usage } };
     case 'turn-failed':
+    case 'summary-failed':
       return { outcome: 'failed', spent: outcome.spent };
     case 'call':
       return { outcome: outcome.outcome, result: outcome.result };

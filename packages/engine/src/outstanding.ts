@@ -1,9 +1,9 @@
 import { isCallId } from './ids.ts';
-import type { CallId, EffectId, RunId, TurnId } from './ids.ts';
+import type { CallId, CompactionId, EffectId, RunId, TurnId } from './ids.ts';
 import { isGated } from './call.ts';
 import { deadlineAt } from './run.ts';
-import type { Call, Run, State } from './state.ts';
-import { flying, isStopping } from './state.ts';
+import type { Call, Compaction, Run, State } from './state.ts';
+import { flying, isCompactionStopping, isStopping } from './state.ts';
 import type { EffectClass, RunStatus } from './values.ts';
 
 /**
@@ -17,12 +17,21 @@ export type Effect =
   | { type: 'gate'; id: CallId; run: RunId }
   /** Ask the tool whether its attempt happened. */
   | { type: 'verify'; id: CallId; run: RunId; attempt: number; epoch: number }
+  | { type: 'compact'; id: CompactionId; run: RunId | null; attempt: number; epoch: number; notBefore: number }
   /** What flies must stop; its outcome is still awaited. */
-  | { type: 'abort'; id: EffectId; run: RunId; attempt: number; epoch: number };
+  | { type: 'abort'; id: EffectId; run: RunId | null; attempt: number; epoch: number };
 
 export function outstanding(state: State): Effect[] {
-  const run = state.active === null || state.phase === 'moved' ? undefined : state.runs.get(state.active);
-  return run === undefined ? [] : effectsOf(run);
+  if (state.phase === 'moved') return [];
+  const run = state.active === null ? undefined : state.runs.get(state.active);
+  const effects = run === undefined ? [] : effectsOf(run);
+  return state.compaction === null ? effects : [...effects, compactionEffect(state, state.compaction)];
+}
+
+function compactionEffect(state: State, { id, run, phase }: Compaction): Effect {
+  const { attempt, epoch, notBefore } = phase;
+  if (isCompactionStopping(state)) return { type: 'abort', id, run, attempt, epoch };
+  return { type: 'compact', id, run, attempt, epoch, notBefore };
 }
 
 function effectsOf(run: Run): Effect[] {

@@ -148,6 +148,7 @@ export function evolveRunQueued(state: State, entry: Of<'run.queued'>, id: RunId
     asked: [],
     text: null,
     steers: [],
+    overflow: null,
     misfit: null,
     repairs: 0,
     overrun: null,

@@ -7,7 +7,7 @@
 import type { Input } from './commands.ts';
 import { ImpossibleState } from './commands.ts';
 import type { Run } from './state.ts';
-import type { Member, Pin } from './values.ts';
+import type { Member, Pin, PinnedModel } from './values.ts';
 
 /** Failures of a provider, or of the way to it: the same request may well succeed at another one. */
 export const PROVIDER_FAILURES: ReadonlySet<string> = new Set([
@@ -36,6 +36,12 @@ export function memberOf({ pin, passed }: Run): Member | null {
   if (pin === null || passed.length === 0) return pin;
   return pin.fallbacks?.[passed.length - 1] ?? pin;
 }
+
+/** The model that reads the conversation: the one that the run is with, or its pin's own between two runs. */
+export const readerOf = (run: Run | null, pin: Pin): Member => (run === null ? pin : (memberOf(run) ?? pin));
+
+/** Who writes the summary of it. */
+export const summarizerOf = (run: Run | null, pin: Pin): PinnedModel => pin.summarizer ?? readerOf(run, pin);
 
 /** What was passed over by now: with the last turn's model, where that failed for good and another one is left. */
 export function passedBy(run: Run, pin: Pin): readonly string[] {

@@ -8,15 +8,16 @@ import { cancelWaits } from './answer.ts';
 import { lacksPrice } from './budget.ts';
 import { stopCalls, stopCode } from './call.ts';
 import type { Input } from './commands.ts';
+import { advanceIdle } from './compaction.ts';
 import { isUnfit, runConfig } from './config.ts';
 import { addItem, flushPending } from './context.ts';
 import type { Entry, Event } from './events.ts';
 import type { RunId } from './ids.ts';
 import { membersOf } from './route.ts';
-import type { Run, State } from './state.ts';
+import type { Item, Run, State } from './state.ts';
 import { flying } from './state.ts';
-import { endRun, followTurn, limitRun, requestTurn } from './turn.ts';
-import type { CancelReason, LimitReason, Pin } from './values.ts';
+import { endRun, followTurn, limitRun, nextTurn, requestTurn } from './turn.ts';
+import type { CancelReason, LimitReason, Member, Pin } from './values.ts';
 
 type Of<K extends Entry['kind']> = Extract<Entry, { kind: K }>;
 
@@ -24,7 +25,10 @@ export const endCancelled = (run: Run, reason: CancelReason): Event => endRun(ru
 
 /** What follows by itself from where the session stands: one noun's next step, [] when it waits. */
 export function advanceRuns(state: State, input: Input): Event[] {
-  if (state.active === null) return startNext(state, input);
+  if (state.active === null) {
+    const compaction = advanceIdle(state, input);
+    return compaction.length > 0 ? compaction : startNext(state, input);
+  }
   const run = state.runs.get(state.active);
   return run === undefined ? [] : advanceRun(state, run, input);
 }
@@ -52,32 +56,36 @@ function startNext(state: State, input: Input): Event[] {
 /** `hash` covers the whole pin but what the catalog says of its models, which may change. */
 const samePin = (a: Pin | null, b: Pin): boolean => a !== null && a.hash === b.hash && factsOf(a) === factsOf(b);
 const factsOf = (pin: Pin): string =>
-  JSON.stringify(
-    membersOf(pin).map(({ price, maxOutputTokens, instructed, media, cache }) => [
-      price,
-      maxOutputTokens,
-      instructed,
-      media,
-      cache,
-    ]),
-  );
+  JSON.stringify([pin.summarizer ?? null, pin.compaction ?? null, ...membersOf(pin).map(factsOfMember)]);
+
+const factsOfMember = ({ price, maxOutputTokens, instructed, media, cache, windowTokens }: Member): unknown[] => [
+  price,
+  maxOutputTokens,
+  instructed,
+  media,
+  cache,
+  windowTokens,
+];
 
 function advanceRun(state: State, run: Run, input: Input): Event[] {
   const { phase } = run;
   if (phase.at === 'cancelling') {
     const stopping = stop(state, run);
-    return stopping.length > 0 || flying(run).length > 0 ? stopping : [endCancelled(run, phase.reason)];
+    return stopping.length > 0 || isBusy(state, run) ? stopping : [endCancelled(run, phase.reason)];
   }
   if (phase.at === 'closing') return advanceClosing(state, run, phase.limit, input);
-  if (run.held || flying(run).length > 0 || isParked(state, run)) return [];
+  if (run.held || isBusy(state, run) || isParked(state, run)) return [];
   if (run.asked.some((call) => call.phase.at !== 'settled')) return [];
-  return run.turn === null ? requestTurn(state, run, input) : followTurn(state, run, run.turn, input);
+  return run.turn === null ? nextTurn(state, run, input) : followTurn(state, run, run.turn, input);
 }
+
+/** Something of it is under way; its turns wait for a compaction, whoever asked for that (M1). */
+const isBusy = (state: State, run: Run): boolean => flying(run).length > 0 || state.compaction !== null;
 
 /** R4: first everything stops, then one closing turn, then the end. */
 function advanceClosing(state: State, run: Run, limit: LimitReason, input: Input): Event[] {
   const stopping = stop(state, run);
-  if (stopping.length > 0 || flying(run).length > 0 || run.held) return stopping;
+  if (stopping.length > 0 || isBusy(state, run) || run.held) return stopping;
   const closed = run.turn !== null && run.turn.closing !== null;
   return closed
     ? [endRun(run, { status: 'limited', reason: limit })]
@@ -111,14 +119,15 @@ export function evolveRunStarted(state: State, run: Run, entry: Of<'run.started'
   run.pin = entry.data.pin ?? state.lastPin;
   state.lastPin = run.pin;
   run.startedAt = entry.at;
-  const { message, trusted, media } = run;
-  addItem(state.context, { kind: 'message', body: message, trusted, ...(media === undefined ? {} : { media }) });
+  const { id, message, trusted, media } = run;
+  const item: Item = { kind: 'message', run: id, body: message, trusted, seq: entry.seq };
+  addItem(state.context, media === undefined ? item : { ...item, media });
 }
 
-export function evolveRunEnded(state: State, run: Run): void {
+export function evolveRunEnded(state: State, run: Run, seq: number): void {
   // Nobody repairs it any more: the next run is not told of it.
   run.misfit = null;
-  flushPending(state.context, run);
+  flushPending(state.context, run, seq);
   if (state.active === run.id) state.active = null;
   else leaveQueue(state, run.id);
   state.runs.delete(run.id);

@@ -5,6 +5,7 @@
  *  S3 A closing session takes nothing new, and is closed when nothing of it runs.
  *  S4 Context slots have revisions; a change may name the one it saw, and is refused where that is gone.
  */
+import { closeSessionAccount } from './budget.ts';
 import type { Command, Input, Rejection } from './commands.ts';
 import { located, mergeConfig, refusalOfConfig } from './config.ts';
 import { setSlot, slotOf, unsetSlot } from './context.ts';
@@ -124,6 +125,7 @@ export function evolveSession(state: State, entry: Entry): void {
       return;
     case 'session.closing':
       state.phase = 'closing';
+      if (state.compactionAsked !== null) state.compactionAsked = { ...state.compactionAsked, open: false };
       return;
     case 'session.closed':
       state.phase = 'closed';
@@ -143,6 +145,10 @@ export function evolveSession(state: State, entry: Entry): void {
     }
     case 'context.unset':
       unsetSlot(state.context, entry.data.key);
+      return;
+    case 'budget.overrun':
+      // What no run answers for closes the account of the session.
+      if (entry.run === undefined) closeSessionAccount(state, entry.data.limit);
       return;
     case 'effect.late':
       if (entry.effect !== undefined) hear(state, entry.effect, entry.data.attempt);

@@ -1,11 +1,12 @@
 import type { CallOutcome } from './events.ts';
-import type { CallId, EffectId, RunId, TurnId, WaitId } from './ids.ts';
+import type { CallId, CompactionId, EffectId, RunId, TurnId, WaitId } from './ids.ts';
 import type {
   AccountId,
   Actor,
   Amount,
   CancelReason,
   Caps,
+  CompactionCause,
   Config,
   Cost,
   Digest,
@@ -14,6 +15,7 @@ import type {
   Located,
   Media,
   Pin,
+  PinnedModel,
   Receipt,
   Usage,
   WaitKind,
@@ -24,8 +26,10 @@ import { NO_MEDIA, ZERO_USAGE } from './values.ts';
  * One item of the context, in the order the model reads them. `code` stands for a text the assembler supplies (an
  * answer that has no body: cancelled, denied, expired). `trusted` is set for what a person of this tenant wrote.
  */
-export type Item =
-  | { kind: 'message'; body: Located; trusted: boolean; media?: Media }
+/** `seq`: of the entry that put it there. */
+export type Item = { seq: number } & ItemContent;
+export type ItemContent =
+  | { kind: 'message'; run: RunId; body: Located; trusted: boolean; media?: Media }
   | { kind: 'turn'; body: Located; model: string }
   /** What did not fit in the answer before it, told to the model once. */
   | { kind: 'repair'; body: Located }
@@ -37,7 +41,9 @@ export type Item =
       outcome: CallOutcome;
       code: string | null;
       body: Located | null;
-    };
+    }
+  /** Stands for everything before it. */
+  | { kind: 'summary'; body: Located };
 
 /** A catalog that every request carries under its key. `by` says whose words they are: what trust they have. */
 export type Slot = Located & { key: string; revision: number; at: number; by: Actor };
@@ -48,6 +54,10 @@ export type Context = {
   slots: readonly Slot[];
   /** Counts what was set in any slot: no slot has the same revision twice, also not after it was taken away. */
   revision: number;
+  /** Seq of the last compaction, 0: none. A prefix that was rendered before it is another context's. */
+  compactedAt: number;
+  /** Bytes that have come since the last compaction, also one that failed; null: there was none. */
+  sinceCompaction: number | null;
   /** Tokens of the prefix as the provider last counted them, with the model and the pin it was sent under, and what that took. */
   counted: { tokens: number; model: string; pin: Digest; takes: string } | null;
   /** The last prompt that a provider counted: what it may have kept (see cache.ts). */
@@ -141,6 +151,8 @@ export type Run = {
   /** The body of the last turn that was done. */
   text: Located | null;
   steers: { body: Located; trusted: boolean; media?: Media }[];
+  /** Its provider refused the context as too long: one compaction, and then one more turn, or the end. */
+  overflow: { at: 'recovering' } | { at: 'failed'; code: string } | null;
   /** What did not fit in the last answer, for the turn that may repair it. */
   misfit: Located | null;
   repairs: number;
@@ -162,6 +174,28 @@ export type Wait = {
   digest: Digest | null;
   prompt: Located | null;
   shortage: { account: AccountId; limit: 'tokens' | 'money'; needed: number; free: number } | null;
+};
+
+/** The one compaction that is under way. Its session's turns wait for it. */
+export type Compaction = {
+  id: CompactionId;
+  /** Whose turn asked for it; null: it was asked for between two runs. */
+  run: RunId | null;
+  cause: CompactionCause;
+  phase: { attempt: number; epoch: number; notBefore: number };
+  /** Seq of its request: what enters the context later is no part of it. */
+  seq: number;
+  upTo: number;
+  fingerprint: Digest;
+  pin: Pin;
+  /** Who writes the summary. */
+  model: PinnedModel;
+  /** As they were when it was requested. */
+  slots: readonly Slot[];
+  reserve: Amount;
+  maxOutputTokens: number;
+  inputBytes: number | null;
+  failures: number;
 };
 
 /** A session: what the fold of its log says. `evolve` may mutate it; only its fold owns it. */
@@ -198,6 +232,10 @@ export type State = {
   /** Attempts that were given up before anybody heard their outcome: one that comes now is evidence, once (P4). */
   unheard: Map<EffectId, number[]>;
   context: Context;
+  compaction: Compaction | null;
+  /** The last time somebody asked for one; `open`: it has not been requested yet. */
+  compactionAsked: { input: string; seq: number; open: boolean } | null;
+  lastCompaction: number;
   spent: Amount;
   reserved: Amount;
   /** Session caps raised by an answer to a budget wait, over what the run's pin says. */
@@ -236,6 +274,8 @@ export function freshState(): State {
       items: [],
       slots: [],
       revision: 0,
+      compactedAt: 0,
+      sinceCompaction: null,
       counted: null,
       prompt: null,
       newBytes: 0,
@@ -243,6 +283,9 @@ export function freshState(): State {
       newMedia: NO_MEDIA,
       totalMedia: NO_MEDIA,
     },
+    compaction: null,
+    compactionAsked: null,
+    lastCompaction: 0,
     spent: { tokens: 0, nanoUsd: 0 },
     reserved: { tokens: 0, nanoUsd: 0 },
     caps: {},
@@ -269,6 +312,12 @@ export function flying(run: Run): { effect: EffectId; attempt: number }[] {
 /** Whether what flies of a run is to be aborted. A closing turn is what the run stops with, so it flies on. */
 export function isStopping(run: Run): boolean {
   return run.phase.at === 'cancelling' || (run.phase.at === 'closing' && (run.turn?.closing ?? null) === null);
+}
+
+/** Whether the compaction that flies is to be aborted: its session closes, or the run that waits for it stops. */
+export function isCompactionStopping(state: State): boolean {
+  const run = state.active === null ? undefined : state.runs.get(state.active);
+  return state.phase === 'closing' || (run !== undefined && isStopping(run));
 }
 
 /** An attempt is given up unheard: its outcome may still come. */

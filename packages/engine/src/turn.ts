@@ -9,11 +9,12 @@
  */
 import { retryAt } from './backoff.ts';
 import type { Bill } from './budget.ts';
-import { affordsAgain, boundUsage, costOf, overrun, planTurn, spend } from './budget.ts';
+import { affordsAgain, billOf, book, boundUsage, costAmount, costOf, overrun, planTurn } from './budget.ts';
 import { keepPrompt, predictCached } from './cache.ts';
 import { requestCalls } from './call.ts';
 import type { Command, Input, TurnOutcome } from './commands.ts';
 import { ImpossibleState } from './commands.ts';
+import { compactBefore, recoverOverflow } from './compaction.ts';
 import { addItem, countTurn, flushPending } from './context.ts';
 import type { Entry, Event, EventData, Spent, TurnEnd } from './events.ts';
 import { turnId } from './ids.ts';
@@ -22,8 +23,8 @@ import { isUnbounded } from './media.ts';
 import { alongRoute, failedOver, memberOf, passedBy, UNAFFORDABLE } from './route.ts';
 import type { Run, State, Turn } from './state.ts';
 import { giveUp, isStopping } from './state.ts';
-import type { Amount, Cost, Digest, LimitReason, Pin, RunEnd, Usage } from './values.ts';
-import { addUsage, tokensOf, ZERO_USAGE } from './values.ts';
+import type { Amount, Digest, LimitReason, Pin, RunEnd } from './values.ts';
+import { tokensOf } from './values.ts';
 import { openWait } from './wait.ts';
 
 type Of<K extends Entry['kind']> = Extract<Entry, { kind: K }>;
@@ -33,6 +34,8 @@ type Done = Extract<TurnOutcome, { type: 'turn' }>;
 const LOST = 'lost';
 /** The provider does not have the answer any more that it had accepted. */
 const GONE = 'response_gone';
+/** The context is more than its model reads. */
+const TOO_LONG = 'context_length';
 
 /** Why a turn is not an ordinary one: it is a run's last, without tools; or it repairs an answer (T4). */
 type Special = { closing: LimitReason } | { repair: true };
@@ -70,6 +73,15 @@ export function requestTurn(state: State, run: Run, input: Input, special?: Spec
   return [openWait(state, run, { kind: 'budget', ...plan.shortage })];
 }
 
+/** The next ordinary turn of a run, or what must be done to its context first. */
+export function nextTurn(state: State, run: Run, input: Input): Event[] {
+  const { overflow, pin } = run;
+  if (overflow?.at === 'failed') return [endRun(run, { status: 'failed', reason: 'context', detail: overflow.code })];
+  const met = pin === null ? null : limitMet(run, pin, input);
+  const compaction = met === null ? compactBefore(state, run, input) : [];
+  return compaction.length > 0 ? compaction : requestTurn(state, run, input);
+}
+
 export const limitRun = (run: Run, limit: LimitReason): Event => ({
   kind: 'run.limited',
   run: run.id,
@@ -97,8 +109,8 @@ export function settleTurn(state: State, run: Run, turn: Turn, outcome: TurnOutc
   const { code, detail } = outcome;
   const held = turn.response !== null && (outcome.resumable === true || code === GONE);
   const spent: Spent = held && outcome.spent.kind === 'none' ? { kind: 'bound' } : outcome.spent;
-  const bill = billOf(run, turn, spent);
-  const over = overrun(state, run, turn, bill);
+  const bill = turnBill(run, turn, spent);
+  const over = overrun(state, run, run.pin, turn.reserve, bill);
   if (isStopping(run)) return [settle(run, turn, { outcome: 'cancelled', ...bill }), ...over];
   const retry = held && code === GONE ? 'now' : outcome.retry;
   const notBefore = retryAt(retry, turn.failures, run, `${state.id}/${turn.id}`, input.at);
@@ -127,7 +139,7 @@ const failedAttempt = (run: Run, turn: Turn, code: string, spent: Spent): Event 
 function settleDone(state: State, run: Run, turn: Turn, outcome: Done, input: Input): Event[] {
   const { stop, body, usage, calls, misfit, built } = outcome;
   const bill = { usage, cost: costOf(usage, memberOf(run)?.price ?? null) };
-  const over = overrun(state, run, turn, bill);
+  const over = overrun(state, run, run.pin, turn.reserve, bill);
   if (calls.length > LIMITS.callsPerAnswer) {
     const detail = `${calls.length} calls, at most ${LIMITS.callsPerAnswer}`;
     return [failTurn(run, turn, 'too_many_calls', detail, bill), ...over];
@@ -146,11 +158,10 @@ export function loseTurn(state: State, run: Run, turn: Turn, input: Input): Even
   if (turn.phase.at !== 'flying') return [];
   const resume = isStopping(run) ? null : resumable(turn, input);
   if (resume !== null) return [nextAttempt(run, turn, LOST, input, { resume })];
-  const bill = billOf(run, turn, { kind: 'bound' });
+  const bill = turnBill(run, turn, { kind: 'bound' });
   if (isStopping(run) || !affordsAgain(state, run, turn, bill, input))
     return [failTurn(run, turn, LOST, undefined, bill)];
-  const charged = { tokens: tokensOf(bill.usage), nanoUsd: bill.cost.nanoUsd };
-  return [nextAttempt(run, turn, LOST, input, { charged })];
+  return [nextAttempt(run, turn, LOST, input, { charged: costAmount(bill) })];
 }
 
 function settle(run: Run, turn: Turn, end: TurnEnd, built?: Digest): Event {
@@ -164,7 +175,7 @@ function settle(run: Run, turn: Turn, end: TurnEnd, built?: Digest): Event {
 
 /** Of a turn that nobody waits for any more, and that costs nothing here. */
 export function cancelTurn(run: Run, turn: Turn): Event {
-  return settle(run, turn, { outcome: 'cancelled', ...billOf(run, turn, { kind: 'none' }) });
+  return settle(run, turn, { outcome: 'cancelled', ...turnBill(run, turn, { kind: 'none' }) });
 }
 
 function failTurn(run: Run, turn: Turn, code: string, detail: string | undefined, bill: Bill): Event {
@@ -182,28 +193,34 @@ function nextAttempt(
   return { kind: 'turn.attempted', run: run.id, effect: turn.id, data: { n, reason, epoch: input.epoch, ...more } };
 }
 
-function billOf(run: Run, turn: Turn, spent: Spent): Bill {
-  const price = memberOf(run)?.price ?? null;
-  if (spent.kind === 'none') return { usage: ZERO_USAGE, cost: { nanoUsd: 0, price: price?.id ?? null } };
-  if (spent.kind === 'usage') return { usage: spent.usage, cost: costOf(spent.usage, price) };
-  const usage = boundUsage(turn.reserve, turn.maxOutputTokens);
-  return { usage, cost: { nanoUsd: turn.reserve.nanoUsd, price: price?.id ?? null } };
-}
+const turnBill = (run: Run, { reserve, maxOutputTokens }: Turn, spent: Spent): Bill =>
+  billOf(spent, reserve, maxOutputTokens, memberOf(run)?.price ?? null);
 
 /** What follows when a turn has settled and everything it asked for is answered; [] while it is not. */
 export function followTurn(state: State, run: Run, turn: Turn, input: Input): Event[] {
   if (turn.phase.at !== 'settled') return [];
   const { outcome, code } = turn.phase;
   const another = run.pin !== null && passedBy(run, run.pin).length > run.passed.length;
-  if (outcome === 'failed' && code !== LOST && code !== UNAFFORDABLE && !another) {
-    const reason = code === 'context_length' ? 'context' : 'provider';
-    return [endRun(run, { status: 'failed', reason, detail: code })];
-  }
+  if (outcome === 'failed' && code === TOO_LONG) return recover(state, run, input);
+  if (outcome === 'failed' && code !== LOST && code !== UNAFFORDABLE && !another)
+    return [endRun(run, { status: 'failed', reason: 'provider', detail: code })];
   if (outcome === 'done' && run.asked.length === 0 && run.steers.length === 0) {
     const repair = code === 'invalid_output' ? repairTurn(state, run, input) : [];
     return repair.length > 0 ? repair : [endOf(run, code)];
   }
-  return requestTurn(state, run, input);
+  return nextTurn(state, run, input);
+}
+
+/** The context was too long for its model: one compaction, then one more turn (M5). */
+function recover(state: State, run: Run, input: Input): Event[] {
+  const met = run.pin === null ? null : limitMet(run, run.pin, input);
+  if (met !== null) return [limitRun(run, met)];
+  const request = recoverOverflow(state, run, input);
+  if (request?.ok === true) return request.events;
+  if (request === null || request.shortage === null)
+    return [endRun(run, { status: 'failed', reason: 'context', detail: TOO_LONG })];
+  if (request.owner === 'run') return [limitRun(run, request.shortage.limit)];
+  return [openWait(state, run, { kind: 'budget', ...request.shortage })];
 }
 
 /** One turn more for an answer that does not fit, where the run's own limits leave room for it (T4). */
@@ -232,7 +249,7 @@ export function evolveTurnRequested(state: State, run: Run, entry: Of<'turn.requ
   const { epoch, fingerprint, reserve, maxOutputTokens, closing, repair, passed } = entry.data;
   if (repair === true) run.repairs += 1;
   else run.misfit = null;
-  flushPending(state.context, run);
+  flushPending(state.context, run, entry.seq);
   run.turns += 1;
   run.passed = passed ?? [];
   run.turn = {
@@ -259,7 +276,7 @@ export function evolveTurnAttempted(state: State, run: Run, turn: Turn, entry: O
   turn.phase = { at: 'flying', attempt: n, epoch, notBefore: notBefore ?? 0 };
   if (charged === undefined) return;
   const usage = boundUsage(turn.reserve, turn.maxOutputTokens);
-  book(state, run, usage, { nanoUsd: charged.nanoUsd, price: memberOf(run)?.price?.id ?? null });
+  book(state, run, { usage, cost: { nanoUsd: charged.nanoUsd, price: memberOf(run)?.price?.id ?? null } });
 }
 
 /** The provider's name for the answer that the flying attempt waits for; [] where it does not, or has it on record. */
@@ -280,13 +297,12 @@ export function acceptTurn(
 export function evolveTurnFailed(state: State, run: Run, turn: Turn, entry: Of<'turn.failed'>): void {
   turn.failures += 1;
   run.retries += 1;
-  const bill = billOf(run, turn, entry.data.spent);
-  book(state, run, bill.usage, bill.cost);
+  book(state, run, turnBill(run, turn, entry.data.spent));
 }
 
 export function evolveTurnSettled(state: State, run: Run, turn: Turn, entry: Of<'turn.settled'>): void {
   const { data } = entry;
-  book(state, run, data.usage, data.cost);
+  book(state, run, data);
   state.reserved = { tokens: 0, nanoUsd: 0 };
   const code = data.outcome === 'done' ? data.stop : data.outcome === 'failed' ? data.code : 'cancelled';
   if (data.outcome === 'failed' && code === LOST) giveUp(state, turn.id, data.attempt);
@@ -295,20 +311,11 @@ export function evolveTurnSettled(state: State, run: Run, turn: Turn, entry: Of<
   if (data.outcome !== 'done' || run.pin === null || member === null) return;
   turn.body = { ...data.body, seq: entry.seq };
   run.text = turn.body;
+  run.overflow = null;
   if (data.misfit !== undefined) run.misfit = { ...data.misfit, seq: entry.seq };
-  const item = { kind: 'turn' as const, body: turn.body, model: member.model };
+  const item = { kind: 'turn' as const, body: turn.body, model: member.model, seq: entry.seq };
   addItem(state.context, item);
   if (data.usage.source !== 'provider') return;
   countTurn(state.context, turn, item, tokensOf(data.usage), run.pin, member);
   keepPrompt(state.context, turn, data.usage, run.pin, member, entry.at);
-}
-
-function book(state: State, run: Run, usage: Usage, cost: Cost): void {
-  if (tokensOf(usage) === 0 && cost.nanoUsd === 0) return;
-  spend(state, run, usage, cost);
-  const add = (to: Cost): Cost => ({ nanoUsd: to.nanoUsd + cost.nanoUsd, price: cost.price ?? to.price });
-  run.usage = addUsage(run.usage, usage);
-  run.cost = add(run.cost);
-  state.usage = addUsage(state.usage, usage);
-  state.cost = add(state.cost);
 }

@@ -72,7 +72,14 @@ export type Config = {
   toolChoice?: ToolChoice;
   limits?: Partial<Limits>;
   policies?: Policies;
+  compaction?: CompactionConfig;
 };
+
+/**
+ * How a conversation that has grown long is summarised. `model`: who writes the summary (default: the run's own);
+ * `auto: false`: only when somebody asks, or a provider refuses the context as too long.
+ */
+export type CompactionConfig = { model?: string; auto?: boolean };
 
 /** One model of a run's route, as it was known when the run started. */
 export type Member = {
@@ -83,7 +90,12 @@ export type Member = {
   instructed?: true;
   media?: MediaBound;
   cache?: CacheRule;
+  /** Tokens it can read and write at once; missing: nobody knows. */
+  windowTokens?: number;
 };
+
+/** A model that is sent nothing but text. */
+export type PinnedModel = Pick<Member, 'model' | 'maxOutputTokens' | 'price' | 'windowTokens'>;
 
 /**
  * When a prompt that was sent before is read from the provider's cache: from `minTokens` on, in steps of `stepTokens`,
@@ -100,6 +112,9 @@ export type Pin = Member & {
   manifest: Digest;
   /** Instructions and tool declarations as sent, in bytes: part of every request's bound. */
   manifestBytes: number;
+  /** Who summarises where that is another model; and whether only when asked. */
+  summarizer?: PinnedModel;
+  compaction?: 'asked';
   limits: Limits;
   /** Where its own model does not serve: the next ones, in their order. */
   fallbacks?: Member[];
@@ -129,6 +144,9 @@ export type RunEnd =
   | { status: 'limited'; reason: LimitReason }
   | { status: 'failed'; reason: FailReason; detail?: string }
   | { status: 'cancelled'; reason: CancelReason };
+
+/** Why a context is compacted: somebody asked, its model's window fills, or its provider refused it as too long. */
+export type CompactionCause = 'asked' | 'window' | 'overflow';
 
 export type WaitKind = 'approval' | 'question' | 'timer' | 'callback' | 'child' | 'outcome' | 'budget' | 'tool';
 

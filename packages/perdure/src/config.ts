@@ -1,7 +1,7 @@
 /** What a program or a `perdure.config.ts` says of its agents. Checked whole: a key that is not known is refused. */
 import type { EndpointRecord, ModelRecord, PriceRecord } from '@perdure/models';
 import type { AgentDefinition, AgentOptions, Hook } from '@perdure/runtime';
-import { checked, ConfigError, limitsSchema, policiesSchema } from '@perdure/runtime';
+import { checked, compactionSchema, ConfigError, limitsSchema, policiesSchema } from '@perdure/runtime';
 import type { ModelSource } from '@perdure/runtime/ports';
 import { z } from 'zod';
 import { modelsOf } from './models.ts';
@@ -25,6 +25,8 @@ export type Config = {
   /** For every agent that does not say otherwise. */
   policies?: Policies;
   limits?: Limits;
+  /** Who summarises conversations that have grown long, and whether by itself. */
+  compaction?: NonNullable<AgentOptions['compaction']>;
   /** The folder that holds everything (default `.perdure`), from the working directory. */
   data?: string;
   /** `memory` keeps sessions until the process ends, and takes no `data`. Default `sqlite`. */
@@ -67,6 +69,7 @@ export const configShape = {
     .optional(),
   policies: policiesSchema.optional(),
   limits: limitsSchema.optional(),
+  compaction: compactionSchema.optional(),
   data: z.string().min(1).optional(),
   store: z.enum(['sqlite', 'memory']).optional(),
   hooks: z.array(z.custom<Hook>(isHook, 'is not a hook: { name, outcome(event) }')).optional(),

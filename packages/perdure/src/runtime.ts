@@ -170,6 +170,7 @@ async function openHost(options: RuntimeOptions, env: Environment, given?: Model
       defaults: {
         ...(options.policies === undefined ? {} : { policies: options.policies }),
         ...(options.limits === undefined ? {} : { limits: options.limits }),
+        ...(options.compaction === undefined ? {} : { compaction: options.compaction }),
       },
     });
     return { host, data, store, logger, letGo };

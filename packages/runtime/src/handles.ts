@@ -67,6 +67,12 @@ export type Session = {
   run(id: string): Promise<SessionRun>;
   readonly context: SessionContext;
   /**
+   * Has the conversation so far summarised, at the next boundary between two turns; the log keeps it. Resolves when that
+   * is asked for: durable, not done. Throws ApiError: `invalid_state` where there is nothing to compact, `not_found`
+   * before the first send, `session_closed`.
+   */
+  compact(): Promise<{ session: SessionView; seq: number }>;
+  /**
    * A session that begins as this one was: now, or where the append with the entry `at` ended. What was open there ends
    * in it as `cancelled`, and never runs in it. Throws ApiError: `invalid_request` with the nearest places in `details`
    * for an `at` inside an append, `submission_conflict`, `not_found` before the first send.
@@ -191,6 +197,7 @@ function sessionHandle(host: Host, initialId: string, agent: string, opening: Op
       if (fresh && opens) await open({});
       return fresh ? null : id;
     }),
+    compact: async () => (await call(caller, 'context.compact', { session: id })).result,
     async fork(options = {}) {
       const { result } = await call(caller, 'sessions.fork', { session: id, ...options });
       return sessionHandle(host, result.session.id, agent, { fresh: false });

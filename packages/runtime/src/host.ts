@@ -3,9 +3,8 @@
  * streams, and turns every refusal into an `ApiError`.
  */
 import type { MethodName, Params, Result } from '@perdure/contract';
-import type { Limits, Policies } from '@perdure/engine';
 import { outstanding, wakeAt } from '@perdure/engine';
-import type { AgentDefinition } from './definitions/agents.ts';
+import type { AgentDefaults, AgentDefinition } from './definitions/agents.ts';
 import { Agents } from './definitions/agents.ts';
 import type { Api, Caller, StreamEvent } from './api.ts';
 import { createBodies } from './effects/bodies.ts';
@@ -51,7 +50,7 @@ export type HostOptions = {
   /** Hash of the engine's sources: snapshots of another are not believed, quarantines of another are lifted. */
   engineHash: string;
   hooks?: readonly Hook[];
-  defaults?: { policies?: Policies; limits?: Partial<Limits> };
+  defaults?: AgentDefaults;
   tenant?: string;
   /** Effects under way at once. */
   effects?: number;

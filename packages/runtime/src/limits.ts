@@ -97,6 +97,8 @@ export const LIMITS = {
   messageTextBytes: 1024 * 1024,
   /** A context with more bytes of images and files than this is rendered anew for each turn, and not kept in memory. */
   keptMediaBytes: 256 * 1024,
+  /** What a message or a result keeps at least, in bytes, where a conversation is shortened to be summarised. */
+  compactionPieceBytes: 2 * 1024,
   /** How long a search waits for the text index before it answers with what is there. */
   searchWaitMs: 5_000,
   searchTerms: 32,

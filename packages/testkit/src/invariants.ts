@@ -3,7 +3,21 @@
  * wrote it. The names in brackets are those at the head of the engine's files and the promises of the design.
  */
 import assert from 'node:assert/strict';
-import type { Amount, CallId, Caps, Entry, EventKind, Run, RunId, Spent, State, TurnId, WaitId } from '@perdure/engine';
+import type {
+  Amount,
+  CallId,
+  Caps,
+  Entry,
+  EventKind,
+  Pin,
+  Price,
+  Run,
+  RunId,
+  Spent,
+  State,
+  TurnId,
+  WaitId,
+} from '@perdure/engine';
 import {
   attemptsOf,
   callId,
@@ -22,7 +36,13 @@ import {
 /** What one entry may weigh, whatever came before it. */
 const ENTRY_MAX_CHARS = 4_096;
 
-const DISPATCHING: ReadonlySet<EventKind> = new Set(['turn.requested', 'turn.attempted', 'call.attempted']);
+const DISPATCHING: ReadonlySet<EventKind> = new Set([
+  'turn.requested',
+  'turn.attempted',
+  'call.attempted',
+  'compaction.requested',
+  'compaction.attempted',
+]);
 
 export class Invariants {
   readonly #folded: State = freshState();
@@ -33,6 +53,9 @@ export class Invariants {
   /** How many calls the answer in the frame of this seq asked for. */
   readonly #asked = new Map<number, { turn: TurnId; calls: number }>();
   readonly #books = new Books();
+  /** Before the last compaction: what the active run had been asked, and the bytes of the context. */
+  #question: string[] = [];
+  #bytes = 0;
 
   /**
    * Folds the entries and throws where one breaks an invariant. `state`: what the writer holds after them; null in the
@@ -62,6 +85,7 @@ export class Invariants {
     assert.ok(entry.at >= this.#folded.at, 'at never goes back');
     assert.ok(JSON.stringify(entry).length <= ENTRY_MAX_CHARS, 'an entry is small');
     checkRefs(entry);
+    this.#beforeCompaction(entry);
     if (run === undefined) return;
     if (entry.kind !== 'effect.late') assert.ok(!this.#ended.has(run), 'run.ended is the last entry of its run');
     if (DISPATCHING.has(entry.kind)) assert.ok(!this.#cancelled.has(run), 'no attempt after a cancel [R3, P10]');
@@ -102,9 +126,51 @@ export class Invariants {
     }
   }
 
+  #beforeCompaction(entry: Entry): void {
+    const { active, runs, compaction, context } = this.#folded;
+    const run = active === null ? undefined : runs.get(active);
+    switch (entry.kind) {
+      case 'turn.requested':
+        assert.equal(compaction, null, 'a turn waits for the compaction that is under way [M1]');
+        break;
+      case 'compaction.requested':
+        assert.equal(compaction, null, 'one compaction at a time [M1]');
+        assert.equal(run?.id, entry.run, 'a compaction is the active run’s, or there is none [M1]');
+        assert.deepEqual(run === undefined ? [] : flying(run), [], 'a compaction begins when nothing flies [M1]');
+        for (const call of run?.asked ?? []) assert.equal(call.phase.at, 'settled', `${call.id} has its answer [M1]`);
+        break;
+      case 'compaction.attempted':
+        assert.equal(entry.data.n, (compaction?.phase.attempt ?? 0) + 1, 'attempts follow one another [M2]');
+        break;
+      case 'compaction.settled':
+        assert.equal(entry.data.attempt, compaction?.phase.attempt ?? 0, 'only what flies is settled [M2]');
+        break;
+      case 'context.compacted':
+        this.#question = context.items.flatMap((item) =>
+          item.kind === 'message' && item.run === active ? [item.body.digest] : [],
+        );
+        this.#bytes = context.totalBytes;
+        break;
+      default:
+    }
+  }
+
+  /** [C4, M3, M4] */
+  #afterCompacted(): void {
+    const { context, active } = this.#folded;
+    const kept = context.items.flatMap((item) =>
+      item.kind === 'message' && item.run === active ? [item.body.digest] : [],
+    );
+    assert.deepEqual(kept, this.#question, 'what the user asked of the active run stays [M3]');
+    assert.equal(context.items[0]?.kind, 'summary', 'a compacted context begins with its summary');
+    assert.ok(context.totalBytes < this.#bytes, 'a compaction makes the context smaller [M4]');
+    this.#checkHistory();
+  }
+
   #beforeEnd(id: RunId): void {
     const run = this.#folded.runs.get(id);
     assert.ok(run, 'only a run that is there ends');
+    assert.notEqual(this.#folded.compaction?.run, id, 'a run ends when its compaction has ended [R3]');
     assert.deepEqual(flying(run), [], 'a run ends when nothing of it flies [R3]');
     for (const call of run.asked) assert.equal(call.phase.at, 'settled', `${call.id} has its answer [C2]`);
     for (const wait of this.#folded.waits.values()) assert.notEqual(wait.run, id, 'no wait of an ended run is open');
@@ -114,12 +180,12 @@ export class Invariants {
   #after(entry: Entry): void {
     const run = entry.run === undefined ? undefined : this.#folded.runs.get(entry.run);
     if (entry.kind === 'run.ended') this.#checkHistory();
+    if (entry.kind === 'context.compacted') this.#afterCompacted();
     if (entry.kind === 'session.forked') this.#submissions.clear();
-    if (run === undefined) return;
-    checkOrder(run);
-    this.#books.enter(entry, run, this.#folded);
-    if (entry.kind !== 'turn.requested' && entry.kind !== 'turn.attempted') return;
-    checkBudget(this.#folded, run);
+    if (run !== undefined) checkOrder(run);
+    this.#books.enter(entry, run ?? null, this.#folded);
+    if (!DISPATCHING.has(entry.kind) || entry.kind === 'call.attempted') return;
+    checkBudget(this.#folded, run ?? null, run?.pin ?? this.#folded.compaction?.pin ?? null);
     this.#checkHistory();
   }
 
@@ -223,20 +289,26 @@ const NOTHING: Amount = { tokens: 0, nanoUsd: 0 };
 class Books {
   #session: Amount = NOTHING;
   #reserved: Amount = NOTHING;
+  #price: Price | null = null;
   readonly #runs = new Map<RunId, Amount>();
 
-  enter(entry: Entry, run: Run, state: State): void {
+  enter(entry: Entry, run: Run | null, state: State): void {
     switch (entry.kind) {
       case 'turn.requested':
+      case 'compaction.requested':
+        this.#price = priceOf(entry, run, state);
         this.#reserved = entry.data.reserve;
         break;
       case 'turn.attempted':
+      case 'compaction.attempted':
         this.#spend(run, entry.data.charged ?? NOTHING);
         break;
       case 'turn.failed':
-        this.#spend(run, amountOf(run, entry.data.spent, this.#reserved));
+      case 'compaction.failed':
+        this.#spend(run, amountOf(this.#price, entry.data.spent, this.#reserved));
         break;
       case 'turn.settled':
+      case 'compaction.settled':
         this.#spend(run, { tokens: tokensOf(entry.data.usage), nanoUsd: entry.data.cost.nanoUsd });
         this.#reserved = NOTHING;
         break;
@@ -245,36 +317,43 @@ class Books {
     }
     assert.deepEqual(state.reserved, this.#reserved, 'what is reserved is on record');
     assert.deepEqual(state.spent, this.#session, 'what the session spent is on record');
-    assert.deepEqual(run.spent, this.#runs.get(run.id) ?? NOTHING, 'what the run spent is on record');
     assert.equal(tokensOf(state.usage), this.#session.tokens, 'the usage of the session is what it spent');
     assert.equal(state.cost.nanoUsd, this.#session.nanoUsd, 'the cost of the session is what it spent');
+    if (run === null) return;
+    assert.deepEqual(run.spent, this.#runs.get(run.id) ?? NOTHING, 'what the run spent is on record');
     assert.deepEqual([tokensOf(run.usage), run.cost.nanoUsd], [run.spent.tokens, run.spent.nanoUsd], 'so of the run');
   }
 
-  #spend(run: Run, amount: Amount): void {
+  #spend(run: Run | null, amount: Amount): void {
     this.#session = plus(this.#session, amount);
+    if (run === null) return;
     this.#runs.set(run.id, plus(this.#runs.get(run.id) ?? NOTHING, amount));
   }
 }
 
 const plus = (a: Amount, b: Amount): Amount => ({ tokens: a.tokens + b.tokens, nanoUsd: a.nanoUsd + b.nanoUsd });
 
-function amountOf(run: Run, spent: Spent, reserved: Amount): Amount {
-  if (spent.kind === 'none') return NOTHING;
-  if (spent.kind === 'bound') return reserved;
-  return { tokens: tokensOf(spent.usage), nanoUsd: costOf(spent.usage, memberOf(run)?.price ?? null).nanoUsd };
+function priceOf(entry: Entry, run: Run | null, state: State): Price | null {
+  if (entry.kind !== 'turn.requested') return state.compaction?.model.price ?? null;
+  return run === null ? null : (memberOf(run)?.price ?? null);
 }
 
-function checkBudget(state: State, run: Run): void {
+function amountOf(price: Price | null, spent: Spent, reserved: Amount): Amount {
+  if (spent.kind === 'none') return NOTHING;
+  if (spent.kind === 'bound') return reserved;
+  return { tokens: tokensOf(spent.usage), nanoUsd: costOf(spent.usage, price).nanoUsd };
+}
+
+function checkBudget(state: State, run: Run | null, pin: Pin | null): void {
   const within = (caps: Caps, spent: Amount, whose: string): void => {
     if (caps.tokens !== undefined)
       assert.ok(spent.tokens + state.reserved.tokens <= caps.tokens, `the ${whose} keeps its tokens [B1, P9]`);
     if (caps.nanoUsd !== undefined)
       assert.ok(spent.nanoUsd + state.reserved.nanoUsd <= caps.nanoUsd, `the ${whose} keeps its money [B1, P9]`);
   };
-  within(run.pin?.limits ?? {}, run.spent, 'run');
-  within(sessionCaps(state, run), state.spent, 'session');
-  assert.ok(!run.overrun, 'a closed account reserves nothing [B3]');
+  if (run !== null) within(pin?.limits ?? {}, run.spent, 'run');
+  within(sessionCaps(state, pin), state.spent, 'session');
+  assert.ok(run === null || run.overrun === null, 'a closed account reserves nothing [B3]');
 }
 
 function checkParked(state: State): void {
@@ -307,5 +386,6 @@ function checkLive(state: State, defined: boolean): void {
   }
   const startable = state.queue.filter((id) => state.runs.get(id)?.held === false);
   if (defined && state.phase === 'open') assert.deepEqual(startable, [], 'a queued run starts when it can [P7]');
-  if (state.phase === 'closing') assert.fail('a closing session with no active run is closed [S3]');
+  if (state.phase === 'closing' && state.compaction === null)
+    assert.fail('a closing session with no active run is closed [S3]');
 }

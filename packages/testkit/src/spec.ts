@@ -284,6 +284,23 @@ export const failed = (turn: EffectId, over: Failed = {}): Command => ({
   },
 });
 
+type Summed = { attempt?: number; usage?: Usage; bytes?: number };
+/** What the model wrote in place of the conversation. */
+export const summed = (compaction: EffectId, over: Summed = {}): Command => {
+  const { attempt = 1, bytes = 12 } = over;
+  const outcome = {
+    type: 'summary' as const,
+    body: body(`summary ${compaction}`, bytes),
+    usage: over.usage ?? usage(),
+  };
+  return { kind: 'settle', effect: compaction, attempt, outcome };
+};
+
+export const unsummed = (compaction: EffectId, over: Failed = {}): Command => {
+  const { attempt = 1, code = 'overloaded', retry = 'now', spent = { kind: 'none' } } = over;
+  return { kind: 'settle', effect: compaction, attempt, outcome: { type: 'summary-failed', code, retry, spent } };
+};
+
 type Returned = { attempt?: number; code?: string; retry?: 'no' | 'now' | { afterMs: number } };
 export const returned = (id: EffectId, outcome: 'done' | 'failed' = 'done', over: Returned = {}): Command => {
   const { attempt = 1, ...more } = over;
@@ -318,6 +335,7 @@ export const accepted = (effect: EffectId, response = `answer of ${effect}`, att
   attempt,
   response,
 });
+export const compact: Command = { kind: 'compact' };
 export const gate = (effect: EffectId): Command => ({ kind: 'attempt', effect, attempt: 1, reason: 'gate' });
 export const lost = (effect: EffectId, attempt = 1): Command => ({ kind: 'attempt', effect, attempt, reason: 'lost' });
 export const wake: Command = { kind: 'settle', effect: 'wake' };

@@ -2,7 +2,8 @@
 import { z } from 'zod';
 import { contextSlotSchema, slotKeySchema } from '../context.ts';
 import { LIMITS } from '../limits.ts';
-import { cursor, limit, next, seq, session } from './method.ts';
+import { sessionViewSchema } from '../views.ts';
+import { cursor, inSession, limit, next, seq, session } from './method.ts';
 import type { Method } from './method.ts';
 
 const key = slotKeySchema;
@@ -50,5 +51,16 @@ export const CONTEXT_METHODS = {
     errors: ['not_found', 'revision_conflict', 'session_closed', 'storage_full'],
     scope: 'write',
     summary: 'Takes a context slot away: no request from the next turn on carries it',
+  },
+  'context.compact': {
+    verb: 'POST',
+    path: '/sessions/{session}/compact',
+    params: inSession,
+    result: z.strictObject({ session: sessionViewSchema, seq }),
+    status: [202],
+    errors: ['not_found', 'invalid_state', 'session_closed', 'storage_full'],
+    scope: 'write',
+    summary:
+      'Has the conversation so far summarised, at the next boundary between two turns; the log keeps it. What became of it is said by `compaction.settled`',
   },
 } as const satisfies { [name: string]: Method };

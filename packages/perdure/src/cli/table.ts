@@ -131,6 +131,13 @@ export const COMMANDS: { readonly [name: string]: Command } = {
     },
     load: async () => (await import('./commands/context.ts')).context,
   },
+  'sessions compact': {
+    args: ['SESSION'],
+    about: 'Has the conversation so far summarised: models read the summary from then on, and the log keeps it all.',
+    settings: REMOTE,
+    flags: json,
+    load: async () => (await sessions()).compact,
+  },
   'sessions fork': {
     args: ['SESSION'],
     about: 'Makes a session that begins as this one was; what was open there ends, and never runs in it.',

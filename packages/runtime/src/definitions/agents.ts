@@ -1,5 +1,5 @@
 /** Definitions: agents, tools, and the manifest that a run is pinned to. */
-import type { Config, Limits, Pin, Policies, Unfit } from '@perdure/engine';
+import type { CompactionConfig, Config, Limits, Pin, Policies, Unfit } from '@perdure/engine';
 import { DEFAULT_LIMITS, membersOf } from '@perdure/engine';
 import { z } from 'zod';
 import { canonicalJson, sha256 } from '../log/digest.ts';
@@ -16,6 +16,7 @@ import type {
   ToolParks,
   ToolResult,
 } from '../ports.ts';
+import { compactionOf, compactionSchema } from './compaction.ts';
 import { joinPolicies } from './policy.ts';
 import type { Manner, Route, Tier } from './route.ts';
 import { mannerOf, mannerSchema, memberOf, resolveRoute, routeSchema, unfitOf } from './route.ts';
@@ -31,6 +32,7 @@ export type AgentDefinition = {
   policies: Policies;
   limits: Partial<Limits>;
   output: JsonSchema | null;
+  compaction?: CompactionConfig;
 } & Manner;
 
 /** What a run is bound to, as stored: whoever has it can say what the model was told, years later. */
@@ -53,6 +55,7 @@ export type Manifest = {
   policies: Policies;
   limits: Partial<Limits>;
   output: JsonSchema | null;
+  compaction?: CompactionConfig;
 } & Manner;
 
 const caps = { tokens: z.int().positive().optional(), nanoUsd: z.int().positive().optional() };
@@ -197,6 +200,7 @@ const agentShape = z.strictObject({
     .optional(),
   policies: policiesSchema.optional(),
   limits: limitsSchema.optional(),
+  compaction: compactionSchema.optional(),
   output: z
     .custom<JsonSchema | z.ZodType>(
       (value) => typeof value === 'object' && value !== null,
@@ -215,6 +219,8 @@ export type AgentOptions = {
   tools?: readonly (ToolDefinition | readonly ToolDefinition[])[];
   policies?: Policies;
   limits?: Partial<Limits>;
+  /** How a conversation that has grown long is summarised; by default by its own model, before its window is full. */
+  compaction?: CompactionConfig;
   /** The final answer is JSON that fits this schema, or the run fails with `invalid_output`. */
   output?: z.ZodType | JsonSchema;
   /** The provider's processing tier (default: as the provider has it); a model that is not sold so is refused. */
@@ -241,6 +247,7 @@ export function agent(options: AgentOptions): AgentDefinition {
     tools: shape.tools ?? [],
     policies: (shape.policies ?? {}) as Policies,
     limits: (shape.limits ?? {}) as Partial<Limits>,
+    ...(shape.compaction === undefined ? {} : { compaction: shape.compaction as CompactionConfig }),
     output: shape.output === undefined ? null : outputOf(shape.output, `agent ${shape.name}`),
     ...mannerOf(shape),
   };
@@ -278,21 +285,21 @@ export type Registered = {
   tools: ReadonlyMap<string, ToolDefinition>;
 };
 
+/** For every agent that does not say otherwise. */
+export type AgentDefaults = { policies?: Policies; limits?: Partial<Limits>; compaction?: CompactionConfig };
+
 /** The agents of this process, by name, and what runs of them are pinned to. */
 export class Agents {
   readonly #byName = new Map<string, Registered>();
   readonly #byDigest = new Map<string, Manifest>();
   readonly #models: ModelSource;
-  readonly #defaults: { policies: Policies; limits: Partial<Limits> };
+  readonly #defaults: { policies: Policies; limits: Partial<Limits>; compaction: CompactionConfig };
   readonly #pins = new Map<string, Pin>();
 
-  constructor(
-    definitions: readonly AgentDefinition[],
-    models: ModelSource,
-    defaults: { policies?: Policies; limits?: Partial<Limits> } = {},
-  ) {
+  constructor(definitions: readonly AgentDefinition[], models: ModelSource, defaults: AgentDefaults = {}) {
     this.#models = models;
-    this.#defaults = { policies: defaults.policies ?? {}, limits: defaults.limits ?? {} };
+    const { policies = {}, limits = {}, compaction = {} } = defaults;
+    this.#defaults = { policies, limits, compaction };
     for (const definition of definitions) this.#add(definition);
   }
 
@@ -311,6 +318,8 @@ export class Agents {
       output: definition.output,
       ...mannerOf(definition),
     };
+    const compaction = { ...this.#defaults.compaction, ...definition.compaction };
+    if (Object.keys(compaction).length > 0) manifest.compaction = compaction;
     // In the author's order: what a process reads back is what the first one sent, byte for byte.
     const text = JSON.stringify(manifest);
     const route = resolveRoute(this.#models, manifest.model);
@@ -351,6 +360,8 @@ export class Agents {
     const route = resolveRoute(this.#models, config.model ?? manifest.model);
     if (!route.ok) return null;
     const asked = { ...mannerOf(manifest), ...config };
+    const compaction = compactionOf(this.#models, route.infos[0].id, { ...manifest.compaction, ...config.compaction });
+    if (compaction === null) return null;
     const unfit = unfitOf(route.infos, asked) ?? unfitChoice(manifest, config);
     if (unfit !== null) return unfit;
     const wanted = { maxOutputTokens: config.maxOutputTokens, output: manifest.output !== null, tier: asked.tier };
@@ -363,6 +374,7 @@ export class Agents {
       manifestBytes: Buffer.byteLength(text) + (config.instructions?.bytes ?? 0),
       ...memberOf(first, wanted),
       limits,
+      ...compaction,
     };
     if (fallbacks.length > 0) pin.fallbacks = fallbacks.map((info) => memberOf(info, wanted));
     if (membersOf(pin).some(({ instructed }) => instructed)) pin.manifestBytes += OUTPUT_WORDS_BYTES;

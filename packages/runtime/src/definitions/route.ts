@@ -82,6 +82,7 @@ export function memberOf(info: ModelInfo, wanted: Wanted): Member {
     price: price === null ? null : unsourced(price),
   };
   if (wanted.output && info.structured !== true) member.instructed = true;
+  if (info.windowTokens !== null) member.windowTokens = info.windowTokens;
   const media = mediaOf(info);
   if (media !== null) member.media = media;
   if (info.cache !== undefined) member.cache = info.cache;

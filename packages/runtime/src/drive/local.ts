@@ -7,7 +7,7 @@
  *  L4 A session that fails by itself again and again is parked; its neighbours live.
  */
 import type { Effect, EffectId } from '@perdure/engine';
-import { LIMITS as ENGINE } from '@perdure/engine';
+import { isCallId, isCompactionId, LIMITS as ENGINE } from '@perdure/engine';
 import type { Courier, Driver } from './driver.ts';
 import { isQuarantined, NotAdmitted, shuttingDown } from './driver.ts';
 import { backoffMs, Faults, isRefusal, textOf } from './faults.ts';
@@ -287,7 +287,7 @@ class LocalDriver implements Driver {
     const flight = mailbox.flights.get(`${effect.id}#${effect.attempt}`);
     if (flight === undefined) {
       // Named in this process and never dispatched: perform says so, with certainty.
-      const type = effect.id.includes('c') ? 'call' : 'generate';
+      const type = isCallId(effect.id) ? 'call' : isCompactionId(effect.id) ? 'compact' : 'generate';
       this.#dispatch(mailbox, { ...effect, type, notBefore: 0, class: 'pure' } as Performable, 'aborted');
       return;
     }

@@ -27,14 +27,20 @@ const render = async (from: Parameters<typeof extendPrefix>[0], items: readonly 
 const itemArb: fc.Arbitrary<Item> = fc.oneof(
   fc.array(fc.string(), { maxLength: 2 }).map((texts): Item => ({
     kind: 'message',
+    seq: 1,
+    run: 'r1',
     trusted: true,
     body: keep({ parts: texts.map((text) => ({ type: 'text', text })) }),
   })),
-  fc
-    .string()
-    .map((text): Item => ({ kind: 'turn', model: 'm', body: keep({ model: 'm', text, calls: [], native: { text } }) })),
+  fc.string().map((text): Item => ({
+    kind: 'turn',
+    seq: 1,
+    model: 'm',
+    body: keep({ model: 'm', text, calls: [], native: { text } }),
+  })),
   fc.string().map((content): Item => ({
     kind: 'result',
+    seq: 1,
     call: 'r1t1c0',
     providerId: content,
     name: 'pay',
@@ -74,10 +80,11 @@ const adapterSays = (item: Item): boolean =>
   (JSON.parse(bodies.get(item.body.digest) ?? '{}') as { parts: unknown[] }).parts.length > 0;
 
 test('a fingerprint changes with every item, its order, its outcome and the slots', async () => {
-  const message: Item = { kind: 'message', trusted: true, body: keep({ parts: [] }) };
-  const other: Item = { kind: 'message', trusted: true, body: keep({ parts: [] }) };
+  const message: Item = { kind: 'message', seq: 1, run: 'r1', trusted: true, body: keep({ parts: [] }) };
+  const other: Item = { kind: 'message', seq: 1, run: 'r1', trusted: true, body: keep({ parts: [] }) };
   const result = (outcome: 'done' | 'failed', code: string | null): Item => ({
     kind: 'result',
+    seq: 1,
     call: 'r1t1c0',
     providerId: 'p',
     name: 'pay',
@@ -111,7 +118,7 @@ test('a seal covers the context, the pin, the bound and the place on the route',
 test('an answer without a body of its own has words for what happened', async () => {
   const said = async (outcome: 'done' | 'failed' | 'denied' | 'cancelled' | 'unknown', code: string | null) => {
     const item = await neutral(
-      { kind: 'result', call: 'r1t1c0', providerId: 'p', name: 'pay', outcome, code, body: null },
+      { kind: 'result', seq: 1, call: 'r1t1c0', providerId: 'p', name: 'pay', outcome, code, body: null },
       contents,
       'm',
     );
@@ -134,7 +141,11 @@ test('content reads as text, or as JSON', () => {
 
 test('what is not text is rendered with its content', async () => {
   const image = { type: 'image' as const, digest: 'D', mediaType: 'image/png' };
-  const item = await neutral({ kind: 'message', trusted: true, body: keep({ parts: [image] }) }, contents, 'm');
+  const item = await neutral(
+    { kind: 'message', seq: 1, run: 'r1', trusted: true, body: keep({ parts: [image] }) },
+    contents,
+    'm',
+  );
   const base64 = Buffer.from('bytes of D').toString('base64');
   assert.deepEqual(item, { kind: 'message', parts: [{ ...image, base64 }] });
 });

@@ -22,15 +22,28 @@ export type TurnBody = {
 export type ResultBody = { content: unknown; details?: unknown };
 
 /** What is kept of the items so far: their text for one provider's adapter, and the digest over all of them. */
-export type Prefix = { model: string; takes: string; items: number; rendered: string; fingerprint: string };
+export type Prefix = {
+  model: string;
+  takes: string;
+  /** Seq of the compaction that its items come after, 0: none. A compacted context has another beginning. */
+  since: number;
+  items: number;
+  rendered: string;
+  fingerprint: string;
+};
 
-export const emptyPrefix = (model: string, takes = ''): Prefix => ({
+export const emptyPrefix = (model: string, takes = '', since = 0): Prefix => ({
   model,
   takes,
+  since,
   items: 0,
   rendered: '',
   fingerprint: `v${ASSEMBLER_VERSION}`,
 });
+
+/** What is kept of a context, where it still is a beginning of it. */
+export const prefixOf = (prefix: Prefix, { compactedAt }: Pick<Context, 'compactedAt'>): Prefix =>
+  prefix.since === compactedAt ? prefix : emptyPrefix('', '', compactedAt);
 
 const chain = (fingerprint: string, item: Item): string =>
   sha256(`${fingerprint}\n${item.kind}\n${item.body?.digest ?? ''}\n${answerOf(item)}`);
@@ -39,7 +52,9 @@ const answerOf = (item: Item): string =>
   item.kind === 'result' ? `${item.providerId}\n${item.outcome}\n${item.code ?? ''}` : '';
 
 /** The digest over the context as it stands, or as a turn with its slots was sealed, from the kept prefix on. */
-export function fingerprintOf({ items, slots }: Pick<Context, 'items' | 'slots'>, prefix: Prefix): string {
+export function fingerprintOf(context: Pick<Context, 'items' | 'slots' | 'compactedAt'>, kept: Prefix): string {
+  const { items, slots } = context;
+  const prefix = prefixOf(kept, context);
   let fingerprint = prefix.fingerprint;
   for (let i = prefix.items; i < items.length; i += 1) {
     const item = items[i];
@@ -79,7 +94,8 @@ export async function extendPrefix(
     if (rendered !== '') pieces.push(rendered);
     fingerprint = chain(fingerprint, item);
   }
-  return { model: prefix.model, takes: prefix.takes, items: items.length, rendered: pieces.join(','), fingerprint };
+  const { model, takes, since } = prefix;
+  return { model, takes, since, items: items.length, rendered: pieces.join(','), fingerprint };
 }
 
 /**
@@ -92,6 +108,10 @@ export async function neutral(item: Item, contents: Contents, model: string): Pr
     case 'repair': {
       const body = JSON.parse(await contents.body(item.body)) as MessageBody;
       return { kind: 'message', parts: await Promise.all(body.parts.map(async (part) => loaded(part, contents))) };
+    }
+    case 'summary': {
+      const { text } = JSON.parse(await contents.body(item.body)) as TurnBody;
+      return { kind: 'message', parts: [{ type: 'text', text: `${SUMMARY}\n\n${text}` }] };
     }
     case 'turn': {
       const body = JSON.parse(await contents.body(item.body)) as TurnBody;
@@ -111,6 +131,9 @@ export async function neutral(item: Item, contents: Contents, model: string): Pr
     }
   }
 }
+
+const SUMMARY =
+  'This is a summary of the conversation before this point. What stands in it was said and done; nothing in it is a new request.';
 
 async function loaded(part: Part, contents: Contents): Promise<LoadedPart> {
   if (part.type === 'text') {

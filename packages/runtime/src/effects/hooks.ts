@@ -4,7 +4,8 @@ import { LIMITS } from '../limits.ts';
 import type { Logger, Timers } from '../ports.ts';
 
 export type HookEvent = {
-  kind: 'turn' | 'call';
+  /** `compaction`: the summary that a conversation goes on behind; `run` is '' where none waits for it. */
+  kind: 'turn' | 'call' | 'compaction';
   session: string;
   run: string;
   effect: string;

@@ -2,14 +2,14 @@
  * Performs one effect and gives its outcome as an input. It reads the session, and writes to it through the step alone; it
  * never throws for an outcome; what it sends is built from exactly what the log says.
  */
-import type { Actor, BodyRef, Effect, Spent, ToolOutcome, TurnOutcome } from '@perdure/engine';
+import type { Actor, BodyRef, Effect, Spent, SummaryOutcome, ToolOutcome, TurnOutcome } from '@perdure/engine';
 import { LIMITS as ENGINE } from '@perdure/engine';
 import type { Agents, Manifest } from '../definitions/agents.ts';
 import type { TurnBody } from './assemble.ts';
 import type { Bodies } from './bodies.ts';
 import { createBodies } from './bodies.ts';
 import { clipped } from './clip.ts';
-import { bounded } from './deadline.ts';
+import { summarize } from './compaction.ts';
 import type { Hook } from './hooks.ts';
 import { runHooks } from './hooks.ts';
 import { LIMITS } from '../limits.ts';
@@ -30,13 +30,16 @@ import { judgeOutput, repairText } from './output.ts';
 import type { Sessions } from '../log/sessions.ts';
 import { BodyMissing } from '../log/sessions.ts';
 import { callTool, prepareCall } from './calls.ts';
+import { askModel } from './model.ts';
 import type { BuiltRequest } from './request.ts';
 import { buildRequest } from './request.ts';
 import { standingOf } from '../streams/standing.ts';
 import type { PreparedCall, PreparedTurn, StepInput } from '../log/step.ts';
 import type { Toolbus } from './toolbus.ts';
 
-export type Performable = Extract<Effect, { type: 'generate' | 'call' | 'verify' }>;
+export type Performable = Extract<Effect, { type: 'generate' | 'call' | 'verify' | 'compact' }>;
+/** What a run does; a compaction is its session's. */
+export type OfRun = Exclude<Performable, { type: 'compact' }>;
 /**
  * Null: the effect is no longer outstanding, so there is nothing to say. Throws only while nothing has left the
  * process: then it may be asked for again.
@@ -58,23 +61,33 @@ export type PerformOptions = {
   /** Writes down what must be in the log while an effect is under way. Throws where that cannot be. */
   record(session: string, input: StepInput): Promise<void>;
   /** Live text of an attempt, already redacted. */
-  delta(session: string, effect: Performable, delta: Delta): void;
+  delta(session: string, effect: OfRun, delta: Delta): void;
 };
 
-type Settled = TurnOutcome | ToolOutcome | PreparedTurn;
+type Settled = TurnOutcome | ToolOutcome | SummaryOutcome | PreparedTurn;
 
 export function createPerform(options: PerformOptions): Perform {
   const manifests = createManifests(options);
   return async (session, effect, signal) => {
     const bodies = createBodies(options);
     if (signal.aborted) return settleInput(effect, await neverBegan(effect, bodies), bodies);
-    const outcome =
-      effect.type === 'generate'
-        ? await generate(options, manifests, session, effect, signal, bodies)
-        : await callTool(options, session, effect, signal, bodies);
+    const outcome = await performed(options, manifests, session, effect, signal, bodies);
     if (outcome === null) return null;
     return settleInput(effect, outcome === 'stopped' ? await neverBegan(effect, bodies) : outcome, bodies);
   };
+}
+
+async function performed(
+  options: PerformOptions,
+  manifests: Manifests,
+  session: string,
+  effect: Performable,
+  signal: AbortSignal,
+  bodies: Bodies,
+): Promise<Settled | 'stopped' | null> {
+  if (effect.type === 'generate') return generate(options, manifests, session, effect, signal, bodies);
+  if (effect.type === 'compact') return summarize(options, manifests, session, effect, signal, bodies);
+  return callTool(options, session, effect, signal, bodies);
 }
 
 function settleInput(effect: Performable, outcome: Settled, bodies: Bodies): StepInput {
@@ -88,12 +101,20 @@ const SYSTEM: Actor = { kind: 'system', id: 'perform' };
 /** Stopped before anything left the process: for once this is certain. */
 async function neverBegan(effect: Performable, bodies: Bodies): Promise<Settled> {
   if (effect.type === 'generate') return failedTurn('aborted', 'stopped before it began');
+  if (effect.type === 'compact')
+    return {
+      type: 'summary-failed',
+      code: 'aborted',
+      detail: 'stopped before it began',
+      retry: 'no',
+      spent: { kind: 'none' },
+    };
   if (effect.type === 'verify') return { type: 'call-unknown', reason: 'stopped' };
   const result = await bodies.add({ content: 'Stopped before it began.' });
   return { type: 'call', outcome: 'failed', code: 'aborted', result };
 }
 
-type Manifests = (digest: string) => Promise<Manifest | null>;
+export type Manifests = (digest: string) => Promise<Manifest | null>;
 
 /** What runs were pinned to: of this process's agents, or as an earlier process stored it. */
 function createManifests({ agents, store }: PerformOptions): Manifests {
@@ -125,7 +146,7 @@ async function generate(
   options: PerformOptions,
   manifests: Manifests,
   session: string,
-  effect: Performable,
+  effect: OfRun,
   signal: AbortSignal,
   bodies: Bodies,
 ): Promise<Settled | 'stopped' | null> {
@@ -162,7 +183,7 @@ async function prepare(
   options: PerformOptions,
   manifests: Manifests,
   session: string,
-  effect: Performable,
+  effect: OfRun,
 ): Promise<Prepared | Unfit | 'stopped' | null> {
   const hot = await options.sessions.current(session, LIMITS.confirmedMs);
   const run = hot.state.runs.get(effect.run);
@@ -187,49 +208,19 @@ async function callModel(
   adapter: ModelAdapter,
   request: GenerateRequest,
   session: string,
-  effect: Performable,
+  effect: OfRun,
   signal: AbortSignal,
 ): Promise<GenerateOutcome> {
   const live = createLive(options, session, effect);
-  let isHeld = request.resume !== undefined;
-  const accepted = async (response: string): Promise<void> => {
-    isHeld = await writeDown(options, session, effect, response);
-  };
-  const ended = await bounded(
-    options.timers,
-    { timeoutMs: LIMITS.generateMs, graceMs: LIMITS.abortGraceMs, signal },
-    async (inner) => {
-      const context = { signal: inner, delta: (delta: Delta) => live.push(delta) };
-      return adapter.generate(request, request.params.background === true ? { ...context, accepted } : context);
-    },
-  );
+  const { run, id } = effect;
+  const outcome = await askModel(options, adapter, request, {
+    signal,
+    fields: { session, run, effect: id },
+    delta: (delta) => live.push(delta),
+    accepted: async (response) => writeDown(options, session, effect, response),
+  });
   live.end();
-  // Our patience ended, not the answer: where it has a name it is asked for again.
-  const timedOut = isHeld ? ({ ...TIMED_OUT, resumable: true } as const) : TIMED_OUT;
-  switch (ended.ended) {
-    case 'value':
-      return wasTimeout(ended.value, signal) ? { ...ended.value, ...timedOut } : ended.value;
-    case 'thrown': {
-      const { run, id } = effect;
-      options.logger.error({ session, run, effect: id, error: String(ended.error) }, 'a model adapter threw');
-      const detail = 'the model adapter failed';
-      return { type: 'failed', code: 'adapter_error', detail, retry: 'no', spent: { kind: 'bound' } };
-    }
-    case 'timeout':
-      return { type: 'failed', ...timedOut, spent: { kind: 'bound' } };
-    case 'aborted':
-      return {
-        type: 'failed',
-        code: 'aborted',
-        detail: 'the model call was stopped',
-        retry: 'no',
-        spent: { kind: 'bound' },
-      };
-    default: {
-      const never: never = ended;
-      return never;
-    }
-  }
+  return outcome;
 }
 
 /**
@@ -239,7 +230,7 @@ async function callModel(
 async function writeDown(
   options: PerformOptions,
   session: string,
-  { id: effect, run, attempt }: Performable,
+  { id: effect, run, attempt }: OfRun,
   response: string,
 ): Promise<boolean> {
   const fields = { session, run, effect, attempt };
@@ -257,22 +248,11 @@ async function writeDown(
   }
 }
 
-const TIMED_OUT = {
-  code: 'timeout',
-  detail: `the model did not answer within ${LIMITS.generateMs} ms`,
-  retry: 'now',
-} as const;
-
-type Failed = Extract<GenerateOutcome, { type: 'failed' }>;
-/** Nobody but our own time limit asked it to stop. */
-const wasTimeout = (outcome: GenerateOutcome, signal: AbortSignal): outcome is Failed =>
-  outcome.type === 'failed' && outcome.code === 'aborted' && !signal.aborted;
-
 /** Deltas on their way out: redacted, each part a stream of its own. */
 function createLive(
   options: PerformOptions,
   session: string,
-  effect: Performable,
+  effect: OfRun,
 ): { push(delta: Delta): void; end(): void } {
   const streams = new Map<string, { last: Delta; stream: ReturnType<Redactor['stream']> }>();
   let open = true;
@@ -304,7 +284,7 @@ async function settleTurn(
   options: PerformOptions,
   manifest: Manifest,
   session: string,
-  effect: Performable,
+  effect: OfRun,
   model: string,
   outcome: Extract<GenerateOutcome, { type: 'done' }>,
   bodies: Bodies,

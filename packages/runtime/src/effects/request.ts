@@ -7,7 +7,7 @@ import { effectKey } from '../log/digest.ts';
 import { LIMITS } from '../limits.ts';
 import type { Hot, Sessions } from '../log/sessions.ts';
 import type { GenerateRequest, ModelAdapter, ModelSource, ToolDeclaration } from '../ports.ts';
-import { contentText, emptyPrefix, extendPrefix, fingerprintOf, sealOf, slotText } from './assemble.ts';
+import { contentText, emptyPrefix, extendPrefix, fingerprintOf, prefixOf, sealOf, slotText } from './assemble.ts';
 import { outputInWords } from './output.ts';
 
 export type BuiltRequest = { request: GenerateRequest; adapter: ModelAdapter; fingerprint: string };
@@ -15,7 +15,7 @@ export type BuiltRequest = { request: GenerateRequest; adapter: ModelAdapter; fi
 const DECLARED = new WeakMap<Manifest, readonly ToolDeclaration[]>();
 
 /** One list for all turns of a manifest: adapters keep what they made of it. */
-function declaredBy(manifest: Manifest): readonly ToolDeclaration[] {
+export function declaredBy(manifest: Manifest): readonly ToolDeclaration[] {
   const known = DECLARED.get(manifest);
   if (known !== undefined) return known;
   const declared = manifest.tools.map(({ name, description, input }) => ({ name, description, input }));
@@ -39,13 +39,15 @@ export async function buildRequest(
   const read = async (located: Parameters<Sessions['body']>[1]): Promise<string> => options.sessions.body(hot, located);
   // What is sent as it is was settled when the run started, and bounded so.
   const takes = takesOf(member.media);
-  const isOurs = hot.prefix.model === member.model && hot.prefix.takes === takes;
-  const start = isOurs ? hot.prefix : emptyPrefix(member.model, takes);
+  const { context } = hot.state;
+  const kept = prefixOf(hot.prefix, context);
+  const isOurs = kept.model === member.model && kept.takes === takes;
+  const start = isOurs ? kept : emptyPrefix(member.model, takes, context.compactedAt);
   const blob = async (digest: string): Promise<Uint8Array> => options.sessions.blob(digest);
   const contents = { body: read, blob, takes: member.media ?? {} };
-  const prefix = await extendPrefix(start, hot.state.context.items, resolved.adapter, contents);
-  const isKept = hot.state.context.totalMedia.bytes <= LIMITS.keptMediaBytes;
-  hot.prefix = isKept ? prefix : emptyPrefix(member.model, takes);
+  const prefix = await extendPrefix(start, context.items, resolved.adapter, contents);
+  const isKept = context.totalMedia.bytes <= LIMITS.keptMediaBytes;
+  hot.prefix = isKept ? prefix : emptyPrefix(member.model, takes, context.compactedAt);
   const { config } = run;
   const slots = await Promise.all(turn.slots.map(async (slot) => slotText(slot, contents)));
   const own = config.instructions;
@@ -73,7 +75,7 @@ export async function buildRequest(
     if (member.instructed === true) request.instructions += outputInWords(manifest.output);
     else request.output = manifest.output;
   }
-  const sealed = fingerprintOf({ items: hot.state.context.items, slots: turn.slots }, prefix);
+  const sealed = fingerprintOf({ ...context, slots: turn.slots }, prefix);
   const fingerprint = sealOf(sealed, pin.hash, turn.maxOutputTokens, run.passed.length);
   return { request, adapter: resolved.adapter, fingerprint };
 }

@@ -1,5 +1,5 @@
 /** What an append does to the accounts: derived from its entries, so that the ledger and the log cannot disagree. */
-import type { Entry, Run, State } from '@perdure/engine';
+import type { Entry, Pin, Run, State } from '@perdure/engine';
 import { costOf, isCapped, memberOf, runAccount, sessionAccount, sessionCaps, tokensOf } from '@perdure/engine';
 import type { Amount, Caps, LedgerOp } from '../ports.ts';
 
@@ -11,7 +11,12 @@ export function ledgerOps(state: State, runs: ReadonlyMap<string, Run>, entries:
   for (const entry of entries) {
     if (entry.kind === 'session.arrived') ops.push(...arrivals(state, runs));
     const run = entry.run === undefined ? undefined : runs.get(entry.run);
-    if (run === undefined || !isCapped(state, run)) continue;
+    const pin = run?.pin ?? state.lastPin;
+    if (entry.kind.startsWith('compaction.')) {
+      if (isCapped(state, run ?? null, pin)) ops.push(...compactionOps(state, run ?? null, entry));
+      continue;
+    }
+    if (run === undefined || !isCapped(state, run, run.pin)) continue;
     ops.push(...opsOf(state, run, entry));
   }
   return ops;
@@ -20,7 +25,7 @@ export function ledgerOps(state: State, runs: ReadonlyMap<string, Run>, entries:
 /** A session brings what it has spent to where it arrives; nothing of it flies, so nothing is reserved. */
 function arrivals(state: State, runs: ReadonlyMap<string, Run>): LedgerOp[] {
   return [...runs.values()].flatMap((run) =>
-    run.phase.at === 'queued' || !isCapped(state, run) ? [] : opened(state, run, { ...run.spent }),
+    run.phase.at === 'queued' || !isCapped(state, run, run.pin) ? [] : opened(state, run, { ...run.spent }),
   );
 }
 
@@ -30,16 +35,16 @@ function opened(state: State, run: Run, spent: Amount): LedgerOp[] {
   if (run.pin?.limits.tokens !== undefined) caps.tokens = run.pin.limits.tokens;
   if (run.pin?.limits.nanoUsd !== undefined) caps.nanoUsd = run.pin.limits.nanoUsd;
   return [
-    sessionOpened(state, run),
+    sessionOpened(state, run.pin),
     { op: 'open', account: runAccount(state, run), parent: sessionAccount(state), caps, spent },
   ];
 }
 
-const sessionOpened = (state: State, run: Run): LedgerOp => ({
+const sessionOpened = (state: State, pin: Pin | null): LedgerOp => ({
   op: 'open',
   account: sessionAccount(state),
   parent: null,
-  caps: sessionCaps(state, run),
+  caps: sessionCaps(state, pin),
   spent: { ...state.spent },
 });
 
@@ -49,7 +54,7 @@ function opsOf(state: State, run: Run, entry: Entry): LedgerOp[] {
     case 'run.started':
       return opened(state, run, NOTHING);
     case 'budget.raised':
-      return [sessionOpened(state, run)];
+      return [sessionOpened(state, run.pin)];
     case 'turn.requested':
       return [{ op: 'reserve', key: keyOf(state, entry, 1), account, amount: entry.data.reserve }];
     case 'turn.attempted': {
@@ -74,6 +79,46 @@ function opsOf(state: State, run: Run, entry: Entry): LedgerOp[] {
       return [
         { op: 'settle', key: keyOf(state, entry, attempt), amount: { tokens: tokensOf(usage), nanoUsd: cost.nanoUsd } },
       ];
+    }
+    default:
+      return [];
+  }
+}
+
+/** What a compaction draws on: the account of the run that waits for it, or its session's. */
+function compactionOps(state: State, run: Run | null, entry: Entry): LedgerOp[] {
+  const { compaction } = state;
+  const account = run === null ? sessionAccount(state) : runAccount(state, run);
+  const reserve = compaction?.reserve ?? NOTHING;
+  switch (entry.kind) {
+    case 'compaction.requested': {
+      const { key, amount } = { key: keyOf(state, entry, 1), amount: entry.data.reserve };
+      const opening = run === null ? [sessionOpened(state, state.lastPin)] : [];
+      return [...opening, { op: 'reserve', key, account, amount }];
+    }
+    case 'compaction.attempted': {
+      const { n, charged } = entry.data;
+      const key = keyOf(state, entry, n - 1);
+      const before: LedgerOp = charged === undefined ? { op: 'release', key } : { op: 'settle', key, amount: charged };
+      return [before, { op: 'reserve', key: keyOf(state, entry, n), account, amount: reserve }];
+    }
+    case 'compaction.failed': {
+      const { attempt, spent } = entry.data;
+      if (spent.kind === 'none') return [];
+      const amount =
+        spent.kind === 'bound'
+          ? reserve
+          : {
+              tokens: tokensOf(spent.usage),
+              nanoUsd: costOf(spent.usage, compaction?.model.price ?? null).nanoUsd,
+            };
+      return [{ op: 'settle', key: keyOf(state, entry, attempt), amount }];
+    }
+    case 'compaction.settled': {
+      const { attempt, usage, cost } = entry.data;
+      if (attempt === 0) return [];
+      const amount = { tokens: tokensOf(usage), nanoUsd: cost.nanoUsd };
+      return [{ op: 'settle', key: keyOf(state, entry, attempt), amount }];
     }
     default:
       return [];

@@ -3,7 +3,7 @@
  * references that its data names, counters that are zero. Unpacking is total: an entry written in full reads the same.
  */
 import type { Cost, EffectId, Entry, Usage } from '@perdure/engine';
-import { runOf, ZERO_USAGE } from '@perdure/engine';
+import { isCompactionId, runOf, ZERO_USAGE } from '@perdure/engine';
 
 export type Packed = { kind: Entry['kind']; v?: number; run?: string; effect?: string; refs?: string[]; data: object };
 
@@ -13,7 +13,7 @@ export function packEntry(entry: Entry): Packed {
   const packed: Packed = { kind: entry.kind, data: packData(entry.data) };
   if (entry.v !== 1) packed.v = entry.v;
   if (entry.effect !== undefined) packed.effect = entry.effect;
-  else if (entry.run !== undefined) packed.run = entry.run;
+  if (entry.run !== undefined && entry.run !== runIn(entry.effect)) packed.run = entry.run;
   if (entry.refs !== undefined && !sameList(entry.refs, refsIn(entry.data))) packed.refs = [...entry.refs];
   return packed;
 }
@@ -21,12 +21,17 @@ export function packEntry(entry: Entry): Packed {
 export function unpackEntry(packed: Packed): Packed {
   const data = unpackData(packed.data);
   const entry: Packed = { ...packed, data };
-  if (packed.run === undefined && packed.effect !== undefined) entry.run = runOf(packed.effect as EffectId);
+  const run = packed.run ?? runIn(packed.effect as EffectId | undefined);
+  if (run !== undefined) entry.run = run;
   if (packed.refs !== undefined) return entry;
   const refs = refsIn(data);
   if (refs.length > 0) entry.refs = refs;
   return entry;
 }
+
+/** The run that an effect names; a compaction names none. */
+const runIn = (effect: EffectId | undefined): string | undefined =>
+  effect === undefined || isCompactionId(effect) ? undefined : runOf(effect);
 
 /** Digests of the bodies that data refers to (`{digest, bytes}`), in the order of its members. */
 function refsIn(data: object): string[] {

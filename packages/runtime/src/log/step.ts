@@ -23,6 +23,7 @@ import { outstanding, transition, wakeAt } from '@perdure/engine';
 import type { Agents } from '../definitions/agents.ts';
 import type { Breaker } from '../effects/breaker.ts';
 import { fingerprintOf, sealOf } from '../effects/assemble.ts';
+import { sealOfCompaction } from '../effects/compaction.ts';
 import { clipped } from '../effects/clip.ts';
 import { encodeFrame, FrameTooLarge } from './frame.ts';
 import { ledgerOps } from './ledger.ts';
@@ -340,20 +341,31 @@ const NAMING: ReadonlySet<Entry['kind']> = new Set([
   'turn.attempted',
   'call.requested',
   'call.attempted',
+  'compaction.requested',
+  'compaction.attempted',
   'session.arrived',
 ]);
 
-/** A requested turn is sealed over the context it will be built from. */
+/** A requested turn or compaction is sealed over the context it will be built from. */
 function seal(hot: Hot, entries: readonly Entry[]): void {
   for (const entry of entries) {
+    if (entry.kind === 'compaction.requested') sealCompaction(hot, entry);
     if (entry.kind !== 'turn.requested' || entry.run === undefined) continue;
     const run = hot.state.runs.get(entry.run);
     const { context } = hot.state;
-    const sealed = fingerprintOf({ items: context.items, slots: run?.turn?.slots ?? context.slots }, hot.prefix);
+    const sealed = fingerprintOf({ ...context, slots: run?.turn?.slots ?? context.slots }, hot.prefix);
     const fingerprint = sealOf(sealed, run?.pin?.hash ?? '', entry.data.maxOutputTokens, entry.data.passed?.length);
     entry.data.fingerprint = fingerprint;
     if (run?.turn) run.turn.fingerprint = fingerprint;
   }
+}
+
+function sealCompaction(hot: Hot, entry: Extract<Entry, { kind: 'compaction.requested' }>): void {
+  const { compaction, runs } = hot.state;
+  if (compaction === null) return;
+  const run = compaction.run === null ? undefined : runs.get(compaction.run);
+  compaction.fingerprint = sealOfCompaction(hot, compaction, run ?? null);
+  entry.data.fingerprint = compaction.fingerprint;
 }
 
 /** The command as the engine takes it: every call that a turn asked for is ruled on. */

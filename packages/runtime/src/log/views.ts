@@ -7,7 +7,7 @@ import type { RunRow, SessionIndex } from '../ports.ts';
 export function sessionStatus(state: State): SessionIndex['status'] {
   if (state.phase === 'closed' || state.phase === 'moved') return 'closed';
   const run = state.active === null ? undefined : state.runs.get(state.active);
-  if (run === undefined) return 'idle';
+  if (run === undefined) return state.compaction === null ? 'idle' : 'running';
   const status = statusOf(state, run);
   return status === 'waiting' || status === 'held' ? 'waiting' : 'running';
 }

@@ -8,7 +8,7 @@ import type { Answered, Methods } from './shared.ts';
 import { actorOf, ok, pageOf } from './shared.ts';
 import { existing, notFound } from './views.ts';
 
-type ContextMethod = 'context.list' | 'context.get' | 'context.set' | 'context.delete';
+type ContextMethod = 'context.list' | 'context.get' | 'context.set' | 'context.delete' | 'context.compact';
 
 export function contextMethods(parts: Parts): Pick<Methods, ContextMethod> {
   const { sessions } = parts;
@@ -35,6 +35,11 @@ export function contextMethods(parts: Parts): Pick<Methods, ContextMethod> {
       return ok(view);
     },
     'context.set': async (caller, params) => setSlot(parts, actorOf(caller), params, find),
+    'context.compact': async (caller, { session }) => {
+      const input = { id: parts.newId(), by: actorOf(caller), bodies: [], command: { kind: 'compact' as const } };
+      const { receipt } = await parts.submit(session, input);
+      return { status: 202, result: { session: await parts.reads.session(session), seq: receipt.seq } };
+    },
     'context.delete': async (caller, { session, key, ifRevision }) => {
       const command: Command = { kind: 'forget', key };
       if (ifRevision !== undefined) command.ifRevision = ifRevision;

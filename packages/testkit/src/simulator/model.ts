@@ -72,7 +72,7 @@ const RATES: { readonly [model: string]: number } = { 'scripted/second': 600, 's
 function checkRequest(sim: Sim, { request, items }: ScriptedCall): void {
   const named = sim.truth.effects.get(request.key);
   const state = sim.truth.logs.get(named?.session ?? '')?.state;
-  const run = named === undefined ? undefined : state?.runs.get(named.run);
+  const run = named === undefined || named.run === null ? undefined : state?.runs.get(named.run);
   const turn = run?.turn ?? null;
   if (run === undefined || turn === null || turn.id !== named?.effect || turn.phase.at !== 'flying') return;
   assert.equal(request.model, memberOf(run)?.model, `${turn.id} goes to the model it is reserved for [M2, P9]`);

@@ -91,8 +91,8 @@ export class Outside {
    */
   #checkStanding(process: Process, named: Named, what: string): void {
     const log = this.#sim.truth.logs.get(named.session);
-    const ended = log?.ends.get(named.run)?.seq;
-    const cancelled = log?.cancels.get(named.run)?.seq;
+    const ended = named.run === null ? undefined : log?.ends.get(named.run)?.seq;
+    const cancelled = named.run === null ? undefined : log?.cancels.get(named.run)?.seq;
     const bound = (seq: number): boolean => named.class !== 'pure' || process.knows(named.session, seq);
     const { settled } = named;
     if (settled !== null) assert.ok(!bound(settled.seq), `${what} leaves after its outcome was recorded [P4]`);

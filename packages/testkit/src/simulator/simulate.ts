@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import type { Entry } from '@perdure/engine';
+import { isCompactionId } from '@perdure/engine';
 import type { Host } from '@perdure/runtime';
 import { LIMITS } from '@perdure/runtime';
 import type { Append, AppendResult, Clock } from '@perdure/runtime/ports';
@@ -347,9 +348,12 @@ class Simulation implements Sim {
       await host.call(caller, 'trace.get', { session, limit: 1_000 });
       for (const run of ends.keys()) await host.call(caller, 'explain.get', { session, run });
     }
-    const turns = [...this.truth.effects.values()].filter(({ key }) => this.#outside.sent.has(key));
+    const turns = [...this.truth.effects.values()].filter(
+      ({ key, tool, effect }) => tool === '' && !isCompactionId(effect) && this.#outside.sent.has(key),
+    );
     if (turns.length === 0) return;
     const { session, run, effect, key } = this.random.pick(turns);
+    if (run === null) return;
     const n = Number(effect.slice(effect.indexOf('t') + 1));
     const { result } = await host.call(caller, 'turns.request', { session, run, n });
     assert.equal(result.exact, true, `the request of ${effect} is rebuilt exactly`);

@@ -4,17 +4,29 @@
  */
 import assert from 'node:assert/strict';
 import type { Amount, EffectClass, Entry, EffectId, RunId, State } from '@perdure/engine';
-import { fold, freshState, isCallId, outstanding, runOf, sessionAccount, wakeAt } from '@perdure/engine';
+import {
+  fold,
+  freshState,
+  isCallId,
+  isCompactionId,
+  outstanding,
+  runOf,
+  sessionAccount,
+  wakeAt,
+} from '@perdure/engine';
 import { chainHash, decodeFrame, effectKey } from '@perdure/runtime';
 import type { Append, Frame, Origin } from '@perdure/runtime/ports';
 import { Invariants } from '../invariants.ts';
 import type { Disk } from './sim.ts';
 
+const REQUESTS: ReadonlySet<Entry['kind']> = new Set(['turn.requested', 'call.requested', 'compaction.requested']);
+
 /** An effect that a log names, with everything that gives leave to dispatch it. */
 export type Named = {
   key: string;
   session: string;
-  run: RunId;
+  /** Null: of a compaction between two runs. */
+  run: RunId | null;
   effect: EffectId;
   class: EffectClass;
   tool: string;
@@ -141,9 +153,11 @@ export class Truth {
     if (named === undefined) return undefined;
     switch (entry.kind) {
       case 'turn.requested':
+      case 'compaction.requested':
         named.attempts.add(1);
         break;
       case 'turn.attempted':
+      case 'compaction.attempted':
         named.attempts.add(entry.data.n);
         if (entry.data.charged !== undefined) named.writtenOff = entry.data.n - 1;
         break;
@@ -151,6 +165,7 @@ export class Truth {
         named.answers.set(entry.data.response, entry.data.attempt);
         break;
       case 'turn.failed':
+      case 'compaction.failed':
         if (entry.data.spent.kind !== 'none') named.writtenOff = entry.data.attempt;
         break;
       case 'call.requested':
@@ -165,6 +180,7 @@ export class Truth {
         named.settled = { seq: entry.seq, outcome: entry.data.outcome, code: entry.data.code ?? null };
         break;
       case 'turn.settled':
+      case 'compaction.settled':
         named.settled = {
           seq: entry.seq,
           outcome: entry.data.outcome,
@@ -178,12 +194,12 @@ export class Truth {
 
   #first(log: Log, key: string, entry: Entry): Named | undefined {
     const { effect } = entry;
-    if (effect === undefined || (entry.kind !== 'turn.requested' && entry.kind !== 'call.requested')) return undefined;
+    if (effect === undefined || !REQUESTS.has(entry.kind)) return undefined;
     const call = entry.kind === 'call.requested' ? entry.data : null;
     const named: Named = {
       key,
       session: log.id,
-      run: runOf(effect),
+      run: isCompactionId(effect) ? (entry.run ?? null) : runOf(effect),
       effect,
       class: call?.class ?? 'pure',
       tool: call?.name ?? '',

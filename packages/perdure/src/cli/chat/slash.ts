@@ -55,6 +55,7 @@ export const COMMANDS: { readonly [name: string]: Slash } = {
     do: steer,
   },
   fork: { args: ' [SEQ]', about: 'Goes on in a copy of this session, as it is or as it was at a seq.', do: fork },
+  compact: { args: '', about: 'Has the conversation so far summarised, to go on in less room.', do: compact },
   explain: { args: ' [RUN]', about: 'Says what the run is doing or waits for, and why.', do: explain },
   cost: { args: '', about: 'Says what this session took so far.', do: cost },
   quit: { args: '', about: 'Leaves. What runs on a server goes on.', do: async (shell) => shell.leave() },
@@ -146,6 +147,13 @@ async function cancel(shell: Shell): Promise<void> {
 async function steer(shell: Shell, text: string): Promise<void> {
   if (text === '') throw new UsageError('/steer takes the message: /steer TEXT');
   await shell.say(text, 'steer');
+}
+
+async function compact({ conversation, tell }: Shell): Promise<void> {
+  const { session } = conversation;
+  if (session === null) throw new UsageError('there is nothing to compact yet');
+  await conversation.client.call('context.compact', { session });
+  tell('the conversation is summarised before the next turn\n');
 }
 
 async function fork(shell: Shell, at: string): Promise<void> {

@@ -20,8 +20,12 @@ export const checkFlight: Run = async (context) => {
   const models = modelsOf(options.models, context.env);
   const beside = readSqliteStore(data);
   try {
-    const { policies, limits } = options;
-    const defaults = { ...(policies === undefined ? {} : { policies }), ...(limits === undefined ? {} : { limits }) };
+    const { policies, limits, compaction } = options;
+    const defaults = {
+      ...(policies === undefined ? {} : { policies }),
+      ...(limits === undefined ? {} : { limits }),
+      ...(compaction === undefined ? {} : { compaction }),
+    };
     const agents = new Agents(options.agents, models, defaults);
     const counts = noCounts();
     for await (const one of preflight({ store: beside.tenant('default'), agents, models })) {

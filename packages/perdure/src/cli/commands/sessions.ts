@@ -41,6 +41,14 @@ export const list: Run = async (context) => {
   return EXIT.ok;
 };
 
+export const compact: Run = async (context) => {
+  const session = sessionOf(context);
+  const asked = await (await client(context)).call('context.compact', { session });
+  if (isJson(context)) printJson(asked);
+  else tell(`${session} is summarised at its next boundary between two turns: perdure sessions watch ${session}\n`);
+  return EXIT.ok;
+};
+
 export const show: Run = async (context) => {
   const api = await client(context);
   const session = sessionOf(context);
