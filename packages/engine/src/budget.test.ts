@@ -401,7 +401,7 @@ it('only a run with a cap has accounts', () => {
     const run = state.runs.get('r1');
     assert.ok(run);
     assert.equal(runAccount(state, run), 'ses_1/r1');
-    return isCapped(state, run, run.pin);
+    return isCapped(state, run.pin);
   };
   assert.deepEqual([of({}), of({ tokens: 9_000 }), of({ session: { nanoUsd: 9_000 } })], [false, true, true]);
 });

@@ -237,11 +237,8 @@ function capsOf(state: State, run: Run | null, pin: Pin | null): { tokens: boole
   };
 }
 
-/** Whether any cap binds this run, or (null) what is the session's own: only then does the ledger hold accounts for it. */
-export function isCapped(state: State, run: Run | null, pin: Pin | null): boolean {
-  const caps = capsOf(state, run, pin);
-  return caps.tokens || caps.money;
-}
+/** Whether any cap binds what runs under this pin: only then does the ledger hold accounts for it. */
+export const isCapped = (state: State, pin: Pin | null): boolean => pin !== null && isCappedBy(state, pin);
 
 /** Books what a request cost: in its run, if it is one's, and in the session. */
 export function book(state: State, run: Run | null, { usage, cost }: Bill): void {

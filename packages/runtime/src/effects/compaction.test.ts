@@ -254,3 +254,17 @@ test('a summary holds no secret, and a hook may refuse it', async () => {
   assert.match(messages.at(-1)?.text ?? '', /the password is/);
   assert.doesNotMatch(messages.at(-1)?.text ?? '', /hunter2/);
 });
+
+test('what a session compacts between two runs is in its account, also where only its runs have caps', async () => {
+  const world = await World.create({ agent: { limits: { tokens: 100_000 } }, script });
+  const { session } = await world.open();
+  await world.system.settle();
+  const before = world.disk.tenants.get('default')?.accounts.get(session)?.spent.tokens ?? 0;
+  await world.call('context.compact', { session });
+  await world.system.settle();
+  const { usage } = await world.call('sessions.get', { session });
+  const account = world.disk.tenants.get('default')?.accounts.get(session);
+  const sum = usage.input + usage.cachedInput + usage.cacheWrite + usage.output;
+  assert.deepEqual([account?.spent.tokens, account?.reserved.tokens], [sum, 0]);
+  assert.ok(sum > before);
+});

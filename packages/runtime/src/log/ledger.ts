@@ -13,10 +13,10 @@ export function ledgerOps(state: State, runs: ReadonlyMap<string, Run>, entries:
     const run = entry.run === undefined ? undefined : runs.get(entry.run);
     const pin = run?.pin ?? state.lastPin;
     if (entry.kind.startsWith('compaction.')) {
-      if (isCapped(state, run ?? null, pin)) ops.push(...compactionOps(state, run ?? null, entry));
+      if (isCapped(state, pin)) ops.push(...compactionOps(state, run ?? null, entry));
       continue;
     }
-    if (run === undefined || !isCapped(state, run, run.pin)) continue;
+    if (run === undefined || !isCapped(state, run.pin)) continue;
     ops.push(...opsOf(state, run, entry));
   }
   return ops;
@@ -25,7 +25,7 @@ export function ledgerOps(state: State, runs: ReadonlyMap<string, Run>, entries:
 /** A session brings what it has spent to where it arrives; nothing of it flies, so nothing is reserved. */
 function arrivals(state: State, runs: ReadonlyMap<string, Run>): LedgerOp[] {
   return [...runs.values()].flatMap((run) =>
-    run.phase.at === 'queued' || !isCapped(state, run, run.pin) ? [] : opened(state, run, { ...run.spent }),
+    run.phase.at === 'queued' || !isCapped(state, run.pin) ? [] : opened(state, run, { ...run.spent }),
   );
 }
 

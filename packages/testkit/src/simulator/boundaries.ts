@@ -36,6 +36,7 @@ const planWith = (calls: readonly string[], interventions: readonly Intervention
   structured: false,
   background: false,
   route: ['scripted'],
+  windowTokens: null,
   script: { calls, interventions },
 });
 

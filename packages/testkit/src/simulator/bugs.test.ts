@@ -18,6 +18,7 @@ const EXPECTED: Readonly<Record<Bug, RegExp>> = {
   'budget-settled-twice': /\[P9\]/,
   'steer-lost': /\[P1\]/,
   'cut-stream-final': /\[P6\]/,
+  'compaction-drops-question': /\[C4\]/,
   'answer-paid-twice': /\[T5\]/,
 };
 

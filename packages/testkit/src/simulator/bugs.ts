@@ -12,6 +12,7 @@ import type {
   LedgerOp,
   LogStore,
   ModelSource,
+  NeutralItem,
   Store,
   ToolDefinition,
 } from '@perdure/runtime/ports';
@@ -29,6 +30,7 @@ export const BUGS = {
   'budget-settled-twice': 'the ledger books the bill of an attempt two times',
   'steer-lost': 'a message for the next turn is acknowledged and forgotten while the calls of this one are under way',
   'cut-stream-final': 'an answer whose stream broke off is taken for a whole one',
+  'compaction-drops-question': 'behind a summary, what the user asked of the run is left out',
   'answer-paid-twice': 'an answer that the provider still has is asked for anew after a crash',
 } as const;
 export type Bug = keyof typeof BUGS;
@@ -174,6 +176,7 @@ async function* gappy(
 /** Runs each call of an answer before the answer is anywhere in the log. */
 export function wrapModels(sim: Sim, models: ModelSource, tools: readonly ToolDefinition[]): ModelSource {
   if (sim.bug === 'cut-stream-final') return believing(models);
+  if (sim.bug === 'compaction-drops-question') return questionDropped(models);
   if (sim.bug === 'answer-paid-twice') return forgetfulOfAnswers(models);
   if (sim.bug !== 'early-effect') return models;
   return {
@@ -195,6 +198,24 @@ export function wrapModels(sim: Sim, models: ModelSource, tools: readonly ToolDe
             await tool.run(JSON.parse(asked.arguments), ctx as unknown as Parameters<ToolDefinition['run']>[1]);
         }
         return outcome;
+      };
+      return { ...resolved, adapter: { ...adapter, generate } };
+    },
+  };
+}
+
+function questionDropped(models: ModelSource): ModelSource {
+  return {
+    ...models,
+    resolve: (id) => {
+      const resolved = models.resolve(id);
+      if (!resolved.ok) return resolved;
+      const { adapter } = resolved;
+      const generate: typeof adapter.generate = async (request, context) => {
+        const items = JSON.parse(`[${request.rendered}]`) as NeutralItem[];
+        const isSummed = JSON.stringify(items[0]).includes('This is a summary of the conversation');
+        const kept = items.filter(({ kind }, place) => !isSummed || place !== 1 || kind !== 'message');
+        return adapter.generate({ ...request, rendered: kept.map((item) => JSON.stringify(item)).join(',') }, context);
       };
       return { ...resolved, adapter: { ...adapter, generate } };
     },

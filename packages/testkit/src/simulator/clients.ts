@@ -82,6 +82,13 @@ export class Client {
         return this.#configure(session);
       case 'fork':
         return this.#fork(session);
+      case 'compact':
+        await this.#network.ask('context.compact', { session }, ['session_closed', 'invalid_state'], ({ seq }) => {
+          const entry = this.#sim.truth.entry(session, seq);
+          const isOne = entry?.kind === 'compaction.asked' || entry?.kind === 'compaction.requested';
+          assert.ok(isOne, `a compaction of ${session} was acknowledged at seq ${seq} [P1]`);
+        });
+        return;
       case 'close':
         await this.#network.ask('sessions.close', { session }, [], () => {
           const phase = this.#sim.truth.logs.get(session)?.state.phase;

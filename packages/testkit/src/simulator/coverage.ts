@@ -12,6 +12,7 @@ export const ACTIONS = [
   'hold',
   'release',
   'fork',
+  'compact',
   'close',
   'approve',
 ] as const;

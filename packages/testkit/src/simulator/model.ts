@@ -1,6 +1,6 @@
 /** A model that answers by a grammar: text, calls of every kind, failures of every kind; each drawn for its attempt. */
 import assert from 'node:assert/strict';
-import { memberOf } from '@perdure/engine';
+import { isCompactionId, memberOf } from '@perdure/engine';
 import type { ModelInfo, ModelSource } from '@perdure/runtime/ports';
 import type { ScriptedCall, ScriptedReply } from '../scripted-model.ts';
 import { createScriptedModel } from '../scripted-model.ts';
@@ -35,7 +35,7 @@ export function modelOf(sim: Sim, outside: Outside, process: Process): ModelSour
       if ('fail' in reply) outside.failed.add(`${key}#${attempt}`);
       return reply;
     },
-    { info: infoOf },
+    { info: (model) => infoOf(model, sim.plan.windowTokens) },
   );
   return model.source;
 }
@@ -60,10 +60,11 @@ async function answerOf(
 }
 
 /** Each model of a route costs something else. */
-function infoOf(model: string): Partial<ModelInfo> {
+function infoOf(model: string, windowTokens: number | null): Partial<ModelInfo> {
   const rate = RATES[model] ?? 1_000;
   const rates = { input: rate, cachedInput: rate / 2, cacheWrite: rate, output: 2 * rate };
-  return { price: { id: model, ...rates, source: 'made up', date: '2026-01-01' }, background: true };
+  const price = { id: model, ...rates, source: 'made up', date: '2026-01-01' };
+  return { price, background: true, ...(windowTokens === null ? {} : { windowTokens }) };
 }
 
 const RATES: { readonly [model: string]: number } = { 'scripted/second': 600, 'scripted/third': 1_400 };
@@ -78,12 +79,16 @@ function checkRequest(sim: Sim, { request, items }: ScriptedCall): void {
   assert.equal(request.model, memberOf(run)?.model, `${turn.id} goes to the model it is reserved for [M2, P9]`);
   if (turn.phase.attempt === request.attempt)
     assert.equal(request.resume ?? null, turn.response, `${turn.id} asks for the answer it was given leave for [T5]`);
+  const held = state?.context.items.filter(({ kind }) => kind !== 'turn' && kind !== 'result').length;
+  const sent = items.filter(({ kind }) => kind === 'message').length;
+  assert.equal(sent, held, `${turn.id} is sent the summary of what came before, and every message behind it [C4]`);
   assert.equal(items.length, state?.context.items.length, `${turn.id} is sent the whole context`);
   assert.equal(request.params.maxOutputTokens, turn.maxOutputTokens, `${turn.id} asks for what is reserved [P9]`);
 }
 
 function replyOf(sim: Sim, draw: Prng, call: ScriptedCall, session: string): ScriptedReply {
   const { script } = sim.plan;
+  if (isCompactionId(sim.truth.effects.get(call.request.key)?.effect ?? 'r0t0')) return summaryOf(sim, draw, session);
   if (script !== undefined) return scripted(script, call);
   if (sim.befalls('modelFails', draw, session)) return failureOf(draw);
   if (sim.befalls('oddAnswer', draw, session))
@@ -101,6 +106,13 @@ function replyOf(sim: Sim, draw: Prng, call: ScriptedCall, session: string): Scr
   return { text: draw.chance(0.5) ? 'One moment.' : '', calls, ...more };
 }
 
+function summaryOf(sim: Sim, draw: Prng, session: string): ScriptedReply {
+  if (sim.befalls('modelFails', draw, session)) return failureOf(draw);
+  if (sim.befalls('oddAnswer', draw, session))
+    return draw.pick<ScriptedReply>([{ text: '' }, { text: 'cut', stop: 'length' }, { text: 'long '.repeat(2_000) }]);
+  return { text: `What was said, in short: ${draw.between(0, 99)}.` };
+}
+
 /** The first turn of the first run asks for the script's calls; every other turn answers. */
 function scripted({ calls }: Script, { items }: ScriptedCall): ScriptedReply {
   if (items.some(({ kind }) => kind === 'turn')) return { text: 'All of it is done.' };
@@ -115,6 +127,7 @@ function appetite(sim: Sim, { items }: ScriptedCall): number {
 }
 
 function failureOf(draw: Prng): ScriptedReply {
+  if (draw.chance(0.15)) return { fail: 'context_length', retry: 'no', spent: { kind: 'none' } };
   const retry = draw.pick(['now', 'now', { afterMs: draw.between(0, 20_000) }, 'no'] as const);
   return {
     fail: draw.pick(['overloaded', 'connection', 'rate_limited']),

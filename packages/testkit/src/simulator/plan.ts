@@ -47,7 +47,7 @@ export type FaultName = keyof Faults;
 /** What a client does next, `afterMs` after what it did before. */
 export type Op =
   | { op: 'send'; afterMs: number; mode: 'queue' | 'steer' | 'interrupt' }
-  | { op: 'cancel' | 'hold' | 'release' | 'unqueue' | 'configure' | 'fork' | 'close'; afterMs: number };
+  | { op: 'cancel' | 'hold' | 'release' | 'unqueue' | 'configure' | 'fork' | 'compact' | 'close'; afterMs: number };
 
 export type SessionPlan = { limits: Partial<Limits>; ops: readonly Op[]; subscribers: number };
 
@@ -84,6 +84,8 @@ export type Plan = {
   background: boolean;
   /** The models of its route, in their order. */
   route: readonly string[];
+  /** What its models can read: a small window is soon full. Null: as the scripted model has it. */
+  windowTokens: number | null;
 };
 
 const RATES: Readonly<Record<FaultName, number>> = {
@@ -149,6 +151,7 @@ export function planOf(random: Prng): Plan {
     structured: random.chance(0.3),
     background: random.chance(0.4),
     route: random.chance(0.4) ? ['scripted', 'scripted/second', 'scripted/third'] : ['scripted'],
+    windowTokens: random.chance(0.4) ? random.pick([300, 800, 2_000]) : null,
   };
 }
 
@@ -172,6 +175,7 @@ function opOf(random: Prng): Op {
     'unqueue',
     'configure',
     'fork',
+    'compact',
   ]);
   if (op !== 'send') return { op: op as Exclude<Op['op'], 'send'>, afterMs };
   return { op, afterMs, mode: random.pick(['queue', 'steer', 'steer', 'interrupt', 'interrupt']) };

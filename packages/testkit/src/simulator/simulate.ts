@@ -384,6 +384,8 @@ function checkMessages({ entries, state }: Log): void {
     const { digest } = entry.data.message;
     const said = state.context.items.filter((item) => item.kind === 'message' && item.body.digest === digest).length;
     const expected = entry.kind === 'run.steered' || started.has(entry.run) ? 1 : 0;
+    // A summary may stand for it by now.
+    if (entry.seq < state.context.compactedAt && said < expected) continue;
     assert.equal(said, expected, `${entry.data.submission} is in the conversation ${expected} times`);
   }
 }
