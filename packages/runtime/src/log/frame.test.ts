@@ -87,3 +87,23 @@ test('entries that do not fit are refused before anything is written', () => {
   assert.throws(() => encodeFrame([large], ''), FrameTooLarge);
   assert.throws(() => encodeFrame([], ''), RangeError);
 });
+
+test('a submission that is the input of its frame is written once, another one stays', () => {
+  for (const [submission, times] of [
+    ['the input', 1],
+    ['another', 2],
+  ] as const) {
+    const entries = entriesOf()
+      .filter((entry) => entry.kind === 'run.queued')
+      .map((entry) => ({ ...entry, input: 'the input', data: { ...entry.data, submission } }));
+    const frame = encodeFrame(entries, '');
+    assert.equal(
+      Buffer.from(frame.bytes)
+        .toString()
+        .split(/the input|another/).length - 1,
+      times,
+    );
+    assert.deepEqual(decodeFrame(frame)[0]?.data, entries[0]?.data);
+    assert.deepEqual(Object.keys(decodeFrame(frame)[0]?.data ?? {}), Object.keys(entries[0]?.data ?? {}));
+  }
+});

@@ -92,7 +92,7 @@ export function decodeFrame(frame: Pick<StoredFrame, 'bytes'>, upcasters: Upcast
   const body = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()) as FrameBody;
   const { seq, at, input, by } = body;
   return body.entries.map((packed, index) => {
-    const current = upcast(unpackEntry(packed), upcasters);
+    const current = upcast(unpackEntry(packed, input), upcasters);
     return { ...current, v: current.v ?? 1, seq: seq + index, at, input, by } as Entry;
   });
 }

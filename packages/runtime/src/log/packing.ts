@@ -10,7 +10,7 @@ export type Packed = { kind: Entry['kind']; v?: number; run?: string; effect?: s
 const FREE: Cost = { nanoUsd: 0, price: null };
 
 export function packEntry(entry: Entry): Packed {
-  const packed: Packed = { kind: entry.kind, data: packData(entry.data) };
+  const packed: Packed = { kind: entry.kind, data: packData(withoutInput(entry)) };
   if (entry.v !== 1) packed.v = entry.v;
   if (entry.effect !== undefined) packed.effect = entry.effect;
   if (entry.run !== undefined && entry.run !== runIn(entry.effect)) packed.run = entry.run;
@@ -18,8 +18,9 @@ export function packEntry(entry: Entry): Packed {
   return packed;
 }
 
-export function unpackEntry(packed: Packed): Packed {
-  const data = unpackData(packed.data);
+/** `input`: of the frame, which a message's submission mostly is. */
+export function unpackEntry(packed: Packed, input: string): Packed {
+  const data = withInput(packed.kind, unpackData(packed.data), input);
   const entry: Packed = { ...packed, data };
   const run = packed.run ?? runIn(packed.effect as EffectId | undefined);
   if (run !== undefined) entry.run = run;
@@ -32,6 +33,17 @@ export function unpackEntry(packed: Packed): Packed {
 /** The run that an effect names; a compaction names none. */
 const runIn = (effect: EffectId | undefined): string | undefined =>
   effect === undefined || isCompactionId(effect) ? undefined : runOf(effect);
+
+const MESSAGES: ReadonlySet<Entry['kind']> = new Set(['run.queued', 'run.steered']);
+
+function withoutInput({ kind, data, input }: Entry): object {
+  if (!MESSAGES.has(kind) || !('submission' in data) || data.submission !== input) return data;
+  const { submission: _input, ...rest } = data;
+  return rest;
+}
+
+const withInput = (kind: Entry['kind'], data: object, input: string): object =>
+  MESSAGES.has(kind) && !('submission' in data) ? { submission: input, ...data } : data;
 
 /** Digests of the bodies that data refers to (`{digest, bytes}`), in the order of its members. */
 function refsIn(data: object): string[] {
