@@ -1,7 +1,7 @@
 /** The thread that commits: it owns the writing connection and the heads journal, and takes one group at a time. */
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { StoreError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { checkAtOpening } from './check.ts';
@@ -9,7 +9,7 @@ import { createCommitter, Stopped, type Committer } from './commit.ts';
 import { failureOf, messageOf } from './failure.ts';
 import { type Headroom, openHeadroom } from './headroom.ts';
 import { type Journal, openJournal, readJournal } from './journal.ts';
-import type { FromCommitter, ToCommitter } from './protocol.ts';
+import type { CommitterData, FromCommitter, ToCommitter } from './protocol.ts';
 import { configureWriter, DATABASE, prepareSchema, raiseEpoch } from './schema.ts';
 
 type Open = { db: DatabaseSync; journal: Journal; headroom: Headroom; committer: Committer };
@@ -33,7 +33,7 @@ function open(directory: string): Open {
   }
 }
 
-function serve({ db, journal, headroom, committer }: Open): void {
+function serve({ db, journal, headroom, committer }: Open, bell: CommitterData['bell']): void {
   let stopped = false;
   const guard = (work: () => void): void => {
     try {
@@ -44,7 +44,7 @@ function serve({ db, journal, headroom, committer }: Open): void {
       if (!(error instanceof Stopped)) throw error;
     }
   };
-  parentPort?.on('message', (message: ToCommitter) => {
+  for (const message of messages(bell)) {
     if (message.type === 'close') {
       // First the room: at its end the log is folded into the database, which may need some.
       headroom.close();
@@ -58,7 +58,22 @@ function serve({ db, journal, headroom, committer }: Open): void {
       send({ type: 'replies', replies: committer.commit(message) });
       committer.tidy();
     });
-  });
+  }
+}
+
+/**
+ * What is sent to this thread, as it comes. The thread sleeps on the bell and not in an event loop: that wakes it sooner,
+ * and there is nothing else that it could do meanwhile.
+ */
+function* messages(bell: Int32Array<SharedArrayBuffer>): Generator<ToCommitter> {
+  if (parentPort === null) return;
+  for (;;) {
+    // Read before the look: what is sent in between rings the bell anew, and the wait returns at once.
+    const rung = Atomics.load(bell, 0);
+    for (let next = receiveMessageOnPort(parentPort); next !== undefined; next = receiveMessageOnPort(parentPort))
+      yield next.message as ToCommitter;
+    Atomics.wait(bell, 0, rung);
+  }
 }
 
 function send(message: FromCommitter): void {
@@ -66,7 +81,8 @@ function send(message: FromCommitter): void {
 }
 
 try {
-  serve(open(String(workerData)));
+  const { directory, bell } = workerData as CommitterData;
+  serve(open(directory), bell);
 } catch (error) {
   const code = failureOf(error) === 'damaged' ? 'damaged' : failureOf(error) === 'full' ? 'full' : null;
   send({ type: 'failed', code: error instanceof StoreError ? error.code : code, message: messageOf(error) });

@@ -9,7 +9,9 @@ import type { Head, LogStore } from '@perdure/runtime/ports';
 import { StoreDamage } from '@perdure/runtime/ports';
 import { append, appendAfter, bodyOf, EMPTY_HEAD } from '@perdure/testkit';
 import { clock, directoryFor, openFor, timers } from '../../test/support.ts';
+import { frameHash } from '../chain.ts';
 import { checkOrphans, checkSession } from './check.ts';
+import { packBodies, readFrame } from './frames.ts';
 import { openSqliteStore } from './index.ts';
 import { statements } from './schema.ts';
 
@@ -133,6 +135,18 @@ function contentOf(path: string): string | null {
     db.close();
   }
 }
+
+test('bodies whose column has become a number are damage, not erased', () => {
+  const bytes = Buffer.from('[]');
+  const hash = Buffer.from(frameHash('', bytes), 'hex');
+  const row = { first: 1, count: 1, hash, frame: bytes, bodies: packBodies([bodyOf('mine')]) };
+  const start = { seq: 0, hash: '' };
+  assert.deepEqual(readFrame(row, start).problems, []);
+  assert.deepEqual(
+    readFrame({ ...row, bodies: 106 }, start).problems.map(({ code }) => code),
+    ['body'],
+  );
+});
 
 test('a bit flipped anywhere in the database is noticed or changes no frame and no body', async (t) => {
   const directory = await writtenData(t);

@@ -1,6 +1,6 @@
 import type { Body, DamageReport, StoredFrame } from '@perdure/runtime/ports';
 import { bodyDigest, frameHash } from '../chain.ts';
-import { blob, integer, type Row } from './schema.ts';
+import { blob, integer, type Row, text } from './schema.ts';
 
 export const FRAME_COLUMNS = 'first, count, hash, frame, bodies';
 
@@ -14,7 +14,7 @@ export function packBodies(bodies: readonly Body[]): string {
   return packed;
 }
 
-/** Throws a RangeError for what `packBodies` did not make. */
+/** Throws a RangeError for a text that `packBodies` did not make. */
 function unpackBodies(packed: string): Body[] {
   const bodies: Body[] = [];
   for (let at = 0; at < packed.length;) {
@@ -49,7 +49,8 @@ export function readFrame(row: Row, previous: Place): { frame: StoredFrame; prob
   const erased = packed === null;
   let bodies: Body[] = [];
   try {
-    if (typeof packed === 'string') bodies = unpackBodies(packed);
+    // A flipped bit can make another type of it.
+    if (!erased) bodies = unpackBodies(text(packed));
   } catch {
     problems.push({ code: 'body', seq: first, detail: 'the bodies cannot be read' });
   }

@@ -101,6 +101,9 @@ export function bytesOf(tuple: AppendTuple): number {
   return tuple[3] + tuple[4];
 }
 
+/** What the committer is started with. Each message to it rings the bell: one more in its only cell, and a notification. */
+export type CommitterData = { directory: string; bell: Int32Array<SharedArrayBuffer> };
+
 export type Group = { type: 'group'; writes: (AppendTuple | OtherWrite)[]; data: Uint8Array };
 export type ToCommitter = Group | { type: 'close' };
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { appendAfter, EMPTY_HEAD } from '@perdure/testkit';
 import { appendTuple, type Pending } from './group.ts';
-import type { Group, Reply } from './protocol.ts';
+import type { Group, Reply, ToCommitter } from './protocol.ts';
 import { createQueue } from './queue.ts';
 
 function fixture() {
@@ -11,7 +11,7 @@ function fixture() {
   const settled: string[] = [];
   let held = false;
   const worker = {
-    postMessage: (group: Group) => void sent.push(group),
+    post: (message: ToCommitter) => void (message.type === 'group' && sent.push(message)),
     ref: () => void (held = true),
     unref: () => void (held = false),
   };

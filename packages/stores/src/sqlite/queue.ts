@@ -1,8 +1,7 @@
-import type { Worker } from 'node:worker_threads';
 import type { Append } from '@perdure/runtime/ports';
 import { LIMITS } from '../limits.ts';
 import { groupOf, type Pending } from './group.ts';
-import type { Reply } from './protocol.ts';
+import type { Reply, ToCommitter } from './protocol.ts';
 
 /** The writes that wait for the committer. While there are any they keep the process alive. */
 export type Queue = {
@@ -18,6 +17,13 @@ export type Queue = {
   drain(detail: string): Promise<void>;
 };
 
+/** The thread that commits, as the queue sees it; `ref` and `unref`: whether it keeps the process alive. */
+export type Committing = {
+  post(message: ToCommitter, transfer: readonly ArrayBuffer[]): void;
+  ref(): void;
+  unref(): void;
+};
+
 export type QueueEvents = {
   /** In commit order, before the append resolves. */
   appended(tenant: string, request: Append): void;
@@ -25,7 +31,7 @@ export type QueueEvents = {
   committed(): void;
 };
 
-export function createQueue(worker: Pick<Worker, 'postMessage' | 'ref' | 'unref'>, events: QueueEvents): Queue {
+export function createQueue(committer: Committing, events: QueueEvents): Queue {
   let waiting: Pending[] = [];
   let flying: Pending[] = [];
   let scheduled = false;
@@ -37,7 +43,7 @@ export function createQueue(worker: Pick<Worker, 'postMessage' | 'ref' | 'unref'
     if (flying.length > 0 || waiting.length === 0) return;
     flying = waiting.splice(0, LIMITS.groupWrites);
     const group = groupOf(flying);
-    worker.postMessage(group, [group.data.buffer as ArrayBuffer]);
+    committer.post(group, [group.data.buffer as ArrayBuffer]);
   };
   const settle = (settled: readonly Pending[], replyOf: (at: number) => Reply): void => {
     for (const [at, { tenant, request }] of settled.entries()) {
@@ -45,7 +51,7 @@ export function createQueue(worker: Pick<Worker, 'postMessage' | 'ref' | 'unref'
     }
     for (const [at, pending] of settled.entries()) pending.settle(replyOf(at));
     if (waiting.length > 0 || flying.length > 0) return;
-    worker.unref();
+    committer.unref();
     drained();
   };
   return {
@@ -54,7 +60,7 @@ export function createQueue(worker: Pick<Worker, 'postMessage' | 'ref' | 'unref'
       if (waiting.length >= LIMITS.pendingWrites) {
         return pending.settle({ error: 'overloaded', message: `${LIMITS.pendingWrites} writes wait already` });
       }
-      if (waiting.length === 0 && flying.length === 0) worker.ref();
+      if (waiting.length === 0 && flying.length === 0) committer.ref();
       waiting.push(pending);
       if (scheduled || flying.length > 0) return;
       scheduled = true;

@@ -4,7 +4,7 @@ import { headAfter } from '../chain.ts';
 import { StoreError } from '../errors.ts';
 import { messageOf } from './failure.ts';
 import { appendTuple } from './group.ts';
-import type { FromCommitter, Opened, OtherWrite, Reply, TenantDamage, ToCommitter } from './protocol.ts';
+import type { CommitterData, FromCommitter, Opened, OtherWrite, Reply, TenantDamage, ToCommitter } from './protocol.ts';
 import { createQueue, type QueueEvents } from './queue.ts';
 import { startThread } from './thread.ts';
 
@@ -26,10 +26,16 @@ export type Writer = {
 
 /** Starts the committer and waits until it has opened the data. Rejects with a `StoreError` when it cannot. */
 export async function startWriter(directory: string, events: QueueEvents): Promise<Writer> {
-  const worker = startThread('committer', directory);
+  const bell = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  const worker = startThread('committer', { directory, bell } satisfies CommitterData);
+  const post = (message: ToCommitter, transfer: readonly ArrayBuffer[] = []): void => {
+    worker.postMessage(message, transfer);
+    Atomics.add(bell, 0, 1);
+    Atomics.notify(bell, 0);
+  };
   const opened = Promise.withResolvers<Opened>();
   const closed = Promise.withResolvers<void>();
-  const queue = createQueue(worker, events);
+  const queue = createQueue({ post, ref: () => worker.ref(), unref: () => worker.unref() }, events);
   worker.on('message', (message: FromCommitter) => {
     if (message.type === 'replies') queue.replied(message.replies);
     else if (message.type === 'opened') opened.resolve(message);
@@ -70,7 +76,7 @@ export async function startWriter(directory: string, events: QueueEvents): Promi
     async close() {
       await queue.drain('the store is closed');
       worker.ref();
-      worker.postMessage({ type: 'close' } satisfies ToCommitter);
+      post({ type: 'close' });
       await closed.promise;
     },
   };
