@@ -10,13 +10,14 @@ import type { Api, Caller, StreamEvent } from './api.ts';
 import { createBodies } from './effects/bodies.ts';
 import { Breaker } from './effects/breaker.ts';
 import { base32, sessionId } from './log/digest.ts';
-import type { Courier } from './drive/driver.ts';
+import type { Courier, Driver } from './drive/driver.ts';
 import { isQuarantined } from './drive/driver.ts';
 import { feed } from './streams/feed.ts';
 import { guarded, guardedStream, refused } from './guard.ts';
 import { createHomecoming } from './drive/homecoming.ts';
 import type { Hook } from './effects/hooks.ts';
 import { LIMITS } from './limits.ts';
+import type { LocalOptions } from './drive/local.ts';
 import { createLocalDriver } from './drive/local.ts';
 import type { Marks } from './log/marks.ts';
 import { noMarks, tryTheSuspect } from './log/marks.ts';
@@ -57,6 +58,8 @@ export type HostOptions = {
   sweepMs?: number;
   /** Finds a session that kills its process (see marks.ts). Closed by whoever made it. */
   marks?: Marks;
+  /** Who delivers inputs and effects; default: the local driver. */
+  driver?: (options: LocalOptions) => Driver;
 };
 
 export type Host = Api & {
@@ -171,7 +174,7 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
   const search = createSearch({ store, timers: system.timers, logger, stopping });
   const core = { store, agents, sessions, streams, quarantine, callbackSecret, search };
   const courier = courierOf(options, core);
-  const driver = createLocalDriver({
+  const driver = (options.driver ?? createLocalDriver)({
     courier,
     system,
     logger,

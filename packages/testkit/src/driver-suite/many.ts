@@ -1,0 +1,80 @@
+/** Two processes work on the same data: what one is told, either may do, and it is done once. */
+import assert from 'node:assert/strict';
+import type { Law } from './world.ts';
+
+export const manyLaws: Law[] = [
+  {
+    name: 'two workers on one session: each message runs once, each effect happens once',
+    async run(world) {
+      const workers = [await world.worker(), await world.worker()] as const;
+      const { session, run } = await workers[0].open('put');
+      const other = await workers[1].session(session.id);
+      const more = await Promise.all([session.send('put'), other.send('put'), session.send('put'), other.send('put')]);
+      for (const { id } of [run, ...more])
+        assert.equal((await world.ended(workers[0], session.id, id)).status, 'completed');
+      assert.deepEqual(world.outside.counts('put'), [1, 1, 1, 1, 1]);
+      assert.deepEqual(
+        [world.outside.requests.length, world.outside.requests.every(({ attempt }) => attempt === 1)],
+        [10, true],
+      );
+    },
+  },
+  {
+    name: 'a cancel that another worker is told stops what flies here',
+    async run(world) {
+      const model = world.outside.close('model');
+      const workers = [await world.worker(), await world.worker()] as const;
+      const { session, run } = await workers[0].open('put');
+      await world.until('the model is asked', () => model.came === 1);
+      for (const worker of workers) {
+        const told = await (await worker.session(session.id)).run(run.id);
+        await told.cancel();
+      }
+      assert.equal((await world.ended(workers[1], session.id, run.id)).status, 'cancelled');
+      assert.deepEqual(
+        world.outside.requests.map(({ aborted }) => aborted),
+        [true],
+      );
+    },
+  },
+  {
+    name: 'an approval that another worker is told is acted on once',
+    async run(world) {
+      const workers = [await world.worker(), await world.worker()] as const;
+      const { session, run } = await workers[0].open('sign');
+      const { id, digest = '' } = await world.waiting(workers[1], session.id, 'approval');
+      for (const worker of workers.toReversed())
+        await (await worker.session(session.id)).resolve(id, { decision: 'approve', digest });
+      assert.equal((await world.ended(workers[1], session.id, run.id)).status, 'completed');
+      assert.deepEqual(world.outside.counts('sign'), [1]);
+    },
+  },
+  {
+    name: 'when a worker dies, the other one goes on with what it drove',
+    async run(world) {
+      const model = world.outside.close('model');
+      const workers = [await world.worker(), await world.worker()] as const;
+      const { session, run } = await workers[0].open('put');
+      await world.until('the model is asked', () => model.came === 1);
+      await workers[0].kill();
+      // Whichever drove it: the one that is left finishes it, and asked for it at most once more.
+      model.open();
+      assert.equal((await world.ended(workers[1], session.id, run.id)).status, 'completed');
+      assert.ok(world.outside.requests.length <= 3);
+      assert.deepEqual(world.outside.counts('put'), [1]);
+    },
+  },
+  {
+    name: 'a worker that drains hands over: the other one goes on, and no unsafe call is done twice',
+    async run(world) {
+      const gate = world.outside.close('read before');
+      const workers = [await world.worker(), await world.worker()] as const;
+      const { session, run } = await workers[0].open('read;pay');
+      await world.until('the call flies', () => gate.came === 1);
+      await workers[0].drain(10_000);
+      gate.open();
+      assert.equal((await world.ended(workers[1], session.id, run.id)).status, 'completed');
+      assert.deepEqual(world.outside.counts('pay'), [1]);
+    },
+  },
+];
