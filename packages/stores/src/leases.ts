@@ -1,28 +1,75 @@
-/** A lease as stored. A released one keeps its epoch and has no holder: epochs only grow. */
-export type Lease = { holder: string | null; epoch: number; expiresAt: number };
+/**
+ * The rules of leases that all stores share.
+ *  E1 An epoch only grows: no two holders ever have the same one, and a holder that comes back gets a new one.
+ *  E2 A lease lives by its own time, or (`expiresAt` null) by the live lease that is named as its holder.
+ *  E3 An offered lease has no holder yet: whoever claims it next gets its epoch, under which nobody has dispatched.
+ */
+import type { Fence } from '@perdure/runtime/ports';
+
+/** A lease as stored. A released one keeps its epoch and has no holder; an offered one has the holder ''. */
+export type Lease = { holder: string | null; epoch: number; expiresAt: number | null; address: string | null };
+
+/** Finds a lease of the same tenant. */
+export type LeaseOf = (name: string) => Lease | undefined;
+
+const OFFERED = '';
+const SESSIONS = 'session/';
 
 /** The lease that guards a session's entries that name an attempt. */
-export const sessionLease = (session: string): string => `session/${session}`;
+export const sessionLease = (session: string): string => `${SESSIONS}${session}`;
 
-/** What a claim leaves behind; null: somebody else holds it. The holder itself gets a new epoch, as after its restart. */
-export function claimed(lease: Lease | undefined, holder: string, now: number, ttlMs: number): Lease | null {
-  if (lease !== undefined && lease.holder !== null && lease.holder !== holder && lease.expiresAt > now) return null;
-  return { holder, epoch: (lease?.epoch ?? 0) + 1, expiresAt: now + ttlMs };
+/** Does somebody live under it? One that lives by another (E2) needs that one to have a time of its own. */
+export function lives(lease: Lease | undefined, now: number, leaseOf: LeaseOf): lease is Lease & { holder: string } {
+  if (lease === undefined || lease.holder === null || lease.holder === OFFERED) return false;
+  return lease.expiresAt === null ? standsBy(lease.holder, now, leaseOf) : lease.expiresAt > now;
 }
 
-export function holds(lease: Lease | undefined, holder: string, epoch: number, now: number): boolean {
-  return lease !== undefined && lease.holder === holder && lease.epoch === epoch && lease.expiresAt > now;
+function standsBy(holder: string, now: number, leaseOf: LeaseOf): boolean {
+  const own = leaseOf(holder);
+  return own?.holder === holder && own.expiresAt !== null && own.expiresAt > now;
 }
 
-/**
- * May entries with this fence be appended? Where the session has a lease, only its holder with its epoch, in time. Else
- * the store is owned by one process, and an epoch older than this opening belongs to a process that is gone.
- */
-export function passesFence(
-  fence: { holder: string; epoch: number },
-  lease: Lease | undefined,
-  storeEpoch: number,
-  now: number,
-): boolean {
-  return lease === undefined ? fence.epoch >= storeEpoch : holds(lease, fence.holder, fence.epoch, now);
+export type Claim = { name: string; holder: string; ttlMs: number | null; address: string | null };
+
+/** What a claim leaves behind, or who it is that has it: '' where the claimer's own lease has run out (E2). */
+export function claimed(claim: Claim, now: number, leaseOf: LeaseOf): { lease: Lease } | { refusedBy: string } {
+  const { name, holder, ttlMs, address } = claim;
+  const stored = leaseOf(name);
+  if (lives(stored, now, leaseOf) && stored.holder !== holder) return { refusedBy: stored.holder };
+  if (ttlMs === null && !standsBy(holder, now, leaseOf)) return { refusedBy: OFFERED };
+  const epoch = stored?.holder === OFFERED ? stored.epoch : (stored?.epoch ?? 0) + 1;
+  return { lease: { holder, epoch, expiresAt: ttlMs === null ? null : now + ttlMs, address } };
+}
+
+/** What renewing leaves behind; null: it is not this holder's any more, or its time is over. */
+export function renewed(lease: Lease | undefined, fence: Fence, ttlMs: number, now: number): Lease | null {
+  if (lease === undefined || lease.holder !== fence.holder || lease.epoch !== fence.epoch) return null;
+  return lease.expiresAt !== null && lease.expiresAt > now ? { ...lease, expiresAt: now + ttlMs } : null;
+}
+
+/** What a release leaves behind; null: nothing changes. */
+export function released(lease: Lease | undefined, fence: Fence): Lease | null {
+  if (lease === undefined || lease.holder !== fence.holder || lease.epoch !== fence.epoch) return null;
+  return { ...lease, holder: null, address: null };
+}
+
+/** Who may dispatch now; `lease` is what must be stored first, null where it stands as it is. */
+export function offered(name: string, now: number, leaseOf: LeaseOf): { fence: Fence; lease: Lease | null } {
+  const stored = leaseOf(name);
+  const stands = stored?.holder === OFFERED || lives(stored, now, leaseOf);
+  if (stands && stored.holder !== null) return { fence: { holder: stored.holder, epoch: stored.epoch }, lease: null };
+  const epoch = (stored?.epoch ?? 0) + 1;
+  return { fence: { holder: OFFERED, epoch }, lease: { holder: OFFERED, epoch, expiresAt: null, address: null } };
+}
+
+/** May entries with this fence be appended to a session that has this lease? */
+export function passesFence(fence: Fence, lease: Lease, now: number, leaseOf: LeaseOf): boolean {
+  if (lease.holder !== fence.holder || lease.epoch !== fence.epoch) return false;
+  return lease.holder === OFFERED || lives(lease, now, leaseOf);
+}
+
+/** The lease that a session begins with in a shared store; null: this fence is not one to begin with. */
+export function bornUnder({ holder, epoch }: Fence, now: number, leaseOf: LeaseOf): Lease | null {
+  const isFit = epoch === 1 && (holder === OFFERED || standsBy(holder, now, leaseOf));
+  return isFit ? { holder, epoch, expiresAt: null, address: null } : null;
 }

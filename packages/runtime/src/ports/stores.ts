@@ -62,6 +62,9 @@ export type LedgerOp =
   | { op: 'settle'; key: string; amount: Amount }
   | { op: 'release'; key: string };
 
+/** Who may dispatch a session's attempts: the holder of its lease and that lease's epoch; holder '' where it is offered. */
+export type Fence = { holder: string; epoch: number };
+
 export type Append = {
   session: string;
   /** Compare-and-swap: both the seq and the hash must be those of the store. `{seq: 0, hash: ''}` creates the session. */
@@ -71,8 +74,12 @@ export type Append = {
   ledger: readonly LedgerOp[];
   index: SessionIndex;
   runs: readonly RunRow[];
-  /** Entries that name an attempt carry the epoch of who may dispatch it; checked in the append, on the store's clock. */
-  fence?: { holder: string; epoch: number };
+  /**
+   * Entries that name an attempt carry who may dispatch it; checked in the append, on the store's clock: the session's
+   * lease has this holder and epoch and lives, or is offered. A session that begins in a shared store with a fence of
+   * epoch 1 gets its lease row in the same transaction, held or offered as the fence says.
+   */
+  fence?: Fence;
   /** It stops something: it may use the room that a store keeps for when the disk is full. */
   urgent?: boolean;
 };
@@ -97,8 +104,11 @@ export type SessionRow = { id: string; head: Head } & SessionIndex;
 export type Page<T> = { items: T[]; next: string | null };
 export type DueSessions = { sessions: string[]; next: string | null };
 export type Change = { session: string; agent: string; head: number; status: SessionIndex['status'] };
-/** A change as its commit tells it: also which run is the session's active one. */
-export type CommittedChange = Change & { activeRun: string | null };
+/**
+ * A change as its commit tells it: also which run is the session's active one, how many effects are outstanding, and
+ * whether it was committed through this very store object.
+ */
+export type CommittedChange = Change & { activeRun: string | null; outstanding: number; own: boolean };
 export type DamageReport = {
   session: string;
   code: 'gap' | 'hash' | 'tail_lost' | 'body';
@@ -162,7 +172,11 @@ export interface LogStore {
   find(key: string): Promise<SessionRow | null>;
   /** One body out of the frame that holds entry `seq`; null when erased or not there. */
   body(session: string, seq: number, digest: Digest): Promise<Body | null>;
-  /** Calls `changed` after each commit of this process, in commit order. Returns the end of the watch. */
+  /**
+   * Calls `changed` after each commit of this store object (`own`), in commit order and before the append resolves. A
+   * shared store also tells what it hears of the commits of others: the newest of a session suffices, it may come twice,
+   * out of order, late, or not at all; polling and the sweeper close each gap. Returns the end of the watch.
+   */
   watch(changed: (change: CommittedChange) => void): () => void;
   /** Newest first by creation. */
   list(query: { agent?: string; status?: string; cursor?: string; limit: number }): Promise<Page<SessionRow>>;
@@ -174,8 +188,17 @@ export interface LogStore {
     limit: number;
   }): Promise<Page<RunRow & { session: string }>>;
   run(session: string, run: string): Promise<RunRow | null>;
-  /** Sessions with outstanding effects or a `dueAt` at or before `now`, in a stable order after `after`. */
-  due(query: { now: number; after: string | null; limit: number }): Promise<DueSessions>;
+  /**
+   * Sessions with outstanding effects or a `dueAt` at or before `now`, in a stable order after `after`. With `holder`
+   * those are left out that another one holds by a live lease; with `agents` only sessions of these agents come.
+   */
+  due(query: {
+    now: number;
+    after: string | null;
+    limit: number;
+    holder?: string;
+    agents?: readonly string[];
+  }): Promise<DueSessions>;
   /** The newest change of each session after the cursor ('' from the start), at least once. */
   feed(after: string, limit: number): Promise<{ changes: Change[]; cursor: string } | { resync: true; cursor: string }>;
   /** What was said in the sessions of this log, for search. */
@@ -231,15 +254,34 @@ export interface DocStore {
   search(kind: string, query: string, limit: number): Promise<Doc[]>;
 }
 
-/** Leases on the store's own clock. An epoch only grows; a lease that ran out can be claimed by anyone. */
+/** A lease that lives, as lists show it. */
+export type HeldLease = { name: string; holder: string; epoch: number; address: string | null };
+
+/**
+ * Leases on the store's own clock. An epoch only grows; a lease that ran out can be claimed by anyone. A process that
+ * works keeps one lease of its own by renewing it (a node's, named as its holder), and those of its sessions live by
+ * that one: they are claimed without a time of their own.
+ */
 export interface LeaseStore {
+  /**
+   * `ttlMs` null: it lives as long as the live lease whose name is `holder`; refused with holder '' where there is none.
+   * The holder itself gets a new epoch, as after its restart. An offered lease is taken with its epoch as it is: nobody
+   * can have dispatched under it. `address`: where the holder is reached.
+   */
   claim(
     name: string,
     holder: string,
-    ttlMs: number,
+    ttlMs: number | null,
+    address?: string,
   ): Promise<{ ok: true; epoch: number } | { ok: false; holder: string }>;
+  /** False where it is not this holder's with this epoch, or ran out: then it is lost for good. */
   renew(name: string, holder: string, epoch: number, ttlMs: number): Promise<boolean>;
+  /** The next claim gets the epoch after this one. Of a lease that somebody else has by now nothing changes. */
   release(name: string, holder: string, epoch: number): Promise<void>;
+  /** Who may dispatch now. Where nobody lives under it, it is offered: holder '' and a new epoch that the next claim keeps. */
+  offer(name: string): Promise<Fence>;
+  /** The leases that live and whose names begin so, by name. */
+  list(prefix: string): Promise<HeldLease[]>;
 }
 
 /** What a store module opens: the five ports, scoped to a tenant (the tenant is part of every key). */
@@ -259,6 +301,8 @@ export interface Store {
   /** Grows with each opening of the data: the epoch of a store that one process owns. */
   readonly epoch: number;
   readonly name: string;
+  /** False: this process alone has the data, and its `epoch` is the fence. True: others write, too, and leases decide. */
+  readonly shared: boolean;
   tenant(tenant: string): TenantStore;
   tenants(): Promise<string[]>;
   /** What opening found wrong, session by session. */

@@ -12,7 +12,8 @@ function world() {
     },
   };
   const commit = (session: string, activeRun: string | null = null): void => {
-    for (const ear of ears) ear({ session, agent: 'a', head: 1, status: 'running', activeRun });
+    for (const ear of ears)
+      ear({ session, agent: 'a', head: 1, status: 'running', activeRun, outstanding: 0, own: true });
   };
   return { watches: createWatches(log as Pick<LogStore, 'watch'> as LogStore), ears, commit };
 }

@@ -1,17 +1,19 @@
 import type { Append, AppendResult, Head, Origin, StoredFrame } from '@perdure/runtime/ports';
 import { checkContinuity, headAfter, sameHead } from '../chain.ts';
 import { book } from '../ledger.ts';
-import { passesFence, sessionLease } from '../leases.ts';
+import { bornUnder, type Lease, passesFence, sessionLease } from '../leases.ts';
 import type { MemorySession, MemoryTenant } from './disk.ts';
 
 const START: Head = { seq: 0, hash: '' };
+
+/** What the store is to an append: how it was opened, and the time of its clock. */
+export type Opening = { epoch: number; shared: boolean; now: number };
 
 /** Checks all, then writes all, in one go: nothing can come between. */
 export function appendTo(
   tenant: MemoryTenant,
   request: Append,
-  epoch: number,
-  now: number,
+  opening: Opening,
   origin: Origin | null = null,
 ): AppendResult {
   const stored = tenant.sessions.get(request.session);
@@ -19,10 +21,8 @@ export function appendTo(
   const fits = origin === null ? sameHead(head, request.expectedHead) : stored === undefined;
   if (!fits || stored?.deleted === true) return { ok: false, code: 'conflict', head };
   checkContinuity(request);
-  if (request.fence !== undefined) {
-    const lease = tenant.leases.get(sessionLease(request.session));
-    if (!passesFence(request.fence, lease, epoch, now)) return { ok: false, code: 'fenced' };
-  }
+  const born = bornLease(tenant, request, opening, stored === undefined);
+  if (born === 'fenced') return { ok: false, code: 'fenced' };
   const key = request.index.key;
   const owner = key === null ? undefined : tenant.keys.get(key);
   if (owner !== undefined && owner.id !== request.session) {
@@ -41,8 +41,25 @@ export function appendTo(
   for (const row of booking.rows.reservations.values()) session.reservations.set(row.key, row);
   session.frames.push(...prefix);
   if (origin !== null && 'stage' in origin) tenant.staged.delete(origin.stage);
+  if (born !== null) tenant.leases.set(sessionLease(session.id), born);
   write(tenant, session, request);
   return { ok: true, head: session.head };
+}
+
+/** Asks the fence. Null: it is passed as things are; a lease: the session is to begin under it. */
+function bornLease(
+  tenant: MemoryTenant,
+  { session, fence }: Append,
+  { epoch, shared, now }: Opening,
+  isBorn: boolean,
+): Lease | 'fenced' | null {
+  if (fence === undefined) return null;
+  const leaseOf = (name: string): Lease | undefined => tenant.leases.get(name);
+  const lease = leaseOf(sessionLease(session));
+  if (lease !== undefined) return passesFence(fence, lease, now, leaseOf) ? null : 'fenced';
+  // An epoch older than this opening belongs to a process that is gone.
+  if (!shared) return fence.epoch >= epoch ? null : 'fenced';
+  return (isBorn ? bornUnder(fence, now, leaseOf) : null) ?? 'fenced';
 }
 
 /** Frames are never changed once they are stored, so that sessions can share them. */

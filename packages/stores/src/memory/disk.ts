@@ -1,4 +1,13 @@
-import type { Doc, Head, RunRow, Said, SessionIndex, Snapshot, StoredFrame } from '@perdure/runtime/ports';
+import type {
+  CommittedChange,
+  Doc,
+  Head,
+  RunRow,
+  Said,
+  SessionIndex,
+  Snapshot,
+  StoredFrame,
+} from '@perdure/runtime/ports';
 import type { Account, Reservation } from '../ledger.ts';
 import type { Lease } from '../leases.ts';
 
@@ -34,11 +43,26 @@ export type MemoryTenant = {
   texts: { cursor: string; reached: Map<string, number>; byId: Map<number, MemoryText> };
 };
 
-/** What survives the death of a process in a simulation. One store at a time owns it: the newest one opened. */
-export type MemoryDisk = { epoch: number; tenants: Map<string, MemoryTenant> };
+/** One ear at the commits of a tenant; `owner`: the opening that it came with. */
+export type MemoryWatcher = { owner: number; tell(change: CommittedChange): void };
+/**
+ * What survives the death of a process in a simulation. One store at a time owns it, the newest one opened, or several
+ * share it and hear each other.
+ */
+export type MemoryDisk = {
+  epoch: number;
+  tenants: Map<string, MemoryTenant>;
+  watchers: Map<string, Set<MemoryWatcher>>;
+};
 
 export function createMemoryDisk(): MemoryDisk {
-  return { epoch: 0, tenants: new Map() };
+  return { epoch: 0, tenants: new Map(), watchers: new Map() };
+}
+
+export function watchersOf(disk: MemoryDisk, tenant: string): Set<MemoryWatcher> {
+  const known = disk.watchers.get(tenant) ?? new Set();
+  disk.watchers.set(tenant, known);
+  return known;
 }
 
 /** The tenant's data to read from: an empty one, not kept, when nothing was written yet. */

@@ -3,6 +3,7 @@ import type {
   Clock,
   Doc,
   DocStore,
+  HeldLease,
   LeaseStore,
   SnapshotStore,
   Store,
@@ -10,31 +11,35 @@ import type {
 } from '@perdure/runtime/ports';
 import { blobDigest } from '../chain.ts';
 import { StoreError } from '../errors.ts';
-import { claimed, holds } from '../leases.ts';
+import { claimed, type Lease, lives, offered, released, renewed } from '../leases.ts';
 import { searchText, wordsOf } from '../words.ts';
 import type { MemoryDisk } from './disk.ts';
-import { createMemoryDisk, keepTenant, peekTenant } from './disk.ts';
+import { createMemoryDisk, keepTenant, peekTenant, watchersOf } from './disk.ts';
 import { memoryLog, type MemoryScope } from './log.ts';
 
 export { createMemoryDisk, StoreError };
 export type { MemoryDisk };
 
-/** `disk`: data that outlives this store, to open again later (a simulated crash is to open it without closing). */
-export type MemoryStoreOptions = { clock: Clock; disk?: MemoryDisk };
+/**
+ * `disk`: data that outlives this store, to open again later (a simulated crash is to open it without closing).
+ * `shared`: others may have it open, too; then leases say who may dispatch.
+ */
+export type MemoryStoreOptions = { clock: Clock; disk?: MemoryDisk; shared?: boolean };
 
 /**
  * A store in memory. Deterministic: it resolves in microtasks, in order of the calls, and touches neither time nor
- * randomness but `clock`. Opening a disk takes it from the store that had it, which is `unavailable` from then on.
+ * randomness but `clock`. Opening a disk takes it from the store that had it, which is `unavailable` from then on, unless
+ * both share it.
  */
 export function openMemoryStore(options: MemoryStoreOptions): Store {
-  const { clock } = options;
+  const { clock, shared = false } = options;
   const disk = options.disk ?? createMemoryDisk();
   const epoch = ++disk.epoch;
-  for (const { staged } of disk.tenants.values()) staged.clear();
+  if (!shared) for (const { staged } of disk.tenants.values()) staged.clear();
   let closed = false;
   const unavailable = (): string | null => {
     if (closed) return 'the store is closed';
-    return disk.epoch === epoch ? null : 'the data was opened by another store';
+    return shared || disk.epoch === epoch ? null : 'the data was opened by another store';
   };
   const check = (): void => {
     const detail = unavailable();
@@ -42,6 +47,8 @@ export function openMemoryStore(options: MemoryStoreOptions): Store {
   };
   const scopeOf = (tenant: string): MemoryScope => ({
     epoch,
+    shared,
+    watchers: watchersOf(disk, tenant),
     now: () => clock.now(),
     unavailable,
     peek() {
@@ -57,6 +64,7 @@ export function openMemoryStore(options: MemoryStoreOptions): Store {
   return {
     epoch,
     name: 'memory',
+    shared,
     damage: [],
     unavailable,
     tenant(tenant) {
@@ -79,6 +87,8 @@ export function openMemoryStore(options: MemoryStoreOptions): Store {
     },
     async close() {
       closed = true;
+      for (const watchers of disk.watchers.values())
+        for (const watcher of watchers) if (watcher.owner === epoch) watchers.delete(watcher);
     },
   };
 }
@@ -175,26 +185,38 @@ function memoryDocs(scope: MemoryScope): DocStore {
 }
 
 function memoryLeases(scope: MemoryScope): LeaseStore {
+  const leaseOf = (name: string): Lease | undefined => scope.peek().leases.get(name);
+  const put = (name: string, lease: Lease | null): boolean => {
+    if (lease !== null) scope.keep().leases.set(name, lease);
+    return lease !== null;
+  };
   return {
-    async claim(name, holder, ttlMs) {
-      const { leases } = scope.keep();
-      const stored = leases.get(name);
-      const lease = claimed(stored, holder, scope.now(), ttlMs);
-      if (lease === null) return { ok: false, holder: stored?.holder ?? '' };
-      leases.set(name, lease);
-      return { ok: true, epoch: lease.epoch };
+    async claim(name, holder, ttlMs, address) {
+      const claim = claimed({ name, holder, ttlMs, address: address ?? null }, scope.now(), leaseOf);
+      if ('refusedBy' in claim) return { ok: false, holder: claim.refusedBy };
+      put(name, claim.lease);
+      return { ok: true, epoch: claim.lease.epoch };
     },
     async renew(name, holder, epoch, ttlMs) {
-      const { leases } = scope.keep();
-      const now = scope.now();
-      if (!holds(leases.get(name), holder, epoch, now)) return false;
-      leases.set(name, { holder, epoch, expiresAt: now + ttlMs });
-      return true;
+      return put(name, renewed(leaseOf(name), { holder, epoch }, ttlMs, scope.now()));
     },
     async release(name, holder, epoch) {
-      const { leases } = scope.keep();
-      const lease = leases.get(name);
-      if (lease?.holder === holder && lease.epoch === epoch) leases.set(name, { ...lease, holder: null });
+      put(name, released(leaseOf(name), { holder, epoch }));
+    },
+    async offer(name) {
+      const { fence, lease } = offered(name, scope.now(), leaseOf);
+      put(name, lease);
+      return fence;
+    },
+    async list(prefix) {
+      const now = scope.now();
+      const found: HeldLease[] = [];
+      for (const [name, lease] of scope.peek().leases) {
+        if (!name.startsWith(prefix) || !lives(lease, now, leaseOf)) continue;
+        const { holder, epoch, address } = lease;
+        found.push({ name, holder, epoch, address });
+      }
+      return found.toSorted((a, b) => (a.name < b.name ? -1 : 1));
     },
   };
 }

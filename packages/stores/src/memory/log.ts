@@ -1,23 +1,18 @@
-import type {
-  Append,
-  AppendResult,
-  Change,
-  CommittedChange,
-  DamageReport,
-  LogStore,
-  Origin,
-  SessionRow,
-} from '@perdure/runtime/ports';
+import type { Append, AppendResult, Change, DamageReport, LogStore, Origin, SessionRow } from '@perdure/runtime/ports';
 import { bodyDigest, frameHash } from '../chain.ts';
 import { decodeCursor, encodeCursor } from '../cursors.ts';
+import { type Lease, lives, sessionLease } from '../leases.ts';
 import { announce } from '../watch.ts';
 import { appendTo } from './append.ts';
-import type { MemorySession, MemoryTenant } from './disk.ts';
+import type { MemorySession, MemoryTenant, MemoryWatcher } from './disk.ts';
 import { memoryTexts } from './texts.ts';
 
 /** What the parts of an open memory store share. `peek` and `keep` throw `unavailable` once it is closed. */
 export type MemoryScope = {
   epoch: number;
+  shared: boolean;
+  /** All ears at this tenant's commits, of whichever opening. */
+  watchers: Set<MemoryWatcher>;
   now(): number;
   /** The tenant's data to read. */
   peek(): MemoryTenant;
@@ -27,25 +22,23 @@ export type MemoryScope = {
 };
 
 export function memoryLog(scope: MemoryScope): LogStore {
-  const watchers = new Set<(change: CommittedChange) => void>();
   const live = (id: string): MemorySession | null => visible(scope.peek().sessions.get(id));
   const commit = (request: Append, origin: Origin | null): AppendResult => {
     const detail = scope.unavailable();
     if (detail !== null) return { ok: false, code: 'unavailable', detail };
-    const result = appendTo(scope.keep(), request, scope.epoch, scope.now(), origin);
-    if (result.ok) {
-      const { agent, status, activeRun } = request.index;
-      announce(watchers, { session: request.session, agent, head: result.head.seq, status, activeRun });
-    }
+    const result = appendTo(scope.keep(), request, { ...scope, now: scope.now() }, origin);
+    if (result.ok) tellOf(scope, request, result.head.seq);
     return result;
   };
   return {
     append: async (request) => commit(request, null),
-    fork: async (origin, request) => commit(request, origin),
+    fork: async (origin, request) =>
+      commit(request, 'stage' in origin ? { stage: stageOf(scope, origin.stage) } : origin),
     async stage(name, frames) {
       const { staged } = scope.keep();
-      if (frames === null) staged.delete(name);
-      else staged.set(name, [...(staged.get(name) ?? []), ...structuredClone(frames)]);
+      const stage = stageOf(scope, name);
+      if (frames === null) staged.delete(stage);
+      else staged.set(stage, [...(staged.get(stage) ?? []), ...structuredClone(frames)]);
     },
     async read(session, { after, limit }) {
       const frames = live(session)?.frames ?? [];
@@ -65,9 +58,9 @@ export function memoryLog(scope: MemoryScope): LogStore {
     },
     watch(changed) {
       scope.peek();
-      const watcher = (change: CommittedChange): void => changed(change);
-      watchers.add(watcher);
-      return () => void watchers.delete(watcher);
+      const watcher: MemoryWatcher = { owner: scope.epoch, tell: (change) => changed(change) };
+      scope.watchers.add(watcher);
+      return () => void scope.watchers.delete(watcher);
     },
     async delete(session) {
       const found = live(session);
@@ -82,6 +75,19 @@ export function memoryLog(scope: MemoryScope): LogStore {
     texts: memoryTexts(scope),
     ...memoryLists(scope),
   };
+}
+
+/** What one opening of shared data stages is none of the others' business. */
+const stageOf = ({ shared, epoch }: MemoryScope, name: string): string => (shared ? `${epoch} ${name}` : name);
+
+/** Its own ears hear of a commit, and those of others where the data is shared. */
+function tellOf({ watchers, shared, epoch }: MemoryScope, { session, index }: Append, head: number): void {
+  const { agent, status, activeRun, outstanding } = index;
+  for (const watcher of watchers) {
+    const own = watcher.owner === epoch;
+    if (!own && !shared) continue;
+    announce([(change) => watcher.tell(change)], { session, agent, head, status, activeRun, outstanding, own });
+  }
 }
 
 function memoryLists(scope: MemoryScope): Pick<LogStore, 'list' | 'runs' | 'run' | 'due' | 'feed'> {
@@ -115,11 +121,20 @@ function memoryLists(scope: MemoryScope): Pick<LogStore, 'list' | 'runs' | 'run'
       const { session: _, ...row } = found.row;
       return row;
     },
-    async due({ now, after, limit }) {
+    async due({ now, after, limit, holder, agents }) {
       const place = after === null ? 0 : decodeCursor('d', after);
+      const { leases } = scope.peek();
+      const leaseOf = (name: string): Lease | undefined => leases.get(name);
+      const isOthers = (id: string): boolean => {
+        const lease = leaseOf(sessionLease(id));
+        return holder !== undefined && lives(lease, scope.now(), leaseOf) && lease.holder !== holder;
+      };
       const found = sessions().filter(
-        ({ number, index }) =>
-          number > place && (index.outstanding > 0 || (index.dueAt !== null && index.dueAt <= now)),
+        ({ id, number, index }) =>
+          number > place &&
+          (index.outstanding > 0 || (index.dueAt !== null && index.dueAt <= now)) &&
+          (agents?.includes(index.agent) ?? true) &&
+          !isOthers(id),
       );
       const chosen = found.slice(0, limit);
       const last = chosen.at(-1);

@@ -20,6 +20,26 @@ storeSuite({
   },
 });
 
+storeSuite({
+  name: 'memory, shared',
+  shared: true,
+  async open(clock) {
+    const disk = createMemoryDisk();
+    const opened = () => openMemoryStore({ clock, disk, shared: true });
+    let store = opened();
+    return {
+      store,
+      async reopen() {
+        await store.close();
+        store = opened();
+        return store;
+      },
+      another: async () => opened(),
+      async dispose() {},
+    };
+  },
+});
+
 const clock = { now: () => 0, monotonicMs: () => 0 };
 
 test('a disk opened anew keeps its data and shuts out the store that had it', async () => {

@@ -5,7 +5,7 @@ import { book } from '../ledger.ts';
 import { passesFence, sessionLease } from '../leases.ts';
 import { LIMITS } from '../limits.ts';
 import { accountsOf, reservationsOf, writeBooks } from './books.ts';
-import { readLease } from './lease-rows.ts';
+import { leasesOf } from './lease-rows.ts';
 import { hasPrefix, takePrefix } from './origin.ts';
 import type { ReceivedAppend, Refusal, RunTuple } from './protocol.ts';
 import { blob, integer, type Row, spanOf, type Sql, statements } from './schema.ts';
@@ -118,9 +118,13 @@ function refusalOf(
     return { ok: false, code: 'conflict', head: { seq, hash } };
   }
   if (fence !== null) {
-    const lease = owner.leased ? readLease(sql, owner.tid, sessionLease(session)) : undefined;
+    const leaseOf = leasesOf(sql, owner.tid);
+    const lease = owner.leased ? leaseOf(sessionLease(session)) : undefined;
     const [holder, fenceEpoch, now] = fence;
-    if (!passesFence({ holder, epoch: fenceEpoch }, lease, epoch, now)) return { ok: false, code: 'fenced' };
+    // Without a lease, an epoch older than this opening belongs to a process that is gone.
+    const passes =
+      lease === undefined ? fenceEpoch >= epoch : passesFence({ holder, epoch: fenceEpoch }, lease, now, leaseOf);
+    if (!passes) return { ok: false, code: 'fenced' };
   }
   if (key !== null && key !== known?.key) {
     const taken = sql('SELECT id FROM sessions WHERE tid = ? AND key = ?').get(owner.tid, key)?.['id'];

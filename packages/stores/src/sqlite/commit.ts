@@ -32,7 +32,7 @@ export function createCommitter(db: DatabaseSync, journal: Journal, headroom: He
     if ('op' in write) {
       const value = writeOther(sql, appender.tenant(write.tenant).tid, write);
       if (write.op === 'delete') erased = true;
-      if (write.op === 'delete' || write.op === 'claim') appender.forget(write.tenant);
+      if (write.op === 'delete' || write.op === 'claim' || write.op === 'offer') appender.forget(write.tenant);
       return { value };
     }
     try {

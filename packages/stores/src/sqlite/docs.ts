@@ -1,7 +1,8 @@
 import { inflateRawSync } from 'node:zlib';
-import type { Doc, DocStore, LeaseStore, Snapshot, SnapshotStore } from '@perdure/runtime/ports';
+import type { Doc, DocStore, Fence, LeaseStore, Snapshot, SnapshotStore } from '@perdure/runtime/ports';
 import { LIMITS } from '../limits.ts';
 import { searchText, wordsOf } from '../words.ts';
+import { listLeases } from './lease-rows.ts';
 import type { Scope } from './log.ts';
 import { reading } from './reader.ts';
 import { blob, integer, type Row, text } from './schema.ts';
@@ -91,11 +92,12 @@ function snapshotOf(row: Row): Snapshot | null {
   }
 }
 
-export function sqliteLeases({ tenant, writer, now, checkOpen }: Scope): LeaseStore {
+export function sqliteLeases({ tenant, writer, reader, now, checkOpen }: Scope): LeaseStore {
   return {
-    async claim(name, holder, ttlMs) {
+    async claim(name, holder, ttlMs, address) {
       checkOpen();
-      const answer = await writer.write({ op: 'claim', tenant, name, holder, now: now(), ttlMs });
+      const write = { op: 'claim', tenant, name, holder, now: now(), ttlMs, address: address ?? null } as const;
+      const answer = await writer.write(write);
       return answer as Awaited<ReturnType<LeaseStore['claim']>>;
     },
     async renew(name, holder, epoch, ttlMs) {
@@ -105,6 +107,14 @@ export function sqliteLeases({ tenant, writer, now, checkOpen }: Scope): LeaseSt
     async release(name, holder, epoch) {
       checkOpen();
       await writer.write({ op: 'release', tenant, name, holder, epoch });
+    },
+    async offer(name) {
+      checkOpen();
+      return (await writer.write({ op: 'offer', tenant, name, now: now() })) as Fence;
+    },
+    async list(prefix) {
+      checkOpen();
+      return reading(() => listLeases(reader.sql, reader.tenantId(tenant), prefix, now()));
     },
   };
 }

@@ -39,8 +39,8 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     const heard = watchers.get(tenant);
     if (heard === undefined || heard.size === 0) return;
     const head = frame.first + frame.count - 1;
-    const { agent, status, activeRun } = index;
-    announce(heard, { session, agent, head, status, activeRun });
+    const { agent, status, activeRun, outstanding } = index;
+    announce(heard, { session, agent, head, status, activeRun, outstanding, own: true });
   };
   const sync = createJournalSync(directory, timers, (detail) => writer?.stop(detail));
   let writer: Writer | null = null;
@@ -95,6 +95,7 @@ function createStore(parts: Parts, letGo: () => Promise<void>): Store {
   return {
     epoch: writer.epoch,
     name: 'sqlite',
+    shared: false,
     damage: writer.damage.map(({ report }) => report),
     unavailable: () => writer.unavailable(),
     tenant(tenant) {

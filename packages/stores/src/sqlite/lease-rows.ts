@@ -1,40 +1,65 @@
-import { claimed, holds, type Lease } from '../leases.ts';
+import { claimed, type Lease, type LeaseOf, lives, offered, released, renewed } from '../leases.ts';
+import type { HeldLease } from '@perdure/runtime/ports';
 import type { OtherWrite } from './protocol.ts';
-import { integer, type Sql } from './schema.ts';
+import { integer, type Row, type Sql, text } from './schema.ts';
 
-type LeaseWrite = Extract<OtherWrite, { op: 'claim' | 'renew' | 'release' }>;
+type LeaseWrite = Extract<OtherWrite, { op: 'claim' | 'renew' | 'release' | 'offer' }>;
 
-export function readLease(sql: Sql, tid: number, name: string): Lease | undefined {
-  const row = sql('SELECT holder, epoch, expiresAt FROM leases WHERE tid = ? AND name = ?').get(tid, name);
-  if (row === undefined) return undefined;
-  const { holder } = row;
-  return {
-    holder: typeof holder === 'string' ? holder : null,
-    epoch: integer(row['epoch']),
-    expiresAt: integer(row['expiresAt']),
+export function leasesOf(sql: Sql, tid: number | null): LeaseOf {
+  return (name) => {
+    const row = sql('SELECT holder, epoch, expiresAt, address FROM leases WHERE tid = ? AND name = ?').get(tid, name);
+    return row === undefined ? undefined : leaseOf(row);
   };
 }
 
-/** Claims, renews or releases: the answer that the LeaseStore gives. */
+/** The leases that live and whose names begin so. */
+export function listLeases(sql: Sql, tid: number | null, prefix: string, now: number): HeldLease[] {
+  const rows = sql('SELECT * FROM leases WHERE tid = ? AND substr(name, 1, ?) = ? ORDER BY name');
+  const held: HeldLease[] = [];
+  for (const row of rows.all(tid, prefix.length, prefix)) {
+    const lease = leaseOf(row);
+    if (!lives(lease, now, leasesOf(sql, tid))) continue;
+    held.push({ name: text(row['name']), holder: lease.holder, epoch: lease.epoch, address: lease.address });
+  }
+  return held;
+}
+
+function leaseOf(row: Row): Lease {
+  const { holder, expiresAt, address } = row;
+  return {
+    holder: typeof holder === 'string' ? holder : null,
+    epoch: integer(row['epoch']),
+    expiresAt: expiresAt === null ? null : integer(expiresAt),
+    address: typeof address === 'string' ? address : null,
+  };
+}
+
+/** Claims, renews, releases or offers: the answer that the LeaseStore gives. */
 export function writeLease(sql: Sql, tid: number, write: LeaseWrite): unknown {
-  const stored = readLease(sql, tid, write.name);
-  const put = ({ holder, epoch, expiresAt }: Lease): void => {
-    sql('INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?, ?)').run(tid, write.name, holder, epoch, expiresAt);
+  const { name } = write;
+  const find = leasesOf(sql, tid);
+  const put = (lease: Lease | null): boolean => {
+    if (lease === null) return false;
+    const { holder, epoch, expiresAt, address } = lease;
+    sql('INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?, ?, ?)').run(tid, name, holder, epoch, expiresAt, address);
+    return true;
   };
   switch (write.op) {
     case 'claim': {
-      const lease = claimed(stored, write.holder, write.now, write.ttlMs);
-      if (lease === null) return { ok: false, holder: stored?.holder ?? '' };
-      put(lease);
-      return { ok: true, epoch: lease.epoch };
+      const claim = claimed(write, write.now, find);
+      if ('refusedBy' in claim) return { ok: false, holder: claim.refusedBy };
+      put(claim.lease);
+      return { ok: true, epoch: claim.lease.epoch };
     }
-    case 'renew': {
-      if (!holds(stored, write.holder, write.epoch, write.now)) return false;
-      put({ holder: write.holder, epoch: write.epoch, expiresAt: write.now + write.ttlMs });
-      return true;
-    }
+    case 'renew':
+      return put(renewed(find(name), write, write.ttlMs, write.now));
     case 'release':
-      if (stored?.holder === write.holder && stored.epoch === write.epoch) put({ ...stored, holder: null });
+      put(released(find(name), write));
       return undefined;
+    case 'offer': {
+      const { fence, lease } = offered(name, write.now, find);
+      put(lease);
+      return fence;
+    }
   }
 }

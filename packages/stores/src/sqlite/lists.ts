@@ -73,20 +73,31 @@ function pagedLists({ tenant, reader, checkOpen }: Scope): Pick<Lists, 'list' | 
   };
 }
 
-function workLists({ tenant, reader, damaged, checkOpen }: Scope): Pick<Lists, 'due' | 'feed'> {
+const OF_AGENTS = 'AND agent IN (SELECT value FROM json_each(?))';
+/** No other one lives under the session's lease (see leases.ts). */
+const NOT_OTHERS = `AND NOT EXISTS (
+  SELECT 1 FROM leases AS held LEFT JOIN leases AS own
+    ON own.tid = held.tid AND own.name = held.holder AND own.holder = held.holder
+  WHERE held.tid = ? AND held.name = 'session/' || sessions.id AND held.holder NOT IN ('', ?)
+    AND (held.expiresAt > ? OR (held.expiresAt IS NULL AND own.expiresAt > ?)))`;
+
+function workLists({ tenant, reader, damaged, checkOpen, now: clock }: Scope): Pick<Lists, 'due' | 'feed'> {
   const { sql } = reader;
   return {
-    async due({ now, after, limit }) {
+    async due({ now, after, limit, holder, agents }) {
       const place = after === null ? 0 : decodeCursor('d', after);
       checkOpen();
       const tid = reader.tenantId(tenant);
       if (tid === null) return { sessions: [], next: null };
       const { from, to } = spanOf(tid);
-      const rows = reading(() =>
-        sql(
-          'SELECT sid, id FROM sessions WHERE due IS NOT NULL AND due <= ? AND sid > ? AND sid < ? ORDER BY sid LIMIT ?',
-        ).all(now, from + place, to, limit + 1),
-      );
+      const filters = [
+        ...(holder === undefined ? [] : [{ clause: NOT_OTHERS, values: [tid, holder, clock(), clock()] }]),
+        ...(agents === undefined ? [] : [{ clause: OF_AGENTS, values: [JSON.stringify(agents)] }]),
+      ];
+      const query = `SELECT sid, id FROM sessions WHERE due IS NOT NULL AND due <= ? AND sid > ? AND sid < ?
+        ${filters.map(({ clause }) => clause).join(' ')} ORDER BY sid LIMIT ?`;
+      const given = filters.flatMap(({ values }) => values);
+      const rows = reading(() => sql(query).all(now, from + place, to, ...given, limit + 1));
       const ids = rows.slice(0, limit).map((row) => text(row['id']));
       return { sessions: ids.filter((id) => !damaged.has(id)), next: nextOf('d', 'sid', rows, limit) };
     },

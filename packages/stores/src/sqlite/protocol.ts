@@ -40,7 +40,16 @@ export type OtherWrite =
   | { op: 'stage'; tenant: string; name: string; frames: StagedTuple[] | null }
   | { op: 'snapshot'; tenant: string; session: string; snapshot: Snapshot | null }
   | { op: 'doc'; tenant: string; kind: string; id: string; doc: string | null; words: string; expectedRevision: number }
-  | { op: 'claim'; tenant: string; name: string; holder: string; now: number; ttlMs: number }
+  | {
+      op: 'claim';
+      tenant: string;
+      name: string;
+      holder: string;
+      now: number;
+      ttlMs: number | null;
+      address: string | null;
+    }
+  | { op: 'offer'; tenant: string; name: string; now: number }
   | { op: 'renew'; tenant: string; name: string; holder: string; epoch: number; now: number; ttlMs: number }
   | { op: 'release'; tenant: string; name: string; holder: string; epoch: number };
 

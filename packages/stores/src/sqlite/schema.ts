@@ -5,7 +5,7 @@ import { LIMITS } from '../limits.ts';
 export const DATABASE = 'perdure.db';
 
 /** The version of the tables below. A build opens data of its own version and older ones, never newer ones. */
-export const SCHEMA = 1;
+export const SCHEMA = 2;
 
 /**
  * `sid` and `rid` are `tid · 2³² + n`, n counting the tenant's sessions and runs in order of creation: one number is
@@ -58,7 +58,7 @@ CREATE TABLE docs (
   PRIMARY KEY (tid, kind, id)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE leases (
-  tid INTEGER NOT NULL, name TEXT NOT NULL, holder TEXT, epoch INTEGER NOT NULL, expiresAt INTEGER NOT NULL,
+  tid INTEGER NOT NULL, name TEXT NOT NULL, holder TEXT, epoch INTEGER NOT NULL, expiresAt INTEGER, address TEXT,
   PRIMARY KEY (tid, name)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE lost (
@@ -76,6 +76,17 @@ CREATE TABLE IF NOT EXISTS staged (
 ) STRICT;
 DELETE FROM staged;
 `;
+
+/** What leads from each version to the next, from version 1 on. */
+const MIGRATIONS: readonly string[] = [
+  `CREATE TABLE leases_2 (
+     tid INTEGER NOT NULL, name TEXT NOT NULL, holder TEXT, epoch INTEGER NOT NULL, expiresAt INTEGER, address TEXT,
+     PRIMARY KEY (tid, name)
+   ) STRICT, WITHOUT ROWID;
+   INSERT INTO leases_2 SELECT tid, name, holder, epoch, expiresAt, NULL FROM leases;
+   DROP TABLE leases;
+   ALTER TABLE leases_2 RENAME TO leases;`,
+];
 
 export const TENANT_SPAN = 2 ** 32;
 
@@ -103,7 +114,7 @@ export function configureWriter(db: DatabaseSync): void {
   db.exec(`PRAGMA wal_autocheckpoint = 0; PRAGMA secure_delete = ON; PRAGMA cache_size = -${LIMITS.writeCacheKiB};`);
 }
 
-/** Creates the tables in empty data. Throws `data_too_new` for data of a newer version, and touches nothing then. */
+/** Creates the tables in empty data, or brings older ones up. Throws `data_too_new` for newer data, and touches nothing then. */
 export function prepareSchema(db: DatabaseSync): void {
   const known = db.prepare("SELECT name FROM sqlite_schema WHERE name = 'meta'").get();
   if (known === undefined) {
@@ -115,6 +126,10 @@ export function prepareSchema(db: DatabaseSync): void {
   const version = integer(db.prepare("SELECT value FROM meta WHERE name = 'schema'").get()?.['value']);
   if (version > SCHEMA) {
     throw new StoreError('data_too_new', `the data has version ${version}, this build knows up to ${SCHEMA}`);
+  }
+  const steps = MIGRATIONS.slice(version - 1).join('\n');
+  if (steps !== '') {
+    db.exec(`BEGIN IMMEDIATE; ${steps} UPDATE meta SET value = ${SCHEMA} WHERE name = 'schema'; COMMIT;`);
   }
   db.exec(STAGED);
 }

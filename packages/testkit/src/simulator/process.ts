@@ -176,6 +176,7 @@ export class Process {
     return {
       epoch: this.#epoch,
       name: 'simulated',
+      shared: false,
       damage: [],
       unavailable: () => (this.stopped ? 'a flush failed' : this.store.unavailable()),
       tenant,

@@ -136,48 +136,14 @@ export const appendLaws: readonly Law[] = [
     },
   },
   {
-    name: 'where a session has a lease only its holder with its epoch, in time, passes the fence',
-    async run({ log, home, advance }) {
-      const claim = await home.leases.claim('session/s1', 'node-a', 1_000);
-      assert.ok(claim.ok);
-      const { epoch } = claim;
-      const tried = async (holder: string, fenceEpoch: number): Promise<string> => {
-        const head = (await log.get('s1'))?.head ?? EMPTY_HEAD;
-        const result = await log.append(appendAfter('s1', head, { fence: { holder, epoch: fenceEpoch } }));
-        return result.ok ? 'ok' : result.code;
-      };
-      assert.equal(await tried('node-b', epoch), 'fenced');
-      assert.equal(await tried('node-a', epoch - 1), 'fenced');
-      assert.equal(await tried('node-a', epoch + 1), 'fenced');
-      assert.equal(await log.get('s1'), null);
-      assert.equal(await tried('node-a', epoch), 'ok');
-      advance(1_001);
-      assert.equal(await tried('node-a', epoch), 'fenced');
-      const head = (await log.get('s1'))?.head ?? EMPTY_HEAD;
-      await append(log, 's1', head);
-    },
-  },
-  {
-    name: 'where a session has no lease an epoch older than the opening is fenced off',
-    async run(world) {
-      const before = world.store.epoch;
-      const head = await append(world.log, 's1', EMPTY_HEAD, { fence: { holder: 'me', epoch: before } });
-      await world.reopen();
-      assert.ok(world.store.epoch > before, 'the epoch grows with each opening');
-      const stale = appendAfter('s1', head, { fence: { holder: 'me', epoch: before } });
-      assert.deepEqual(await world.log.append(stale), { ok: false, code: 'fenced' });
-      await append(world.log, 's1', head, { fence: { holder: 'me', epoch: world.store.epoch } });
-    },
-  },
-  {
     name: 'a watcher hears each commit of its tenant once and in order, until it ends the watch',
     async run({ log, store }) {
       const heard: string[] = [];
-      const end = log.watch(({ session, head, status, agent }) => {
-        heard.push(`${session}@${head} ${status} ${agent}`);
+      const end = log.watch(({ session, head, status, agent, outstanding, own }) => {
+        heard.push(`${session}@${head} ${status} ${agent} ${outstanding} ${own ? 'own' : 'foreign'}`);
       });
-      const head = await append(log, 's1', EMPTY_HEAD, { entries: 2, index: { status: 'running' } });
-      assert.deepEqual(heard, ['s1@2 running assistant'], 'heard before the append resolves');
+      const head = await append(log, 's1', EMPTY_HEAD, { entries: 2, index: { status: 'running', outstanding: 2 } });
+      assert.deepEqual(heard, ['s1@2 running assistant 2 own'], 'heard before the append resolves');
       await append(store.tenant('other').log, 's1', EMPTY_HEAD);
       await log.append(appendAfter('s1', EMPTY_HEAD));
       const next = await append(log, 's1', head);
@@ -185,7 +151,7 @@ export const appendLaws: readonly Law[] = [
       end();
       end();
       await append(log, 's1', next);
-      assert.deepEqual(heard, ['s1@2 running assistant', 's1@3 idle assistant', 's2@1 idle b']);
+      assert.deepEqual(heard, ['s1@2 running assistant 2 own', 's1@3 idle assistant 0 own', 's2@1 idle b 0 own']);
     },
   },
   {
@@ -226,6 +192,8 @@ export const appendLaws: readonly Law[] = [
         () => home.leases.claim('n', 'h', 1),
         () => home.leases.renew('n', 'h', 1, 1),
         () => home.leases.release('n', 'h', 1),
+        () => home.leases.offer('n'),
+        () => home.leases.list('n'),
         () => store.tenants(),
       ];
       for (const call of calls) await rejectsWith('unavailable', call());

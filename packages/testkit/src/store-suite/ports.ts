@@ -5,7 +5,7 @@ import { append, appendAfter, bodyOf, runRow, EMPTY_HEAD, type Law } from './wor
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 const digestOf = (text: string): string => createHash('sha256').update(text).digest('base64url');
 
-/** Laws of blobs, documents and leases, and of the walls between tenants. */
+/** Laws of blobs and documents, and of the walls between tenants. */
 export const portLaws: readonly Law[] = [
   {
     name: 'a blob comes back by the SHA-256 of its bytes, also after reopening',
@@ -123,47 +123,6 @@ export const portLaws: readonly Law[] = [
       assert.deepEqual(await ids('café 42'), ['n1']);
       assert.deepEqual(await ids('deploy sunday'), []);
       assert.deepEqual(await ids("%' OR 1=1 --"), []);
-    },
-  },
-  {
-    name: 'a lease has one holder at a time and its epoch only grows',
-    async run(world) {
-      const first = await world.home.leases.claim('job', 'a', 1_000);
-      assert.deepEqual(first, { ok: true, epoch: 1 });
-      assert.deepEqual(await world.home.leases.claim('job', 'b', 1_000), { ok: false, holder: 'a' });
-      assert.equal((await world.home.leases.claim('other', 'b', 1_000)).ok, true);
-      world.advance(1_000);
-      assert.deepEqual(await world.home.leases.claim('job', 'b', 1_000), { ok: true, epoch: 2 });
-      assert.deepEqual(await world.home.leases.claim('job', 'b', 1_000), { ok: true, epoch: 3 });
-      await world.home.leases.release('job', 'b', 3);
-      await world.reopen();
-      assert.deepEqual(await world.home.leases.claim('job', 'a', 1_000), { ok: true, epoch: 4 });
-    },
-  },
-  {
-    name: 'only the holder with its epoch renews and releases, and only in time',
-    async run({ home: { leases }, advance }) {
-      await leases.claim('job', 'a', 1_000);
-      assert.equal(await leases.renew('job', 'b', 1, 1_000), false);
-      assert.equal(await leases.renew('job', 'a', 2, 1_000), false);
-      assert.equal(await leases.renew('nothing', 'a', 1, 1_000), false);
-      advance(900);
-      assert.equal(await leases.renew('job', 'a', 1, 1_000), true);
-      advance(900);
-      await leases.release('job', 'a', 2);
-      await leases.release('job', 'b', 1);
-      assert.equal((await leases.claim('job', 'b', 1_000)).ok, false);
-      advance(100);
-      assert.equal(await leases.renew('job', 'a', 1, 1_000), false, 'a lease that ran out is not renewed');
-      await leases.release('job', 'a', 1);
-      assert.deepEqual(await leases.claim('job', 'b', 1_000), { ok: true, epoch: 2 });
-    },
-  },
-  {
-    name: 'of many claims at once exactly one wins',
-    async run({ home: { leases } }) {
-      const claims = await Promise.all(Array.from({ length: 8 }, (_, at) => leases.claim('job', `h${at}`, 1_000)));
-      assert.equal(claims.filter((claim) => claim.ok).length, 1);
     },
   },
   {

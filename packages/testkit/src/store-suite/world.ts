@@ -13,7 +13,8 @@ import type {
 } from '@perdure/runtime/ports';
 import type { OpenedStore } from '../store-suite.ts';
 
-export type Law = { name: string; run(world: World): Promise<void> };
+/** `only`: a law of stores that one process owns, or of those that several share; missing: of both. */
+export type Law = { name: string; only?: 'sole' | 'shared'; run(world: World): Promise<void> };
 
 /** One law's world: a fresh store, its clock, and the tenant `default` of it. */
 export type World = {
@@ -25,6 +26,8 @@ export type World = {
   advance: (ms: number) => void;
   /** Closes and opens the same data again; `store`, `home` and `log` are the new ones from then on. */
   reopen: () => Promise<void>;
+  /** A store of another process over the same data; closed with this world. */
+  another(): Promise<Store>;
   dispose(): Promise<void>;
 };
 
@@ -32,6 +35,7 @@ export async function createWorld(open: (clock: Clock) => Promise<OpenedStore>):
   let now = 1_700_000_000_000;
   const opened = await open({ now: () => now, monotonicMs: () => now });
   let store = opened.store;
+  const others: Store[] = [];
   return {
     get store() {
       return store;
@@ -49,7 +53,14 @@ export async function createWorld(open: (clock: Clock) => Promise<OpenedStore>):
     async reopen() {
       store = await opened.reopen();
     },
+    async another() {
+      if (opened.another === undefined) throw new Error('a shared store must be opened once more, and cannot');
+      const other = await opened.another();
+      others.push(other);
+      return other;
+    },
     async dispose() {
+      for (const other of others) await other.close();
       await store.close();
       await opened.dispose();
     },

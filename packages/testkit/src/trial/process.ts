@@ -91,6 +91,7 @@ function mortal({ life, store, appends, committed }: ProcessOptions): Store {
   return {
     epoch: store.epoch,
     name: 'trial',
+    shared: store.shared,
     damage: [],
     unavailable: () => store.unavailable(),
     tenant(name) {
