@@ -80,11 +80,13 @@ async function boundaries(): Promise<number> {
   let failed = 0;
   for (const calls of SCENARIOS) {
     const alone = await eachBoundary(createDisk, calls);
-    const pairs = await eachPair(createDisk, calls, 'cancel', { acts: 1, crashes: 1 });
-    const failures = [...alone.failures, ...pairs.failures];
+    const cancels = await eachPair(createDisk, calls, 'cancel', { acts: 1, crashes: 1 });
+    const compactions = await eachPair(createDisk, calls, 'compact', { acts: 1, crashes: 1 });
+    const failures = [...alone.failures, ...cancels.failures, ...compactions.failures];
     for (const { name, error } of failures) say(`${name}: ${error.stack ?? error.message}`);
     failed += failures.length;
-    print(`${calls.join(' and ')}: ${alone.runs} boundaries, ${pairs.runs} pairs, ${failures.length} failed`);
+    const pairs = cancels.runs + compactions.runs;
+    print(`${calls.join(' and ')}: ${alone.runs} boundaries, ${pairs} pairs, ${failures.length} failed`);
   }
   return Math.min(1, failed);
 }

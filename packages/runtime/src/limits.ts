@@ -12,6 +12,8 @@ export const LIMITS = {
   hotBodies: 64,
   /** Entries between two snapshots. */
   snapshotEntries: 1_000,
+  /** The same when a session leaves memory: below it a log is folded faster than its snapshot is read. */
+  snapshotAtEvictionEntries: 64,
   /** Frames read from the store at a time. */
   readFrames: 512,
   /** The same for one page of entries. */

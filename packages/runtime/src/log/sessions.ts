@@ -167,7 +167,7 @@ export class Sessions {
     const [frame] = await this.#store.log.read(id, { after: snapshot.seq - 1, limit: 1 });
     const isOfLog =
       frame !== undefined && frame.hash === snapshot.hash && frame.first + frame.count - 1 === snapshot.seq;
-    if (!isOfLog || snapshot.checksum !== checksumOf(snapshot)) {
+    if (!isOfLog || snapshot.checksum !== snapshotChecksum(snapshot)) {
       this.#logger.warn({ session: id }, 'a snapshot does not fit its log and is dropped');
       await this.#store.snapshots.drop(id);
       return null;
@@ -250,7 +250,7 @@ export class Sessions {
         state,
         prefix: JSON.stringify(kept),
       };
-      snapshot.checksum = checksumOf(snapshot);
+      snapshot.checksum = snapshotChecksum(snapshot);
       await this.#store.snapshots.save(hot.id, snapshot);
     } catch (error) {
       this.#logger.warn({ session: hot.id, error: String(error) }, 'a snapshot could not be saved');
@@ -271,7 +271,7 @@ export class Sessions {
     await this.exclusive(hot.id, async () => {
       // Whoever dropped it knew that its fold is ahead of its log, or behind it.
       if (this.#hot.get(hot.id) !== hot) return;
-      await this.snapshot(hot, SNAPSHOT_AT_EVICTION_ENTRIES);
+      await this.snapshot(hot, LIMITS.snapshotAtEvictionEntries);
       this.#hot.delete(hot.id);
     });
   }
@@ -285,10 +285,8 @@ export class Sessions {
 /** What is kept of the context is believed by the assembler that made it alone. */
 type KeptPrefix = Prefix & { version: number };
 
-/** Below this a log is folded faster than its snapshot is read. */
-const SNAPSHOT_AT_EVICTION_ENTRIES = 64;
-
-const checksumOf = (snapshot: Snapshot): string =>
+/** Over everything else that a snapshot says. */
+export const snapshotChecksum = (snapshot: Snapshot): string =>
   sha256(`${snapshot.engine}\n${snapshot.seq}\n${snapshot.hash}\n${snapshot.state}\n${snapshot.prefix}`);
 
 /** A session in memory of which only the state is known. */

@@ -18,8 +18,10 @@ for (const calls of SCENARIOS) {
     check(await eachBoundary(createDisk, calls), 100);
   });
 
-  test(`a run that calls ${names} keeps every promise cancelled at one of its boundaries, with a crash at a later one`, async () => {
-    // Every pair: npm run simulate -- --boundaries
-    check(await eachPair(createDisk, calls, 'cancel', { acts: 3, crashes: 4 }), 50);
-  });
+  for (const first of ['cancel', 'compact'] as const) {
+    test(`a run that calls ${names} keeps every promise with a ${first} at one of its boundaries and a crash at a later one`, async () => {
+      // Every pair: npm run simulate -- --boundaries
+      check(await eachPair(createDisk, calls, first, { acts: 3, crashes: 4 }), 50);
+    });
+  }
 }

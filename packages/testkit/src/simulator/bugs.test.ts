@@ -14,6 +14,7 @@ const EXPECTED: Readonly<Record<Bug, RegExp>> = {
   'stream-gap': /\[P8\]/,
   'approval-by-name': /\[P14\]/,
   'fork-runs-open-call': /\[F1, P5\]|\[P5\]/,
+  'stale-snapshot': /\[P3\]|\[P4\]/,
   'unsafe-repeated': /\[P6\]/,
   'budget-settled-twice': /\[P9\]/,
   'steer-lost': /\[P1\]/,

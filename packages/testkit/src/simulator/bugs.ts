@@ -3,9 +3,9 @@
  * outside, or composes its parts in a wrong way; the product has no switch for any of them.
  */
 import type { StreamEvent, Host } from '@perdure/runtime';
-import { decodeFrame, effectKey, encodeFrame } from '@perdure/runtime';
+import { decodeFrame, effectKey, encodeFrame, snapshotChecksum } from '@perdure/runtime';
 import type { State } from '@perdure/engine';
-import { fold, outstanding, ZERO_USAGE } from '@perdure/engine';
+import { decodeState, encodeState, fold, outstanding, ZERO_USAGE } from '@perdure/engine';
 import type {
   Append,
   AppendResult,
@@ -13,7 +13,9 @@ import type {
   LogStore,
   ModelSource,
   NeutralItem,
+  SnapshotStore,
   Store,
+  TenantStore,
   ToolDefinition,
 } from '@perdure/runtime/ports';
 import type { Process } from './process.ts';
@@ -26,6 +28,7 @@ export const BUGS = {
   'stream-gap': 'a stream reads the log first and subscribes afterwards',
   'approval-by-name': 'an approval counts for whatever the tool is about to do, not for the arguments that were seen',
   'fork-runs-open-call': 'a fork leaves open what was open in its prefix, and runs it',
+  'stale-snapshot': 'the state in a snapshot is taken for that at the head of its log, however old it is',
   'unsafe-repeated': 'an unsafe call that was lost with its process is run again',
   'budget-settled-twice': 'the ledger books the bill of an attempt two times',
   'steer-lost': 'a message for the next turn is acknowledged and forgotten while the calls of this one are under way',
@@ -36,6 +39,7 @@ export const BUGS = {
 export type Bug = keyof typeof BUGS;
 
 export function wrapStore(sim: Sim, process: Process, store: Store): Store {
+  if (sim.bug === 'stale-snapshot') return { ...store, tenant: (name) => trusting(sim, store.tenant(name)) };
   const wrapped = wrapperOf(sim, process);
   if (wrapped === null) return store;
   return {
@@ -57,6 +61,20 @@ function wrapperOf(sim: Sim, process: Process): ((log: LogStore) => Partial<LogS
   if (sim.bug === 'one-shot-recovery') return oneShot;
   if (sim.bug === 'budget-settled-twice') return settledTwice;
   return sim.bug === 'fork-runs-open-call' ? (log) => openFork(sim, log) : null;
+}
+
+/** Each snapshot of a log is said to be of its newest frame. */
+function trusting(sim: Sim, tenant: TenantStore): TenantStore {
+  const { log, snapshots } = tenant;
+  const load: SnapshotStore['load'] = async (session) => {
+    const [snapshot, row] = [await snapshots.load(session), await log.get(session)];
+    if (snapshot === null || row === null || snapshot.checksum !== snapshotChecksum(snapshot)) return snapshot;
+    if (!sim.truth.isBoundary(session, snapshot.seq, snapshot.hash)) return snapshot;
+    const state = encodeState({ ...decodeState(snapshot.state), head: row.head.seq });
+    const newest = { ...snapshot, ...row.head, state };
+    return { ...newest, checksum: snapshotChecksum(newest) };
+  };
+  return { ...tenant, snapshots: { ...snapshots, load } };
 }
 
 /** Keeps of a fork's own append what says that it is one; whoever made it folds the log again. */

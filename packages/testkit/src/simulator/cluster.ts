@@ -1,7 +1,9 @@
 /** Which processes there are: one that drives, perhaps one that was replaced and lives on, perhaps a second writer. */
 import type { Outside } from './outside.ts';
+import type { World } from './process.ts';
 import { Process } from './process.ts';
 import type { Sim } from './sim.ts';
+import { Shelf } from './snapshots.ts';
 import { TOOLS } from './tools.ts';
 
 const RESTART_MAX_MS = 4_000;
@@ -19,16 +21,16 @@ export class Cluster {
   incomplete = false;
   #count = 0;
   readonly #sim: Sim;
-  readonly #outside: Outside;
+  readonly #world: World;
 
   constructor(sim: Sim, outside: Outside) {
     this.#sim = sim;
-    this.#outside = outside;
+    this.#world = { outside, shelf: new Shelf(sim) };
   }
 
   #process(store: Process['store']): Process {
     this.#count += 1;
-    return new Process(this.#sim, `p${this.#count}`, store, this.#outside, (process) => this.#down(process));
+    return new Process(this.#sim, `p${this.#count}`, store, this.#world, (process) => this.#down(process));
   }
 
   /** Opens the data anew: whoever had it is replaced. */

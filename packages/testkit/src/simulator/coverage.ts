@@ -3,7 +3,7 @@ import type { State } from '@perdure/engine';
 import type { FaultName } from './plan.ts';
 import { FAULT_NAMES } from './plan.ts';
 
-/** What people and clients do that is no fault, and is to happen in every state as well. */
+/** What is no fault, and is to happen in every state as well: acts of people and clients, a load from a snapshot. */
 export const ACTIONS = [
   'queue',
   'steer',
@@ -15,6 +15,7 @@ export const ACTIONS = [
   'compact',
   'close',
   'approve',
+  'restore',
 ] as const;
 export type Happening = FaultName | (typeof ACTIONS)[number];
 

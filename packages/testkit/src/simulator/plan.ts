@@ -24,6 +24,10 @@ export type Faults = {
   slowStore: number;
   readFails: number;
   storeStopsEachSecond: number;
+  snapshotDamaged: number;
+  snapshotForeign: number;
+  snapshotOld: number;
+  snapshotOtherEngine: number;
   lostMessage: number;
   doubledMessage: number;
   toolThrows: number;
@@ -53,7 +57,7 @@ export type SessionPlan = { limits: Partial<Limits>; ops: readonly Op[]; subscri
 
 /** Something that is done at one exact place of a simulation: right after the completion with this number. */
 export type Intervention = { event: number; act: Act };
-export const ACTS = ['crash', 'cancel', 'steer', 'interrupt', 'approve-twice', 'fork'] as const;
+export const ACTS = ['crash', 'cancel', 'steer', 'interrupt', 'approve-twice', 'fork', 'compact'] as const;
 export type Act = (typeof ACTS)[number];
 
 /** What a simulation that enumerates does instead of drawing: the calls of the first turn, and what is done when. */
@@ -108,6 +112,10 @@ const RATES: Readonly<Record<FaultName, number>> = {
   slowStore: 0.1,
   readFails: 0.05,
   storeStopsEachSecond: 0.1,
+  snapshotDamaged: 0.3,
+  snapshotForeign: 0.3,
+  snapshotOld: 0.3,
+  snapshotOtherEngine: 0.2,
   lostMessage: 0.2,
   doubledMessage: 0.2,
   toolThrows: 0.2,
@@ -199,7 +207,9 @@ function knobsOf(random: Prng): Record<string, number> {
   const small = (name: string, values: number[]): void => {
     if (random.chance(0.4)) knobs[name] = random.pick(values);
   };
-  small('snapshotEntries', [1, 5, 20]);
+  // Few logs here grow as long as one that is worth a snapshot elsewhere.
+  knobs['snapshotEntries'] = random.pick([1, 5, 20, 1_000]);
+  small('snapshotAtEvictionEntries', [1, 10]);
   small('readFrames', [1, 2, 3]);
   small('hotSessions', [0, 1]);
   small('hotIdleMs', [0, 2_000]);

@@ -12,10 +12,15 @@ import type { Outside } from './outside.ts';
 import type { FaultName } from './plan.ts';
 import type { Prng } from './random.ts';
 import type { Sim } from './sim.ts';
+import type { Shelf } from './snapshots.ts';
+import { ShelfPort } from './snapshots.ts';
 import { agentOf, toolsOf } from './tools.ts';
 
 /** In virtual ms: long enough that what must come in time does not come by a sweep. */
 const SWEEP_MS = 10_000;
+
+/** What outlives every process. */
+export type World = { outside: Outside; shelf: Shelf };
 
 /** The part of a hot session that the simulation looks at. */
 type Peeked = { state: State; head: { seq: number } };
@@ -35,17 +40,19 @@ export class Process {
   readonly #random: Prng;
   readonly #epoch: number;
   readonly #outside: Outside;
+  readonly #snapshots: ShelfPort;
   readonly #onDown: (process: Process) => void;
   readonly #connections = new Set<() => void>();
   readonly #inFlight = new Set<() => void>();
 
-  constructor(sim: Sim, name: string, store: Store, outside: Outside, onDown: (process: Process) => void) {
+  constructor(sim: Sim, name: string, store: Store, world: World, onDown: (process: Process) => void) {
     this.#sim = sim;
     this.name = name;
     this.store = store;
     this.#epoch = store.epoch;
     this.#random = sim.random.fork(`process ${name}`);
-    this.#outside = outside;
+    this.#outside = world.outside;
+    this.#snapshots = new ShelfPort(sim, world.shelf);
     this.#onDown = onDown;
   }
 
@@ -167,7 +174,10 @@ export class Process {
       const fork: LogStore['fork'] = async (origin, request) => this.#append(request, of, origin);
       return {
         log: this.#port('log', () => of().log, { append, fork, watch: (changed) => of().log.watch(changed) }),
-        snapshots: this.#port('snapshots', () => of().snapshots, {}),
+        snapshots: this.#snapshots.port(
+          () => of().snapshots,
+          async (label, work) => this.#call(label, work),
+        ),
         blobs: this.#port('blobs', () => of().blobs, {}),
         docs: this.#port('docs', () => of().docs, {}),
         leases: this.#port('leases', () => of().leases, {}),
@@ -203,6 +213,7 @@ export class Process {
   async #append(request: Append, of: () => TenantStore, origin: Origin | null): Promise<AppendResult> {
     if (!this.alive || this.fault('crashBeforeAppend', request.session)) return this.gone();
     const sim = this.#sim;
+    this.#snapshots.checkDropped(request.session);
     if (this.stopped) return { ok: false, code: 'unavailable', detail: 'a flush failed' };
     // A fork that meets nobody finds nothing there.
     const head = origin === null ? request.expectedHead : { seq: 0, hash: '' };

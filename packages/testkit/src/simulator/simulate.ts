@@ -23,7 +23,7 @@ import type { Disk, Sim, Weather } from './sim.ts';
 import type { Shown } from './subscribers.ts';
 import { Subscriber } from './subscribers.ts';
 import type { Log, Named } from './truth.ts';
-import { Truth } from './truth.ts';
+import { checkMessages, Truth } from './truth.ts';
 
 /** Wall time at the beginning of every simulation. */
 const EPOCH_MS = 1_800_000_000_000;
@@ -229,7 +229,7 @@ class Simulation implements Sim {
     const client = this.#clients[0];
     if (act === 'crash') this.#cluster.current?.crash();
     else if (act === 'approve-twice') this.spawn(this.#people.approveTwice());
-    else if (act === 'cancel' || act === 'fork')
+    else if (act === 'cancel' || act === 'fork' || act === 'compact')
       this.spawn(client?.perform({ op: act, afterMs: 0 }) ?? Promise.resolve());
     else this.spawn(client?.send(act) ?? Promise.resolve());
   }
@@ -373,20 +373,6 @@ class Simulation implements Sim {
       coverage: this.coverage,
       trace: trace ?? [],
     };
-  }
-}
-
-/** Whatever was accepted is in the conversation, once, unless its run never began. */
-function checkMessages({ entries, state }: Log): void {
-  const started = new Set(entries.filter(({ kind }) => kind === 'run.started').map(({ run }) => run));
-  for (const entry of entries) {
-    if (entry.kind !== 'run.steered' && entry.kind !== 'run.queued') continue;
-    const { digest } = entry.data.message;
-    const said = state.context.items.filter((item) => item.kind === 'message' && item.body.digest === digest).length;
-    const expected = entry.kind === 'run.steered' || started.has(entry.run) ? 1 : 0;
-    // A summary may stand for it by now.
-    if (entry.seq < state.context.compactedAt && said < expected) continue;
-    assert.equal(said, expected, `${entry.data.submission} is in the conversation ${expected} times`);
   }
 }
 

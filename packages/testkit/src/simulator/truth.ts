@@ -89,7 +89,14 @@ export class Truth {
     const before = log.state.head;
     fold(entries, log.state);
     assert.equal(log.state.head, before + entries.length);
-    log.invariants.observe(entries, hot === null ? null : hot);
+    try {
+      log.invariants.observe(entries, hot);
+    } catch (error) {
+      // What a wrong state led to says less than that it was wrong.
+      if (hot !== null && origin === null)
+        assert.deepStrictEqual(hot, log.state, 'what was written comes of a state that is the fold [P3]');
+      throw error;
+    }
     assert.equal(index.outstanding, outstanding(log.state).length, 'the index says how much is outstanding [P7]');
     assert.equal(index.dueAt, wakeAt(log.state), 'the index says when the session wakes [P7]');
     checkBooks(log.state, store.disk.account(sessionAccount(log.state)));
@@ -138,8 +145,10 @@ export class Truth {
     assert.deepEqual([log.entries.length, log.frames.at(-1)?.hash], [expectedHead.seq, expectedHead.hash], '[P2]');
   }
 
-  isBoundary(session: string, seq: number): boolean {
-    return this.logs.get(session)?.frames.some(({ first, count }) => first + count - 1 === seq) === true;
+  /** Whether a frame ends here: the one with this hash, where one is given. */
+  isBoundary(session: string, seq: number, hash?: string): boolean {
+    const frame = this.logs.get(session)?.frames.find(({ first, count }) => first + count - 1 === seq);
+    return frame !== undefined && frame.hash === (hash ?? frame.hash);
   }
 
   /** The effect an entry is about, with what the entry says of it. */
@@ -240,7 +249,7 @@ export class Truth {
 
   /** Whether nothing is left to do anywhere. */
   isAtRest(): boolean {
-    for (const { state } of this.logs.values()) if (state.runs.size > 0) return false;
+    for (const { state } of this.logs.values()) if (state.runs.size > 0 || state.compaction !== null) return false;
     return true;
   }
 }
@@ -250,4 +259,18 @@ function checkBooks(state: State, account: { spent: Amount; reserved: Amount } |
   if (account === undefined) return;
   assert.deepEqual(account.spent, state.spent, `the ledger has what the log of ${state.id} says was spent [P9]`);
   assert.deepEqual(account.reserved, state.reserved, `the ledger has what ${state.id} has reserved [P9]`);
+}
+
+/** Whatever was accepted is in the conversation, once, unless its run never began. */
+export function checkMessages({ entries, state }: Log): void {
+  const started = new Set(entries.filter(({ kind }) => kind === 'run.started').map(({ run }) => run));
+  for (const entry of entries) {
+    if (entry.kind !== 'run.steered' && entry.kind !== 'run.queued') continue;
+    const { digest } = entry.data.message;
+    const said = state.context.items.filter((item) => item.kind === 'message' && item.body.digest === digest).length;
+    const expected = entry.kind === 'run.steered' || started.has(entry.run) ? 1 : 0;
+    // A summary may stand for it by now.
+    if (entry.seq < state.context.compactedAt && said < expected) continue;
+    assert.equal(said, expected, `${entry.data.submission} is in the conversation ${expected} times`);
+  }
 }
