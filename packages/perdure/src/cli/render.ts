@@ -97,6 +97,8 @@ export class TextRenderer implements Renderer {
       }
       case 'wait.opened':
         return this.#note(`waits for ${entry.data.kind} (${entry.data.wait})`, '  ');
+      case 'compaction.settled':
+        return this.#compacted(entry.data);
       case 'run.ended':
         this.rest();
         if (entry.data.status !== 'completed') this.#note(endOf(entry.data));
@@ -116,6 +118,11 @@ export class TextRenderer implements Renderer {
     this.#note(
       `goes on with ${model}${this.#route.length === 0 ? '' : ` ${becauseOf(passedOn(this.#route, passed))}`}`,
     );
+  }
+
+  #compacted(end: Extract<Entry, { kind: 'compaction.settled' }>['data']): void {
+    if (end.outcome === 'done') this.#note('the conversation so far is summarised: its model reads on from there');
+    if (end.outcome === 'failed') this.#note(`the conversation is not summarised (${end.code}), and goes on as it is`);
   }
 
   /** The entry has the last word: what was not streamed is written now. */

@@ -291,6 +291,31 @@ test('steering joins the run; cancel, explain, cost, model and status say what i
 
 const only = async (): Promise<string> => (await world.client.call('sessions.list', {})).sessions[0]?.id ?? '';
 
+test('a conversation is compacted when the person asks for it; what there is none of, or what does not help, is said', async () => {
+  const person = await seat.sit(world.client);
+  await person.sees(/> $/);
+  person.type('/compact');
+  await person.sees(/there is nothing to compact yet\n> $/);
+  person.type('/compact now');
+  await person.sees(/\/compact takes nothing behind it\n> $/);
+  person.type('say short');
+  await person.sees(/short\n> $/);
+  person.type('/compact');
+  await person.sees(/summarised before the next turn\n[\s\S]*the conversation is not summarised \(no_gain\)[\s\S]*> $/);
+  const long = 'on and on and '.repeat(300).trim();
+  person.type(`say ${long}`);
+  await person.sees(/on and on and\s+> $/);
+  person.type('/compact');
+  await person.sees(/summarised before the next turn\n[\s\S]*the conversation so far is summarised[\s\S]*> $/);
+  person.type('What is 2 + 3?');
+  await person.sees(/2 \+ 3 = 5\n> $/);
+  const session = await only();
+  const { request } = await world.client.call('turns.request', { session, run: 'r3', n: 1 });
+  const sent = JSON.stringify(request);
+  assert.deepEqual([sent.includes('This is a summary'), sent.includes(long)], [true, false]);
+  assert.equal((await world.client.call('messages.list', { session })).messages[2]?.text, `say ${long}`);
+});
+
 test('sessions are listed and gone back to; a fork goes on in a copy, and the original does not', async () => {
   const person = await seat.sit(world.client);
   await person.sees(/> $/);
