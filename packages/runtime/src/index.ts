@@ -2,7 +2,8 @@ export type { AgentDefinition, AgentOptions, Manifest, ToolOptions } from './def
 export { agent, checked, limitsSchema, policiesSchema, tool, wait } from './definitions/agents.ts';
 export { compactionSchema } from './definitions/compaction.ts';
 export type { Api, Caller, FeedEvent, StreamEvent } from './api.ts';
-export type { Courier, Driver } from './drive/driver.ts';
+export type { Courier, Driver, LocalDriver, LocalOptions } from './drive/driver.ts';
+export type { Lead, Rest } from './drive/tenure.ts';
 export { NotAdmitted } from './drive/driver.ts';
 export { argumentsDigest, bodyDigest, canonicalJson, chainHash, effectKey, sha256 } from './log/digest.ts';
 export { ConfigError } from './errors.ts';

@@ -1,7 +1,9 @@
 /** What a driver is given and what it promises: inputs arrive at least once, effects run at least once, timers fire. */
 import type { Effect } from '@perdure/engine';
 import type { Perform } from '../effects/perform.ts';
+import type { Logger, System } from '../ports.ts';
 import type { Step, StepInput, StepResult } from '../log/step.ts';
+import type { Lead, Rest } from './tenure.ts';
 
 export type Courier = {
   step: Step;
@@ -24,6 +26,27 @@ export interface Driver {
   /** Stops admitting, aborts what may run again, gives an unsafe call `drainMs`. Idempotent. */
   stop(options?: { drainMs?: number }): Promise<void>;
 }
+
+export type LocalOptions = {
+  courier: Courier;
+  system: System;
+  logger: Logger;
+  /** The epoch of this process: attempts of an earlier one are lost. */
+  epoch: number;
+  /** Effects under way at once. */
+  effects?: number;
+  sweepMs?: number;
+  /** Another engine says which sessions are driven here (tenure.ts). */
+  lead?: Lead;
+};
+
+export type LocalDriver = Driver & {
+  /**
+   * Drives a session until nothing of it is under way here; asked for again meanwhile it is the same. Rejects where
+   * something is left to do: the process ends, or the storage cannot be read.
+   */
+  drive(session: string): Promise<Rest>;
+};
 
 /** Refused by the driver itself, before any step. */
 export class NotAdmitted extends Error {

@@ -1,5 +1,7 @@
 /** Whose fault a failure is, and how often a session has failed by itself. */
+import type { Courier } from './driver.ts';
 import { NotAdmitted } from './driver.ts';
+import type { Logger } from '../ports.ts';
 import { FrameTooLarge } from '../log/frame.ts';
 import { LIMITS } from '../limits.ts';
 import { KeyTaken } from '../log/step.ts';
@@ -10,6 +12,15 @@ export const isRefusal = (error: unknown): boolean =>
 
 export const textOf = (error: unknown): string =>
   error instanceof Error ? (error.stack ?? error.message) : String(error);
+
+/** Parks a session for good; where that cannot be stored, whoever parks it remembers it. */
+export async function parked(courier: Courier, logger: Logger, session: string, reason: string): Promise<void> {
+  try {
+    await courier.quarantine(session, reason);
+  } catch (error) {
+    logger.error({ session, error: textOf(error) }, 'a quarantine could not be stored: it holds in this process');
+  }
+}
 
 /** The pause before the same is said again (ms). */
 export const backoffMs = (failures: number): number =>

@@ -5,10 +5,9 @@ import { LIMITS as ENGINE } from '@perdure/engine';
 import { createVirtualSystem } from '@perdure/testkit';
 import { World } from '../../test/world.ts';
 import { tool } from '../definitions/agents.ts';
-import type { Courier } from './driver.ts';
+import type { Courier, LocalOptions } from './driver.ts';
 import { FrameTooLarge } from '../log/frame.ts';
 import { LIMITS } from '../limits.ts';
-import type { LocalOptions } from './local.ts';
 import { createLocalDriver } from './local.ts';
 import type { Performable } from '../effects/perform.ts';
 import type { StepInput, StepResult } from '../log/step.ts';
@@ -568,4 +567,67 @@ test('nothing is kept of sessions that are at rest', async () => {
   await driver.submit('s', user('go'));
   await system.settle();
   assert.equal(system.timersSet, 1);
+});
+
+test('a session that another engine leads is driven from its word until it rests; what turns up before is told to it', async () => {
+  const told: [string, number | null][] = [];
+  const { world, driver, flown, ids, system } = bench({ lead: (session, at) => void told.push([session, at]) });
+  await driver.start();
+  const now = system.clock.now();
+  world.onStep = (_session, { id }) =>
+    id === 'go' ? { effects: [generate()] } : id === 'later' ? { wakeAt: now + 5_000 } : {};
+  await driver.submit('s', user('go'));
+  await driver.submit('s', user('later'));
+  await driver.submit('s', user('nothing'));
+  await system.settle();
+  assert.deepEqual(
+    [told, flown.length],
+    [
+      [
+        ['s', null],
+        ['s', now + 5_000],
+      ],
+      0,
+    ],
+  );
+  let settle = (_input: StepInput): void => {};
+  world.onFly = async () => new Promise((resolve) => (settle = resolve));
+  world.onLook = () => ({ effects: [generate()], wakeAt: null });
+  const ends = [driver.drive('s'), driver.drive('s')];
+  await system.settle();
+  assert.equal(flown.length, 1);
+  world.onStep = () => ({ wakeAt: now + 9_000 });
+  settle(outcome(flown[0]?.effect ?? assert.fail()));
+  const rest = { at: 'rest', wakeAt: now + 9_000 };
+  assert.deepEqual(await Promise.all(ends), [rest, rest]);
+  await system.advance(10_000);
+  assert.ok(!ids().some((id) => id.startsWith('wake')), "its timer is the other engine's");
+});
+
+test('what the leading engine forgot is driven by the sweeper, and its timer is handed back', async () => {
+  const told: [string, number | null][] = [];
+  const { world, driver, flown, system } = bench({ lead: (session, at) => void told.push([session, at]) });
+  await driver.start();
+  const wakeAt = system.clock.now() + 10 * LIMITS.sweepMs;
+  world.due.push('s');
+  world.onLook = () => ({ effects: [generate()], wakeAt: null });
+  world.onFly = async (_session, effect) => outcome(effect);
+  world.onStep = () => (world.due.splice(0), { wakeAt });
+  await system.advance(LIMITS.sweepMs);
+  assert.deepEqual([flown.length, told], [1, [['s', wakeAt]]]);
+});
+
+test('a process that ends, or cannot read, leaves a led session to be come back to', async () => {
+  const { world, driver, system } = bench({ lead: () => {} });
+  await driver.start();
+  world.onLook = () => {
+    throw gone;
+  };
+  await assert.rejects(driver.drive('s'), { code: 'unavailable' });
+  world.onLook = () => ({ effects: [generate()], wakeAt: null });
+  const end = driver.drive('s');
+  await system.settle();
+  await driver.stop();
+  await assert.rejects(end, { code: 'unavailable' });
+  await assert.rejects(driver.drive('s'), { code: 'unavailable' });
 });

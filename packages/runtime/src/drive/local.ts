@@ -5,13 +5,16 @@
  *  L2 What the state says is outstanding is under way here, or is asked about as lost; never both.
  *  L3 An outcome is kept until the log has it: its delivery is retried, the effect is not.
  *  L4 A session that fails by itself again and again is parked; its neighbours live.
+ *  L5 Where another engine leads, a session is driven here from `drive` until it rests; what turns up in one that is not
+ *     is told to that engine. The sweeper drives what was forgotten all the same: nothing depends on the engine's memory.
  */
 import type { Effect, EffectId } from '@perdure/engine';
 import { isCallId, isCompactionId, LIMITS as ENGINE } from '@perdure/engine';
-import type { Courier, Driver } from './driver.ts';
+import type { Courier, LocalDriver, LocalOptions } from './driver.ts';
 import { isQuarantined, NotAdmitted, shuttingDown } from './driver.ts';
-import { backoffMs, Faults, isRefusal, textOf } from './faults.ts';
+import { backoffMs, Faults, isRefusal, parked, textOf } from './faults.ts';
 import { LIMITS } from '../limits.ts';
+import { Ebb } from './ebb.ts';
 import type { Flight, Job } from './mailbox.ts';
 import { isUnsafe, keyOf, Mailbox } from './mailbox.ts';
 import type { Performable } from '../effects/perform.ts';
@@ -19,26 +22,17 @@ import type { Logger, System, Timer } from '../ports.ts';
 import { Slots } from './slots.ts';
 import type { StepInput, StepResult } from '../log/step.ts';
 import { storageTrouble } from '../log/storage.ts';
+import type { Rest } from './tenure.ts';
+import { Tenures } from './tenure.ts';
 import { Wakes } from './wakes.ts';
-
-export type LocalOptions = {
-  courier: Courier;
-  system: System;
-  logger: Logger;
-  /** The epoch of this process: attempts of an earlier one are lost. */
-  epoch: number;
-  /** Effects under way at once. */
-  effects?: number;
-  sweepMs?: number;
-};
 
 const SYSTEM = { kind: 'system', id: 'driver' } as const;
 
-export function createLocalDriver(options: LocalOptions): Driver {
-  return new LocalDriver(options);
+export function createLocalDriver(options: LocalOptions): LocalDriver {
+  return new Local(options);
 }
 
-class LocalDriver implements Driver {
+class Local implements LocalDriver {
   readonly #courier: Courier;
   readonly #system: System;
   readonly #logger: Logger;
@@ -49,10 +43,11 @@ class LocalDriver implements Driver {
   readonly #mailboxes = new Map<string, Mailbox>();
   readonly #faults = new Faults();
   readonly #quarantined = new Set<string>();
+  readonly #tenures: Tenures;
+  readonly #ebb: Ebb;
   #phase: 'new' | 'running' | 'draining' | 'stopped' = 'new';
   #sweeper: Timer | null = null;
   #stopping: Promise<void> | null = null;
-  #rested = (): void => {};
 
   constructor(options: LocalOptions) {
     this.#courier = options.courier;
@@ -60,6 +55,8 @@ class LocalDriver implements Driver {
     this.#logger = options.logger;
     this.#epoch = options.epoch;
     this.#sweepMs = options.sweepMs ?? LIMITS.sweepMs;
+    this.#tenures = new Tenures(options.lead ?? null);
+    this.#ebb = new Ebb(this.#mailboxes, options.system.timers);
     this.#slots = new Slots(options.effects ?? LIMITS.effects);
     this.#wakes = new Wakes(options.system.clock, options.system.timers, (session) => this.#wake(session));
   }
@@ -95,27 +92,11 @@ class LocalDriver implements Driver {
       for (const flight of mailbox.flights.values())
         if (!isUnsafe(flight.effect) || !flight.began) flight.controller.abort('drain');
     }
-    await this.#rest(drainMs);
+    await this.#ebb.out(drainMs);
     this.#phase = 'stopped';
     for (const mailbox of this.#mailboxes.values()) mailbox.clear(shuttingDown(), 'drain');
     this.#mailboxes.clear();
-  }
-
-  /** Waits until no step and no unsafe call is under way, at most `drainMs`, and not that long for steps alone. */
-  async #rest(drainMs: number): Promise<void> {
-    if (this.#isAtRest()) return;
-    const { timers } = this.#system;
-    await new Promise<void>((resolve) => {
-      const last = timers.set(drainMs, () => this.#rested());
-      const early = timers.set(Math.min(drainMs, LIMITS.drainIdleMs), () => {
-        if (![...this.#mailboxes.values()].some(({ hasUnsafe }) => hasUnsafe)) this.#rested();
-      });
-      this.#rested = () => {
-        last.cancel();
-        early.cancel();
-        resolve();
-      };
-    });
+    this.#tenures.failAll(shuttingDown());
   }
 
   // Read through methods where an await lies between: the phase may have moved on.
@@ -125,11 +106,6 @@ class LocalDriver implements Driver {
 
   #isEnding(): boolean {
     return this.#phase === 'draining' || this.#phase === 'stopped';
-  }
-
-  #isAtRest(): boolean {
-    for (const mailbox of this.#mailboxes.values()) if (!mailbox.isDone || mailbox.hasUnsafe) return false;
-    return true;
   }
 
   #mailbox(session: string): Mailbox {
@@ -142,8 +118,14 @@ class LocalDriver implements Driver {
   }
 
   #release(mailbox: Mailbox): void {
-    if (mailbox.isEmpty && this.#mailboxes.get(mailbox.session) === mailbox) this.#mailboxes.delete(mailbox.session);
-    if (this.#phase === 'draining' && this.#isAtRest()) this.#rested();
+    const { session } = mailbox;
+    if (mailbox.isEmpty && this.#mailboxes.get(session) === mailbox) {
+      this.#mailboxes.delete(session);
+      if (this.#tenures.isLed) this.#wakes.set(session, null);
+      if (this.#isRunning()) this.#tenures.end(session);
+      else this.#tenures.fail(session, shuttingDown());
+    }
+    if (this.#phase === 'draining') this.#ebb.look();
   }
 
   #enqueue(mailbox: Mailbox, job: Job): void {
@@ -241,20 +223,15 @@ class LocalDriver implements Driver {
     this.#quarantined.add(session);
     this.#wakes.set(session, null);
     mailbox.clear(isQuarantined(session), 'quarantine');
-    try {
-      await this.#courier.quarantine(session, reason);
-    } catch (error) {
-      this.#logger.error(
-        { session, error: textOf(error) },
-        'a quarantine could not be stored: it holds in this process',
-      );
-    }
+    await parked(this.#courier, this.#logger, session, reason);
+    this.#release(mailbox);
   }
 
   /** L2: dispatches what is not under way, asks about what an earlier process may have dispatched. */
   #reconcile(mailbox: Mailbox, effects: readonly Effect[], wakeAt: number | null): void {
     if (this.#phase === 'draining') return this.#handBack(mailbox, effects);
     if (this.#phase !== 'running' || this.#quarantined.has(mailbox.session)) return;
+    if (!this.#tenures.takes(mailbox.session, effects.length > 0, wakeAt)) return;
     this.#wakes.set(mailbox.session, wakeAt);
     for (const effect of effects) {
       if (effect.type === 'gate') this.#attempt(mailbox, effect.id, 1, 'gate');
@@ -358,6 +335,19 @@ class LocalDriver implements Driver {
     this.#ask(this.#mailbox(session), WAKE, { kind: 'settle', effect: 'wake' }, id);
   }
 
+  async drive(session: string): Promise<Rest> {
+    if (!this.#isRunning()) throw shuttingDown();
+    return (await this.#tenure(session)).end;
+  }
+
+  /** Resolves when it has been looked at; `end` when nothing of it is under way here. */
+  async #tenure(session: string): Promise<{ end: Promise<Rest> }> {
+    const { isNew, end } = this.#tenures.begin(session);
+    if (isNew) await this.#drive(session);
+    if (isNew && !this.#mailboxes.has(session)) this.#tenures.end(session);
+    return { end };
+  }
+
   /** Looks at a session and sees that what it waits for is under way. */
   async #drive(session: string): Promise<void> {
     if (!this.#isRunning() || this.#quarantined.has(session)) return;
@@ -371,6 +361,7 @@ class LocalDriver implements Driver {
       this.#reconcile(mailbox, effects, wakeAt);
       if (wakeAt !== null && wakeAt <= this.#system.clock.now()) this.#wake(session);
     } catch (error) {
+      this.#tenures.fail(session, error);
       if (storageTrouble(error) === null) await this.#fault(mailbox, error);
     } finally {
       mailbox.looking = false;
@@ -384,7 +375,10 @@ class LocalDriver implements Driver {
       let after: string | null = null;
       do {
         const page: { sessions: string[]; next: string | null } = await this.#courier.due(after);
-        for (const session of page.sessions) await this.#drive(session);
+        for (const session of page.sessions) {
+          if (this.#tenures.isLed) this.#tenures.handBack(session, (await this.#tenure(session)).end);
+          else await this.#drive(session);
+        }
         after = page.next;
       } while (after !== null && this.#isRunning());
       await this.#courier.evict((session) => this.#mailboxes.has(session));
