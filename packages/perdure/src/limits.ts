@@ -36,6 +36,9 @@ export const LIMITS = {
   /** Data that another process has for a moment is asked for so often, with this pause. */
   devTries: 20,
   devRetryMs: 500,
+  /** Data that another process has is asked for so often by a command, with this pause: five seconds. */
+  ownerTries: 21,
+  ownerRetryMs: 250,
   eventsMax: 1_000_000_000,
   /** Of one `perdure simulate`. */
   seedsMax: 10_000_000,

@@ -283,7 +283,8 @@ describe('without a server', () => {
     assert.deepEqual([first.code, /remember the milk/.test(first.stdout)], [0, true], first.stderr);
     const hidden = await place.run(['run', 'read .env', '--session', 'k', '--quiet']);
     assert.ok(!hidden.stdout.includes('do not look'));
-    assert.equal((await place.run(['sessions', 'list'])).code, 1);
+    assert.match((await place.run(['sessions', 'list'])).stdout, /idle/);
+    assert.equal((await place.run(['status'])).code, 1);
     assert.equal((await place.run(['run', 'hi', '--token', 'x'])).code, 5);
   });
 
@@ -366,6 +367,80 @@ test('a server that accepts and then refuses its stream is a lost stream: 4', as
   } finally {
     await place.leave();
     fake.close();
+  }
+});
+
+test('without a server the folder is read, and a wait is answered and its run followed', async () => {
+  const place = createPlace();
+  try {
+    writeFileSync(join(place.directory, 'perdure.config.ts'), CONFIG);
+    writeFileSync(join(place.directory, '.env'), 'ACCOUNT=savings');
+    const [agents, models] = await Promise.all([place.run(['agents', 'list']), place.run(['models', 'list'])]);
+    assert.match(agents.stdout, /payer +demo/);
+    assert.match(models.stdout, /openai\/gpt-5-mini/);
+    assert.ok(!existsSync(join(place.directory, '.perdure')), 'what the configuration says needs no data');
+    const none = await place.run(['waits', 'list']);
+    assert.deepEqual([none.code, /there is no data in/.test(none.stderr)], [1, true]);
+    assert.equal((await place.run(['run', 'call pay {"amount": 3}', '--session', 'k'])).code, 7);
+    const behind = await place.run(['run', 'What is 2 + 3?', '--session', 'k']);
+    assert.equal(behind.code, 7);
+    assert.match(behind.stderr, /queued behind r1, which waits for somebody/);
+    const { waits } = JSON.parse((await place.run(['waits', 'list', '--json'])).stdout) as { waits: Json[] };
+    const session = String(waits[0]?.['session']);
+    assert.match((await place.run(['sessions', 'list'])).stdout, /waiting +payer/);
+    assert.match((await place.run(['explain', `${session}.r1`])).stdout, /waits/);
+    const answered = await place.run(['waits', 'answer', `${session}.w1`, 'approve']);
+    assert.deepEqual([answered.code, /pay: paid 3 from savings/.test(answered.stdout)], [0, true], answered.stderr);
+    assert.match((await place.run(['sessions', 'show', session])).stdout, /paid 3 from savings/);
+    assert.match((await place.run(['search', 'savings'])).stdout, /paid 3 from/);
+  } finally {
+    await place.leave();
+  }
+});
+
+test('a message that comes while a server starts, or while another command has the data, waits for its turn', async () => {
+  const place = createPlace();
+  try {
+    const others = ['one', 'two', 'three'].map(async (key) =>
+      place.run(['run', 'What is 2 + 3?', '--session', key, '--quiet']),
+    );
+    const server = place.start(['up', '--port', '0']);
+    for (const { code, stdout, stderr } of await Promise.all(others))
+      assert.deepEqual([code, stdout], [0, '2 + 3 = 5\n'], stderr);
+    await server.printed(/Ctrl-C stops it/);
+    assert.equal((await place.run(['run', 'hello', '--quiet'])).code, 0);
+  } finally {
+    await place.leave();
+  }
+});
+
+test('run --model is the model of the run, and of a session that it opens; one that is not to be had is refused', async () => {
+  const place = createPlace();
+  try {
+    writeFileSync(
+      join(place.directory, 'perdure.config.ts'),
+      CONFIG.replace("model: 'demo'", "model: 'openai/gpt-5-mini'"),
+    );
+    const refused = await place.run(['run', 'What is 2 + 3?']);
+    assert.deepEqual([refused.code, /OPENAI_API_KEY/.test(refused.stderr)], [3, true], refused.stderr);
+    for (const place_ of [[], ['--session', 'k'], ['--session', 'k']]) {
+      const { code, stdout, stderr } = await place.run([
+        'run',
+        'What is 2 + 3?',
+        '--model',
+        'demo',
+        '--quiet',
+        ...place_,
+      ]);
+      assert.deepEqual([code, stdout], [0, '2 + 3 = 5\n'], stderr);
+    }
+    const wrong = [['demo,'], ['nowhere/x'], ['']].map(async (model) => place.run(['run', 'hi', '--model', ...model]));
+    assert.deepEqual(
+      (await Promise.all(wrong)).map(({ code }) => code),
+      [5, 3, 5],
+    );
+  } finally {
+    await place.leave();
   }
 });
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { SessionDiff, SessionView } from '@perdure/contract';
@@ -136,6 +136,20 @@ test('a session is sealed when its file can be written, and by its one name; wha
   const other = await place.run([...move, '--to', 'c', '--out', 'two.jsonl']);
   assert.deepEqual([other.code, /has moved to b before/.test(other.stderr)], [1, true]);
   await succeeds(place, [...move, '--out', 'two.jsonl']);
+  const twice = await Promise.all(
+    [1, 2].map(async () => place.run(['sessions', 'export', source, '--out', 'same.jsonl'])),
+  );
+  assert.deepEqual(
+    twice.map(({ code }) => code).toSorted((a, b) => Number(a) - Number(b)),
+    [0, 1],
+    'one of two gets the name',
+  );
+  assert.match(twice.map(({ stderr }) => stderr).join(''), /is there already/);
+  await succeeds(place, ['sessions', 'import', 'same.jsonl', '--data', 'same']);
+  assert.deepEqual(
+    readdirSync(place.directory).filter((name) => name.endsWith('.partial')),
+    [],
+  );
   const folder = await place.run(['sessions', 'import', '.']);
   assert.deepEqual([folder.code, /there is no file/.test(folder.stderr)], [1, true]);
 });

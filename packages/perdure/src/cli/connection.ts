@@ -5,6 +5,7 @@ import { createClient } from '@perdure/contract';
 import { runningServer } from '../server-file.ts';
 import type { Context } from './context.ts';
 import { CommandError, EXIT, UsageError } from './exit.ts';
+import { whenFree } from './owner.ts';
 import { recall } from './remembered.ts';
 
 export type Connection = {
@@ -56,8 +57,37 @@ export async function connected(context: Context): Promise<Connection> {
 /** The server that is meant, or one within this process on the same data. */
 export async function connectedOrEmbedded(context: Context): Promise<Connection> {
   const server = await serverOf(context);
-  if (server === null) return (await import('./embedded.ts')).embedded(context);
-  return remoteAsIs(context, server);
+  if (server !== null) return remoteAsIs(context, server);
+  const { embedded } = await import('./embedded.ts');
+  return whenFree(
+    async () => embedded(context),
+    async () => servedMeanwhile(context),
+  );
+}
+
+/** Work that only reads: with the server that is meant, or with the data folder itself. */
+export async function reading<T>(context: Context, work: (client: Client) => Promise<T>): Promise<T> {
+  return within(await connectedOrFolder(context), work);
+}
+
+/** Work on what the configuration says, data aside: with the server that is meant, or with the configuration alone. */
+export async function readingProject<T>(context: Context, work: (client: Client) => Promise<T>): Promise<T> {
+  const server = await serverOf(context);
+  return within(server === null ? await (await import('./embedded.ts')).project(context) : remote(server), work);
+}
+
+async function within<T>(connection: Connection, work: (client: Client) => Promise<T>): Promise<T> {
+  try {
+    return await work(connection.client);
+  } finally {
+    await connection.close();
+  }
+}
+
+/** A server that was starting when it was looked for. */
+async function servedMeanwhile(context: Context): Promise<Connection | null> {
+  const server = await serverOf(context);
+  return server === null ? null : remoteAsIs(context, server);
 }
 
 /** Throws UsageError for a configuration: the server has its own. */
@@ -74,7 +104,11 @@ export type FolderUse = { withConfig?: boolean; creates?: boolean };
 export async function connectedOrFolder(context: Context, use: FolderUse = {}): Promise<Connection> {
   const server = await serverOf(context);
   if (server !== null) return remoteAsIs(context, server);
-  return (await import('./embedded.ts')).folder(context, use);
+  const { folder } = await import('./embedded.ts');
+  return whenFree(
+    async () => folder(context, use),
+    async () => servedMeanwhile(context),
+  );
 }
 
 const settingsData = ({ cwd, settings }: Context): string => resolve(cwd, settings.data);

@@ -27,6 +27,12 @@ export async function folder(
   return within(await openIdle({ ...options, data, log: { level: 'warn' } }, context.env), 'folder');
 }
 
+/** The agents and models of the configuration, with no data. */
+export async function project(context: Context): Promise<Connection> {
+  const { data: _, ...options } = (await localOf(context)).options;
+  return within(await startRuntime({ ...options, store: 'memory', log: { level: 'warn' } }, context.env), 'folder');
+}
+
 /** Its requests take the same way as those to a server; the token keeps it from needing an address. */
 export async function embedded(context: Context): Promise<Connection> {
   if (context.given['token'] !== undefined)

@@ -15,7 +15,13 @@ const live: SessionEvent = { type: 'caught-up', head: 1 };
 const opened = entry(3, 'wait.opened', { wait: 'w1', kind: 'approval' });
 const wait = { id: 'w1', session: 's', run: 'r1', kind: 'approval', openedAt: 0 } as WaitView;
 
-type World = { events: (SessionEvent | Error | 'hang')[]; run?: Partial<RunView>; waits?: WaitView[] };
+type World = {
+  events: (SessionEvent | Error | 'hang')[];
+  run?: Partial<RunView>;
+  /** Of another run. */
+  ahead?: Partial<RunView>;
+  waits?: WaitView[];
+};
 
 function start(
   world: World,
@@ -24,9 +30,11 @@ function start(
   const calls: string[] = [];
   const shown: string[] = [];
   const client = {
-    call: async (method: string) => {
+    call: async (method: string, { run }: { run?: string }) => {
       calls.push(method);
-      return method === 'waits.list' ? { waits: world.waits ?? [] } : { status: 'running', ...world.run };
+      return method === 'waits.list'
+        ? { waits: world.waits ?? [] }
+        : { status: 'running', ...(run === 'r0' ? world.ahead : world.run) };
     },
     async *events(_session: string, { signal }: { signal: AbortSignal }) {
       for (const event of world.events) {
@@ -60,6 +68,22 @@ test('how the run ended is the exit code', async () => {
   const codes = { completed: 0, failed: 1, limited: 1, cancelled: 6 };
   for (const [status, code] of Object.entries(codes))
     assert.equal(await start({ events: [live, ended(status)] }).exit, code);
+});
+
+test('a message that is queued behind a run that waits for somebody ends with who is needed, and is not watched for ever', async () => {
+  const ahead = { ...wait, run: 'r0' };
+  const queued = start({
+    events: [entry(2, 'run.queued', {}), live, 'hang'],
+    waits: [ahead],
+    run: { status: 'queued' },
+    ahead: { status: 'waiting' },
+  });
+  assert.equal(await Promise.race([queued.exit, new Promise((resolve) => setTimeout(resolve, 1_000, 'hangs'))]), 7);
+  const asked: string[] = [];
+  const ask = async ({ id, run }: WaitView): Promise<boolean> => asked.push(`${run}.${id}`) > 0;
+  const events = [entry(2, 'run.queued', {}), live, entry(4, 'run.started', {}), ended('completed')];
+  assert.equal(await start({ events, waits: [ahead], run: { status: 'queued' } }, { ask }).exit, 0);
+  assert.deepEqual(asked, ['r0.w1']);
 });
 
 test('entries and deltas of other runs are not shown and end nothing', async () => {

@@ -52,6 +52,7 @@ export async function follow(of: Following): Promise<ExitCode> {
       if (event.type === 'entry' && event.entry.kind === 'run.ended' && event.entry.run === run)
         return exitOf(event.entry.data.status);
       if (watched.needsSomebody && (await attend(of, watched, asking.signal))) return EXIT.needsPerson;
+      if (watched.mayWaitBehind() && (await attendAhead(of, watched, asking.signal))) return EXIT.needsPerson;
       if (count >= bounds.maxEvents) return goesOn(of, `${count} events were shown`);
     }
     return goesOn(of, String(abort.signal.reason));
@@ -71,9 +72,19 @@ class Watched {
   readonly #open = new Set<string>();
   readonly asked = new Set<string>();
   #live = false;
+  #queued = false;
+  /** Something of another run waits for somebody, or may have before this was watched. */
+  #ahead = true;
 
   get needsSomebody(): boolean {
     return this.#live && this.#open.size > 0;
+  }
+
+  /** The run may be queued behind one that waits for somebody; true once for each such moment. */
+  mayWaitBehind(): boolean {
+    if (!this.#live || !this.#queued || !this.#ahead) return false;
+    this.#ahead = false;
+    return true;
   }
 
   /** True when the event was shown. */
@@ -83,13 +94,19 @@ class Watched {
       renderer.delta(event.delta);
       return true;
     }
-    if (event.type !== 'entry' || event.entry.run !== run) return false;
+    if (event.type !== 'entry') return false;
+    if (event.entry.run !== run) {
+      if (event.entry.kind === 'wait.opened' && ASKS.has(event.entry.data.kind)) this.#ahead = true;
+      return false;
+    }
     renderer.entry(event.entry);
     this.#note(event.entry);
     return true;
   }
 
   #note(entry: Entry): void {
+    if (entry.kind === 'run.queued') this.#queued = true;
+    if (entry.kind === 'run.started') this.#queued = false;
     if (entry.kind === 'wait.opened' && ASKS.has(entry.data.kind)) this.#open.add(entry.data.wait);
     if (entry.kind === 'wait.resolved') this.#open.delete(entry.data.wait);
   }
@@ -130,10 +147,36 @@ function goesOn({ session, run, renderer }: Following, why: string): ExitCode {
 
 /** Asks whoever is there; true when nobody is and the run does nothing else until somebody answers. */
 async function attend(of: Following, watched: Watched, signal: AbortSignal): Promise<boolean> {
-  const { client, session, run, renderer, ask } = of;
+  const open = (await openWaits(of)).filter((wait) => wait.run === of.run);
+  return open.length > 0 && attendTo(of, of.run, open, watched, signal);
+}
+
+/** The same for the run that this one is queued behind. */
+async function attendAhead(of: Following, watched: Watched, signal: AbortSignal): Promise<boolean> {
+  const { client, session, run, renderer } = of;
+  const open = await openWaits(of);
+  const ahead = open.find((wait) => wait.run !== run)?.run;
+  if (ahead === undefined) return false;
+  if ((await client.call('runs.get', { session, run: run as `r${number}` })).status !== 'queued') return false;
+  renderer.rest();
+  tell(`perdure: the message is queued behind ${ahead}, which waits for somebody\n`);
+  const waits = open.filter((wait) => wait.run === ahead);
+  return attendTo(of, ahead, waits, watched, signal);
+}
+
+async function openWaits({ client, session }: Following): Promise<WaitView[]> {
   const { waits } = await client.call('waits.list', { session, limit: 1_000 });
-  const open = waits.filter((wait) => wait.run === run && ASKS.has(wait.kind));
-  if (open.length === 0) return false;
+  return waits.filter(({ kind }) => ASKS.has(kind));
+}
+
+async function attendTo(
+  of: Following,
+  run: string,
+  open: readonly WaitView[],
+  watched: Watched,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { client, session, renderer, ask } = of;
   if (ask !== null) {
     for (const wait of open.filter(({ id }) => !watched.asked.has(id))) {
       watched.asked.add(wait.id);

@@ -46,5 +46,16 @@ test('missing and surplus words are refused', () => {
   assert.match(refusal('waits', 'answer', 'x'), /needs ANSWER/);
   assert.match(refusal('run', 'hello', 'there'), /put the message in quotes/);
   assert.match(refusal('up', 'now'), /does not take 'now'/);
-  assert.match(refusal('up', '--port'), /--port/);
+  assert.equal(refusal('up', '--port'), 'up: --port needs PORT behind it');
+});
+
+test('a flag without its value, or with one that it does not take, is told in our words', () => {
+  assert.equal(refusal('run', 'hi', '--attach'), 'run: --attach needs FILE behind it');
+  assert.equal(
+    refusal('simulate', '--seeds', '-1'),
+    'simulate: --seeds needs N behind it, not another flag; what begins with a dash is written --seeds=N',
+  );
+  assert.match(refusal('run', 'hi', '--attach', '--quiet'), /^run: --attach needs FILE behind it, not another flag/);
+  assert.equal(refusal('run', 'hi', '--quiet=yes'), 'run: --quiet stands alone, without a value');
+  assert.equal(refusal('run', 'hi', '--help=yes'), 'run: --help stands alone, without a value');
 });

@@ -69,17 +69,27 @@ function readFlags(
     const { values, positionals } = parseArgs({ args: [...words], options, allowPositionals: true, strict: true });
     return { values: values as Values, positionals };
   } catch (error) {
-    throw explain(name, error, Object.keys(options));
+    throw explain(name, error, Object.keys(options), command);
   }
 }
 
-function explain(name: string, error: unknown, known: readonly string[]): UsageError {
+function explain(name: string, error: unknown, known: readonly string[], command: Command): UsageError {
   const message = error instanceof Error ? error.message : String(error);
+  const unfit = /^Option '(?:-h, )?--([\w-]+).*?(ambiguous|missing|does not take)/.exec(message);
+  if (unfit !== null) return new UsageError(`${name}: --${valueText(unfit[1] ?? '', unfit[2] ?? '', command)}`);
   const unknown = /Unknown option '(-{1,2})([^']+)'/.exec(message);
   if (unknown === null) return new UsageError(message.split('\n')[0] ?? message);
   const [, dashes = '', flag = ''] = unknown;
   const near = suggestion(flag, known, '--');
   return new UsageError(`${name} has no flag ${dashes}${flag}${near}`);
+}
+
+/** What is wrong with the value of a flag: that it has one, or that it has none. */
+function valueText(flag: string, how: string, command: Command): string {
+  if (how === 'does not take') return `${flag} stands alone, without a value`;
+  const value = command.flags[flag]?.value ?? SETTINGS[flag as SettingName]?.flag ?? 'VALUE';
+  if (how === 'missing') return `${flag} needs ${value} behind it`;
+  return `${flag} needs ${value} behind it, not another flag; what begins with a dash is written --${flag}=${value}`;
 }
 
 function checkArgs({ name, command, args }: Parsed): void {

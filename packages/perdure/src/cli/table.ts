@@ -69,6 +69,10 @@ export const COMMANDS: { readonly [name: string]: Command } = {
     flags: {
       agent: { value: 'NAME', about: 'The agent; by default the first one that is defined.' },
       session: { value: 'ID|KEY', about: 'A session that is there, or a key that opens or finds one.' },
+      model: {
+        value: 'MODEL[,MODEL]',
+        about: 'The model of this run, and those that are tried after it; a session that it opens keeps it.',
+      },
       attach: { value: 'FILE', many: true, about: 'Sends an image or a file along; may be given more than once.' },
       quiet: { value: null, about: 'Prints the final answer only.' },
       ...json,

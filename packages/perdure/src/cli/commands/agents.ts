@@ -1,5 +1,5 @@
 /** The agents that a server has. */
-import { connected } from '../connection.ts';
+import { readingProject } from '../connection.ts';
 import type { Run } from '../context.ts';
 import { isJson } from '../context.ts';
 import { EXIT } from '../exit.ts';
@@ -9,8 +9,7 @@ import { LIMITS } from '../../limits.ts';
 const routeOf = (model: string | readonly string[]): string => [model].flat().join(', then ');
 
 export const list: Run = async (context) => {
-  const { client } = await connected(context);
-  const page = await client.call('agents.list', { limit: 1_000 });
+  const page = await readingProject(context, async (client) => client.call('agents.list', { limit: 1_000 }));
   if (isJson(context)) printJson(page);
   else {
     const rows = page.agents.map(({ name, model, tools, description }) => [
@@ -26,8 +25,8 @@ export const list: Run = async (context) => {
 };
 
 export const show: Run = async (context) => {
-  const { client } = await connected(context);
-  const agent = await client.call('agents.get', { name: context.args[0] ?? '' });
+  const name = context.args[0] ?? '';
+  const agent = await readingProject(context, async (client) => client.call('agents.get', { name }));
   if (isJson(context)) {
     printJson(agent);
     return EXIT.ok;

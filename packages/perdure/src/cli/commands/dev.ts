@@ -42,7 +42,8 @@ type Standing = {
 export const dev: Run = async (context) => {
   const stopped = untilStopped().then(() => 'stopped' as const);
   let imported: readonly string[] = [];
-  const watch = createWatch(() => [...new Set([...ownFiles(context), ...imported])]);
+  const own = ownFiles(context);
+  const watch = createWatch(() => [...new Set([...own(), ...imported])]);
   const standing: Standing = { server: null, url: null, made: new Map(), deaths: [] };
   for (let next: 'stopped' | 'go on' = 'go on'; next !== 'stopped';) {
     let seen = watch.look();
@@ -124,10 +125,20 @@ const named = (paths: readonly string[]): string =>
   paths.length > 3 ? `${paths.slice(0, 3).join(', ')} and ${paths.length - 3} more` : paths.join(', ');
 
 /** The configuration, the folders of agents beside it, and `.env`: what may be there, whether it is or not. */
-function ownFiles({ cwd, settings }: Context): string[] {
+function ownFiles({ cwd, settings }: Context): () => string[] {
   const configs = settings.config === null ? CONFIG_NAMES : [settings.config];
   const paths = configs.map((name) => resolve(cwd, name));
-  return [...paths, join(cwd, '.env'), ...filesBelow(join(dirname(paths[0] ?? cwd), AGENTS))];
+  const folder = join(dirname(paths[0] ?? cwd), AGENTS);
+  let isTold = false;
+  return () => {
+    const { files, more } = filesBelow(folder);
+    if (more && !isTold)
+      tell(
+        `${relative(cwd, folder)} has more than ${LIMITS.watchedFiles.toLocaleString('en-US')} files: a change of one that is neither among the first nor imported is not noticed; keep what no agent is made of elsewhere\n`,
+      );
+    isTold ||= more;
+    return [...paths, join(cwd, '.env'), ...files];
+  };
 }
 
 /** Settings as they were given, for another process; those of the environment are inherited. */

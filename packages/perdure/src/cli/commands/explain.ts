@@ -1,7 +1,7 @@
 /** What a run is doing or waits for, and why. */
 import type { Explanation } from '@perdure/contract';
 import { becauseOf } from '@perdure/contract';
-import { connected } from '../connection.ts';
+import { reading } from '../connection.ts';
 import type { Run } from '../context.ts';
 import { isJson } from '../context.ts';
 import { EXIT, UsageError } from '../exit.ts';
@@ -12,8 +12,9 @@ export const explain: Run = async (context) => {
   const [, session, run] = /^(ses_[0-9A-Za-z]{26})\.(r\d+)$/.exec(name) ?? [];
   if (session === undefined || run === undefined)
     throw new UsageError(`'${name}' names no run: it looks like ses_….r1`);
-  const { client } = await connected(context);
-  const explanation = await client.call('explain.get', { session, run: run as `r${number}` });
+  const explanation = await reading(context, async (client) =>
+    client.call('explain.get', { session, run: run as `r${number}` }),
+  );
   if (isJson(context)) {
     printJson(explanation);
     return EXIT.ok;

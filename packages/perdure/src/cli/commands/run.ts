@@ -1,6 +1,6 @@
 /** Sends one message and follows the run to its end. */
 import { randomUUID } from 'node:crypto';
-import type { Client, MessageInput } from '@perdure/contract';
+import type { Client, ConfigPatch, MessageInput } from '@perdure/contract';
 import { ApiError } from '@perdure/contract';
 import { asker, isTerminal } from '../ask.ts';
 import { boundsOf } from '../bounds.ts';
@@ -18,7 +18,12 @@ import { jsonLines, silent, TextRenderer } from '../render.ts';
 import { untilStopped } from '../signals.ts';
 
 type Accepted = { session: string; run: string; seq: number };
-type Message = { input: MessageInput; agent: string | undefined; session: string | undefined };
+type Message = {
+  input: MessageInput;
+  agent: string | undefined;
+  session: string | undefined;
+  config: ConfigPatch | undefined;
+};
 
 export const run: Run = async (context) => {
   const { args, flags } = context;
@@ -28,13 +33,14 @@ export const run: Run = async (context) => {
   const place = sessionNamed(context);
   const text = args[0] ?? '';
   if (text.trim() === '') throw new UsageError('the message is empty');
+  const config = configOf(context);
   const attached = filesNamed(context);
   const stopped = untilStopped();
   const connection = await reach(context);
   try {
     const { client } = connection;
     const input = attached.length === 0 ? text : [{ type: 'text' as const, text }, ...(await putAll(client, attached))];
-    const accepted = await send(client, { input, agent: named(context, 'agent'), session: place });
+    const accepted = await send(client, { input, agent: named(context, 'agent'), session: place, config });
     const renderer = isJson(context) ? jsonLines : quiet ? silent : new TextRenderer({ messages: () => false });
     const { session } = accepted;
     const mayAsk = !quiet && !isJson(context) && isTerminal();
@@ -62,6 +68,15 @@ async function reach(context: Context): Promise<Connection> {
 function named({ flags }: Context, name: string): string | undefined {
   const value = flags[name];
   return typeof value === 'string' ? value : undefined;
+}
+
+/** One model, or a route of several in their order. */
+function configOf(context: Context): ConfigPatch | undefined {
+  const given = named(context, 'model');
+  if (given === undefined) return undefined;
+  const route = given.split(',').map((name) => name.trim());
+  if (route.includes('')) throw new UsageError(`--model: '${given}' is no model, and no list of models: MODEL[,MODEL]`);
+  return { model: route.length === 1 ? (route[0] ?? '') : route };
 }
 
 /** An id, or a key. */
@@ -99,20 +114,21 @@ async function send(client: Client, message: Message): Promise<Accepted> {
   }
 }
 
-async function offer(client: Client, { input, agent, session }: Message): Promise<Accepted> {
+async function offer(client: Client, { input, agent, session, config: own }: Message): Promise<Accepted> {
   const submission = `cli_${randomUUID()}`;
   const withAgent = agent === undefined ? {} : { agent };
+  const config = own === undefined ? {} : { config: own };
   if (session === undefined) {
-    const accepted = await client.call('runs.create', { ...withAgent, input, submission });
+    const accepted = await client.call('runs.create', { ...withAgent, ...config, input, submission });
     return { session: accepted.session.id, run: accepted.run.id, seq: accepted.seq };
   }
   if (!SESSION_ID.test(session)) {
-    const opened = await client.call('sessions.create', { ...withAgent, key: session, input, submission });
+    const opened = await client.call('sessions.create', { ...withAgent, ...config, key: session, input, submission });
     return { session: opened.session.id, run: opened.run?.id ?? '', seq: opened.seq };
   }
   const found = await client.call('sessions.get', { session });
   if (agent !== undefined && found.agent !== agent)
     throw new ApiError('invalid_state', `session ${session} is with agent ${found.agent}, not ${agent}`);
-  const started = await client.call('runs.start', { session, input, submission });
+  const started = await client.call('runs.start', { ...config, session, input, submission });
   return { session, run: started.run.id, seq: started.seq };
 }

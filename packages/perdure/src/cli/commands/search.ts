@@ -1,6 +1,6 @@
 /** What was said, found by its words. */
 import type { Found } from '@perdure/contract';
-import { connected } from '../connection.ts';
+import { reading } from '../connection.ts';
 import type { FlagValue, Run } from '../context.ts';
 import { isJson } from '../context.ts';
 import { EXIT, UsageError } from '../exit.ts';
@@ -11,13 +11,13 @@ const LIMIT = { default: 20, max: 1_000 };
 export const search: Run = async (context) => {
   const { flags } = context;
   const { agent, cursor } = flags;
-  const { client } = await connected(context);
-  const page = await client.call('messages.search', {
+  const query = {
     q: context.args[0] ?? '',
     limit: limitOf(flags['limit']),
     ...(typeof agent === 'string' ? { agent } : {}),
     ...(typeof cursor === 'string' ? { cursor } : {}),
-  });
+  };
+  const page = await reading(context, async (client) => client.call('messages.search', query));
   if (isJson(context)) printJson(page);
   else {
     for (const hit of page.hits) print(shown(hit));

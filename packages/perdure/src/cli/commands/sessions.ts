@@ -3,7 +3,7 @@ import type { Client, Message, SessionView } from '@perdure/contract';
 import { ApiError } from '@perdure/contract';
 import { LIMITS } from '../../limits.ts';
 import { boundsOf } from '../bounds.ts';
-import { connected } from '../connection.ts';
+import { connected, reading } from '../connection.ts';
 import type { Context, Run } from '../context.ts';
 import { isJson } from '../context.ts';
 import { CommandError, EXIT } from '../exit.ts';
@@ -17,13 +17,12 @@ const sessionOf = ({ args }: Context): string => args[0] ?? '';
 
 export const list: Run = async (context) => {
   const { agent, status } = context.flags;
-  const page = await (
-    await client(context)
-  ).call('sessions.list', {
+  const query = {
     limit: 1_000,
     ...(typeof agent === 'string' ? { agent } : {}),
     ...(typeof status === 'string' ? { status: status as SessionView['status'] } : {}),
-  });
+  };
+  const page = await reading(context, async (api) => api.call('sessions.list', query));
   if (isJson(context)) printJson(page);
   else if (page.sessions.length === 0) tell('there are no sessions\n');
   else {
@@ -50,9 +49,17 @@ export const compact: Run = async (context) => {
 };
 
 export const show: Run = async (context) => {
-  const api = await client(context);
   const session = sessionOf(context);
-  const view = await api.call('sessions.get', { session });
+  const { view, messages } = await reading(context, async (api) => ({
+    view: await api.call('sessions.get', { session }),
+    messages: await messagesOf(api, session),
+  }));
+  if (isJson(context)) printJson({ session: view, messages });
+  else print(`${heading(view)}\n${messages.map(shown).join('\n')}`);
+  return EXIT.ok;
+};
+
+async function messagesOf(api: Client, session: string): Promise<Message[]> {
   const messages: Message[] = [];
   let cursor: string | undefined;
   do {
@@ -60,10 +67,8 @@ export const show: Run = async (context) => {
     messages.push(...page.messages);
     cursor = page.next;
   } while (cursor !== undefined);
-  if (isJson(context)) printJson({ session: view, messages });
-  else print(`${heading(view)}\n${messages.map(shown).join('\n')}`);
-  return EXIT.ok;
-};
+  return messages;
+}
 
 function heading(view: SessionView): string {
   const { id, agent, status, key, head, usage, cost, waits, activeRun, forkedFrom, movedTo } = view;

@@ -1,9 +1,11 @@
 /** Sessions as files: out, in, and read again. */
+import { randomUUID } from 'node:crypto';
 import {
   closeSync,
   createReadStream,
   createWriteStream,
   existsSync,
+  linkSync,
   openSync,
   renameSync,
   rmSync,
@@ -29,8 +31,7 @@ export const exportTo: Run = async (context) => {
   if (isJson(context) && out === undefined)
     throw new UsageError('--json needs --out: the file itself is printed otherwise');
   const file = typeof out === 'string' ? resolve(context.cwd, out) : null;
-  if (file !== null && existsSync(file))
-    throw new CommandError(EXIT.failed, `${file} is there already: name another file`);
+  if (file !== null && existsSync(file)) throw isThere(file);
   const connection = await connectedOrFolder(context);
   try {
     const { client } = connection;
@@ -54,7 +55,7 @@ async function sealed(client: Client, session: string, to: Context['flags'][stri
     throw new CommandError(EXIT.failed, `${session} has moved to ${movedTo} before: leave --to out to export it again`);
 }
 
-/** The file appears under its name when it is whole. That it can be written is known before the session is sealed. */
+/** The file appears under its name when it is whole, and takes the place of none. That it can be written is known before the session is sealed. */
 async function save(
   context: Context,
   client: Client,
@@ -62,13 +63,13 @@ async function save(
   file: string,
   seal: () => Promise<void>,
 ): Promise<void> {
-  const draft = `${file}.partial`;
+  const draft = `${file}.${randomUUID()}.partial`;
   checkWritable(draft, file);
   try {
     await seal();
     await pipeline(client.exportSession(session), createWriteStream(draft, { mode: 0o600, flush: true }));
     const checked = await checkExport(() => createReadStream(draft));
-    renameSync(draft, file);
+    publish(draft, file);
     if (isJson(context)) printJson({ file, ...summary(checked) });
     else tell(`${file}: ${told(checked)}\n`);
     for (const digest of checked.missing) tell(`perdure: warning: blob ${digest} was lost, and is not in the file\n`);
@@ -77,9 +78,24 @@ async function save(
   }
 }
 
+const isThere = (file: string): CommandError =>
+  new CommandError(EXIT.failed, `${file} is there already: name another file`);
+
+/** Another export may have taken the name meanwhile. */
+function publish(draft: string, file: string): void {
+  try {
+    linkSync(draft, file);
+  } catch (error) {
+    if (existsSync(file)) throw isThere(file);
+    // Not every file system has links.
+    if (!(error instanceof Error)) throw error;
+    renameSync(draft, file);
+  }
+}
+
 function checkWritable(draft: string, file: string): void {
   try {
-    closeSync(openSync(draft, 'w', 0o600));
+    closeSync(openSync(draft, 'wx', 0o600));
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new CommandError(EXIT.failed, `${file} cannot be written: ${why}`);

@@ -20,6 +20,7 @@ import { CommandError, EXIT } from '../exit.ts';
 import type { Local } from '../local.ts';
 import { localOf } from '../local.ts';
 import { print, tell } from '../output.ts';
+import { whenFree } from '../owner.ts';
 import { hasParent, tellParent, untilParentStops } from '../parent.ts';
 import { untilStopped } from '../signals.ts';
 import { time } from '../time.ts';
@@ -53,7 +54,9 @@ async function serveUntil(
   let runtime: Runtime;
   try {
     const log = { level: local.settings.logLevel ?? 'info' } as const;
-    runtime = await startRuntime({ ...local.options, log }, environmentOf(context, local));
+    const open = async (): Promise<Runtime> => startRuntime({ ...local.options, log }, environmentOf(context, local));
+    // Who started this one asks again by itself.
+    runtime = hasParent() ? await open() : await whenFree(open, async () => null);
   } catch (error) {
     if (error instanceof DataInUseError && error.server !== null && !hasParent())
       return alreadyRuns(context, local, error.server);

@@ -67,11 +67,14 @@ function contentDigest(path: string): string {
   }
 }
 
-/** Files below a folder; what a server is not made of is left out. None where it is not there. */
-export function filesBelow(folder: string): string[] {
+/**
+ * Files below a folder, up to `watchedFiles`; what a server is not made of is left out. None where it is not there.
+ * `more`: there are files that were not looked for any more.
+ */
+export function filesBelow(folder: string): { files: string[]; more: boolean } {
   const found: string[] = [];
   const ahead = [folder];
-  for (let at = ahead.pop(); at !== undefined && found.length < LIMITS.watchedFiles; at = ahead.pop()) {
+  for (let at = ahead.pop(); at !== undefined && found.length <= LIMITS.watchedFiles; at = ahead.pop()) {
     for (const entry of entriesOf(at)) {
       if (LEFT_OUT.test(entry.name)) continue;
       const path = join(at, entry.name);
@@ -79,7 +82,7 @@ export function filesBelow(folder: string): string[] {
       else found.push(path);
     }
   }
-  return found.slice(0, LIMITS.watchedFiles);
+  return { files: found.slice(0, LIMITS.watchedFiles), more: found.length > LIMITS.watchedFiles };
 }
 
 const LEFT_OUT = /^(\..*|node_modules|evals)$|\.(test|spec)\.\w+$|~$/;
