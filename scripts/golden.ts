@@ -4,6 +4,7 @@
 import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import type { Pin } from '@perdure/engine';
 import { decodeFrame, encodeFrame, ENTRY_KINDS } from '@perdure/runtime';
 import type { StoredFrame } from '@perdure/runtime/ports';
 import { createMemoryDisk, openMemoryStore } from '@perdure/stores/memory';
@@ -97,8 +98,26 @@ const CRAFTED: readonly (readonly Step[])[] = [
   ],
 ];
 
-function crafted(steps: readonly Step[]): StoredFrame[] {
-  const spec = new Spec();
+const COMPACTORS = {
+  compacts: { maxOutputTokens: 2_000, opaque: true },
+  summarizer: { model: 'demo/cheap', maxOutputTokens: 900, price: null, cheap: true },
+} as const;
+/** What a provider has compacted itself is undone for another model. */
+const RESTORED: readonly Step[] = [
+  open(),
+  send('one', { message: { digest: 'message one', bytes: 9_000 } }),
+  answered('r1t1'),
+  compact,
+  summed('k1', { opaque: true }),
+  send('two', { config: { model: 'demo/two' } }),
+  answered('r2t1'),
+  compact,
+  unsummed('k2', { code: 'unsupported', retry: 'no' }),
+  summed('k3'),
+];
+
+function crafted(steps: readonly Step[], pin: Partial<Pin> = {}): StoredFrame[] {
+  const spec = new Spec({ pin });
   const frames: StoredFrame[] = [];
   for (const step of steps) {
     spec.when(step as Parameters<Spec['when']>[0]);
@@ -111,7 +130,8 @@ function crafted(steps: readonly Step[]): StoredFrame[] {
 }
 
 const logs: StoredFrame[][] = [];
-for (const frames of [...(await candidates(Number(values.seeds))), ...CRAFTED.map(crafted)]) {
+const made = [...CRAFTED.map((steps) => crafted(steps)), crafted(RESTORED, COMPACTORS)];
+for (const frames of [...(await candidates(Number(values.seeds))), ...made]) {
   const shapes = frames.flatMap(({ bytes }) => shapesIn(bytes));
   if (shapes.every((shape) => known.has(shape)) && frames.every(({ bodies }) => bodies.length === 0)) continue;
   logs.push(frames);

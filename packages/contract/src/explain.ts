@@ -4,7 +4,7 @@
  */
 import type { Cause, Explanation } from './folded.ts';
 import { becauseOf } from './passed.ts';
-import type { CallProgress, Progress, RunProgress, WaitProgress } from './progress.ts';
+import type { CallProgress, CompactionProgress, Progress, RunProgress, WaitProgress } from './progress.ts';
 import { isSettled } from './progress.ts';
 
 /** `now`: wall time in ms. Null: the session has no such run. */
@@ -151,10 +151,18 @@ function turnCause(run: RunProgress, turn: NonNullable<RunProgress['turn']>, now
   };
 }
 
+const COMPACTS: { readonly [by in CompactionProgress['by']]: (model: string) => string } = {
+  native: (model) => `compacted by the provider of ${model} itself`,
+  cheap: (model) => `summarised by ${model}, a cheap model of the same provider`,
+  named: (model) => `summarised by ${model}, which was named for it`,
+  own: (model) => `summarised by ${model}, the model of the conversation`,
+};
+
 function compactionCause(compaction: NonNullable<Progress['compaction']>, now: number): Cause {
-  const { id, attempt, error, notBefore } = compaction;
+  const { id, attempt, error, notBefore, by } = compaction;
   const base = { effect: id, attempt, ...(error === null ? {} : { error }) };
-  const text = 'The conversation before it is being summarised: it has grown long, or somebody asked for it.';
+  const model = compaction.model ?? 'a model';
+  const text = `The conversation before it is being ${COMPACTS[by](model)}: it has grown long, or somebody asked for it.`;
   if (notBefore <= now) return { code: 'compacting', text, ...base };
   return { code: 'compacting', text: `${text} Attempt ${attempt} waits until it is due.`, ...base, retryAt: notBefore };
 }

@@ -93,6 +93,8 @@ export const spanSchema = z.strictObject({
    * its reasoning and what else is its provider's own stays behind.
    */
   takesOver: z.string().exactOptional(),
+  /** Of a compaction: by the model's own provider, or by a cheap model of it; missing: by a summary of who was named. */
+  by: z.enum(['native', 'cheap']).exactOptional(),
 });
 export type Span = z.output<typeof spanSchema>;
 

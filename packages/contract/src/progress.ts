@@ -2,7 +2,17 @@
  * Where each run of a session stands, folded from its entries: what an explanation is made of. It follows the engine's
  * own rules for what flies and what waits, without its context and budgets. `apply` changes the state it is given.
  */
-import type { CallOutcome, Cost, EffectClass, RunEnd, Shortage, Usage, WaitKind } from '@perdure/engine';
+import type {
+  CallOutcome,
+  CompactedBy,
+  Cost,
+  EffectClass,
+  Pin,
+  RunEnd,
+  Shortage,
+  Usage,
+  WaitKind,
+} from '@perdure/engine';
 import type { Passed } from './passed.ts';
 import { passedOn, routeOf } from './passed.ts';
 import type { Entry } from './stream.ts';
@@ -79,12 +89,24 @@ export type Progress = {
   queue: string[];
   active: string | null;
   /** What every turn of the session waits for. */
-  compaction: { id: string; attempt: number; error: string | null; notBefore: number } | null;
+  compaction: CompactionProgress | null;
+  /** Who summarises where somebody was named for it. */
+  summarizer: string | null;
+};
+
+export type CompactionProgress = {
+  id: string;
+  attempt: number;
+  error: string | null;
+  notBefore: number;
+  /** Who compacts; null: nobody knows, since nothing has run yet. */
+  model: string | null;
+  by: CompactedBy | 'named' | 'own';
 };
 
 /** The progress of runs before any entry: the start of a fold by `applyProgress`. */
 export function emptyProgress(): Progress {
-  return { agent: '', route: [], runs: new Map(), queue: [], active: null, compaction: null };
+  return { agent: '', route: [], runs: new Map(), queue: [], active: null, compaction: null, summarizer: null };
 }
 
 /** Takes the next entry of the log. */
@@ -107,7 +129,7 @@ function applyToCompaction(state: Progress, entry: Entry): void {
   const { compaction } = state;
   switch (entry.kind) {
     case 'compaction.requested':
-      state.compaction = { id: entry.effect ?? '', attempt: 1, error: null, notBefore: 0 };
+      state.compaction = beganCompaction(state, entry);
       break;
     case 'compaction.attempted':
       if (compaction === null) break;
@@ -120,6 +142,13 @@ function applyToCompaction(state: Progress, entry: Entry): void {
       break;
     default:
   }
+}
+
+function beganCompaction({ route, summarizer }: Progress, entry: Of<'compaction.requested'>): CompactionProgress {
+  const { model, by } = entry.data;
+  const how = by ?? (model === undefined && summarizer !== null ? 'named' : 'own');
+  const who = model ?? summarizer ?? route[0] ?? null;
+  return { id: entry.effect ?? '', attempt: 1, error: null, notBefore: 0, model: who, by: how };
 }
 
 /** The turn before it is over, and what it asked for is answered. */
@@ -167,10 +196,15 @@ function queueRun(state: Progress, entry: Of<'run.queued'>): void {
   state.queue.splice(place, 0, id);
 }
 
+function bindTo(state: Progress, pin: Pin): void {
+  state.route = routeOf(pin);
+  state.summarizer = pin.summarizer === undefined || pin.summarizer.cheap === true ? null : pin.summarizer.model;
+}
+
 function applyToRun(state: Progress, run: RunProgress, entry: Entry): void {
   switch (entry.kind) {
     case 'run.started':
-      if (entry.data.pin !== undefined) state.route = routeOf(entry.data.pin);
+      if (entry.data.pin !== undefined) bindTo(state, entry.data.pin);
       run.route = state.route;
       run.model = run.route[0] ?? null;
       run.phase = { at: 'active' };

@@ -2,7 +2,7 @@
  * Where the time, the tokens and the money went: spans of the session, its runs, turns, calls and waits, as a fold over
  * entries. What turns cost adds up to what the run and the session cost. `apply` changes the state it is given.
  */
-import type { Amount, Cost, Member, Pin, PinnedModel, Price, Spent, Usage } from '@perdure/engine';
+import type { Amount, Cost, Member, Pin, Price, Spent, Usage } from '@perdure/engine';
 import type { Span } from './folded.ts';
 import { passedOn } from './passed.ts';
 import type { Entry } from './stream.ts';
@@ -20,7 +20,7 @@ export type Trace = {
   /** Of the last pin: a run that starts under the same repeats only its hash. */
   route: readonly Member[];
   /** Who summarises, where that is another model. */
-  summarizer: PinnedModel | null;
+  summarizer: NonNullable<Pin['summarizer']> | null;
   /** The model of the last answer; '' before there is one. */
   said: string;
 };
@@ -213,19 +213,16 @@ function beginTurn(state: Trace, entry: Of<'turn.requested'>): void {
 
 function beginCompaction(state: Trace, entry: Of<'compaction.requested'>): void {
   const id = entry.effect ?? '';
-  const { reserve, maxOutputTokens, model } = entry.data;
-  const own = state.summarizer ?? state.route.find((each) => model === undefined || each.model === model);
+  const { reserve, maxOutputTokens, model, by } = entry.data;
+  const { summarizer, route } = state;
+  const usual = summarizer === null || summarizer.cheap === true ? route[0] : summarizer;
+  const own = model === undefined ? usual : [...route, summarizer].find((each) => each?.model === model);
   state.reserves.set(id, { reserve, maxOutputTokens, price: own?.price ?? null });
   const parent = entry.run ?? state.spans[0]?.id ?? null;
-  begin(state, {
-    ...from(entry),
-    id,
-    parent,
-    kind: 'compaction',
-    name: own?.model ?? '',
-    status: 'running',
-    attempts: 1,
-  });
+  const name = own?.model ?? '';
+  const span: Span = { ...from(entry), id, parent, kind: 'compaction', name, status: 'running', attempts: 1 };
+  if (by !== undefined) span.by = by;
+  begin(state, span);
 }
 
 /** A turn, or what summarises the conversation before it. */

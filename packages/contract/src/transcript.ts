@@ -77,7 +77,9 @@ function userMessage(entry: Of<'run.queued' | 'run.steered'>, bodies: Bodies): M
 
 /** A mark: what stands above it is still there to read, and no longer in what the model is sent. */
 function summaryMessage(entry: Of<'context.compacted'>, bodies: Bodies): Message {
-  const text = readTurn(entry.data.summary, bodies)?.text ?? '';
+  const { summary, model } = entry.data;
+  const written = readTurn(summary, bodies)?.text ?? '';
+  const text = model === undefined ? written : `(compacted by the provider of ${model}: no other model can read it)`;
   return {
     seq: entry.seq,
     at: entry.at,

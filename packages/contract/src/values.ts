@@ -120,10 +120,14 @@ export const policiesSchema = z.strictObject({
   approvalTtlMs: z.int().min(1).max(LIMITS.approvalTtlMaxMs).exactOptional(),
 }) satisfies z.ZodType<Policies>;
 
-/** `model`: who summarises a conversation that has grown long; `auto: false`: only when somebody asks. */
+/**
+ * `model`: who summarises a conversation that has grown long; `auto: false`: only when somebody asks; `native: never`: not by
+ * the provider's own compaction.
+ */
 export const compactionSchema = z.strictObject({
   model: nameSchema.exactOptional(),
   auto: z.boolean().exactOptional(),
+  native: z.enum(['auto', 'never']).exactOptional(),
 }) satisfies z.ZodType<CompactionConfig>;
 
 export const toolChoiceSchema = z.union([

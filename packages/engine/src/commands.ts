@@ -75,7 +75,8 @@ export type TurnOutcome =
 
 /** What became of a compaction: what stands for the conversation from now on. */
 export type SummaryOutcome =
-  | { type: 'summary'; body: BodyRef; usage: Usage; built?: Digest }
+  /** `opaque`: only the model that made it can read it. */
+  | { type: 'summary'; body: BodyRef; usage: Usage; built?: Digest; opaque?: true }
   | { type: 'summary-failed'; code: string; detail?: string; retry: Retry; spent: Spent };
 
 /** A call the model asked for, after the step has ruled on it: facts, not code. */

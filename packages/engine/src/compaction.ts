@@ -5,30 +5,33 @@
  *  M3 What the user asked of the active run stays word for word, and the log keeps everything (C4).
  *  M4 A compaction makes the context smaller, or it fails by name. By itself it comes again only after so many new tokens.
  *  M5 A context that its provider refused as too long is compacted once, and its turn made once more.
+ *  M6 What fails because of who compacts is tried at once by who comes next, in the same way and at a price of its own.
+ *  M7 What only one model can read is undone before another one reads the context, or compacts it (C5).
  */
 import { retryAt } from './backoff.ts';
-import type { Bill, TurnPlan } from './budget.ts';
-import { affordsReserve, billOf, book, boundUsage, costAmount, costOf, overrun, planRequest } from './budget.ts';
+import type { Bill } from './budget.ts';
+import { affordsReserve, billOf, book, boundUsage, costAmount, costOf, overrun } from './budget.ts';
 import type { Input, Rejection, SummaryOutcome } from './commands.ts';
+import { compactorKey, compactorsOf, planCompaction } from './compactors.ts';
 import {
-  boundInputTokens,
   compacted,
   contextBytes,
   cutOf,
   estimateInputTokens,
   flushPending,
+  isClosedTo,
   itemsBytes,
+  restore,
   startAfresh,
 } from './context.ts';
 import type { CompactionEnd, Entry, Event, EventData } from './events.ts';
 import type { CompactionId } from './ids.ts';
 import { compactionId } from './ids.ts';
 import { LIMITS } from './limits.ts';
-import { isUnbounded } from './media.ts';
 import { passedBy, readerOf, summarizerOf } from './route.ts';
 import type { Compaction, Run, State } from './state.ts';
 import { giveUp, isCompactionStopping } from './state.ts';
-import type { Amount, BodyRef, CompactionCause, Digest, Pin, PinnedModel, Receipt, Shortage } from './values.ts';
+import type { Amount, CompactionCause, Digest, Pin, Receipt, Shortage } from './values.ts';
 import { ZERO_USAGE } from './values.ts';
 
 type Of<K extends Entry['kind']> = Extract<Entry, { kind: K }>;
@@ -78,7 +81,8 @@ const FREE = { usage: ZERO_USAGE, cost: { nanoUsd: 0, price: null } };
 
 /** M5: the one compaction after which the run's turn is made once more; null: it has had it, or it would not help. */
 export function recoverOverflow(state: State, run: Run, input: Input): Request | null {
-  if (run.overflow !== null || run.pin === null || !isWorthwhile(state, run)) return null;
+  const isFirst = run.overflow === null || run.overflow.at === 'refused';
+  if (!isFirst || run.pin === null || !isWorthwhile(state, run)) return null;
   const request = requestCompaction(state, run, run.pin, 'overflow', input);
   return !request.ok && request.shortage === null ? null : request;
 }
@@ -102,65 +106,43 @@ function isWorthwhile(state: State, run: Run): boolean {
 }
 
 function requestCompaction(state: State, run: Run | null, pin: Pin, cause: CompactionCause, input: Input): Request {
+  const closed = restoreFor(state, run, readerOf(run, pin).model);
+  if (closed.length > 0) return { ok: true, events: closed };
   const cut = cutOf(state.context, run, state.head + 1);
   if (cut === null) return NOTHING;
-  const inputBytes = inputBytesOf(state, run, pin, cause);
-  const plan = planSummary(state, run, pin, inputBytes, input);
-  if (!plan.ok) return plan;
-  const data: EventData['compaction.requested'] = {
-    epoch: input.epoch,
-    fingerprint: '',
-    cause,
-    upTo: cut.upTo,
-    reserve: plan.reserve,
-    maxOutputTokens: plan.maxOutputTokens,
-  };
-  const { model } = summarizerOf(run, pin);
-  if (model !== (pin.summarizer ?? pin).model) data.model = model;
-  if (inputBytes !== null) data.inputBytes = inputBytes;
-  return {
-    ok: true,
-    events: [named({ kind: 'compaction.requested', effect: compactionId(state.lastCompaction + 1), data }, run)],
-  };
+  let refused: Request = NOTHING;
+  for (const compactor of compactorsOf(state, run, pin, cause)) {
+    const plan = planCompaction(state, run, pin, compactor, input);
+    if (!plan.ok) {
+      refused = plan;
+      continue;
+    }
+    const { reserve, maxOutputTokens } = plan;
+    const { by, inputBytes } = compactor;
+    const data: EventData['compaction.requested'] = {
+      epoch: input.epoch,
+      fingerprint: '',
+      cause,
+      upTo: cut.upTo,
+      reserve,
+      maxOutputTokens,
+    };
+    const { model } = compactor.model;
+    if (model !== summarizerOf(null, pin).model) data.model = model;
+    if (by !== null) data.by = by;
+    if (inputBytes !== null) data.inputBytes = inputBytes;
+    const effect = compactionId(state.lastCompaction + 1);
+    return { ok: true, events: [named({ kind: 'compaction.requested', effect, data }, run)] };
+  }
+  return refused;
+}
+
+/** M7: [] where the model can read the context as it is. */
+export function restoreFor({ context }: State, run: Run | null, model: string): Event[] {
+  return isClosedTo(context, model) ? [named({ kind: 'context.restored', data: { model } }, run)] : [];
 }
 
 const named = <E extends Event>(event: E, run: Run | null): E => (run === null ? event : { ...event, run: run.id });
-
-/**
- * The bytes of the conversation that the model is sent as a text. Null: it reads it as its own turns did, up to the
- * same prefix, of which it may have most in its cache.
- */
-function inputBytesOf(state: State, run: Run | null, pin: Pin, cause: CompactionCause): number | null {
-  const model = summarizerOf(run, pin);
-  const whole = contextBytes(state.context, run);
-  const fits = roomOf(model);
-  if (cause === 'overflow') return Math.max(LIMITS.minCompactionBytes, Math.min(fits, Math.floor(whole / 2)));
-  if (pin.summarizer !== undefined || (run !== null && isUnbounded(state, run, pin)))
-    return Math.max(LIMITS.minCompactionBytes, Math.min(fits, whole));
-  const estimate = estimateInputTokens(state.context, run, pin, readerOf(run, pin)) * LIMITS.bytesPerToken;
-  return estimate <= fits ? null : Math.max(LIMITS.minCompactionBytes, Math.min(fits, whole));
-}
-
-/** About how many bytes a model can read beside the instructions and the summary. */
-function roomOf(model: PinnedModel): number {
-  const { windowTokens } = model;
-  if (windowTokens === undefined) return Number.POSITIVE_INFINITY;
-  const room = (windowTokens - outputOf(model)) * LIMITS.bytesPerToken - LIMITS.compactionPromptBytes;
-  return Math.max(0, Math.floor(room));
-}
-
-const outputOf = (model: PinnedModel): number => Math.min(LIMITS.summaryTokens, model.maxOutputTokens);
-
-function planSummary(state: State, run: Run | null, pin: Pin, inputBytes: number | null, input: Input): TurnPlan {
-  const model = summarizerOf(run, pin);
-  const sent = inputBytes ?? boundInputTokens(state.context, run, pin, readerOf(run, pin));
-  return planRequest(state, run, pin, input, {
-    inputTokens: sent + LIMITS.compactionPromptBytes,
-    output: outputOf(model),
-    least: Math.min(LIMITS.minSummaryTokens, outputOf(model)),
-    price: model.price,
-  });
-}
 
 /** A summary arrived for the attempt that flies, or why there is none. */
 export function settleCompaction(state: State, compaction: Compaction, outcome: SummaryOutcome, input: Input): Event[] {
@@ -169,7 +151,7 @@ export function settleCompaction(state: State, compaction: Compaction, outcome: 
   const { price } = compaction.model;
   if (outcome.type === 'summary') {
     const bill = { usage: outcome.usage, cost: costOf(outcome.usage, price) };
-    return settleSummary(state, run, compaction, outcome.body, bill, outcome.built);
+    return settleSummary(state, run, compaction, outcome, bill);
   }
   const { code, detail, spent } = outcome;
   const bill = billOf(spent, reserve, maxOutputTokens, price);
@@ -177,29 +159,39 @@ export function settleCompaction(state: State, compaction: Compaction, outcome: 
   if (isCompactionStopping(state)) return [settled(compaction, run, { outcome: 'cancelled' }, bill), ...over];
   const next = nextAttemptAfter(state, run, compaction, outcome, input);
   if (next === null || !affordsReserve(state, run, pin, reserve, bill, input))
-    return [settled(compaction, run, failure(code, detail), bill), ...over];
+    return [settled(compaction, run, failure(compaction, code, detail), bill), ...over];
   const failed: EventData['compaction.failed'] = { attempt: phase.attempt, code, spent };
   return [named({ kind: 'compaction.failed', effect: compaction.id, data: failed }, run), next];
 }
 
-const failure = (code: string, detail: string | undefined): CompactionEnd =>
-  detail === undefined ? { outcome: 'failed', code } : { outcome: 'failed', code, detail };
+/** What nobody else would do better: it was stopped, refused by a hook, or what it is made of is gone. */
+const FINAL: ReadonlySet<string> = new Set([LOST, 'aborted', 'blocked', 'manifest_missing', 'blob_missing']);
+
+/** M6: who was named, or who writes a summary anyhow, is the last to try. */
+function failure({ by }: Compaction, code: string, detail: string | undefined): CompactionEnd {
+  const end: CompactionEnd = { outcome: 'failed', code };
+  if (detail !== undefined) end.detail = detail;
+  if (by !== null && !FINAL.has(code)) end.again = true;
+  return end;
+}
 
 function settleSummary(
   state: State,
   run: Run | null,
   compaction: Compaction,
-  summary: BodyRef,
+  { body: summary, built, opaque }: Extract<SummaryOutcome, { type: 'summary' }>,
   bill: Bill,
-  built: Digest | undefined,
 ): Event[] {
   const { context } = state;
   const { upTo, pin, reserve, id } = compaction;
   const over = overrun(state, run, pin, reserve, bill);
+  const model = opaque === true && compaction.by === 'native' ? compaction.model.model : null;
   const before = context.totalBytes;
-  const after = itemsBytes(compacted(context, upTo, { ...summary, seq: 0 }, state.active));
-  if (after >= before) return [settled(compaction, run, { outcome: 'failed', code: 'no_gain' }, bill, built), ...over];
+  const after = itemsBytes(compacted(context, upTo, { ...summary, seq: 0 }, state.active, model));
+  if (after >= before)
+    return [settled(compaction, run, failure(compaction, 'no_gain', undefined), bill, built), ...over];
   const data: EventData['context.compacted'] = { upTo, summary, before, after };
+  if (model !== null) data.model = model;
   const event: Event = { kind: 'context.compacted', effect: id, refs: [summary.digest], data };
   return [settled(compaction, run, { outcome: 'done' }, bill, built), ...over, named(event, run)];
 }
@@ -212,7 +204,8 @@ function nextAttemptAfter(
   { code, retry }: Extract<SummaryOutcome, { type: 'summary-failed' }>,
   input: Input,
 ): Event | null {
-  const { failures, inputBytes, reserve, maxOutputTokens } = compaction;
+  const { failures, inputBytes, reserve, maxOutputTokens, by } = compaction;
+  if (code === TOO_LONG && by === 'native') return null;
   if (code === TOO_LONG) {
     const half = Math.floor((inputBytes ?? state.context.totalBytes) / 2);
     const paid = reserve.tokens - maxOutputTokens - LIMITS.compactionPromptBytes;
@@ -271,7 +264,8 @@ type CompactionKind =
   | 'compaction.attempted'
   | 'compaction.failed'
   | 'compaction.settled'
-  | 'context.compacted';
+  | 'context.compacted'
+  | 'context.restored';
 
 const KINDS: ReadonlySet<string> = new Set<CompactionKind>([
   'compaction.asked',
@@ -280,6 +274,7 @@ const KINDS: ReadonlySet<string> = new Set<CompactionKind>([
   'compaction.failed',
   'compaction.settled',
   'context.compacted',
+  'context.restored',
 ]);
 export const isOfCompaction = (entry: Entry): entry is Of<CompactionKind> => KINDS.has(entry.kind);
 
@@ -297,14 +292,14 @@ export function evolveCompaction(state: State, run: Run | null, entry: Of<Compac
     case 'compaction.settled':
       return evolveSettled(state, run, entry);
     case 'context.compacted': {
-      const { upTo, summary } = entry.data;
-      startAfresh(
-        state.context,
-        compacted(state.context, upTo, { ...summary, seq: entry.seq }, state.active),
-        entry.seq,
-      );
+      const { upTo, summary, model = null } = entry.data;
+      const items = compacted(state.context, upTo, { ...summary, seq: entry.seq }, state.active, model);
+      startAfresh(state.context, items, entry.seq);
       return;
     }
+    case 'context.restored':
+      restore(state.context, entry.seq);
+      return;
     default: {
       const never: never = entry;
       return never;
@@ -318,7 +313,7 @@ function closeAsked(state: State): void {
 }
 
 function evolveRequested(state: State, run: Run | null, entry: Of<'compaction.requested'>): void {
-  const { epoch, fingerprint, cause, upTo, reserve, maxOutputTokens, inputBytes } = entry.data;
+  const { epoch, fingerprint, cause, upTo, reserve, maxOutputTokens, inputBytes, by = null } = entry.data;
   closeAsked(state);
   if (run !== null) {
     // The turn that is over is over: what it led to is part of what is compacted, and the next turn is a new one.
@@ -340,7 +335,8 @@ function evolveRequested(state: State, run: Run | null, entry: Of<'compaction.re
     upTo,
     fingerprint,
     pin,
-    model: summarizerOf(run, pin),
+    model: by === 'cheap' ? (pin.summarizer ?? pin) : by === 'native' ? readerOf(run, pin) : summarizerOf(run, pin),
+    by,
     slots: state.context.slots,
     reserve,
     maxOutputTokens,
@@ -374,14 +370,25 @@ function evolveFailed(state: State, run: Run | null, entry: Of<'compaction.faile
 
 function evolveSettled(state: State, run: Run | null, { data }: Of<'compaction.settled'>): void {
   const { compaction } = state;
+  const isOpen = data.outcome === 'failed' && data.again === true;
+  if (!isOpen) state.compactorsTried = [];
   closeAsked(state);
   if (compaction === null) return;
   book(state, run, data);
   state.reserved = { tokens: 0, nanoUsd: 0 };
   state.compaction = null;
+  if (isOpen) return reopen(state, run, compaction);
   state.context.sinceCompaction = 0;
   if (data.outcome === 'done') return;
   const code = data.outcome === 'failed' ? data.code : data.outcome;
   if (code === LOST) giveUp(state, compaction.id, data.attempt);
   if (run !== null && compaction.cause === 'overflow') run.overflow = { at: 'failed', code };
+}
+
+/** M6: it is due as it was, for somebody else. */
+function reopen(state: State, run: Run | null, { by, model, cause }: Compaction): void {
+  state.compactorsTried = [...state.compactorsTried, compactorKey(by, model.model)];
+  if (cause === 'asked' && state.compactionAsked !== null)
+    state.compactionAsked = { ...state.compactionAsked, open: true };
+  if (cause === 'overflow' && run !== null) run.overflow = { at: 'refused' };
 }

@@ -6,6 +6,7 @@
  *  C3 Folding an item costs the same however long the context is.
  *  C4 A summary stands for a beginning that ends between two groups (a message, a turn with its results); what the user
  *     asked of the active run stays behind it word for word.
+ *  C5 What only one model can read stands for nothing to another one: what it stood for is kept, and read again then.
  */
 import { LIMITS } from './limits.ts';
 import type { RunId } from './ids.ts';
@@ -167,13 +168,42 @@ function cutAt(items: readonly Item[], end: number, run: Run | null): Cut | null
 
 const isOfRun = (item: Item, run: RunId | null): boolean => item.kind === 'message' && item.run === run;
 
-/** The context with a summary in place of what entered it up to `upTo`; the log keeps what it stands for. */
-export function compacted(context: Context, upTo: number, summary: Located, active: RunId | null): Item[] {
+/**
+ * The context with a summary in place of what entered it up to `upTo`; the log keeps what it stands for, and so does the
+ * summary itself where `model` alone can read it.
+ */
+export function compacted(
+  context: Context,
+  upTo: number,
+  summary: Located,
+  active: RunId | null,
+  model: string | null,
+): Item[] {
   const first = context.items.findIndex(({ seq }) => seq > upTo);
   const end = first < 0 ? context.items.length : first;
-  const kept = context.items.slice(0, end).filter((item) => isOfRun(item, active));
-  const stays = kept.map((item): Item => ({ ...item, seq: upTo }));
-  return [{ kind: 'summary', body: summary, seq: upTo }, ...stays, ...context.items.slice(end)];
+  const before = context.items.slice(0, end);
+  const stays = before.filter((item) => isOfRun(item, active)).map((item): Item => ({ ...item, seq: upTo }));
+  const held = model === null ? {} : { held: { model, items: readable(before) } };
+  return [{ kind: 'summary', body: summary, seq: upTo, ...held }, ...stays, ...context.items.slice(end)];
+}
+
+/** The items as any model can read them (C5). What stays word for word behind a summary is among what it stands for. */
+export function readable(items: readonly Item[]): Item[] {
+  const [summary, ...behind] = items;
+  if (summary?.kind !== 'summary' || summary.held === undefined) return [...items];
+  return [...summary.held.items, ...behind.filter(({ seq }) => seq > summary.seq)];
+}
+
+/** Whether it begins with what only another model can read. */
+export function isClosedTo({ items }: Context, model: string): boolean {
+  const [summary] = items;
+  return summary?.kind === 'summary' && summary.held !== undefined && summary.held.model !== model;
+}
+
+/** All of it is new to who could not read it: it may be compacted again at once. */
+export function restore(context: Context, seq: number): void {
+  startAfresh(context, readable(context.items), seq);
+  context.sinceCompaction = context.totalBytes;
 }
 
 export const itemsBytes = (items: readonly ItemContent[]): number =>

@@ -6,6 +6,7 @@ import type {
   Answer,
   BodyRef,
   CancelReason,
+  CompactedBy,
   CompactionCause,
   Caps,
   Config,
@@ -139,7 +140,16 @@ export type EventData = {
   'context.set': { key: string; ref: BodyRef; revision?: number };
   'context.unset': { key: string };
   /** What entered the context up to `upTo` (a seq) is read as `summary` from here on; the log keeps it. In bytes. */
-  'context.compacted': { upTo: number; summary: BodyRef; before?: number; after?: number };
+  'context.compacted': {
+    upTo: number;
+    summary: BodyRef;
+    before?: number;
+    after?: number;
+    /** Only this model can read it: for another one the compaction is undone (`context.restored`). */
+    model?: string;
+  };
+  /** What a compaction stood for that `model` cannot read is read again in its place. */
+  'context.restored': { model: string };
 
   /** It is done at the next boundary between two turns. */
   'compaction.asked': Record<string, never>;
@@ -149,8 +159,10 @@ export type EventData = {
     fingerprint: Digest;
     cause: CompactionCause;
     upTo: number;
-    /** Who writes the summary, where that is a fallback of the run's route. */
+    /** Who compacts, where that is neither who was named for it nor the first model of the route. */
     model?: string;
+    /** Missing: a summary, written by who was named for it or by the model of the conversation. */
+    by?: CompactedBy;
     reserve: Amount;
     maxOutputTokens: number;
     /** It is sent at most so many bytes of the conversation, as a text: its model may not take the whole as it stands. */
@@ -192,7 +204,8 @@ export type TurnEnd =
 
 export type CompactionEnd =
   | { outcome: 'done' }
-  | { outcome: 'failed'; code: string; detail?: string }
+  /** `again`: somebody else tries it at once. */
+  | { outcome: 'failed'; code: string; detail?: string; again?: true }
   | { outcome: 'cancelled' };
 
 export type EventKind = keyof EventData;

@@ -85,6 +85,7 @@ export function evolveForked(state: State, { seq, at, data }: Of<'session.forked
   state.opened = null;
   state.configured = null;
   state.compactionAsked = null;
+  state.compactorsTried = [];
 }
 
 export function evolveArrived(state: State, { data }: Of<'session.arrived'>): void {

@@ -43,6 +43,8 @@ export const LIMITS = {
   compactionGainShare: 0.25,
   /** The least of a conversation that a summary is made of, in bytes. */
   minCompactionBytes: 1_024,
+  /** Items that are kept because only one model can read what stands for them: with more, a summary is written instead. */
+  heldItems: 5_000,
   /** Wire overhead of one context item in a token bound (role markers, separators), in bytes. */
   itemOverheadBytes: 16,
   /** Images and files of a session, and their bytes: every request carries all of them, in base64. */

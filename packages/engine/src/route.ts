@@ -40,8 +40,9 @@ export function memberOf({ pin, passed }: Run): Member | null {
 /** The model that reads the conversation: the one that the run is with, or its pin's own between two runs. */
 export const readerOf = (run: Run | null, pin: Pin): Member => (run === null ? pin : (memberOf(run) ?? pin));
 
-/** Who writes the summary of it. */
-export const summarizerOf = (run: Run | null, pin: Pin): PinnedModel => pin.summarizer ?? readerOf(run, pin);
+/** Who writes the summary of it: who was named for that, or the model that reads it. */
+export const summarizerOf = (run: Run | null, pin: Pin): PinnedModel =>
+  pin.summarizer === undefined || pin.summarizer.cheap === true ? readerOf(run, pin) : pin.summarizer;
 
 /** What was passed over by now: with the last turn's model, where that failed for good and another one is left. */
 export function passedBy(run: Run, pin: Pin): readonly string[] {

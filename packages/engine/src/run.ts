@@ -58,14 +58,15 @@ const samePin = (a: Pin | null, b: Pin): boolean => a !== null && a.hash === b.h
 const factsOf = (pin: Pin): string =>
   JSON.stringify([pin.summarizer ?? null, pin.compaction ?? null, ...membersOf(pin).map(factsOfMember)]);
 
-const factsOfMember = ({ price, maxOutputTokens, instructed, media, cache, windowTokens }: Member): unknown[] => [
+const factsOfMember = ({
   price,
   maxOutputTokens,
   instructed,
   media,
   cache,
   windowTokens,
-];
+  compacts,
+}: Member): unknown[] => [price, maxOutputTokens, instructed, media, cache, windowTokens, compacts];
 
 function advanceRun(state: State, run: Run, input: Input): Event[] {
   const { phase } = run;

@@ -6,6 +6,7 @@ import type {
   Amount,
   CancelReason,
   Caps,
+  CompactedBy,
   CompactionCause,
   Config,
   Cost,
@@ -42,8 +43,8 @@ export type ItemContent =
       code: string | null;
       body: Located | null;
     }
-  /** Stands for everything before it. */
-  | { kind: 'summary'; body: Located };
+  /** Stands for everything before it; `held` keeps that, where only one model can read the summary. */
+  | { kind: 'summary'; body: Located; held?: { model: string; items: readonly Item[] } };
 
 /** A catalog that every request carries under its key. `by` says whose words they are: what trust they have. */
 export type Slot = Located & { key: string; revision: number; at: number; by: Actor };
@@ -152,7 +153,7 @@ export type Run = {
   text: Located | null;
   steers: { body: Located; trusted: boolean; media?: Media }[];
   /** Its provider refused the context as too long: one compaction, and then one more turn, or the end. */
-  overflow: { at: 'recovering' } | { at: 'failed'; code: string } | null;
+  overflow: { at: 'refused' | 'recovering' } | { at: 'failed'; code: string } | null;
   /** What did not fit in the last answer, for the turn that may repair it. */
   misfit: Located | null;
   repairs: number;
@@ -188,8 +189,9 @@ export type Compaction = {
   upTo: number;
   fingerprint: Digest;
   pin: Pin;
-  /** Who writes the summary. */
+  /** Who compacts, and whether because nobody was named for it. */
   model: PinnedModel;
+  by: CompactedBy | null;
   /** As they were when it was requested. */
   slots: readonly Slot[];
   reserve: Amount;
@@ -235,6 +237,8 @@ export type State = {
   compaction: Compaction | null;
   /** The last time somebody asked for one; `open`: it has not been requested yet. */
   compactionAsked: { input: string; seq: number; open: boolean } | null;
+  /** Who has failed at the one that is due: somebody else tries it. */
+  compactorsTried: readonly string[];
   lastCompaction: number;
   spent: Amount;
   reserved: Amount;
@@ -285,6 +289,7 @@ export function freshState(): State {
     },
     compaction: null,
     compactionAsked: null,
+    compactorsTried: [],
     lastCompaction: 0,
     spent: { tokens: 0, nanoUsd: 0 },
     reserved: { tokens: 0, nanoUsd: 0 },

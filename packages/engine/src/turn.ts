@@ -14,7 +14,7 @@ import { keepPrompt, predictCached } from './cache.ts';
 import { requestCalls } from './call.ts';
 import type { Command, Input, TurnOutcome } from './commands.ts';
 import { ImpossibleState } from './commands.ts';
-import { compactBefore, recoverOverflow } from './compaction.ts';
+import { compactBefore, recoverOverflow, restoreFor } from './compaction.ts';
 import { addItem, countTurn, flushPending } from './context.ts';
 import type { Entry, Event, EventData, Spent, TurnEnd } from './events.ts';
 import { turnId } from './ids.ts';
@@ -53,6 +53,8 @@ export function requestTurn(state: State, run: Run, input: Input, special?: Spec
     planTurn(state, run, each, input, closing !== null),
   );
   if (plan.ok) {
+    const closed = restoreFor(state, run, member.model);
+    if (closed.length > 0) return closed;
     const data: EventData['turn.requested'] = {
       epoch: input.epoch,
       fingerprint: '',
@@ -77,6 +79,7 @@ export function requestTurn(state: State, run: Run, input: Input, special?: Spec
 export function nextTurn(state: State, run: Run, input: Input): Event[] {
   const { overflow, pin } = run;
   if (overflow?.at === 'failed') return [endRun(run, { status: 'failed', reason: 'context', detail: overflow.code })];
+  if (overflow?.at === 'refused') return recover(state, run, input);
   const met = pin === null ? null : limitMet(run, pin, input);
   const compaction = met === null ? compactBefore(state, run, input) : [];
   return compaction.length > 0 ? compaction : requestTurn(state, run, input);

@@ -76,10 +76,12 @@ export type Config = {
 };
 
 /**
- * How a conversation that has grown long is summarised. `model`: who writes the summary (default: the run's own);
- * `auto: false`: only when somebody asks, or a provider refuses the context as too long.
+ * How a conversation that has grown long is compacted. `model`: who writes the summary (default: a cheap model of the same
+ * provider where one is known, else the run's own); `auto: false`: only when somebody asks, or a provider refuses the
+ * context as too long; `native`: by the provider of the run's model where it does that itself (default: `auto`, and
+ * `never` where a model is named).
  */
-export type CompactionConfig = { model?: string; auto?: boolean };
+export type CompactionConfig = { model?: string; auto?: boolean; native?: 'auto' | 'never' };
 
 /** One model of a run's route, as it was known when the run started. */
 export type Member = {
@@ -92,7 +94,12 @@ export type Member = {
   cache?: CacheRule;
   /** Tokens it can read and write at once; missing: nobody knows. */
   windowTokens?: number;
+  /** Its provider compacts a conversation itself; missing: it does not, or is not to. */
+  compacts?: CompactsBound;
 };
+
+/** The most that a provider's own compaction writes; `opaque`: no other model can read what comes of it. */
+export type CompactsBound = { maxOutputTokens: number; opaque?: true };
 
 /** A model that is sent nothing but text. */
 export type PinnedModel = Pick<Member, 'model' | 'maxOutputTokens' | 'price' | 'windowTokens'>;
@@ -112,8 +119,8 @@ export type Pin = Member & {
   manifest: Digest;
   /** Instructions and tool declarations as sent, in bytes: part of every request's bound. */
   manifestBytes: number;
-  /** Who summarises where that is another model; and whether only when asked. */
-  summarizer?: PinnedModel;
+  /** Who summarises where that is another model (`cheap`: nobody named it); and whether only when asked. */
+  summarizer?: PinnedModel & { cheap?: true };
   compaction?: 'asked';
   limits: Limits;
   /** Where its own model does not serve: the next ones, in their order. */
@@ -147,6 +154,8 @@ export type RunEnd =
 
 /** Why a context is compacted: somebody asked, its model's window fills, or its provider refused it as too long. */
 export type CompactionCause = 'asked' | 'window' | 'overflow';
+/** Who compacts where nobody was named: the model's own provider, or a cheap model of the same one. */
+export type CompactedBy = 'native' | 'cheap';
 
 export type WaitKind = 'approval' | 'question' | 'timer' | 'callback' | 'child' | 'outcome' | 'budget' | 'tool';
 

@@ -61,6 +61,7 @@ export type {
   GenerateContext,
   GenerateOutcome,
   GenerateParams,
+  CompactRequest,
   GenerateRequest,
   JsonSchema,
   ListPrice,

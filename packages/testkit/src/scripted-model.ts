@@ -54,6 +54,8 @@ export type ScriptedCall = {
   request: GenerateRequest;
   items: readonly NeutralItem[];
   signal: AbortSignal;
+  /** It asks the provider to compact the conversation itself: answered with `native`, and text where others can read it. */
+  compacts: boolean;
   /** Counts calls from 0. */
   n: number;
   /** Gives the answer a name by which it can be asked for again, of a request for one that is kept (`background`). */
@@ -120,11 +122,16 @@ export function createScriptedModel(
     return typeof step === 'function' ? step(call) : step;
   };
 
-  const generate = async (request: GenerateRequest, context: GenerateContext): Promise<GenerateOutcome> => {
+  const take = async (
+    request: GenerateRequest,
+    context: GenerateContext,
+    compacts: boolean,
+  ): Promise<GenerateOutcome> => {
     if (context.signal.aborted) return failure('aborted', 'aborted before it was sent');
     const items = JSON.parse(`[${request.rendered}]`) as NeutralItem[];
     const accept = async (response: string): Promise<void> => context.accepted?.(response);
-    const call: ScriptedCall = { request, items, signal: context.signal, n: calls.length, accept, outcome: null };
+    const { signal } = context;
+    const call: ScriptedCall = { request, items, signal, compacts, n: calls.length, accept, outcome: null };
     calls.push(call);
     for (const watcher of watchers) if (watcher.n === call.n) watcher.seen(call);
     call.outcome = await play(call, context, next).catch((error: unknown) => {
@@ -134,8 +141,15 @@ export function createScriptedModel(
     return call.outcome;
   };
 
+  const adapter: ModelAdapter = {
+    render: (item) => JSON.stringify(item),
+    body: renderBody,
+    generate: async (request, context) => take(request, context, false),
+    compact: async (request, { signal }) => take(request, { signal, delta: () => undefined }, true),
+  };
+
   return {
-    source: sourceOf({ render: (item) => JSON.stringify(item), body: renderBody, generate }, options),
+    source: sourceOf(adapter, options),
     calls,
     active: () => calls.filter((call) => call.outcome === null).length,
     called: (n) => {

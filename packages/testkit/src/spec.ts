@@ -284,7 +284,7 @@ export const failed = (turn: EffectId, over: Failed = {}): Command => ({
   },
 });
 
-type Summed = { attempt?: number; usage?: Usage; bytes?: number };
+type Summed = { attempt?: number; usage?: Usage; bytes?: number; opaque?: true };
 /** What the model wrote in place of the conversation. */
 export const summed = (compaction: EffectId, over: Summed = {}): Command => {
   const { attempt = 1, bytes = 12 } = over;
@@ -292,6 +292,7 @@ export const summed = (compaction: EffectId, over: Summed = {}): Command => {
     type: 'summary' as const,
     body: body(`summary ${compaction}`, bytes),
     usage: over.usage ?? usage(),
+    ...(over.opaque === undefined ? {} : { opaque: over.opaque }),
   };
   return { kind: 'settle', effect: compaction, attempt, outcome };
 };

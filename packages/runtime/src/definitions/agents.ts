@@ -16,10 +16,10 @@ import type {
   ToolParks,
   ToolResult,
 } from '../ports.ts';
-import { compactionOf, compactionSchema } from './compaction.ts';
+import { compactionOf, compactionSchema, isNative } from './compaction.ts';
 import { joinPolicies } from './policy.ts';
 import type { Manner, Route, Tier } from './route.ts';
-import { mannerOf, mannerSchema, memberOf, resolveRoute, routeSchema, unfitOf } from './route.ts';
+import { mannerOf, mannerSchema, memberOf, resolveRoute, routeSchema, unfitChoice, unfitOf } from './route.ts';
 import { compileSchema } from './schema.ts';
 import { bindingOf, versionOf } from './version.ts';
 
@@ -219,7 +219,7 @@ export type AgentOptions = {
   tools?: readonly (ToolDefinition | readonly ToolDefinition[])[];
   policies?: Policies;
   limits?: Partial<Limits>;
-  /** How a conversation that has grown long is summarised; by default by its own model, before its window is full. */
+  /** How a conversation that has grown long is compacted: by whom, and whether by itself before its window is full. */
   compaction?: CompactionConfig;
   /** The final answer is JSON that fits this schema, or the run fails with `invalid_output`. */
   output?: z.ZodType | JsonSchema;
@@ -360,11 +360,17 @@ export class Agents {
     const route = resolveRoute(this.#models, config.model ?? manifest.model);
     if (!route.ok) return null;
     const asked = { ...mannerOf(manifest), ...config };
-    const compaction = compactionOf(this.#models, route.infos[0].id, { ...manifest.compaction, ...config.compaction });
+    const long = { ...manifest.compaction, ...config.compaction };
+    const compaction = compactionOf(this.#models, route.infos[0], long);
     if (compaction === null) return null;
     const unfit = unfitOf(route.infos, asked) ?? unfitChoice(manifest, config);
     if (unfit !== null) return unfit;
-    const wanted = { maxOutputTokens: config.maxOutputTokens, output: manifest.output !== null, tier: asked.tier };
+    const wanted = {
+      maxOutputTokens: config.maxOutputTokens,
+      output: manifest.output !== null,
+      tier: asked.tier,
+      native: isNative(long),
+    };
     const [first, ...fallbacks] = route.infos;
     const limits = { ...DEFAULT_LIMITS, ...manifest.limits, ...config.limits };
     const pin: Pin = {
@@ -382,14 +388,6 @@ export class Agents {
     this.#pins.set(key, pin);
     return pin;
   }
-}
-
-function unfitChoice({ agent: name, tools }: Manifest, { toolChoice }: Config): Unfit | null {
-  if (toolChoice === undefined || toolChoice === 'auto' || toolChoice === 'none') return null;
-  const isThere = toolChoice === 'required' ? tools.length > 0 : tools.some((each) => each.name === toolChoice.tool);
-  if (isThere) return null;
-  const missing = toolChoice === 'required' ? 'no tools' : `no tool ${toolChoice.tool}`;
-  return { unfit: `agent ${name} has ${missing}`, path: 'toolChoice' };
 }
 
 function declarationOf(definition: ToolDefinition): Manifest['tools'][number] {

@@ -70,7 +70,25 @@ export function unfitOf(infos: readonly ModelInfo[], config: Config): Unfit | nu
   return null;
 }
 
-export type Wanted = { maxOutputTokens: number | undefined; output: boolean; tier: Tier | undefined };
+/** The same of its choice of a tool. */
+export function unfitChoice(
+  { agent: name, tools }: { agent: string; tools: readonly { name: string }[] },
+  { toolChoice }: Config,
+): Unfit | null {
+  if (toolChoice === undefined || toolChoice === 'auto' || toolChoice === 'none') return null;
+  const isThere = toolChoice === 'required' ? tools.length > 0 : tools.some((each) => each.name === toolChoice.tool);
+  if (isThere) return null;
+  const missing = toolChoice === 'required' ? 'no tools' : `no tool ${toolChoice.tool}`;
+  return { unfit: `agent ${name} has ${missing}`, path: 'toolChoice' };
+}
+
+export type Wanted = {
+  maxOutputTokens: number | undefined;
+  output: boolean;
+  tier: Tier | undefined;
+  /** Its provider may compact. */
+  native: boolean;
+};
 
 /** What a run is bound to of one model. */
 export function memberOf(info: ModelInfo, wanted: Wanted): Member {
@@ -86,6 +104,7 @@ export function memberOf(info: ModelInfo, wanted: Wanted): Member {
   const media = mediaOf(info);
   if (media !== null) member.media = media;
   if (info.cache !== undefined) member.cache = info.cache;
+  if (wanted.native && info.compacts !== undefined) member.compacts = info.compacts;
   return member;
 }
 

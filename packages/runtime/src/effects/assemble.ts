@@ -110,7 +110,9 @@ export async function neutral(item: Item, contents: Contents, model: string): Pr
       return { kind: 'message', parts: await Promise.all(body.parts.map(async (part) => loaded(part, contents))) };
     }
     case 'summary': {
-      const { text } = JSON.parse(await contents.body(item.body)) as TurnBody;
+      const { text, ...body } = JSON.parse(await contents.body(item.body)) as TurnBody;
+      // What its provider has compacted goes back as what that said.
+      if (body.native !== null && body.model === model) return { kind: 'turn', text, ...body };
       return { kind: 'message', parts: [{ type: 'text', text: `${SUMMARY}\n\n${text}` }] };
     }
     case 'turn': {

@@ -1,9 +1,10 @@
 /**
- * The summary that a long conversation goes on behind. It is written by the model that reads the conversation, after the
- * same prefix, of which it has most in its cache; or by another one, or one that cannot read so much, from a text of it.
+ * What a long conversation goes on behind. Its model's provider makes it, where that compacts by itself; else it is a
+ * summary: by the model that reads the conversation, after the same prefix, of which it has most in its cache; or by
+ * another one, or one that cannot read so much, from a text of it.
  */
 import type { Compaction, Item, Run, State, SummaryOutcome } from '@perdure/engine';
-import { memberOf, runConfig, takesOf } from '@perdure/engine';
+import { memberOf, readable, runConfig, takesOf } from '@perdure/engine';
 import type { Manifest } from '../definitions/agents.ts';
 import { mannerOf } from '../definitions/route.ts';
 import { LIMITS } from '../limits.ts';
@@ -12,7 +13,7 @@ import type { Hot } from '../log/sessions.ts';
 import { BodyMissing } from '../log/sessions.ts';
 import type { GenerateOutcome, GenerateRequest, ModelAdapter, NeutralItem } from '../ports.ts';
 import { standingOf } from '../streams/standing.ts';
-import type { Contents } from './assemble.ts';
+import type { Contents, TurnBody } from './assemble.ts';
 import {
   contentText,
   emptyPrefix,
@@ -31,7 +32,14 @@ import type { Manifests, Performable, PerformOptions } from './perform.ts';
 import { declaredBy } from './request.ts';
 
 type Compact = Extract<Performable, { type: 'compact' }>;
-type Prepared = { request: GenerateRequest; adapter: ModelAdapter; fingerprint: string; sealed: string };
+/** `ask`: the summary, or the provider's own compaction. */
+type Prepared = {
+  request: GenerateRequest;
+  ask: Pick<ModelAdapter, 'generate'>;
+  native: boolean;
+  fingerprint: string;
+  sealed: string;
+};
 type Unfit = { code: string; detail: string };
 
 const failed = (
@@ -53,26 +61,31 @@ export async function summarize(
   if (prepared === null) return null;
   if (prepared === 'stopped' || signal.aborted) return 'stopped';
   if ('code' in prepared) return failed(prepared);
-  const { request, adapter, fingerprint, sealed } = prepared;
+  const { request, ask, native, fingerprint, sealed } = prepared;
   const fields = { session, run: effect.run, effect: effect.id };
   if (fingerprint !== sealed) options.logger.warn(fields, 'the request differs from the context that was sealed');
-  const outcome = await askModel(options, adapter, request, {
+  const outcome = await askModel(options, ask, request, {
     signal,
     fields,
     delta: () => {},
     accepted: async () => false,
   });
   options.breaker.heard(request.model, outcome);
-  const summary = await settle(options, session, effect, request.model, outcome, bodies);
+  const body: TurnBody = { model: request.model, text: '', calls: [], native: null };
+  if (native && outcome.type === 'done') body.native = outcome.native;
+  const summary = await settle(options, session, effect, body, outcome, bodies);
   return summary.type === 'summary' && fingerprint !== sealed ? { ...summary, built: fingerprint } : summary;
 }
 
-/** A summary that was cut, filtered or empty stands for nothing. */
+const CHANGED =
+  'what a provider compacted was changed (a secret, or a hook): only its text stands for the conversation';
+
+/** A summary that was cut, filtered or empty stands for nothing; what nobody can read stands for it with its own model. */
 async function settle(
   options: PerformOptions,
   session: string,
   effect: Compact,
-  model: string,
+  { model, native }: TurnBody,
   outcome: GenerateOutcome,
   bodies: Bodies,
 ): Promise<SummaryOutcome> {
@@ -84,16 +97,26 @@ async function settle(
   const spent = { kind: 'usage', usage } as const;
   if (stop === 'length' || stop === 'filtered')
     return failed({ code: stop, detail: 'the summary was not finished' }, 'no', spent);
-  const text = bodies.clean(outcome.text).trim();
-  if (text === '') return failed({ code: 'empty', detail: 'the summary has no text' }, 'no', spent);
-  const event = { kind: 'compaction' as const, session, run: effect.run ?? '', effect: effect.id, name: model, text };
-  const hooked = await runHooks(options.hooks, event, options);
+  const raw: TurnBody = { model, text: outcome.text.trim(), calls: [], native };
+  const clean = bodies.clean(raw);
+  const fields = { session, run: effect.run ?? '', effect: effect.id };
+  const hooked = await runHooks(
+    options.hooks,
+    { kind: 'compaction', ...fields, name: model, text: clean.text },
+    options,
+  );
   if (!hooked.ok) {
     const detail = bodies.clean(`${hooked.hook}: ${hooked.reason}`);
     return failed({ code: 'blocked', detail }, 'no', spent);
   }
-  const body = await bodies.add({ model, text: hooked.text, calls: [], native: null });
-  return { type: 'summary', body, usage };
+  // As with an answer: a provider's item that is changed is no longer the provider's.
+  const isAsItCame = clean === raw && hooked.text === clean.text;
+  if (!isAsItCame && native !== null) options.logger.warn({ ...fields, model }, CHANGED);
+  const kept: TurnBody = { ...clean, text: hooked.text, native: isAsItCame ? clean.native : null };
+  if (kept.text.trim() === '' && kept.native === null)
+    return failed({ code: 'empty', detail: 'there is nothing to read in the place of the conversation' }, 'no', spent);
+  const summary: SummaryOutcome = { type: 'summary', body: await bodies.add(kept), usage };
+  return kept.text.trim() === '' ? { ...summary, opaque: true } : summary;
 }
 
 /** The request of a compaction that is outstanding. Call it with the lock. */
@@ -115,12 +138,22 @@ async function prepare(
   const resolved = options.models.resolve(compaction.model.model);
   if (!resolved.ok) return { code: 'model_unavailable', detail: resolved.message };
   const { adapter } = resolved;
+  const native = compaction.by === 'native';
+  const compact = native ? adapter.compact?.bind(adapter) : undefined;
+  if (native && compact === undefined)
+    return { code: 'unsupported', detail: 'the provider of the model does not compact here' };
   try {
-    const asText = compaction.inputBytes !== null;
-    const build = asText ? requestOfText : requestOfPrefix;
+    const build = compaction.inputBytes === null ? requestOfPrefix : requestOfText;
     const request = await build(options, manifest, hot, compaction, run, adapter);
     request.attempt = effect.attempt;
-    return { request, adapter, fingerprint: sealOfCompaction(hot, compaction, run), sealed: compaction.fingerprint };
+    const ask = compact === undefined ? adapter : { generate: compact };
+    return {
+      request,
+      ask,
+      native,
+      fingerprint: sealOfCompaction(hot, compaction, run),
+      sealed: compaction.fingerprint,
+    };
   } catch (error) {
     if (!(error instanceof BodyMissing)) throw error;
     return { code: error.code, detail: error.message };
@@ -137,7 +170,8 @@ export function sealOfCompaction(hot: Hot, compaction: Compaction, run: Run | nu
   const { compactedAt } = context;
   const start = items.length < prefix.items ? emptyPrefix('', '', compactedAt) : prefix;
   const sealed = fingerprintOf({ items, slots: compaction.slots, compactedAt }, start);
-  return sealOf(`compaction ${sealed}`, compaction.pin.hash, compaction.maxOutputTokens, run?.passed.length);
+  const how = compaction.by === 'native' ? 'native compaction' : 'compaction';
+  return sealOf(`${how} ${sealed}`, compaction.pin.hash, compaction.maxOutputTokens, run?.passed.length);
 }
 
 const contentsOf = ({ sessions }: PerformOptions, hot: Hot, takes: Contents['takes']): Contents => ({
@@ -167,7 +201,9 @@ async function requestOfPrefix(
     adapter,
     contents,
   );
-  const ask = adapter.render(message(`${TASK}\n\nDo not call tools. Answer with the summary alone.`), model.model);
+  const isNative = compaction.by === 'native';
+  const task = `${TASK}\n\nDo not call tools. Answer with the summary alone.`;
+  const ask = isNative ? '' : adapter.render(message(task), model.model);
   const config = run?.config ?? runConfig(hot.state.config, {});
   const own = config.instructions;
   const base =
@@ -185,7 +221,7 @@ async function requestOfPrefix(
     key: effectKey(hot.state.tenant, hot.id, compaction.id),
     attempt: 1,
   };
-  if (request.tools.length > 0) request.params.toolChoice = 'none';
+  if (request.tools.length > 0 && !isNative) request.params.toolChoice = 'none';
   const { tier } = { ...mannerOf(manifest), ...config };
   if (tier !== undefined) request.params.tier = tier;
   return request;
@@ -203,7 +239,7 @@ async function requestOfText(
   // No image and no file is read: a text says what was there.
   const contents = contentsOf(options, hot, {});
   const pieces: string[] = [];
-  for (const item of itemsOf(hot.state, compaction)) pieces.push(asText(await neutral(item, contents, '')));
+  for (const item of readable(itemsOf(hot.state, compaction))) pieces.push(asText(await neutral(item, contents, '')));
   const text = `${TASK}\n\n<conversation>\n${fitted(pieces, inputBytes ?? 0)}\n</conversation>`;
   const request: GenerateRequest = {
     model: model.model,

@@ -15,7 +15,7 @@ export type Asking = {
 /** Never throws. */
 export async function askModel(
   { timers, logger }: { timers: Timers; logger: Logger },
-  adapter: ModelAdapter,
+  adapter: Pick<ModelAdapter, 'generate'>,
   request: GenerateRequest,
   asking: Asking,
 ): Promise<GenerateOutcome> {

@@ -59,6 +59,7 @@ const NEWEST: { readonly [K in EventKind]: number } = {
   'context.set': 1,
   'context.unset': 1,
   'context.compacted': 1,
+  'context.restored': 1,
   'compaction.asked': 1,
   'compaction.requested': 1,
   'compaction.attempted': 1,

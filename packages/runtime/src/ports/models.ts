@@ -1,5 +1,5 @@
 /** What the runtime asks of a model. */
-import type { CacheRule, Digest, Price, Retry, Spent, Usage } from '@perdure/engine';
+import type { CacheRule, CompactsBound, Digest, Price, Retry, Spent, Usage } from '@perdure/engine';
 
 export type JsonSchema = { [key: string]: unknown };
 /** A part of a message. A text with a name was a file; models read it as text. */
@@ -130,6 +130,10 @@ export type ModelInfo = {
   tiers?: { flex?: ListPrice; priority?: ListPrice };
   /** Missing: nobody says that it caches prompts, or for how long. */
   cache?: CacheRule;
+  /** Its provider compacts a conversation itself (`ModelAdapter.compact`): the most that writes. Missing: it does not. */
+  compacts?: CompactsBound;
+  /** A cheap model of the same provider and endpoint, which summarises for it where nobody is named. Missing: itself. */
+  summarizer?: string;
 };
 
 export interface ModelAdapter {
@@ -139,7 +143,17 @@ export interface ModelAdapter {
   body(request: GenerateRequest): string;
   /** Never throws for an outcome; one request, no retries of its own. */
   generate(request: GenerateRequest, context: GenerateContext): Promise<GenerateOutcome>;
+  /**
+   * Has the provider itself put something shorter in the place of what `rendered` holds. Of the outcome, `native` goes
+   * back to this model as a turn of its own that stands first, and `text` is what people and other models read instead:
+   * '' where they cannot. Fails with code `unsupported` where the provider does not do it, or not with this. Never throws
+   * for an outcome; one request, no retries of its own.
+   */
+  compact?(request: CompactRequest, context: Pick<GenerateContext, 'signal'>): Promise<GenerateOutcome>;
 }
+
+/** The request of a turn that ends where the conversation to be compacted does. */
+export type CompactRequest = Omit<GenerateRequest, 'output' | 'resume'>;
 
 export type ResolvedModel = { info: ModelInfo; adapter: ModelAdapter };
 export interface ModelSource {
