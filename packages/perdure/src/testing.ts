@@ -24,6 +24,9 @@ export type {
   TrialPlan,
 } from '@perdure/testkit/trial';
 
+export { spec, steps } from '@perdure/testkit/spec';
+export type { Pattern as SpecPattern, Spec, Step as SpecStep, World as SpecWorld } from '@perdure/testkit/spec';
+
 export { createScriptedModel, modelSuite, storeSuite, toolSuite } from '@perdure/testkit';
 export type {
   ModelSuiteOptions,

@@ -191,10 +191,13 @@ test('the library is imported by its name, and its types hold what a program doe
      createRuntime({ agents: [agent({ name: 'b', model: 'demo' })], stor: 'memory' }).catch((error: { path: string }) => console.log(end.text, error.path));
      await rt.close();`,
   );
+  const guide = readFileSync(join(clone, 'docs/guides/testing.md'), 'utf8');
+  const laws = [...guide.matchAll(/```ts\n([^]*?)```/g)].find(([, code]) => code?.includes('{ spec, steps }'))?.[1];
+  writeFileSync(join(user, 'laws.ts'), laws ?? assert.fail('the guide shows no laws of the engine'));
   const types = { module: 'nodenext', target: 'esnext', strict: true, noEmit: true, exactOptionalPropertyTypes: true };
   const tsconfig = {
     compilerOptions: { ...types, types: ['node'], typeRoots: [join(modules, '@types')] },
-    files: ['program.ts'],
+    files: ['program.ts', 'laws.ts'],
   };
   writeFileSync(join(user, 'tsconfig.json'), JSON.stringify(tsconfig));
   const require = createRequire(import.meta.url);

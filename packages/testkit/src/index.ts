@@ -58,7 +58,7 @@ export type {
   ScriptStep,
 } from './scripted-model.ts';
 export { Invariants } from './invariants.ts';
-export { given, Spec } from './spec.ts';
+export { given, Spec, spec, steps } from './spec.ts';
 export type { Pattern, Step, World } from './spec.ts';
 export { createVirtualSystem } from './virtual-system.ts';
 export type { VirtualOptions, VirtualSystem } from './virtual-system.ts';

@@ -36,7 +36,10 @@ import { Invariants } from './invariants.ts';
 export type Step = Command | Event | { pass: number } | { restart: true };
 /** A kind, or the members that matter of an entry. */
 export type Pattern = EventKind | { kind: EventKind; run?: RunId; effect?: EffectId; data?: object };
-/** `quick`: only the entries are checked, for sessions too long to compare their whole state at each step. */
+/**
+ * `pin`: what the agent is (its limits, its model and price), in place of a plain one; null: no agent is defined here.
+ * `by`: who sends. `quick`: only the entries are checked, for sessions too long to compare their whole state at each step.
+ */
 export type World = { pin?: Partial<Pin> | null; by?: Actor; quick?: boolean };
 
 const PIN: Pin = {
@@ -50,7 +53,9 @@ const PIN: Pin = {
   limits: DEFAULT_LIMITS,
 };
 
+/** One session, told step by step; each failed expectation throws an AssertionError. Begun with `spec`. */
 export class Spec {
+  /** The fold of `log`. */
   readonly state: State = freshState();
   readonly log: Entry[] = [];
   /** Wall ms, and who dispatches. */
@@ -83,6 +88,7 @@ export class Spec {
     return this;
   }
 
+  /** The step that the law is about; it may be refused. */
   when(step: Step): this {
     this.#take(step);
     return this;
@@ -103,10 +109,12 @@ export class Spec {
     return this;
   }
 
+  /** The last step was accepted and appended nothing. */
   changesNothing(): this {
     return this.leadsTo();
   }
 
+  /** The last step was turned away with this code. */
   isRefused(code: RejectionCode): this {
     assert.equal(this.last.ok ? 'accepted' : this.last.rejection.code, code);
     return this;
@@ -118,6 +126,7 @@ export class Spec {
     return this;
   }
 
+  /** The command as the next input of this session, for whoever calls `transition` himself. */
   input(command: Command): Input {
     const facts: Input['facts'] = {
       pin: (config) => this.#pinOf(config),
@@ -200,6 +209,14 @@ function halved({ id, ...rates }: Price, times: number): Price {
   };
 }
 
+/**
+ * Begins a law of the engine: `spec().given(…).when(…).leadsTo(…)`. It runs on the pure state machine alone, without a
+ * store, a model or time. After every step the engine's invariants are checked, that the same input gives the same bytes
+ * (also from a snapshot), that a refusal changes nothing, and that a step which is delivered twice counts once.
+ */
+export const spec = (world: World = {}): Spec => new Spec(world);
+
+/** The same for an agent that is nothing special. */
 export const given = (...steps: Step[]): Spec => new Spec().given(...steps);
 
 const isEvent = (step: Command | Event): step is Event => step.kind.includes('.');
@@ -350,3 +367,30 @@ export const approve = (wait: WaitId, digest = 'arguments'): Command =>
   resolve(wait, { kind: 'approval', decision: 'approve', digest });
 export const deny = (wait: WaitId, digest = 'arguments'): Command =>
   resolve(wait, { kind: 'approval', decision: 'deny', digest });
+
+/**
+ * What a session is told, in the words of a spec. Effects are named as the log names them (`r1t1`: the first turn of the
+ * first run, `r1t1c0`: its first call); digests are readable names, for nothing here hashes.
+ */
+export const steps = {
+  open,
+  send,
+  call,
+  answered,
+  failed,
+  accepted,
+  returned,
+  unknown,
+  parks,
+  homeless,
+  gate,
+  lost,
+  wake,
+  resolve,
+  approve,
+  deny,
+  compact,
+  summed,
+  unsummed,
+  usage,
+} as const;
