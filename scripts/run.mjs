@@ -14,6 +14,7 @@ const ENTRIES = new Map([
   ['perdure', ['packages/perdure/src/cli/main.ts']],
   ['test', ['scripts/test.ts']],
   ['test:live', ['scripts/test.ts', '--live']],
+  ['test:services', ['scripts/test.ts', '--services']],
   ['check', ['scripts/check.ts']],
   ['format', ['scripts/format.ts']],
   ['lint', ['scripts/check.ts', 'lint']],

@@ -4,13 +4,14 @@
 //   npm test -- --name='a law'        the tests whose name matches the pattern
 //   npm test -- --all                 name each test, not only each file
 //   npm run test:live                 the tests that ask real providers, whose keys are in the environment or in .env
+//   npm run test:services             the tests that start a database or another server, where its binaries are installed
 // The last line is `N passed, N failed`, with `, N skipped` when there are any.
 import { availableParallelism } from 'node:os';
 import { globSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { run } from 'node:test';
 import { parseArgs } from 'node:util';
-import { chooseFiles } from './test/files.ts';
+import { chooseFiles, type Kind } from './test/files.ts';
 import { Report } from './test/report.ts';
 
 const PATTERNS = ['packages/**/src/**/*.test.ts', 'packages/**/test/**/*.test.ts', 'scripts/**/*.test.ts'];
@@ -26,12 +27,14 @@ const { values, positionals } = parseArgs({
     all: { type: 'boolean', default: false },
     timeout: { type: 'string' },
     live: { type: 'boolean', default: false },
+    services: { type: 'boolean', default: false },
   },
 });
+const kind: Kind = values.live ? 'live' : values.services ? 'services' : 'plain';
 const names = [...(values.name ?? []), ...(values['test-name-pattern'] ?? [])];
 const report = new Report({
   all: values.all || values.live,
-  live: values.live,
+  mayIdle: kind !== 'plain',
   filtered: names.length > 0,
   write: (text) => process.stdout.write(text),
   root,
@@ -54,6 +57,6 @@ process.exitCode = report.end();
 
 function findFiles(): string[] {
   const found = globSync(PATTERNS, { cwd: root, exclude: (path) => /(^|\/)(node_modules|dist)(\/|$)/.test(path) });
-  const chosen = chooseFiles(found, { root, live: values.live, wanted: positionals });
+  const chosen = chooseFiles(found, { root, kind, wanted: positionals });
   return chosen.map((file) => resolve(root, file));
 }

@@ -48,7 +48,7 @@ export const TABLE: Readonly<Record<string, Row>> = {
     bannedNames: { 'node:crypto': RANDOM },
     free: ['system.ts'],
   }),
-  stores: row({ workspace: ['runtime'] }),
+  stores: row({ workspace: ['runtime'], libraries: ['pg'] }),
   models: row({
     workspace: ['runtime'],
     libraries: ['undici', 'eventsource-parser'],
@@ -63,7 +63,7 @@ export const TABLE: Readonly<Record<string, Row>> = {
   }),
   perdure: row({
     workspace: ['engine', 'contract', 'runtime', 'stores', 'models', 'tools', 'gateway'],
-    libraries: ['pino-pretty', 'pino', 'zod'],
+    libraries: ['pg', 'pino-pretty', 'pino', 'zod'],
     node: { except: [] },
   }),
 };

@@ -1,18 +1,24 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chooseFiles } from './files.ts';
+import { chooseFiles, type Kind } from './files.ts';
 
-const found = ['packages/b/test/x.live.test.ts', 'packages/b/test/x.test.ts', 'packages/a/src/live.test.ts'];
-const choose = (live: boolean, ...wanted: string[]) => chooseFiles(found, { root: '/repository', live, wanted });
+const found = [
+  'packages/b/test/x.live.test.ts',
+  'packages/b/test/x.test.ts',
+  'packages/b/test/x.services.test.ts',
+  'packages/a/src/live.test.ts',
+];
+const choose = (kind: Kind, ...wanted: string[]) => chooseFiles(found, { root: '/repository', kind, wanted });
 
-test('a test that asks real providers runs only when such tests are asked for, and then alone', () => {
-  assert.deepEqual(choose(false), ['packages/a/src/live.test.ts', 'packages/b/test/x.test.ts']);
-  assert.deepEqual(choose(false, 'packages/b'), ['packages/b/test/x.test.ts']);
-  assert.deepEqual(choose(false, 'packages/b/test/x.live.test.ts'), []);
-  assert.deepEqual(choose(true), ['packages/b/test/x.live.test.ts']);
-  assert.deepEqual(choose(true, 'packages/a'), []);
+test('a test that asks real providers, or starts services, runs only when such tests are asked for, and then alone', () => {
+  assert.deepEqual(choose('plain'), ['packages/a/src/live.test.ts', 'packages/b/test/x.test.ts']);
+  assert.deepEqual(choose('plain', 'packages/b'), ['packages/b/test/x.test.ts']);
+  assert.deepEqual(choose('plain', 'packages/b/test/x.live.test.ts'), []);
+  assert.deepEqual(choose('live'), ['packages/b/test/x.live.test.ts']);
+  assert.deepEqual(choose('live', 'packages/a'), []);
+  assert.deepEqual(choose('services'), ['packages/b/test/x.services.test.ts']);
 });
 
 test('files are named by a path from here or by a part of one', () => {
-  assert.deepEqual(choose(false, '/repository/packages/a', 'x.test'), choose(false));
+  assert.deepEqual(choose('plain', '/repository/packages/a', 'x.test'), choose('plain'));
 });

@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { run, test, type TestContext } from 'node:test';
 import { Report } from './report.ts';
 
-type Manner = { filtered?: boolean; live?: boolean };
+type Manner = { filtered?: boolean; mayIdle?: boolean };
 
 async function report(t: TestContext, files: Record<string, string>, manner: Manner = {}): Promise<[number, string]> {
   const root = mkdtempSync(join(tmpdir(), 'perdure-report-'));
   t.after(() => rmSync(root, { recursive: true, force: true }));
   let text = '';
-  const subject = new Report({ root, all: manner.live === true, ...manner, write: (more) => (text += more) });
+  const subject = new Report({ root, all: manner.mayIdle === true, ...manner, write: (more) => (text += more) });
   const paths = Object.entries(files).map(([name, code]) => {
     writeFileSync(join(root, name), `import { test, describe } from 'node:test';\n${code}\n`);
     return join(root, name);
@@ -69,12 +69,12 @@ test('live tests say why they are skipped and what they cost, and none need run;
       test('two', (t) => t.diagnostic('seven tokens'));
     });`,
   };
-  const [code, text] = await report(t, files, { live: true });
+  const [code, text] = await report(t, files, { mayIdle: true });
   assert.deepEqual([code, lastLine(text)], [0, '1 passed, 0 failed, 1 skipped']);
   assert.match(text, /- +one: skipped, KEY not set\n/);
   assert.match(text, /seven tokens\n/);
   const skipped = { 'b.test.mjs': "test('one', { skip: 'KEY not set' });" };
-  assert.equal((await report(t, skipped, { live: true }))[0], 0);
+  assert.equal((await report(t, skipped, { mayIdle: true }))[0], 0);
   assert.equal((await report(t, skipped))[0], 1);
-  assert.equal((await report(t, { 'c.test.mjs': '' }, { live: true, filtered: true }))[0], 1);
+  assert.equal((await report(t, { 'c.test.mjs': '' }, { mayIdle: true, filtered: true }))[0], 1);
 });

@@ -10,7 +10,7 @@ type Options = {
   readonly all: boolean;
   readonly filtered?: boolean;
   /** Tests that need what is not everywhere: why one is skipped is told, and none need run. */
-  readonly live?: boolean;
+  readonly mayIdle?: boolean;
   readonly write: (text: string) => void;
 };
 type Event = { readonly type: string; readonly data?: unknown };
@@ -42,7 +42,8 @@ export class Report {
       case 'test:diagnostic': {
         const { message, nesting } = event.data as EventData.TestDiagnostic;
         // The outermost are the runner's own counts.
-        if (this.#options.live === true && nesting > 0) this.#options.write(`    ${'  '.repeat(nesting)}${message}\n`);
+        if (this.#options.mayIdle === true && nesting > 0)
+          this.#options.write(`    ${'  '.repeat(nesting)}${message}\n`);
         return;
       }
       case 'test:summary': {
@@ -74,7 +75,7 @@ export class Report {
     const isIdle = total.passed + total.failed === 0;
     if (isIdle) write('no test ran\n');
     write(`${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}\n`);
-    const mayIdle = this.#options.live === true && total.skipped > 0;
+    const mayIdle = this.#options.mayIdle === true && total.skipped > 0;
     return total.failed > 0 || (isIdle && !mayIdle) ? 1 : 0;
   }
 
@@ -86,7 +87,7 @@ export class Report {
     else if (passed && result.details.type !== 'suite') file.passed += 1;
     else if (!passed && failureType(result) !== 'subtestsFailed') this.#fail(file, result);
     else return;
-    if (this.#options.all) {
+    if (this.#options.all || (skipped && this.#options.mayIdle === true)) {
       const why = typeof result.skip === 'string' && result.skip !== '' ? `: skipped, ${result.skip}` : '';
       const sign = skipped ? '-' : passed ? '✓' : '✗';
       this.#options.write(`  ${sign} ${'  '.repeat(result.nesting)}${result.name}${why}\n`);

@@ -4,9 +4,10 @@
  * - `full`: no space; nothing was written, reads go on, a later write may succeed
  * - `data_in_use`: another process owns this data
  * - `data_too_new`: a newer version wrote this data
+ * - `data_too_old`: an older version wrote this data, and somebody must say when it is to be brought up to date
  * - `damaged`: the database file itself cannot be read (damage of one session is a `StoreDamage`)
  * - `bad_cursor`: not a cursor that this list gave
- * - `overloaded`: more requests wait than the store keeps (`LIMITS.pendingRequests`)
+ * - `overloaded`: more requests wait than the store keeps (`LIMITS.pendingWrites`)
  * - `invalid_append`: a bug of the caller: a gap, a broken chain, a ledger operation on what was never opened
  */
 export type StoreErrorCode =
@@ -14,6 +15,7 @@ export type StoreErrorCode =
   | 'full'
   | 'data_in_use'
   | 'data_too_new'
+  | 'data_too_old'
   | 'damaged'
   | 'bad_cursor'
   | 'overloaded'

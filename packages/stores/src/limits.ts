@@ -28,4 +28,42 @@ export const LIMITS = {
   snippetChars: 400,
   /** Documents that one search reads. */
   searchedDocs: 10_000,
+  /** Connections to Postgres that one process keeps, and how many at most it may be told to. */
+  connections: 8,
+  connectionsMax: 100,
+  /** A connection to Postgres that nobody needed for so long is closed. */
+  idleConnectionMs: 30_000,
+  /** How long connecting to Postgres may take. */
+  connectMs: 5_000,
+  /** How long Postgres may take for a statement, and how much longer its answer is waited for. */
+  statementMs: 30_000,
+  answerGraceMs: 5_000,
+  /** Groups of appends that are under way to Postgres at once, and what one may hold. */
+  appendLanes: 2,
+  groupAppends: 256,
+  groupBytes: 8 * 1024 * 1024,
+  /** How often an append is tried again that was undone because another one was in its way. */
+  appendTries: 8,
+  /**
+   * A connection for an append is tried for so long, and the answer to one that was sent and not answered is looked for so
+   * long; the pauses between the tries double, from the first to the last.
+   */
+  reconnectMs: 3_000,
+  recoverMs: 15_000,
+  recoverFirstMs: 20,
+  recoverLastMs: 1_000,
+  /** Without LISTEN what others committed is looked for so often; with it, in case that a word was lost. */
+  pollMs: 250,
+  listeningPollMs: 5_000,
+  /** Changes of others that are read at once, and own heads that are remembered so as not to be told twice. */
+  heardChanges: 500,
+  knownHeads: 10_000,
+  /** Others are told of commits at most so often. */
+  notifyMs: 5,
+  /** Changes that are numbered for the feed in one transaction. */
+  numberedChanges: 10_000,
+  /** Frames that are read at once where a whole log is checked or read. */
+  readFrames: 500,
+  /** What an opening staged and never used, because it died, is dropped after so long. */
+  stagedMs: 24 * 60 * 60 * 1_000,
 } as const;

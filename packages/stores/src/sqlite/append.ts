@@ -4,10 +4,11 @@ import { StoreError } from '../errors.ts';
 import { book } from '../ledger.ts';
 import { passesFence, sessionLease } from '../leases.ts';
 import { LIMITS } from '../limits.ts';
+import type { RunTuple } from '../rows.ts';
 import { accountsOf, reservationsOf, writeBooks } from './books.ts';
 import { leasesOf } from './lease-rows.ts';
 import { hasPrefix, takePrefix } from './origin.ts';
-import type { ReceivedAppend, Refusal, RunTuple } from './protocol.ts';
+import type { ReceivedAppend, Refusal } from './protocol.ts';
 import { blob, integer, type Row, spanOf, type Sql, statements } from './schema.ts';
 
 /** What the committer remembers of a session: nobody else writes, so it stays true until a rollback. */

@@ -1,7 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { DamageReport } from '@perdure/runtime/ports';
 import { failureOf, messageOf } from './failure.ts';
-import { endOf, FRAME_COLUMNS, type Place, type Problem, readFrame, tailProblem } from './frames.ts';
+import { endOf, type Place, type Problem, tailProblem } from '../frames.ts';
+import { FRAME_COLUMNS, readFrame } from './frames.ts';
 import { type JournalHead, journalHash } from './journal.ts';
 import type { TenantDamage } from './protocol.ts';
 import { blob, integer, type Row, type Sql, statements, text } from './schema.ts';

@@ -11,7 +11,8 @@ import { append, appendAfter, bodyOf, EMPTY_HEAD } from '@perdure/testkit';
 import { clock, directoryFor, openFor, timers } from '../../test/support.ts';
 import { frameHash } from '../chain.ts';
 import { checkOrphans, checkSession } from './check.ts';
-import { packBodies, readFrame } from './frames.ts';
+import { packBodies } from '../frames.ts';
+import { readFrame } from './frames.ts';
 import { openSqliteStore } from './index.ts';
 import { statements } from './schema.ts';
 

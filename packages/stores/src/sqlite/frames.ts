@@ -1,77 +1,19 @@
-import type { Body, DamageReport, StoredFrame } from '@perdure/runtime/ports';
-import { bodyDigest, frameHash } from '../chain.ts';
-import { blob, integer, type Row, text } from './schema.ts';
+import type { StoredFrame } from '@perdure/runtime/ports';
+import { checkedFrame, type Place, type Problem } from '../frames.ts';
+import { blob, integer, type Row } from './schema.ts';
 
 export const FRAME_COLUMNS = 'first, count, hash, frame, bodies';
 
-/**
- * Bodies lie in their frame's row one behind the other, each behind a line `digest salt length` (in UTF-16 units): their
- * texts are JSON, and are not escaped again. '' is none, NULL is erased.
- */
-export function packBodies(bodies: readonly Body[]): string {
-  let packed = '';
-  for (const { digest, salt, text } of bodies) packed += `${digest} ${salt} ${text.length}\n${text}`;
-  return packed;
-}
-
-/** Throws a RangeError for a text that `packBodies` did not make. */
-function unpackBodies(packed: string): Body[] {
-  const bodies: Body[] = [];
-  for (let at = 0; at < packed.length;) {
-    const end = packed.indexOf('\n', at);
-    const [digest = '', salt = '', length = ''] = packed.slice(at, end).split(' ');
-    const from = end + 1;
-    const to = from + Number(length);
-    if (end < 0 || length === '' || !(to >= from && to <= packed.length)) throw new RangeError('not bodies');
-    bodies.push({ digest, salt, text: packed.slice(from, to) });
-    at = to;
-  }
-  return bodies;
-}
-
-/** Where a chain stands while it is read. */
-export type Place = { seq: number; hash: string };
-export type Problem = Omit<DamageReport, 'session'>;
-
 /** A row as a frame, with what is wrong with it: its place, its hash, its bodies. */
 export function readFrame(row: Row, previous: Place): { frame: StoredFrame; problems: Problem[] } {
-  const first = integer(row['first']);
-  const count = integer(row['count']);
-  const bytes = blob(row['frame']);
-  const hash = blob(row['hash']).toString('hex');
-  const problems: Problem[] = [];
-  if (first !== previous.seq + 1) {
-    problems.push({ code: 'gap', seq: previous.seq + 1, detail: `the entries up to ${first - 1} are missing` });
-  } else if (frameHash(previous.hash, bytes) !== hash) {
-    problems.push({ code: 'hash', seq: first, detail: 'the frame does not match its hash' });
-  }
   const packed = row['bodies'];
-  const erased = packed === null;
-  let bodies: Body[] = [];
-  try {
+  const columns = {
+    first: integer(row['first']),
+    count: integer(row['count']),
+    bytes: blob(row['frame']),
+    hash: blob(row['hash']).toString('hex'),
     // A flipped bit can make another type of it.
-    if (!erased) bodies = unpackBodies(text(packed));
-  } catch {
-    problems.push({ code: 'body', seq: first, detail: 'the bodies cannot be read' });
-  }
-  for (const body of bodies) {
-    if (bodyDigest(body) === body.digest) continue;
-    problems.push({ code: 'body', seq: first, detail: `body ${body.digest} does not match its digest` });
-  }
-  return { frame: { first, count, bytes, hash, bodies, erased }, problems };
-}
-
-export function endOf({ first, count, hash }: StoredFrame): Place {
-  return { seq: first + count - 1, hash };
-}
-
-/** What is wrong with a log that ends at `end` while its session's head says `head`. */
-export function tailProblem(end: Place, head: Place): Problem | null {
-  if (end.seq < head.seq) {
-    return { code: 'gap', seq: end.seq + 1, detail: `the entries up to ${head.seq} are missing` };
-  }
-  if (end.seq === head.seq && end.hash !== head.hash) {
-    return { code: 'hash', seq: end.seq, detail: 'the last frame is not the one the head names' };
-  }
-  return null;
+    packed: typeof packed === 'string' || packed === null ? packed : undefined,
+  };
+  return checkedFrame(columns, previous);
 }

@@ -1,6 +1,6 @@
-import type { Append, Origin, SessionIndex } from '@perdure/runtime/ports';
-import { packBodies } from './frames.ts';
-import { packRun } from './run-rows.ts';
+import type { Append, Origin } from '@perdure/runtime/ports';
+import { packBodies } from '../frames.ts';
+import { dueOf, packRun } from '../rows.ts';
 import { type AppendTuple, bytesOf, type Group, type OtherWrite, type Reply } from './protocol.ts';
 
 /** A write on its way; `request` is its append, whose bytes go into the group's buffer. */
@@ -36,11 +36,6 @@ export function appendTuple(tenant: string, request: Append, now: number, origin
     urgent,
     origin === null ? null : 'session' in origin ? ['session', origin.session] : ['stage', origin.stage],
   ];
-}
-
-/** When the sweeper must look: 0 (always) while effects are outstanding; null never. */
-function dueOf({ outstanding, dueAt }: SessionIndex): number | null {
-  return outstanding > 0 ? 0 : dueAt;
 }
 
 /** The message of one group: previous hash and frame of each append lie one behind the other in one buffer. */

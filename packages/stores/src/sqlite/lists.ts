@@ -1,8 +1,8 @@
 import type { Change, LogStore } from '@perdure/runtime/ports';
 import { decodeCursor, encodeCursor } from '../cursors.ts';
+import { unpackRun } from '../rows.ts';
 import type { Scope } from './log.ts';
 import { reading, sessionRow } from './reader.ts';
-import { unpackRun } from './run-rows.ts';
 import { integer, type Row, spanOf, TENANT_SPAN, text } from './schema.ts';
 
 type Lists = Pick<LogStore, 'list' | 'runs' | 'run' | 'due' | 'feed'>;
@@ -59,7 +59,7 @@ function pagedLists({ tenant, reader, checkOpen }: Scope): Pick<Lists, 'list' | 
       const rows = page('runs', filters, before, limit);
       const items = rows.slice(0, limit).map((row) => {
         const owner = sql('SELECT id FROM sessions WHERE sid = ?').get(integer(row['sid']));
-        return { ...unpackRun(row), session: text(owner?.['id']) };
+        return { ...unpackRun(runOf(row)), session: text(owner?.['id']) };
       });
       return { items, next: nextOf('r', 'rid', rows, limit) };
     },
@@ -68,7 +68,7 @@ function pagedLists({ tenant, reader, checkOpen }: Scope): Pick<Lists, 'list' | 
       const row = sql(
         'SELECT run, agent, status, doc FROM runs WHERE run = ? AND sid = (SELECT sid FROM sessions WHERE tid = ? AND id = ?)',
       ).get(run, reader.tenantId(tenant), session);
-      return row === undefined ? null : unpackRun(row);
+      return row === undefined ? null : unpackRun(runOf(row));
     },
   };
 }
@@ -129,6 +129,13 @@ function nextOf(kind: 's' | 'r' | 'd', id: 'sid' | 'rid', rows: Row[], limit: nu
 function placeOf(row: Row, id: 'sid' | 'rid'): number {
   return integer(row[id]) % TENANT_SPAN;
 }
+
+const runOf = (row: Row): Parameters<typeof unpackRun>[0] => [
+  text(row['run']),
+  text(row['agent']),
+  text(row['status']),
+  text(row['doc']),
+];
 
 function changeOf(row: Row): Change {
   return {

@@ -1,6 +1,7 @@
 import type { Body, CommittedChange, DamageReport, LogStore, SessionRow, StoredFrame } from '@perdure/runtime/ports';
 import { StoreDamage } from '@perdure/runtime/ports';
-import { endOf, FRAME_COLUMNS, packBodies, type Place, readFrame, tailProblem } from './frames.ts';
+import { endOf, packBodies, type Place, tailProblem } from '../frames.ts';
+import { FRAME_COLUMNS, readFrame } from './frames.ts';
 import { sqliteLists } from './lists.ts';
 import { headOf } from './check.ts';
 import type { StagedTuple } from './protocol.ts';

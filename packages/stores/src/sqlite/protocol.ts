@@ -1,11 +1,11 @@
 import type { AppendResult, DamageReport, LedgerOp, Snapshot } from '@perdure/runtime/ports';
 import type { StoreErrorCode } from '../errors.ts';
+import type { RunTuple } from '../rows.ts';
 
 /** Of a fork: where the frames before this append are copied from. */
 export type OriginTuple = [from: 'session' | 'stage', name: string];
 /** A frame that comes from elsewhere; `bodies` null: erased. */
 export type StagedTuple = [first: number, count: number, hash: string, frame: Uint8Array, bodies: string | null];
-export type RunTuple = [run: string, agent: string, status: string, doc: string];
 
 /**
  * One append on its way to the committer. A tuple of primitives crosses threads at a third of what an object costs; the

@@ -1,7 +1,12 @@
-/** Rows of runs as they lie in the table: what has a column of its own is not said twice, counters go without names. */
-import type { RunRow, Usage } from '@perdure/runtime/ports';
-import type { RunTuple } from './protocol.ts';
-import { type Row, text } from './schema.ts';
+/** Rows as they lie in the tables of a database: what has a column of its own is not said twice, counters go without names. */
+import type { RunRow, SessionIndex, Usage } from '@perdure/runtime/ports';
+
+export type RunTuple = [run: string, agent: string, status: string, doc: string];
+
+/** When the sweeper must look: 0 (always) while effects are outstanding; null never. */
+export function dueOf({ outstanding, dueAt }: SessionIndex): number | null {
+  return outstanding > 0 ? 0 : dueAt;
+}
 
 type Packed = [
   seq: number,
@@ -23,14 +28,14 @@ export function packRun(row: RunRow): RunTuple {
   return [row.run, row.agent, row.status, JSON.stringify(packed)];
 }
 
-export function unpackRun(row: Row): RunRow {
-  const [seq, startedAt, endedAt, counts, price, final, reason, detail]: Packed = JSON.parse(text(row['doc']));
+export function unpackRun([run, agent, status, doc]: RunTuple): RunRow {
+  const [seq, startedAt, endedAt, counts, price, final, reason, detail]: Packed = JSON.parse(doc);
   const [nanoUsd = 0, input = 0, output = 0, cachedInput = 0, cacheWrite = 0, reasoning = 0, bound = 0] = counts;
   const source: Usage['source'] = bound === 1 ? 'bound' : 'provider';
   return {
-    run: text(row['run']),
-    agent: text(row['agent']),
-    status: text(row['status']) as RunRow['status'],
+    run,
+    agent,
+    status: status as RunRow['status'],
     reason,
     detail,
     seq,

@@ -1,0 +1,15 @@
+/**
+ * The schema's versions, as data: each is run once, in order, and what was run is never changed (its checksum is kept in
+ * the database). `{s}` stands for the schema.
+ */
+import { tables, walls } from './001-tables.ts';
+import { appending } from './002-append.ts';
+import { ports } from './003-ports.ts';
+
+export type Migration = { id: number; name: string; sql: string };
+
+export const MIGRATIONS: readonly Migration[] = [
+  { id: 1, name: 'tables', sql: tables + walls },
+  { id: 2, name: 'append', sql: appending },
+  { id: 3, name: 'ports', sql: ports },
+];

@@ -1,0 +1,163 @@
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import type { BlobStore, Doc, DocStore, Fence, LeaseStore, Snapshot, SnapshotStore } from '@perdure/runtime/ports';
+import { blobDigest } from '../chain.ts';
+import { LIMITS } from '../limits.ts';
+import { searchText, wordsOf } from '../words.ts';
+import type { Scope } from './scope.ts';
+import { bytes, integer, type Row, text } from './statement.ts';
+
+export function postgresDocs({ tenant, read, write }: Scope): DocStore {
+  const SELECT = 'SELECT id, revision, doc, words FROM {s}.docs WHERE tenant = $1 AND kind = $2';
+  return {
+    async get(kind, id) {
+      const [row] = await read(`${SELECT} AND id = $3`, [tenant, kind, id]);
+      return row === undefined ? null : docOf(row);
+    },
+    async put(kind, id, doc, expectedRevision) {
+      const written = doc === null ? null : JSON.stringify(doc);
+      const words = written === null ? '' : searchText(JSON.parse(written));
+      const [row] = await write('SELECT {s}.put_doc($1, $2, $3, $4, $5) AS put', [
+        kind,
+        id,
+        expectedRevision,
+        written,
+        words,
+      ]);
+      const [ok, revision]: [boolean, number] = JSON.parse(text(row?.['put']));
+      return ok ? { ok, revision } : { ok, code: 'conflict', revision };
+    },
+    async list(kind, { after, limit }) {
+      return (await read(`${SELECT} AND id > $3 ORDER BY id LIMIT $4`, [tenant, kind, after ?? '', limit])).map(docOf);
+    },
+    async search(kind, query, limit) {
+      const wanted = wordsOf(query).map((word) => ` ${word} `);
+      const rows = await read(`${SELECT} ORDER BY id LIMIT $3`, [tenant, kind, LIMITS.searchedDocs]);
+      return rows
+        .filter((row) => wanted.every((word) => text(row['words']).includes(word)))
+        .slice(0, limit)
+        .map(docOf);
+    },
+  };
+}
+
+function docOf(row: Row): Doc {
+  return { id: text(row['id']), revision: integer(row['revision']), doc: JSON.parse(text(row['doc'])) };
+}
+
+export function postgresSnapshots({ tenant, read, write }: Scope): SnapshotStore {
+  const SID = '(SELECT sid FROM {s}.sessions WHERE tenant = $1 AND id = $2 AND NOT deleted)';
+  return {
+    async save(session, { seq, hash, engine, checksum, state, prefix }) {
+      await write(
+        `INSERT INTO {s}.snapshots
+         SELECT $1, sid, $3, $4, $5, $6, $7, $8 FROM {s}.sessions WHERE tenant = $1 AND id = $2 AND NOT deleted FOR SHARE
+         ON CONFLICT (tenant, sid) DO UPDATE SET seq = excluded.seq, hash = excluded.hash, engine = excluded.engine,
+           checksum = excluded.checksum, state = excluded.state, prefix = excluded.prefix`,
+        [tenant, session, seq, hash, engine, checksum, squeeze(state), squeeze(prefix)],
+      );
+    },
+    async load(session) {
+      const query = `SELECT seq, hash, engine, checksum, state, prefix FROM {s}.snapshots WHERE tenant = $1 AND sid = ${SID}`;
+      const [row] = await read(query, [tenant, session]);
+      return row === undefined ? null : snapshotOf(row);
+    },
+    async drop(session) {
+      await write(`DELETE FROM {s}.snapshots WHERE tenant = $1 AND sid = ${SID}`, [tenant, session]);
+    },
+  };
+}
+
+/** A fold repeats itself; the fastest level takes most of it out. */
+const squeeze = (whole: string): Buffer => deflateRawSync(whole, { level: 1 });
+
+/** A snapshot that cannot be read any more is none: it is a cache, and the log is folded instead. */
+function snapshotOf(row: Row): Snapshot | null {
+  try {
+    return {
+      seq: integer(row['seq']),
+      hash: text(row['hash']),
+      engine: text(row['engine']),
+      checksum: text(row['checksum']),
+      state: inflateRawSync(bytes(row['state'])).toString(),
+      prefix: inflateRawSync(bytes(row['prefix'])).toString(),
+    };
+  } catch {
+    return null;
+  }
+}
+
+/** A row each: what is larger than a body and smaller than an upload may be. Aged by the database's clock. */
+export function postgresBlobs({ tenant, read, write }: Scope): BlobStore {
+  return {
+    async put(given) {
+      const digest = blobDigest(given);
+      await write(
+        `INSERT INTO {s}.blobs VALUES ($1, $2, $3, {s}.now_ms())
+         ON CONFLICT (tenant, digest) DO UPDATE SET renewed_at = excluded.renewed_at`,
+        [tenant, digest, Buffer.from(given)],
+      );
+      return digest;
+    },
+    async get(digest) {
+      const [row] = await read('SELECT bytes FROM {s}.blobs WHERE tenant = $1 AND digest = $2', [tenant, digest]);
+      const found = row === undefined ? null : bytes(row['bytes']);
+      return found !== null && blobDigest(found) === digest ? found : null;
+    },
+    async has(digest) {
+      return (await read('SELECT FROM {s}.blobs WHERE tenant = $1 AND digest = $2', [tenant, digest])).length > 0;
+    },
+    async list({ after, limit }) {
+      const rows = await read(
+        `SELECT digest, octet_length(bytes) AS size, renewed_at FROM {s}.blobs WHERE tenant = $1 AND digest > $2
+         ORDER BY digest LIMIT $3`,
+        [tenant, after ?? '', limit],
+      );
+      return rows.map((row) => ({
+        digest: text(row['digest']),
+        bytes: integer(row['size']),
+        renewedAt: integer(row['renewed_at']),
+      }));
+    },
+    async delete(digest) {
+      await write('DELETE FROM {s}.blobs WHERE tenant = $1 AND digest = $2', [tenant, digest]);
+    },
+  };
+}
+
+export function postgresLeases({ tenant, read, write }: Scope): LeaseStore {
+  return {
+    async claim(name, holder, ttlMs, address) {
+      const [row] = await write('SELECT {s}.claim($1, $2, $3, $4) AS claim', [name, holder, ttlMs, address ?? null]);
+      const claim: [true, number] | [false, string] = JSON.parse(text(row?.['claim']));
+      return claim[0] ? { ok: true, epoch: claim[1] } : { ok: false, holder: claim[1] };
+    },
+    async renew(name, holder, epoch, ttlMs) {
+      const [row] = await write('SELECT {s}.renew($1, $2, $3, $4) AS renewed', [name, holder, epoch, ttlMs]);
+      return row?.['renewed'] === 't';
+    },
+    async release(name, holder, epoch) {
+      await write(
+        'UPDATE {s}.leases SET holder = NULL, address = NULL WHERE tenant = $1 AND name = $2 AND holder = $3 AND epoch = $4',
+        [tenant, name, holder, epoch],
+      );
+    },
+    async offer(name): Promise<Fence> {
+      const [row] = await write('SELECT {s}.offer($1) AS fence', [name]);
+      const [holder, epoch]: [string, number] = JSON.parse(text(row?.['fence']));
+      return { holder, epoch };
+    },
+    async list(prefix) {
+      const rows = await read(
+        `SELECT l.name, l.holder, l.epoch, l.address FROM {s}.leases l
+         WHERE l.tenant = $1 AND starts_with(l.name, $2) AND l.name >= $2 AND {s}.lives(l) ORDER BY l.name`,
+        [tenant, prefix],
+      );
+      return rows.map((row) => ({
+        name: text(row['name']),
+        holder: text(row['holder']),
+        epoch: integer(row['epoch']),
+        address: row['address'] ?? null,
+      }));
+    },
+  };
+}

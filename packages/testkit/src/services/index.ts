@@ -1,0 +1,2 @@
+export { postgresMissing, startPostgres } from './postgres.ts';
+export type { PostgresOptions, PostgresService } from './postgres.ts';
