@@ -46,6 +46,7 @@ describe('calls of a turn', () => {
   it('that a policy denies, or that make no sense, are answered at once and do not stop their siblings', () => {
     asking(
       call('unsafe', { decision: { verdict: 'deny' } }),
+      call('unsafe', { decision: { verdict: 'deny', result: { digest: 'why', bytes: 3 } } }),
       call('unsafe', {
         decision: { verdict: 'invalid', code: 'unknown_tool', result: { digest: 'no such tool', bytes: 9 } },
       }),
@@ -56,10 +57,12 @@ describe('calls of a turn', () => {
         'call.requested',
         { kind: 'call.settled', data: { outcome: 'denied', code: 'policy', attempt: 0 } },
         'call.requested',
+        { kind: 'call.settled', data: { outcome: 'denied', code: 'policy', result: { digest: 'why' } } },
+        'call.requested',
         { kind: 'call.settled', data: { outcome: 'failed', code: 'unknown_tool', result: { digest: 'no such tool' } } },
         'call.requested',
       )
-      .and((s) => assert.deepEqual(effects(s), ['gate r1t1c2']));
+      .and((s) => assert.deepEqual(effects(s), ['gate r1t1c3']));
   });
 
   it('that are all answered at once lead to the next turn in the same append', () => {

@@ -68,7 +68,7 @@ export function requestCalls(state: State, run: Run, turn: Turn, calls: readonly
     else if (index >= room) events.push(settleCall(run, call, 0, 'failed', 'call_limit'));
     else if (decision.verdict === 'invalid')
       events.push(settleCall(run, call, 0, 'failed', decision.code, decision.result));
-    else if (decision.verdict === 'deny') events.push(settleCall(run, call, 0, 'denied', 'policy'));
+    else if (decision.verdict === 'deny') events.push(settleCall(run, call, 0, 'denied', 'policy', decision.result));
     else if (decision.verdict === 'ask') {
       const opening = { kind: 'approval' as const, call: id, digest: ruled.digest };
       events.push(

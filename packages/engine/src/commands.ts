@@ -42,7 +42,8 @@ export type Command =
   /** Decided on what a prefix of another log leads to. `payload`: the same fork with another one is a conflict. */
   | { kind: 'fork'; id: string; tenant: string; payload: Digest; config?: Config }
   /** Seals the session: it goes on where its log is imported. `to`: what people are told of that place. */
-  | { kind: 'move'; to: string }
+  /** `to`: what is told here of where it has gone; not given where that is of no matter. */
+  | { kind: 'move'; to?: string }
   /** Decided on what a sealed log leads to, where it was imported. */
   | { kind: 'arrive' };
 
@@ -91,7 +92,8 @@ export type RuledCall = {
   decision:
     | { verdict: 'allow' }
     | { verdict: 'ask'; expiresAt?: number }
-    | { verdict: 'deny' }
+    /** `result`: what the model is told of it. */
+    | { verdict: 'deny'; result?: BodyRef }
     /** Unknown tool, broken JSON, arguments that do not fit: answered at once with a typed error. */
     | { verdict: 'invalid'; code: string; result: BodyRef };
 };

@@ -53,11 +53,16 @@ function endForked(run: Run): Event[] {
 }
 
 /** Seals a session here: from its entry on it takes nothing, dispatches nothing and wakes for nothing (F4). */
-export function moveSession(state: State, to: string): Decided {
-  if (state.phase === 'moved') return { receipt: { seq: state.head } };
+export function moveSession(state: State, to: string | undefined): Decided {
+  const { movedTo } = state;
+  if (state.phase === 'moved' && (to === undefined || to === movedTo)) return { receipt: { seq: state.head } };
+  if (state.phase === 'moved' && movedTo !== null) {
+    const message = `session ${state.id} has moved to ${movedTo} before: leave the place out to export it again`;
+    return { code: 'invalid_state', message, details: { movedTo } };
+  }
   if (state.phase !== 'open') return { code: 'session_closed', message: 'a closed session stays where it is' };
   const [flies] = outstanding(state).filter(({ type }) => type !== 'gate');
-  if (flies === undefined) return [{ kind: 'session.moved', data: { to } }];
+  if (flies === undefined) return [{ kind: 'session.moved', data: { to: to ?? 'elsewhere' } }];
   return {
     code: 'invalid_state',
     message: `${flies.id} is under way: a session moves when nothing is; wait, or hold or cancel ${flies.run === null ? 'what runs' : `run ${flies.run}`}`,

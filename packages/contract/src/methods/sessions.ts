@@ -99,13 +99,13 @@ export const SESSION_METHODS = {
   'sessions.move': {
     verb: 'POST',
     path: '/sessions/{session}/move',
-    params: z.strictObject({ session, to: nameSchema.default('elsewhere') }),
+    params: z.strictObject({ session, to: nameSchema.exactOptional() }),
     result: sessionViewSchema,
     status: [200],
     errors: ['not_found', 'session_closed', 'invalid_state', 'storage_full'],
     scope: 'write',
     summary:
-      'Seals the session: here it takes and does nothing more, and its export goes on where it is imported; 409 while something of it is under way',
+      'Seals the session: here it takes and does nothing more, and its export goes on where it is imported; 409 while something of it is under way, and where it has moved to another place before',
   },
   'sessions.verify': {
     verb: 'GET',

@@ -103,7 +103,7 @@ test('rules of several places add up: none of them is lost to another one', () =
 
 test('an approval may expire, at a time that the step has from its clock', () => {
   const ask = { verdict: 'ask', rule: 'r' } as const;
-  assert.deepEqual(decisionOf(ask, {}, 100), { verdict: 'ask' });
-  assert.deepEqual(decisionOf(ask, { approvalTtlMs: 50 }, 100), { verdict: 'ask', expiresAt: 150 });
-  assert.deepEqual(decisionOf({ verdict: 'allow', rule: 'r' }, { approvalTtlMs: 50 }, 100), { verdict: 'allow' });
+  assert.deepEqual(decisionOf(ask, {}, 100, null), { verdict: 'ask' });
+  assert.deepEqual(decisionOf(ask, { approvalTtlMs: 50 }, 100, null), { verdict: 'ask', expiresAt: 150 });
+  assert.deepEqual(decisionOf({ verdict: 'allow', rule: 'r' }, { approvalTtlMs: 50 }, 100, null), { verdict: 'allow' });
 });

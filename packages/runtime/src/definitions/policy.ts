@@ -3,7 +3,7 @@
  * circuit breakers and deny rules → ask rules and the tool's own approval → grants (`allow` rules lift ask, never
  * deny) → the mode. The mode `accept-edits` lifts the approval that a tool for edits asks for by itself, not what a rule asks.
  */
-import type { Policies, PolicyRule, RuledCall } from '@perdure/engine';
+import type { BodyRef, Policies, PolicyRule, RuledCall } from '@perdure/engine';
 import type { EffectClass } from '../ports.ts';
 
 export type Ruling = { verdict: 'allow' | 'ask' | 'deny'; rule: string };
@@ -52,6 +52,10 @@ export function ruleOn(call: Ruled, policies: Policies): Ruling {
   return { verdict: 'ask', rule: must };
 }
 
+/** What the model is told of a denial: the reason is there for it to do otherwise. */
+export const denialText = (rule: string): string =>
+  `Not run: a policy denies this call (${rule}). Do not repeat it; go on in another way, or say what is not possible.`;
+
 /**
  * Policies of which the later overrides the earlier: its mode and its time to answer count. Rules add up, because a
  * rule that denies is lifted by nothing.
@@ -64,9 +68,15 @@ export function joinPolicies(...given: readonly (Policies | undefined)[]): Polic
   return joined;
 }
 
-/** The engine's form of a ruling; an approval that may expire says when (wall ms). */
-export function decisionOf(ruling: Ruling, policies: Policies, at: number): RuledCall['decision'] {
-  if (ruling.verdict !== 'ask') return { verdict: ruling.verdict };
+/** The engine's form of a ruling: an approval that may expire says when (wall ms), a denial what the model is told. */
+export function decisionOf(
+  ruling: Ruling,
+  policies: Policies,
+  at: number,
+  denial: BodyRef | null,
+): RuledCall['decision'] {
+  if (ruling.verdict === 'deny') return denial === null ? { verdict: 'deny' } : { verdict: 'deny', result: denial };
+  if (ruling.verdict === 'allow') return { verdict: 'allow' };
   return policies.approvalTtlMs === undefined
     ? { verdict: 'ask' }
     : { verdict: 'ask', expiresAt: at + policies.approvalTtlMs };

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Policies } from '@perdure/engine';
 import { createVirtualSystem } from '@perdure/testkit';
 import type { Manifest } from '../definitions/agents.ts';
 import { createBodies } from './bodies.ts';
@@ -28,10 +29,11 @@ const manifest = {
   ],
 } as unknown as Manifest;
 
-const prepare = async (name: string, args: string) => {
+const prepare = async (name: string, args: string, policies: Policies = {}) => {
   const bodies = createBodies({ random: createVirtualSystem().random, redactor: new Redactor() });
-  const call = await prepareCall(manifest, { id: 'call_1', name, arguments: args }, bodies);
-  const said = bodies.stored.bodies.find(({ digest }) => digest === call.invalid?.result.digest)?.text ?? '{}';
+  const call = await prepareCall(manifest, { id: 'call_1', name, arguments: args }, bodies, policies);
+  const said =
+    bodies.stored.bodies.find(({ digest }) => digest === (call.denial ?? call.invalid?.result)?.digest)?.text ?? '{}';
   return { ...call, said: (JSON.parse(said) as { content?: string }).content ?? '' };
 };
 
@@ -48,6 +50,15 @@ test('a call has the facts of the declaration that its run is pinned to, and the
     verify: true,
     invalid: null,
   });
+});
+
+test('a call that the policies deny carries the reason for the model; any other carries none', async () => {
+  const rules = [{ decision: 'deny', tool: 'p*', reason: 'audit until Friday' }] as const;
+  const denied = await prepare('pay', '{"amount": 5}', { rules: [...rules] });
+  assert.match(denied.said, /^Not run: .*rule deny p\*: audit until Friday/);
+  assert.equal((await prepare('pay', '{"amount": 5}', { mode: 'bypass' })).denial, undefined);
+  const long = { decision: 'deny', tool: '*', reason: 'x'.repeat(2 * LIMITS.messageChars) } as const;
+  assert.ok((await prepare('pay', '{"amount": 5}', { rules: [long] })).said.length <= LIMITS.messageChars);
 });
 
 test('a tool that is not there is answered with those that are', async () => {

@@ -1,11 +1,12 @@
 /** Calls on their way from the model's words to a tool: parsed, validated, bound by digest, run. */
-import type { Call, Effect, ToolOutcome } from '@perdure/engine';
+import type { Call, Effect, Policies, ToolOutcome } from '@perdure/engine';
 import type { Agents, Manifest } from '../definitions/agents.ts';
 import type { TurnBody } from './assemble.ts';
 import type { Bodies } from './bodies.ts';
 import { clipped } from './clip.ts';
 import { argumentsDigest } from '../log/digest.ts';
 import { LIMITS } from '../limits.ts';
+import { denialText, ruleOn } from '../definitions/policy.ts';
 import { misfitOf } from '../definitions/schema.ts';
 import type { Hot, Sessions } from '../log/sessions.ts';
 import { BodyMissing } from '../log/sessions.ts';
@@ -13,11 +14,12 @@ import { standingOf } from '../streams/standing.ts';
 import type { PreparedCall } from '../log/step.ts';
 import type { ToolCall, Toolbus } from './toolbus.ts';
 
-/** Parses and validates what the model asked for, against the declaration the run is pinned to. */
+/** Parses and validates what the model asked for, against the declaration the run is pinned to. `policies`: all that bind the run. */
 export async function prepareCall(
   manifest: Manifest,
   asked: TurnBody['calls'][number],
   bodies: Bodies,
+  policies: Policies,
 ): Promise<PreparedCall> {
   const declared = manifest.tools.find(({ name }) => name === asked.name);
   const facts = {
@@ -53,7 +55,10 @@ export async function prepareCall(
   }
   const misfit = misfitOf(declared.input, parsed.value);
   if (misfit !== null) return invalid('invalid_arguments', `The arguments do not fit the tool's schema: ${misfit}`);
-  return { ...facts, digest, invalid: null };
+  const { verdict, rule } = ruleOn(facts, policies);
+  if (verdict !== 'deny') return { ...facts, digest, invalid: null };
+  const denial = await bodies.add({ content: clipped(denialText(rule), LIMITS.messageChars) });
+  return { ...facts, digest, invalid: null, denial };
 }
 
 /** An empty text stands for no arguments, as some providers send it. */

@@ -30,6 +30,23 @@ function withAdapter(
   };
 }
 
+test('the model is told why a policy denies its call, and goes on otherwise', async () => {
+  const wipe = define('wipe', 'unsafe', () => assert.fail('it ran'));
+  const script = [{ calls: [{ name: 'wipe', arguments: {} }] }, { text: 'then not' }];
+  const policies = { rules: [{ decision: 'deny' as const, tool: 'wipe', reason: 'nothing is deleted here' }] };
+  for (const place of ['agent', 'session']) {
+    const world = await World.create({ script, tools: [wipe], ...(place === 'agent' ? { agent: { policies } } : {}) });
+    const { session, run } = await world.open('one', place === 'session' ? { config: { policies } } : {});
+    await world.system.settle();
+    assert.equal((await world.run(session, run)).text, 'then not');
+    const told = world.model.calls[1]?.items.find(({ kind }) => kind === 'result');
+    assert.match(
+      JSON.stringify(told),
+      /Not run: a policy denies this call \(rule deny wipe: nothing is deleted here\)/,
+    );
+  }
+});
+
 test('each request is rebuilt exactly: after new configuration, in another process, for every turn and attempt', async () => {
   const read = define('read', 'pure', () => 'seen');
   let steps = 0;

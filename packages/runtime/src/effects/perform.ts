@@ -2,9 +2,19 @@
  * Performs one effect and gives its outcome as an input. It reads the session, and writes to it through the step alone; it
  * never throws for an outcome; what it sends is built from exactly what the log says.
  */
-import type { Actor, BodyRef, Effect, Spent, SummaryOutcome, ToolOutcome, TurnOutcome } from '@perdure/engine';
+import type {
+  Actor,
+  BodyRef,
+  Effect,
+  Policies,
+  Spent,
+  SummaryOutcome,
+  ToolOutcome,
+  TurnOutcome,
+} from '@perdure/engine';
 import { LIMITS as ENGINE } from '@perdure/engine';
 import type { Agents, Manifest } from '../definitions/agents.ts';
+import { joinPolicies } from '../definitions/policy.ts';
 import type { TurnBody } from './assemble.ts';
 import type { Bodies } from './bodies.ts';
 import { createBodies } from './bodies.ts';
@@ -139,7 +149,8 @@ const failedTurn = (code: string, detail: string, spent: Spent = { kind: 'none' 
   spent,
 });
 
-type Prepared = BuiltRequest & { manifest: Manifest; sealed: string };
+/** `policies`: the agent's, with those of the run. */
+type Prepared = BuiltRequest & { manifest: Manifest; policies: Policies; sealed: string };
 type Unfit = { code: string; detail: string };
 
 async function generate(
@@ -154,7 +165,7 @@ async function generate(
   if (prepared === null) return null;
   if (prepared === 'stopped' || signal.aborted) return 'stopped';
   if ('code' in prepared) return failedTurn(prepared.code, prepared.detail);
-  const { request, adapter, manifest, fingerprint, sealed } = prepared;
+  const { request, adapter, fingerprint, sealed } = prepared;
   const { run, id } = effect;
   if (fingerprint !== sealed)
     options.logger.warn({ session, run, effect: id }, 'the request differs from the context that was sealed');
@@ -166,7 +177,7 @@ async function generate(
     return { type: 'turn-failed', code, detail, retry, spent, ...(resumable === true ? { resumable } : {}) };
   }
   try {
-    const turn = await settleTurn(options, manifest, session, effect, request.model, outcome, bodies);
+    const turn = await settleTurn(options, prepared, session, effect, outcome, bodies);
     return turn.type === 'prepared-turn' && fingerprint !== sealed ? { ...turn, built: fingerprint } : turn;
   } catch (error) {
     // The answer was given and paid for: asking again is not for us to decide.
@@ -195,8 +206,9 @@ async function prepare(
   if (manifest === null)
     return { code: 'manifest_missing', detail: 'what the run was pinned to is not stored any more' };
   try {
+    const policies = joinPolicies(manifest.policies, run.config.policies);
     const built = await buildRequest(options, manifest, hot, run, effect.attempt);
-    return 'code' in built ? built : { ...built, manifest, sealed: turn.fingerprint };
+    return 'code' in built ? built : { ...built, manifest, policies, sealed: turn.fingerprint };
   } catch (error) {
     if (!(error instanceof BodyMissing)) throw error;
     return { code: error.code, detail: error.message };
@@ -282,10 +294,9 @@ const CHANGED = 'an answer was changed (a secret, or a hook): only its text and 
 
 async function settleTurn(
   options: PerformOptions,
-  manifest: Manifest,
+  { manifest, request: { model }, policies: bound }: Prepared,
   session: string,
   effect: OfRun,
-  model: string,
   outcome: Extract<GenerateOutcome, { type: 'done' }>,
   bodies: Bodies,
 ): Promise<PreparedTurn | TurnOutcome> {
@@ -304,7 +315,7 @@ async function settleTurn(
   const turn: TurnBody = { ...clean, text: hooked.text, native: isAsItCame ? clean.native : null };
   const { stop, misfit } = await stopOf(turn, outcome.stop, manifest, bodies);
   const calls: PreparedCall[] = [];
-  for (const asked of turn.calls) calls.push(await prepareCall(manifest, asked, bodies));
+  for (const asked of turn.calls) calls.push(await prepareCall(manifest, asked, bodies, bound));
   const { policies } = manifest;
   const prepared: PreparedTurn = { type: 'prepared-turn', stop, body: await bodies.add(turn), usage, calls, policies };
   return misfit === undefined ? prepared : { ...prepared, misfit };

@@ -47,6 +47,8 @@ export type PreparedCall = {
   timeoutMs: number;
   verify: boolean;
   invalid: { code: string; result: BodyRef } | null;
+  /** What the model is told where the policies deny the call. */
+  denial?: BodyRef;
 };
 export type PreparedTurn = {
   type: 'prepared-turn';
@@ -380,7 +382,7 @@ function ruled(hot: Hot, command: StepCommand, at: number): Command {
     const facts = { name, providerId, digest, class: effect, timeoutMs, verify };
     if (invalid !== null) return { ...facts, rule: invalid.code, decision: { verdict: 'invalid', ...invalid } };
     const ruling = ruleOn(call, policies);
-    return { ...facts, rule: ruling.rule, decision: decisionOf(ruling, policies, at) };
+    return { ...facts, rule: ruling.rule, decision: decisionOf(ruling, policies, at, call.denial ?? null) };
   });
   const { stop, body, usage, misfit, built } = prepared;
   const outcome: Extract<TurnOutcome, { type: 'turn' }> = { type: 'turn', stop, body, usage, calls };

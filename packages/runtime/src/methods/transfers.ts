@@ -6,7 +6,7 @@ import type { Parts } from '../parts.ts';
 import type { DamageReport } from '../ports.ts';
 import { StoreDamage } from '../ports.ts';
 import type { Methods } from './shared.ts';
-import { actorOf, ok } from './shared.ts';
+import { actorOf, given, ok } from './shared.ts';
 import { notFound } from './views.ts';
 
 type TransferMethod = 'sessions.move' | 'sessions.verify' | 'data.verify';
@@ -29,7 +29,7 @@ export function transferMethods(parts: Parts): Pick<Methods, TransferMethod> {
   };
   return {
     'sessions.move': async (caller, { session, to }) => {
-      const command = { kind: 'move', to } as const;
+      const command = { kind: 'move', ...given({ to }) } as const;
       await parts.submit(session, { id: parts.newId(), by: actorOf(caller), bodies: [], command });
       return ok(await reads.session(session));
     },

@@ -30,7 +30,7 @@ function namesIn({ id, command }: StepInput): readonly unknown[] {
     case 'remember':
       return [command.key];
     case 'move':
-      return [command.to];
+      return [command.to ?? null];
     default:
       return [];
   }

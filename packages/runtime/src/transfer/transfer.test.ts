@@ -156,6 +156,10 @@ test('while something is under way a session stays: what it leads to would come 
   await world.system.settle();
   assert.equal((await world.call('sessions.move', { session, to: 'x' })).movedTo, 'x');
   assert.equal((await world.call('sessions.move', { session, to: 'x' })).movedTo, 'x', 'again is no other');
+  const other = await world.refused('sessions.move', { session, to: 'y' });
+  assert.deepEqual([other.code, other.details?.['movedTo']], ['invalid_state', 'x'], 'one place, and no other');
+  assert.match(other.message, /has moved to x before: leave the place out/);
+  assert.equal((await world.call('sessions.move', { session })).movedTo, 'x', 'not named, it is where it is');
 });
 
 test('a file that was cut anywhere, or changed in any byte, is refused before anything is written', async () => {

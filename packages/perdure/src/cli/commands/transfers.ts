@@ -49,10 +49,7 @@ export const exportTo: Run = async (context) => {
 
 /** Sealed a second time it stays as it is: it has gone to one place. */
 async function sealed(client: Client, session: string, to: Context['flags'][string]): Promise<void> {
-  const named = typeof to === 'string' ? to : null;
-  const { movedTo } = await client.call('sessions.move', { session, ...(named === null ? {} : { to: named }) });
-  if (named !== null && movedTo !== named)
-    throw new CommandError(EXIT.failed, `${session} has moved to ${movedTo} before: leave --to out to export it again`);
+  await client.call('sessions.move', { session, ...(typeof to === 'string' ? { to } : {}) });
 }
 
 /** The file appears under its name when it is whole, and takes the place of none. That it can be written is known before the session is sealed. */
