@@ -55,6 +55,7 @@ export const TABLE: Readonly<Record<string, Row>> = {
     typeOnly: ['openai', '@anthropic-ai/sdk'],
   }),
   tools: row({ workspace: ['runtime', 'contract'], libraries: ['zod', 're2js'] }),
+  drivers: row({ workspace: ['runtime'], libraries: ['@restatedev/restate-sdk', '@restatedev/restate-sdk-clients'] }),
   gateway: row({ workspace: ['runtime', 'contract'], libraries: ['hono', '@hono/node-server', 'ws'] }),
   testkit: row({
     workspace: ['engine', 'runtime', 'contract', 'gateway'],

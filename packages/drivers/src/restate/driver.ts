@@ -1,0 +1,120 @@
+/**
+ * Restate as the courier. An input is stepped where it arrives; Restate is then told that the session has something to
+ * do, calls one of the processes to drive it until it rests, calls another one where that process dies, and comes back
+ * when a timer of the session is due. What is driven is driven as by the local driver, under the same lease, so that
+ * safety is the log's and the lease's, and Restate's promise is liveness alone:
+ *  R1 A call that comes twice, or late, or that nobody expects, finds the session as its log says: harmless.
+ *  R2 A call that is lost, with Restate's data or because Restate was away, is made up for by the sweeper.
+ *  R3 Restate calls again after a process that died, or that could not read; outcomes are retried by the engine alone, and
+ *     a session that fails by itself is parked by the driver, not called for ever.
+ */
+import type { Driver, LocalDriver, LocalOptions } from '@perdure/runtime';
+import { createLocalDriver } from '@perdure/runtime';
+import type { Timer } from '@perdure/runtime/ports';
+import { register } from './admin.ts';
+import type { Listen, Listening } from './endpoint.ts';
+import { createEndpoint, listenOn } from './endpoint.ts';
+import { LIMITS } from '../limits.ts';
+import { Notices } from './notices.ts';
+import type { Libraries } from './sdk.ts';
+import { loadLibraries } from './sdk.ts';
+
+export type RestateOptions = {
+  /** Where Restate takes calls (its ingress, `http://host:8080`) and is administered (`http://host:9070`). */
+  ingress: string;
+  admin: string;
+  /** Sent to both as Bearer. */
+  token?: string;
+  /** Of the service in Restate; installations that share a Restate need names of their own. Default `perdure`. */
+  name?: string;
+  /** Where this process is called. Default 127.0.0.1 and a free port. */
+  listen?: { host?: string; port?: number };
+  /**
+   * The address at which Restate reaches all processes that work, such as a balancer's. Without it the process that
+   * started last is called, and the others only when that one is gone.
+   */
+  url?: string;
+  /** Public keys (`publickeyv1_…`) of the Restate whose calls are taken. Default: whoever reaches the port may call. */
+  identityKeys?: readonly string[];
+};
+
+/** Makes drivers. Throws EngineMissing where Restate's libraries are not installed. */
+export async function createRestateDriver(
+  options: RestateOptions,
+  listen?: Listen,
+): Promise<(given: LocalOptions) => Driver> {
+  const libraries = await loadLibraries();
+  return (given) => new RestateDriver(libraries, options, given, listen);
+}
+
+class RestateDriver implements Driver {
+  readonly #libraries: Libraries;
+  readonly #options: RestateOptions;
+  readonly #given: LocalOptions;
+  readonly #name: string;
+  readonly #listen: Listen;
+  readonly #notices: Notices;
+  readonly #local: LocalDriver;
+  #listening: Listening | null = null;
+  #registering: Timer | null = null;
+  #stopping: Promise<void> | null = null;
+
+  constructor(libraries: Libraries, options: RestateOptions, given: LocalOptions, listen: Listen | undefined) {
+    const { ingress, token, name = 'perdure', listen: { host = '127.0.0.1', port = 0 } = {} } = options;
+    const { clock, timers } = given.system;
+    this.#libraries = libraries;
+    this.#options = options;
+    this.#given = given;
+    this.#name = name;
+    this.#listen = listen ?? listenOn(host, port);
+    this.#notices = new Notices(libraries, { name, ingress, token, clock, timers, logger: given.logger });
+    this.#local = createLocalDriver({ ...given, lead: (session, at) => this.#notices.tell(session, at) });
+  }
+
+  async start(): Promise<void> {
+    const { system, logger } = this.#given;
+    const handler = createEndpoint(this.#libraries, {
+      name: this.#name,
+      clock: system.clock,
+      logger,
+      identityKeys: this.#options.identityKeys ?? [],
+      drive: async (session) => this.#local.drive(session),
+    });
+    this.#listening = await this.#listen(handler);
+    await this.#local.start();
+    await this.#register(this.#listening);
+  }
+
+  async submit(...given: Parameters<Driver['submit']>): ReturnType<Driver['submit']> {
+    const result = await this.#local.submit(...given);
+    await this.#notices.told(given[0]);
+    return result;
+  }
+
+  async stop(options?: { drainMs?: number }): Promise<void> {
+    this.#stopping ??= this.#stop(options);
+    return this.#stopping;
+  }
+
+  async #stop(options: { drainMs?: number } | undefined): Promise<void> {
+    this.#registering?.cancel();
+    // Calls that are under way fail with it, and Restate makes them elsewhere.
+    await this.#local.stop(options);
+    this.#notices.stop();
+    await this.#listening?.close();
+  }
+
+  /** Until Restate knows where this process is: what it is not called for meanwhile, the sweeper drives. */
+  async #register(listening: Listening): Promise<void> {
+    const { admin, token, url, listen: { host = '127.0.0.1' } = {} } = this.#options;
+    const { logger, system } = this.#given;
+    const uri = url ?? `http://${host}:${listening.port}`;
+    try {
+      await register({ admin, token, timers: system.timers }, this.#name, uri, url !== undefined);
+    } catch (error) {
+      logger.error({ admin, uri, error: String(error) }, 'this process could not be registered with Restate');
+      if (this.#stopping !== null) return;
+      this.#registering = system.timers.set(LIMITS.registerAgainMs, () => void this.#register(listening));
+    }
+  }
+}
