@@ -4,6 +4,7 @@ import { definePure } from '../define.ts';
 import { ToolFailure } from '../failure.ts';
 import { LIMITS } from '../limits.ts';
 import { digestOf, readWhole } from './content.ts';
+import { openMended } from './leftover.ts';
 import { openNamed, quote, type Opened, type Root } from './root.ts';
 import { decodeText, excerptOf, readText, type Excerpt } from './text.ts';
 
@@ -32,7 +33,7 @@ export function createReadFile(root: Root, name: string, { digests }: { digests:
     input,
     timeoutMs: LIMITS.readTimeoutMs,
     async run({ path, offset, column, limit }, { signal }) {
-      await using file = await openNamed(root, path, 'file');
+      await using file = await (digests ? openMended(root, path) : openNamed(root, path, 'file'));
       const range = { offset, column, limit, chars: LIMITS.answerChars };
       if (!digests) return answer(file, offset, await excerptOf(readText(file, signal), range));
       const bytes = await readWhole(file, signal);

@@ -16,10 +16,11 @@ import { link, lstat, open, rename, rm, type FileHandle } from 'node:fs/promises
 import { ToolFailure } from '../failure.ts';
 import { LIMITS } from '../limits.ts';
 import { digestOf, readWhole } from './content.ts';
+import { openInPlace, temporaryName } from './leftover.ts';
 import { alone } from './locks.ts';
 import { checkFolder, inFolder, makeFolders, openPlace } from './place.ts';
 import type { Place } from './place.ts';
-import { changed, failureOf, notFound, openReal, quote } from './root.ts';
+import { changed, failureOf, notFound, quote } from './root.ts';
 import type { Root } from './root.ts';
 
 /** One file and what is to become of it. */
@@ -80,7 +81,7 @@ type Plan = { path: string; place: Place; seen: Seen | null; after: Buffer | nul
 
 async function planOf(root: Root, place: Place, wish: Wish, asker: Asker & { index: number }): Promise<Plan> {
   const { signal, attempt } = asker;
-  const tempOf = (n: number): string => `.perdure-${asker.key.slice(0, 26)}-${n}-${asker.index}.tmp`;
+  const tempOf = (n: number): string => temporaryName(asker.key, n, asker.index);
   // What an attempt that was lost left behind; without its file an attempt that still goes on can change nothing.
   for (let earlier = 1; earlier < attempt && place.toMake.length === 0; earlier += 1)
     await rm(inFolder(root, place, tempOf(earlier)), { force: true });
@@ -113,7 +114,7 @@ function changeOf(path: string, seen: Seen | null, content: Buffer | null): Chan
 async function readPlace(root: Root, place: Place, signal: AbortSignal): Promise<Seen | null> {
   let file;
   try {
-    file = await openReal(root, place.at, 'file');
+    file = await openInPlace(root, place);
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return null;
     throw error;

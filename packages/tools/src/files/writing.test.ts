@@ -9,6 +9,7 @@ import { digestOf } from './content.ts';
 import { createApplyPatch } from './apply-patch.ts';
 import { files } from './index.ts';
 import { kernelDescriptors, openRoot, type Descriptors } from './root.ts';
+import { createWriteFile } from './write-file.ts';
 
 const linux = process.platform === 'linux';
 
@@ -428,6 +429,73 @@ describe('apply_patch', () => {
 });
 
 describe('attempts and askers', () => {
+  it('a file whose attempt died before it took its second name away, and never ran again, is read and changed', async () => {
+    const leftBehind = (): void => {
+      put('sub/a.txt', 'made');
+      fs.linkSync(at('sub/a.txt'), at('sub/.perdure-kqkc65abcdefghijklmnopqrst-1-0.tmp'));
+    };
+    leftBehind();
+    const digest = digestTold(await done('read_file', { path: 'sub/a.txt' }));
+    assert.equal(fs.statSync(at('sub/a.txt')).nlink, 1);
+    await done('write_file', { path: 'sub/a.txt', content: 'changed', digest });
+    fs.rmSync(at('sub/a.txt'));
+    leftBehind();
+    await done('edit_file', { path: 'sub/a.txt', digest, edits: [{ old: 'made', new: 'changed' }] });
+    assert.equal(get('sub/a.txt'), 'changed');
+    noLitter();
+  });
+
+  it('a second name that no attempt has left behind is nobody’s to take away, and the file stays refused', async () => {
+    const temporary = '.perdure-kqkc65abcdefghijklmnopqrst-1-0.tmp';
+    const digest = put('a.txt', 'made');
+    fs.linkSync(at('a.txt'), at('.perdure-notes.tmp'));
+    put(temporary, 'of an attempt that goes on');
+    assert.equal(await refused('read_file', { path: 'a.txt' }), 'hard_linked');
+    assert.equal(await refused('write_file', { path: 'a.txt', content: 'x', digest }), 'hard_linked');
+    fs.rmSync(at('.perdure-notes.tmp'));
+    fs.rmSync(at(temporary));
+    fs.linkSync(at('a.txt'), at(temporary));
+    fs.linkSync(at('a.txt'), join(place.base, 'elsewhere'));
+    const readOnly = await call(files({ root: place.root }), 'read_file', { path: 'a.txt' });
+    assert.deepEqual(
+      [readOnly.isError, fs.existsSync(at(temporary))],
+      [true, true],
+      'who only reads takes nothing away',
+    );
+    const result = await call(tools, 'read_file', { path: 'a.txt' });
+    assert.match(result.content, /^hard_linked/);
+    assert.deepEqual([get('a.txt'), fs.statSync(at('a.txt')).nlink], ['made', 2]);
+  });
+
+  it('tells and changes nothing of another file that a swapped folder leads to', { skip: !linux }, async () => {
+    put('sub/a.txt', 'old');
+    const digest = put('other/a.txt', 'new');
+    const writing = async (args: object): Promise<string> => {
+      let looks = 0;
+      // Once the folder of the file is verified, its name leads elsewhere.
+      const swapping: Descriptors = {
+        ...kernelDescriptors,
+        async pathOf(handle, openedAs) {
+          const path = await kernelDescriptors.pathOf(handle, openedAs);
+          looks += 1;
+          if (looks === 1) fs.renameSync(at('sub'), at('moved'));
+          if (looks === 1) fs.symlinkSync(at('other'), at('sub'));
+          return path;
+        },
+      };
+      const tool = createWriteFile(openRoot({ root: place.root }, swapping), 'write_file');
+      const { content, isError } = await call([tool], 'write_file', { path: 'sub/a.txt', ...args });
+      assert.equal(isError, true, content);
+      fs.rmSync(at('sub'));
+      fs.renameSync(at('moved'), at('sub'));
+      return content.split(':')[0] ?? '';
+    };
+    assert.equal(await writing({ content: 'new' }), 'changed', 'that the other file is so already is not said');
+    assert.equal(await writing({ content: 'newer', digest }), 'changed');
+    assert.deepEqual([get('sub/a.txt'), get('other/a.txt')], ['old', 'new']);
+    noLitter();
+  });
+
   it('a later attempt takes away what a lost one had begun, and then does it', async () => {
     const digest = put('a.txt', 'old');
     put('.perdure-key-1-0.tmp', 'half');
