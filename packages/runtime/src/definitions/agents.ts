@@ -82,6 +82,7 @@ export const policiesSchema = z.strictObject({
   approvalTtlMs: z.int().positive().optional(),
 });
 
+export const AGENT_NAME = /^[a-z][a-z0-9_-]{0,63}$/;
 const TOOL_NAME = /^[a-zA-Z][a-zA-Z0-9_-]{0,63}$/;
 const toolShape = z.strictObject({
   name: z.string().regex(TOOL_NAME, 'a tool name has letters, digits, _ and -, starts with a letter, at most 64'),
@@ -184,9 +185,7 @@ function checkSchema(schema: JsonSchema, code: ConfigError['code'], at: string, 
 }
 
 const agentShape = z.strictObject({
-  name: z
-    .string()
-    .regex(/^[a-z][a-z0-9_-]{0,63}$/, 'an agent name has lower-case letters, digits, _ and -, at most 64'),
+  name: z.string().regex(AGENT_NAME, 'an agent name has lower-case letters, digits, _ and -, at most 64'),
   model: routeSchema,
   instructions: z.string().optional(),
   description: z.string().optional(),

@@ -11,6 +11,8 @@ import { readItems } from './read.ts';
 
 export type Checked = {
   header: Header;
+  /** The key by which the session is found where it comes from; null: it has none. */
+  key: string | null;
   entries: number;
   blobs: number;
   /** Blobs that were lost where the file comes from: what they held reads as erased. */
@@ -22,7 +24,14 @@ export async function checkExport(open: Open): Promise<Checked> {
   const fold = new PrefixFold();
   const named = new Named();
   const found = new Set<Digest>();
-  const missing: Digest[] = [];
+  const missing = new Set<Digest>();
+  /** What the entries name that is not among their bodies, and has not come yet. Frames come before all blobs. */
+  let awaited: Set<Digest> | null = null;
+  const arrived = (digest: Digest, among: Set<Digest>): void => {
+    awaited ??= new Set(named.blobs());
+    if (!awaited.delete(digest)) throw new BadExport(0, `has blob ${digest}, which no entry names, or a second time`);
+    among.add(digest);
+  };
   let header: Header | null = null;
   for await (const item of readItems(open)) {
     if (item.type === 'header') header = item.header;
@@ -33,17 +42,21 @@ export async function checkExport(open: Open): Promise<Checked> {
         throw new BadExport(0, `has a frame at ${first} that does not hold what it says`);
       named.add(item.frame);
     }
-    if (item.type === 'blob') found.add(item.digest);
-    if (item.type === 'missing') missing.push(item.digest);
+    if (item.type === 'blob') arrived(item.digest, found);
+    if (item.type === 'missing') arrived(item.digest, missing);
     if (item.type === 'ledger') checkLedger(fold.state, item.spent);
   }
   if (header === null) throw new BadExport(0, 'is empty');
-  const { id, tenant, phase } = fold.state;
-  if (id !== header.session || tenant !== header.tenant || (phase === 'moved') !== header.sealed)
-    throw new BadExport(1, 'does not say what the entries say');
-  const lost = named.blobs().find((digest) => !found.has(digest) && !missing.includes(digest));
+  checkHeader(header, fold.state);
+  const [lost] = awaited ?? named.blobs();
   if (lost !== undefined) throw new BadExport(0, `lacks blob ${lost}`);
-  return { header, entries: fold.head.seq, blobs: found.size, missing };
+  const { key } = fold.state;
+  return { header, key, entries: fold.head.seq, blobs: found.size, missing: [...missing] };
+}
+
+function checkHeader(header: Header, { id, tenant, agent, phase }: State): void {
+  const isOf = id === header.session && tenant === header.tenant && agent === header.agent;
+  if (!isOf || (phase === 'moved') !== header.sealed) throw new BadExport(1, 'does not say what the entries say');
 }
 
 function taken(fold: PrefixFold, frame: Parameters<PrefixFold['add']>[0]): ReturnType<PrefixFold['add']> {

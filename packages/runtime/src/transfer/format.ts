@@ -5,13 +5,14 @@
  *     {"frame":{"first","count","hash","text"},"bodies":[…]}     each frame, its exact bytes as text, with its bodies
  *     {"blob":…,"part":0,"data":…}                               each blob that the entries name, in parts, base64
  *     {"missing":…}                                              a blob that was not to be had
- *     {"ledger":{"spent":…}}                                     what the accounts have, to be held against the entries
+ *     {"ledger":{"spent":…}}                                     once: what the accounts have, held against the entries
  *     {"end":{"lines":…,"sha256":…}}                             over all the bytes before: without it the file was cut
  *
  * `version` grows when a reader of before could misread it. Nothing of this is secret beyond what the log itself holds.
  */
 import { LIMITS as WIRE } from '@perdure/contract';
 import { z } from 'zod';
+import { AGENT_NAME } from '../definitions/agents.ts';
 import { LIMITS } from '../limits.ts';
 import type { Body } from '../ports.ts';
 
@@ -21,7 +22,7 @@ const count = z.int().min(0);
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
 /** As every session is named here: what arrives under its own name must be one that can be asked for. */
 const session = z.string().regex(/^ses_[0-9A-Za-z]{26}$/);
-const name = z.string().max(WIRE.nameChars);
+const name = z.string().min(1).max(WIRE.nameChars);
 const digest = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
 
 export const headerSchema = z.strictObject({
@@ -29,13 +30,13 @@ export const headerSchema = z.strictObject({
   version: z.literal(VERSION),
   session,
   tenant: name,
-  agent: name,
+  agent: z.string().regex(AGENT_NAME),
   title: z.string().max(LIMITS.titleChars),
   head: z.strictObject({ seq: z.int().min(1), hash }),
   /** The log ends with `session.moved`: it goes on where it is imported. */
   sealed: z.boolean(),
   /** Wall time, ms. */
-  exportedAt: z.int(),
+  exportedAt: count,
 });
 const bodySchema = z.strictObject({ digest, salt: z.string(), text: z.string() }) satisfies z.ZodType<Body>;
 export const frameSchema = z.strictObject({

@@ -25,6 +25,7 @@ import { readItems } from './read.ts';
 export async function importSession(parts: Parts, by: Actor, open: Open): Promise<{ session: string; seq: number }> {
   const checked = await checkExport(open);
   const { header } = checked;
+  const title = cleanTitle(parts, checked);
   if (header.sealed) await checkPlace(parts, checked);
   const { tenant } = parts;
   const session = header.sealed ? header.session : parts.newSession();
@@ -34,7 +35,7 @@ export async function importSession(parts: Parts, by: Actor, open: Open): Promis
   try {
     await stageFrames(parts, open, stage);
     if (parts.stopping.aborted) throw shuttingDown();
-    const birth = { origin: { stage }, base: async () => baseOf(open, header.title) };
+    const birth = { origin: { stage }, base: async () => baseOf(open, title) };
     const input = { id: parts.newId(), by, bodies: [], command, birth };
     const result = await parts.step(session, input);
     if (!result.ok) throw refused(result.rejection);
@@ -43,6 +44,15 @@ export async function importSession(parts: Parts, by: Actor, open: Open): Promis
   } finally {
     await letGo(parts, stage);
   }
+}
+
+/** The title of what is shown in lists. Throws ApiError `invalid_request` for names that hold a secret: they cannot be blanked. */
+function cleanTitle({ newBodies }: Parts, { header, key }: Checked): string {
+  const { clean } = newBodies();
+  const names = [header.agent, header.tenant, key];
+  if (clean(names) !== names)
+    throw new ApiError('invalid_request', 'the file names its agent, tenant or key by what looks like a secret');
+  return clean(header.title);
 }
 
 async function checkPlace({ store, tenant }: Parts, { header }: Checked): Promise<void> {

@@ -41,6 +41,7 @@ class Reading {
     if ('perdure' in value) return this.#begin(value, line);
     if (this.#header === null) throw new BadExport(line, 'is no header: this is not an exported session');
     if (this.#blob !== null && !('blob' in value)) throw new BadExport(line, 'comes in the middle of a blob');
+    if (this.#ledger && !('end' in value)) throw new BadExport(line, 'stands between the ledger and the end');
     if ('frame' in value) return this.#frame(value, line);
     if (this.#head.seq !== this.#header.head.seq) throw new BadExport(line, `comes before entry ${this.#head.seq + 1}`);
     if ('blob' in value) return this.#part(value, line);

@@ -5,7 +5,7 @@ import { ApiError } from '@perdure/contract';
 import { World } from '../../test/world.ts';
 import type { WorldOptions } from '../../test/world.ts';
 import { tool } from '../definitions/agents.ts';
-import { chainHash, effectKey } from '../log/digest.ts';
+import { chainHash, effectKey, sha256 } from '../log/digest.ts';
 import { LIMITS } from '../limits.ts';
 import { checkExport } from './check.ts';
 
@@ -201,55 +201,90 @@ test('what is no export, or one of a newer version, is told as that', async () =
   await isEmpty(world);
 });
 
+type Forgery = { text?: (text: string) => string; header?: object; lines?: (lines: object[]) => object[] };
+
+/** The file of whoever can compute sums: with other texts in its entries, another header, other lines between it and the end. */
+function forge(file: Buffer, { text: change = (text) => text, header = {}, lines = (all) => all }: Forgery): Buffer {
+  const given = file.toString().trimEnd().split('\n');
+  let hash = '';
+  const parts = given.slice(1, -1).map((line): object => {
+    const part = JSON.parse(line) as { frame?: { text: string; hash: string } };
+    if (part.frame === undefined) return part;
+    const text = change(part.frame.text);
+    hash = chainHash(hash, Buffer.from(text));
+    return { ...part, frame: { ...part.frame, text, hash } };
+  });
+  const first = JSON.parse(change(given[0] ?? '')) as { head: object };
+  const all = [{ ...first, ...header, head: { ...first.head, hash } }, ...lines(parts)];
+  const text = all.map((part) => `${JSON.stringify(part)}\n`).join('');
+  const sum = createHash('sha256').update(text).digest('hex');
+  return Buffer.from(`${text}${JSON.stringify({ end: { lines: all.length, sha256: sum } })}\n`);
+}
+
 test('a file that names its session as none is named here is refused, whatever its sums say', async () => {
   const world = await World.create(talkative);
   const { session } = await world.open('one');
   await world.system.settle();
   await world.call('sessions.move', { session, to: 'b' });
-  const lines = (await exported(world, session)).toString().trimEnd().split('\n');
-  /** The file of whoever can compute sums: with other names in its entries and its header. */
-  const forged = (change: (text: string) => string, header: object = {}): Buffer => {
-    let hash = '';
-    const parts = lines.slice(1, -1).map((line): object => {
-      const part = JSON.parse(line) as { frame?: { text: string; hash: string } };
-      if (part.frame === undefined) return part;
-      const text = change(part.frame.text);
-      hash = chainHash(hash, Buffer.from(text));
-      return { ...part, frame: { ...part.frame, text, hash } };
-    });
-    const first = JSON.parse(change(lines[0] ?? '')) as { head: object };
-    const all = [{ ...first, ...header, head: { ...first.head, hash } }, ...parts];
-    const text = all.map((part) => `${JSON.stringify(part)}\n`).join('');
-    const sum = createHash('sha256').update(text).digest('hex');
-    return Buffer.from(`${text}${JSON.stringify({ end: { lines: all.length, sha256: sum } })}\n`);
-  };
+  const file = await exported(world, session);
   const there = await World.create(talkative);
-  for (const name of ['', 'x', '../../x', 'ses_../x', '__proto__', 'a'.repeat(10_000)])
-    assert.equal(
-      (
-        await refusal(
-          there,
-          forged((text) => text.replaceAll(session, name)),
-        )
-      ).code,
-      'invalid_request',
-      name,
-    );
-  const title = 'x'.repeat(LIMITS.titleChars + 1);
-  assert.equal(
-    (
-      await refusal(
-        there,
-        forged((text) => text, { title }),
-      )
-    ).code,
-    'invalid_request',
-  );
+  for (const name of ['', 'x', '../../x', 'ses_../x', '__proto__', 'a'.repeat(10_000)]) {
+    const { code } = await refusal(there, forge(file, { text: (text) => text.replaceAll(session, name) }));
+    assert.equal(code, 'invalid_request', name);
+  }
+  for (const header of [
+    { title: 'x'.repeat(LIMITS.titleChars + 1) },
+    { agent: '../zz' },
+    { agent: 'another' },
+    { tenant: '' },
+    { exportedAt: -1 },
+  ])
+    assert.equal((await refusal(there, forge(file, { header }))).code, 'invalid_request', JSON.stringify(header));
+  const elsewhere = (text: string): string => text.replaceAll('"agent":"assistant"', '"agent":"../zz"');
+  assert.equal((await refusal(there, forge(file, { text: elsewhere }))).code, 'invalid_request');
   await isEmpty(there);
-  await bring(
-    there,
-    forged((text) => text),
-  );
+  await bring(there, forge(file, {}));
+});
+
+test('a file holds what its entries name, each once, and its accounts once: anything more is refused', async () => {
+  const long = 'y'.repeat(LIMITS.inlineBodyBytes + 1);
+  const here = await World.create({ script: () => ({ text: long }) });
+  const { session } = await here.open('one');
+  await here.system.settle();
+  const file = await exported(here, session);
+  const there = await World.create(talkative);
+  const stray = sha256('stray');
+  const blob = { blob: stray, bytes: 5, part: 0, data: Buffer.from('stray').toString('base64') };
+  const isBlob = (line: object): boolean => 'blob' in line;
+  const forgeries: { [what: string]: (lines: object[]) => object[] } = {
+    'a blob that nothing names': (lines) => lines.toSpliced(-1, 0, blob),
+    'a blob twice': (lines) => lines.toSpliced(-1, 0, ...lines.filter(isBlob)),
+    'a missing blob that nothing names': (lines) => lines.toSpliced(-1, 0, { missing: stray }),
+    'a blob that is there and missing': (lines) =>
+      lines.toSpliced(-1, 0, ...lines.filter(isBlob).map((line) => ({ missing: (line as typeof blob).blob }))),
+    'two ledgers': (lines) => [...lines, ...lines.slice(-1)],
+    'a blob behind the ledger': (lines) => [...lines.filter((line) => !isBlob(line)), ...lines.filter(isBlob)],
+    'a member that no line has': (lines) => [...lines.slice(0, -1), { ...lines.at(-1), more: 1 }],
+  };
+  for (const [what, lines] of Object.entries(forgeries))
+    assert.equal((await refusal(there, forge(file, { lines }))).code, 'invalid_request', what);
+  await isEmpty(there);
+  await bring(there, forge(file, {}));
+});
+
+test('a secret in the title of a file is blanked, and one in a name is refused', async () => {
+  const secret = 'hunter2-hunter2';
+  const here = await World.create(talkative);
+  const { session } = await here.open('one', { key: 'k-for-you' });
+  await here.system.settle();
+  const file = await exported(here, session);
+  const there = await World.create({ ...talkative, secrets: { DOOR: secret } });
+  const named = forge(file, { text: (text) => text.replaceAll('k-for-you', secret) });
+  assert.match((await refusal(there, named)).message, /looks like a secret/);
+  await isEmpty(there);
+  const { session: fork } = await bring(there, forge(file, { header: { title: `open ${secret}` } }));
+  assert.match(fork.title, /^open /);
+  assert.ok(!JSON.stringify(fork).includes(secret));
 });
 
 test('a line without an end is given up at its bound', async () => {
