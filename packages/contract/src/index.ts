@@ -3,7 +3,7 @@ export type { ErrorBody, ErrorCode, ErrorDetails } from './errors.ts';
 export { ApiError, ERROR_STATUS, errorBodySchema } from './errors.ts';
 export type { AnswerKind, SessionStatus } from './values.ts';
 export type { MediaKind } from './media.ts';
-export { attachmentOf, MEDIA_TYPES, mediaKind, mediaTypeOf, nameOf, readText } from './media.ts';
+export { attachmentOf, brokenMedia, MEDIA_TYPES, mediaKind, mediaTypeOf, nameOf, readText } from './media.ts';
 export type { AnswerInput, ConfigPatch, InputPart, MessageInput, Part } from './params.ts';
 export { answerSchema, configPatchSchema, inputSchema, partSchema } from './params.ts';
 export type { Delta, Entry, FeedChange } from './stream.ts';

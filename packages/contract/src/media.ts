@@ -3,6 +3,7 @@
  * provider with images or documents takes: OpenAI's guides "images and vision" and "file inputs", Anthropic's "vision"
  * and "PDF support".
  */
+import { imageSize } from './image.ts';
 import type { InputPart } from './params.ts';
 
 /** What a model reads it as: `text` stands in the message itself. */
@@ -63,6 +64,12 @@ export function readText(bytes: Uint8Array): string | null {
   } catch {
     return null;
   }
+}
+
+/** Why no model could read content that begins as this type does; null: its header shows nothing. */
+export function brokenMedia(mediaType: string, bytes: Uint8Array): string | null {
+  if (mediaKind(mediaType) !== 'image' || imageSize(bare(mediaType), bytes) !== null) return null;
+  return `it begins as ${bare(mediaType)}, but its header is broken or cut: no width and height can be read`;
 }
 
 /** A blob as a part of a message, by what its content shows; null where no model takes such content. */

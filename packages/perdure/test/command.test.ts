@@ -117,21 +117,27 @@ describe('with a server', () => {
 
   test('files go along with a message: an image by its content, a text as text; what no model takes is not sent', async () => {
     const at = (name: string) => join(place.directory, name);
-    writeFileSync(at('a.png'), Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 1]));
+    writeFileSync(
+      at('a.png'),
+      Buffer.from('89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de', 'hex'),
+    );
     writeFileSync(at('notes.md'), '# Milk');
+    writeFileSync(at('cut.png'), readFileSync(at('a.png')).subarray(0, 12));
     writeFileSync(at('odd.bin'), Buffer.from([0, 1, 2]));
-    const [given, odd, missing, endless] = await Promise.all([
+    const [given, odd, cut, missing, endless] = await Promise.all([
       place.run(['run', 'Look', '--attach', 'a.png', '--attach', 'notes.md', '--session', 'files']),
       place.run(['run', 'Look', '--attach', 'odd.bin']),
+      place.run(['run', 'Look', '--attach', 'cut.png']),
       place.run(['run', 'Look', '--attach', 'none.png']),
       place.run(['run', 'Look', '--attach', '/dev/zero']),
     ]);
     assert.equal(given.code, 0, given.stderr);
     assert.match(
       given.stdout,
-      /You said: Look\n\[file notes\.md\]\n# Milk\nYou gave me: a\.png \(image\/png, 9 bytes\)/,
+      /You said: Look\n\[file notes\.md\]\n# Milk\nYou gave me: a\.png \(image\/png, 33 bytes\)/,
     );
-    assert.deepEqual([odd.code, missing.code, endless.code], [5, 5, 5]);
+    assert.deepEqual([odd.code, cut.code, missing.code, endless.code], [5, 5, 5, 5]);
+    assert.match(cut.stderr, /cut\.png: it begins as image\/png, but its header is broken or cut/);
     assert.match(endless.stderr, /is no file/);
     assert.match(odd.stderr, /odd\.bin: no model takes/);
     const id = /session (ses_\w+)/.exec(given.stderr)?.[1] ?? '';

@@ -197,10 +197,13 @@ test('data that cannot be opened is refused with its folder and what to do', asy
 
 test('an image is attached by its content and sent with a message', async () => {
   await within({}, async (rt) => {
-    const image = await rt.attach(Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]), 'a.png');
+    const image = await rt.attach(
+      Buffer.from('89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de', 'hex'),
+      'a.png',
+    );
     const session = await rt.open('assistant');
     const run = await session.send([{ type: 'text', text: 'Look' }, image]);
-    assert.equal((await run.result()).text, 'You said: Look\nYou gave me: a.png (image/png, 8 bytes)');
+    assert.equal((await run.result()).text, 'You said: Look\nYou gave me: a.png (image/png, 33 bytes)');
     await assert.rejects(
       rt.attach(Buffer.from([0])),
       (error) => error instanceof ApiError && error.code === 'invalid_request',

@@ -13,7 +13,7 @@ import type {
   SessionView,
   WaitView,
 } from '@perdure/contract';
-import { ApiError, attachmentOf, MEDIA_TYPES } from '@perdure/contract';
+import { ApiError, attachmentOf, brokenMedia, MEDIA_TYPES } from '@perdure/contract';
 import type { Caller } from './api.ts';
 import { guarded } from './guard.ts';
 import type { Host } from './host.ts';
@@ -112,11 +112,13 @@ export async function findSession(host: Host, id: string, key?: string): Promise
 /**
  * Stores bytes and gives the part of a message that names them; its type is told by the content, and of text by the
  * name. Idempotent. What no message refers to is collected after a day. Throws ApiError `invalid_request` for content
- * that no model takes.
+ * that no model takes, and for an image whose header is broken.
  */
 export async function attach(host: Host, bytes: Uint8Array, name?: string): Promise<InputPart> {
   const digest = await host.putBlob(callerOf(host), bytes);
   const part = attachmentOf(digest, bytes, name);
+  const broken = part?.type === 'image' ? brokenMedia(part.mediaType, bytes) : null;
+  if (broken !== null) throw new ApiError('invalid_request', `${name ?? 'the image'}: ${broken}`);
   if (part !== null) return part;
   throw new ApiError(
     'invalid_request',

@@ -3,7 +3,7 @@ import { readFileSync, statSync } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import type { Client, InputPart } from '@perdure/contract';
-import { attachmentOf, LIMITS as WIRE, MEDIA_TYPES } from '@perdure/contract';
+import { attachmentOf, brokenMedia, LIMITS as WIRE, MEDIA_TYPES } from '@perdure/contract';
 import type { Context } from './context.ts';
 import { CommandError, EXIT, UsageError } from './exit.ts';
 import { known } from './failures.ts';
@@ -15,7 +15,10 @@ export function filesNamed({ cwd, flags }: Context): Attachment[] {
   const paths = flags['attach'];
   return (Array.isArray(paths) ? paths : []).map((path) => {
     const bytes = read(resolve(cwd, path), path);
-    if (attachmentOf('', bytes) === null)
+    const part = attachmentOf('', bytes);
+    const broken = part?.type === 'image' ? brokenMedia(part.mediaType, bytes) : null;
+    if (broken !== null) throw new UsageError(`--attach ${path}: ${broken}`);
+    if (part === null)
       throw new UsageError(`--attach ${path}: no model takes such content; taken are ${MEDIA_TYPES.join(', ')}`);
     return { path, name: basename(path), bytes };
   });

@@ -9,7 +9,8 @@ import { attach } from '../handles.ts';
 import { LIMITS } from '../limits.ts';
 import type { LoadedPart } from '../ports.ts';
 
-const PNG = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 1, 2, 3]);
+/** The header of an image of one pixel. */
+const PNG = Buffer.from('89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de', 'hex');
 const PDF = Buffer.from('%PDF-1.7 and so on');
 const sees = { modalities: { image: { maxTokens: 1_500 }, file: { maxTokens: null } } };
 const info = (id: string) => (id === 'scripted/blind' ? {} : sees);
@@ -71,6 +72,8 @@ test('what is not there, is not what it says, or no model takes is refused with 
   assert.match(await refusalOf(world, { ...part, digest: empty }), /is empty/);
   const huge = await put(world, Buffer.concat([PNG, Buffer.alloc(LIMITS.imageBytes)]));
   assert.match(await refusalOf(world, { ...part, digest: huge }), /too_large.*at most 5242880 bytes/);
+  const cut = await put(world, PNG.subarray(0, 12));
+  assert.match(await refusalOf(world, { ...part, digest: cut }), /invalid_request.*is no image: .*broken or cut/);
   const long = await put(world, Buffer.alloc(LIMITS.messageTextBytes + 1, 'a'));
   assert.match(await refusalOf(world, { type: 'text', digest: long }), /too_large.*the texts of a message/);
   assert.equal((await world.call('sessions.list', { limit: 10 })).sessions.length, 0);

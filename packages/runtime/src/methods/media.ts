@@ -1,6 +1,6 @@
 /** Images and files of a message on their way in: they are there, are what they say, and are within their bounds. */
 import type { InputPart, MessageInput } from '@perdure/contract';
-import { ApiError, MEDIA_TYPES, mediaKind, mediaTypeOf, nameOf, readText } from '@perdure/contract';
+import { ApiError, brokenMedia, MEDIA_TYPES, mediaKind, mediaTypeOf, nameOf, readText } from '@perdure/contract';
 import type { Media } from '@perdure/engine';
 import type { Bodies } from '../effects/bodies.ts';
 import { LIMITS } from '../limits.ts';
@@ -70,6 +70,8 @@ function textPart(part: Exclude<InputPart, { text: string }>, bytes: Uint8Array,
 function checkContent({ digest, mediaType }: Attached, kind: 'image' | 'file', bytes: Uint8Array, path: string): void {
   const found = mediaTypeOf(bytes);
   if (found !== mediaType) throw refused(path, `blob ${digest} is not ${mediaType} but ${found ?? 'something else'}`);
+  const broken = brokenMedia(mediaType, bytes);
+  if (broken !== null) throw refused(path, `blob ${digest} is no image: ${broken}`);
   const most = kind === 'image' ? LIMITS.imageBytes : LIMITS.fileBytes;
   if (bytes.length > most) throw tooLarge(path, kind === 'image' ? 'an image' : 'a file', most);
 }

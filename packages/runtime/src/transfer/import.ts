@@ -47,12 +47,12 @@ export async function importSession(parts: Parts, by: Actor, open: Open): Promis
 }
 
 /** The title of what is shown in lists. Throws ApiError `invalid_request` for names that hold a secret: they cannot be blanked. */
-function cleanTitle({ newBodies }: Parts, { header, key }: Checked): string {
-  const { clean } = newBodies();
+function cleanTitle(parts: Parts, { header, key }: Checked): string {
+  const bodies = parts.newBodies();
   const names = [header.agent, header.tenant, key];
-  if (clean(names) !== names)
+  if (bodies.clean(names) !== names)
     throw new ApiError('invalid_request', 'the file names its agent, tenant or key by what looks like a secret');
-  return clean(header.title);
+  return bodies.clean(header.title);
 }
 
 async function checkPlace({ store, tenant }: Parts, { header }: Checked): Promise<void> {
