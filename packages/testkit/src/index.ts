@@ -4,6 +4,7 @@ export { toolSuite } from './tool-suite.ts';
 export type { ToolSuiteOptions } from './tool-suite.ts';
 export { driverSuite, TWO_WORKERS } from './driver-suite.ts';
 export type { DriverGround, DriverSuiteOptions, ProcessParts } from './driver-suite.ts';
+export { World as DriverWorld } from './driver-suite/world.ts';
 export { storeSuite } from './store-suite.ts';
 export type { OpenedStore, StoreSuiteOptions } from './store-suite.ts';
 export { append, appendAfter, bodyOf, EMPTY_HEAD, indexOf, runRow } from './store-suite/world.ts';

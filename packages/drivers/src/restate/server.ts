@@ -19,6 +19,8 @@ export type RestateServerOptions = {
   directory: string;
   clock: Clock;
   timers: Timers;
+  /** Further settings, as the environment variables by which the server takes them. */
+  settings?: { readonly [name: string]: string };
 };
 
 export type RestateServer = {
@@ -102,7 +104,7 @@ async function startOn(binary: string, ports: number[], options: RestateServerOp
     // A group of its own: an interrupt at the terminal is ours to hear first.
     detached: true,
     stdio: ['pipe', log, log],
-    env: { ...environmentOf(directory), ...portsOf(ingressPort, adminPort, nodePort) },
+    env: { ...environmentOf(directory), ...options.settings, ...portsOf(ingressPort, adminPort, nodePort) },
   });
   closeSync(log);
   const exited = new Promise<void>((resolve) => {

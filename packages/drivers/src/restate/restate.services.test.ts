@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { system } from '@perdure/runtime';
+import { DriverWorld } from '@perdure/testkit';
+import { alone } from '../../test/ground.ts';
+import type { RestateServer } from './index.ts';
+import { restateMissing, startRestateServer } from './index.ts';
+
+const SWEEP_MS = 300;
+let server: RestateServer;
+let folder = '';
+const missing = restateMissing();
+const law = (name: string, run: () => Promise<void>): void =>
+  void test(name, missing === null ? {} : { skip: missing }, run);
+
+before(async () => {
+  if (missing !== null) return;
+  folder = await mkdtemp(join(tmpdir(), 'perdure-restate-'));
+  server = await startRestateServer({ directory: join(folder, 'shared'), ...system });
+});
+
+after(async () => {
+  if (missing !== null) return;
+  await server.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function rows(query: string): Promise<{ [column: string]: unknown }[]> {
+  const response = await fetch(`${server.admin}/query`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', accept: 'application/json' },
+    body: JSON.stringify({ query }),
+  });
+  return ((await response.json()) as { rows: { [column: string]: unknown }[] }).rows;
+}
+
+law('nothing of a session but its id is in Restate', async () => {
+  const world = new DriverWorld(await alone(server));
+  const worker = await world.worker();
+  const model = world.outside.close('model');
+  const { session, run } = await worker.open('say canary');
+  await world.until('the model is asked', () => model.came === 1);
+  const journal = await rows('select * from sys_journal');
+  const all = JSON.stringify([journal, await rows('select * from sys_invocation'), await rows('select * from state')]);
+  assert.ok(all.includes(session.id));
+  assert.ok(!all.includes('canary') && !all.includes(Buffer.from('canary').toString('hex')));
+  model.open();
+  await world.ended(worker, session.id, run.id);
+  await world.dispose();
+});
+
+law('a process on another port is called for what one before it was called for: no call is left behind', async () => {
+  const world = new DriverWorld(await alone(server));
+  const model = world.outside.close('model');
+  const first = await world.worker();
+  const { session, run } = await first.open('put');
+  await world.until('the model is asked', () => model.came === 1);
+  await first.kill();
+  model.open();
+  const worker = await world.worker();
+  assert.equal((await world.ended(worker, session.id, run.id)).status, 'completed');
+  const left = `select id from sys_invocation where target_service_key = '${session.id}' and status != 'completed'`;
+  await world.until('every call has ended', async () => (await rows(left)).length === 0);
+  await world.dispose();
+});
+
+law('a call that nobody expects changes nothing', async () => {
+  const world = new DriverWorld(await alone(server));
+  const worker = await world.worker();
+  const { session, run } = await worker.open('put');
+  await world.ended(worker, session.id, run.id);
+  const before = await worker.entries(session.id);
+  const [service] = await rows(
+    `select target_service_name as name from sys_invocation where target_service_key = '${session.id}'`,
+  );
+  const name = service === undefined ? await nameOf() : String(service['name']);
+  for (const key of [session.id, 'ses_aaaaaaaaaaaaaaaaaaaaaaaaaa', 'x']) {
+    const response = await fetch(`${server.ingress}/${name}/${key}/drive`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{}',
+    });
+    assert.equal(response.status, 200, await response.text());
+  }
+  assert.deepEqual(await worker.entries(session.id), before);
+  assert.equal(await worker.host.parts.store.log.get('x'), null);
+  await world.dispose();
+});
+
+/** The service that was registered last. */
+async function nameOf(): Promise<string> {
+  const { services } = (await (await fetch(`${server.admin}/services`)).json()) as { services: { name: string }[] };
+  return services.map(({ name }) => name).toSorted((a, b) => Number(b.slice(5)) - Number(a.slice(5)))[0] ?? '';
+}
+
+law('a timer that Restate lost fires by the sweeper', async () => {
+  const world = new DriverWorld(await alone(server, { sweepMs: SWEEP_MS }));
+  const worker = await world.worker();
+  const { session, run } = await worker.open('nap');
+  await world.waiting(worker, session.id, 'timer');
+  const pending = `select id from sys_invocation where target_service_key = '${session.id}' and status = 'scheduled'`;
+  await world.until('its timer is set', async () => (await rows(pending)).length > 0);
+  for (const { id } of await rows(pending))
+    await fetch(`${server.admin}/invocations/${String(id)}/kill`, { method: 'PATCH' });
+  assert.equal((await world.ended(worker, session.id, run.id)).status, 'completed');
+  await world.dispose();
+});
+
+law('while Restate is away messages are taken, and what they ask for is done', async () => {
+  const own = await startRestateServer({ directory: join(folder, 'away'), ...system });
+  const world = new DriverWorld(await alone(own, { sweepMs: SWEEP_MS }));
+  const worker = await world.worker();
+  await own.stop();
+  const { session, run } = await worker.open('put');
+  assert.equal((await world.ended(worker, session.id, run.id)).status, 'completed');
+  assert.deepEqual(world.outside.counts('put'), [1]);
+  await world.dispose();
+});
+
+law('a server of our own is gone when its process is, whatever ended it', async () => {
+  const program = `
+    import { startRestateServer } from ${JSON.stringify(new URL('./index.ts', import.meta.url).href)};
+    import { system } from '@perdure/runtime';
+    const server = await startRestateServer({ directory: ${JSON.stringify(join(folder, 'leash'))}, ...system });
+    process.stdout.write(server.admin + '\\n');
+    setInterval(() => {}, 1_000);`;
+  const child = spawn(
+    process.execPath,
+    ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', program],
+    {
+      cwd: import.meta.dirname,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
+  const [line] = (await once(child.stdout, 'data')) as [Buffer];
+  const admin = line.toString().trim();
+  assert.ok((await fetch(`${admin}/health`)).ok);
+  child.kill('SIGKILL');
+  const isUp = async (): Promise<boolean> =>
+    fetch(`${admin}/health`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  while (await isUp()) await new Promise<void>((resolve) => void system.timers.set(20, resolve));
+});

@@ -1,0 +1,83 @@
+/** Processes of the driver suite that Restate drives. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { system } from '@perdure/runtime';
+import type { HostOptions } from '@perdure/runtime';
+import type { Store } from '@perdure/runtime/ports';
+import { openSqliteStore } from '@perdure/stores/sqlite';
+import type { DriverGround, ProcessParts } from '@perdure/testkit';
+import type { Listening } from '../src/restate/index.ts';
+import { createRestateDriver, listenOn } from '../src/restate/index.ts';
+import { startBalancer } from './balancer.ts';
+
+/** What Restate is trusted with, the sweeper must not do. */
+export const NEVER_MS = 24 * 60 * 60_000;
+
+type At = { ingress: string; admin: string };
+let names = 0;
+
+/** A process with Restate's driver; what Restate has open to it ends with it. */
+async function process(
+  store: Store,
+  options: Parameters<typeof createRestateDriver>[0],
+  host: Partial<HostOptions>,
+  listened: (port: number, isThere: boolean) => void,
+): Promise<ProcessParts> {
+  let listening: Listening | undefined;
+  const driver = await createRestateDriver(options, async (handler) => {
+    listening = await listenOn('127.0.0.1', 0)(handler);
+    listened(listening.port, true);
+    return listening;
+  });
+  const gone = (): void => {
+    if (listening !== undefined) listened(listening.port, false);
+  };
+  return {
+    store,
+    host: { driver, ...host },
+    async kill() {
+      gone();
+      await listening?.close();
+      await store.close();
+    },
+    async close() {
+      gone();
+      await store.close();
+    },
+  };
+}
+
+/** One process at a time on its own data, each on a port of its own. */
+export async function alone({ ingress, admin }: At, host: Partial<HostOptions> = {}): Promise<DriverGround> {
+  const directory = await mkdtemp(join(tmpdir(), 'perdure-drivers-'));
+  const name = `alone${(names += 1)}`;
+  return {
+    async process() {
+      const store = await openSqliteStore({ directory, clock: system.clock, timers: system.timers });
+      return process(store, { ingress, admin, name }, { sweepMs: NEVER_MS, ...host }, () => {});
+    },
+    dispose: async () => rm(directory, { recursive: true, force: true }),
+  };
+}
+
+/** Processes beside each other on shared data, behind one address. */
+export async function together(
+  { ingress, admin }: At,
+  open: () => Promise<Store>,
+  host: Partial<HostOptions>,
+  dispose: () => Promise<void> = async () => {},
+): Promise<DriverGround> {
+  const balancer = await startBalancer();
+  const name = `together${(names += 1)}`;
+  return {
+    process: async () =>
+      process(await open(), { ingress, admin, name, url: balancer.url }, host, (port, isThere) =>
+        isThere ? balancer.add(port) : balancer.remove(port),
+      ),
+    async dispose() {
+      await balancer.close();
+      await dispose();
+    },
+  };
+}
