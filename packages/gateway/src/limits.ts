@@ -19,6 +19,19 @@ export const LIMITS = {
   rpcBatch: 64,
   /** So much of a name that is not known is said back. */
   rpcNameChars: 100,
+  /** Processes that share data: connections that one takes, sessions that one of them listens to, and so many in a message. */
+  nodeConnections: 1_000,
+  nodeSessions: 100_000,
+  nodeBatch: 500,
+  nodeMessageBytes: 64 * 1024,
+  /** What may wait for another process; beyond it what is said is left out, and said again whole later. */
+  nodeBufferBytes: 8 * 1024 * 1024,
+  /** Between two pings: a connection on which nothing came in between is broken off. */
+  nodeHeartbeatMs: 5_000,
+  nodeHandshakeMs: 5_000,
+  /** The pause before a connection is made again: doubled from the first to the last. */
+  nodeRetryMs: 100,
+  nodeRetryMaxMs: 5_000,
   headerBytes: 16 * 1024,
   /** The whole of a request's headers, and of the request, must have arrived by then. */
   headersTimeoutMs: 20_000,

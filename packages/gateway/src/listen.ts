@@ -114,7 +114,8 @@ function drained(outgoing: ServerResponse): Promise<void> {
   });
 }
 
-function bind(server: Server, host: string, port: number): Promise<void> {
+/** Rejects with ListenError. */
+export function bind(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const failed = (error: NodeJS.ErrnoException): void => reject(explain(error, host, port));
     server.once('error', failed);

@@ -34,6 +34,7 @@ export { count as countPreflight, noCounts, preflight } from './preflight/prefli
 export type { Finding, FindingCode } from './preflight/findings.ts';
 export { Agents } from './definitions/agents.ts';
 export { Redactor } from './secrets/redact.ts';
+export type { Link, Reach, Told } from './streams/relay.ts';
 export { isAtRest, isEnded, untilRest } from './streams/rest.ts';
 export { StorageUnavailable } from './log/storage.ts';
 export { environment, system } from './system.ts';

@@ -68,6 +68,9 @@ export const LIMITS = {
   /** Text of one effect that a late joiner of the stream gets whole. */
   liveTextChars: 2 * 1024 * 1024,
   subscribersPerSession: 1_000,
+  /** The pause before it is asked again who holds a session that somebody listens to: doubled from the first to the last. */
+  relayLookMs: 50,
+  relayLookMaxMs: 2_000,
   /** A message about what is wrong, as the model or a person reads it; so many errors of a value are told. */
   messageChars: 2_000,
   misfits: 10,

@@ -9,16 +9,26 @@ import type { StreamEvent } from '../api.ts';
 import { LIMITS } from '../limits.ts';
 import type { Body, Delta as ModelDelta, LogStore } from '../ports.ts';
 import { textOf, toWire, wireFrame } from '../log/wire.ts';
+import { Partials } from './partials.ts';
+import type { Elsewhere, Told } from './relay.ts';
 
 type Item = { kind: 'entries'; entries: WireEntry[] } | { kind: 'delta'; delta: Delta } | { kind: 'end'; event: End };
 
-/** All of one part of an attempt so far: what a late joiner gets first, at offset 0. */
-type Partial = Omit<Delta, 'text' | 'offset'> & { text: string };
-
 type Queued = { item: Item; bytes: number };
 type Subscriber = { queue: Queued[]; bytes: number; lagged: boolean; wake: (() => void) | null };
-/** `head`: the last entry its subscribers were told of. */
-type Channel = { head: number; subscribers: Set<Subscriber>; partials: Map<string, Partial> };
+type Ear = (told: Told) => void;
+type Channel = {
+  /** The last entry its subscribers were told of. */
+  head: number;
+  readonly subscribers: Set<Subscriber>;
+  readonly partials: Partials;
+  /** Other processes that listen to what is said here. */
+  readonly ears: Set<Ear>;
+  /** Subscribers that want live text. */
+  listeners: number;
+  /** The last entry that any of them has come to. */
+  passed: number;
+};
 
 /** About what an entry weighs in memory, without its bodies. */
 const ENTRY_BYTES = 512;
@@ -27,19 +37,26 @@ type End = Extract<StreamEvent, { type: 'end' }>;
 
 export class Streams {
   readonly #channels = new Map<string, Channel>();
+  readonly #elsewhere: Elsewhere | null;
   #ended: End | null = null;
+
+  /** `elsewhere`: asked for what attempts say in other processes; without it this one has all of them. */
+  constructor(elsewhere: Elsewhere | null = null) {
+    this.#elsewhere = elsewhere;
+  }
 
   #channel(session: string): Channel {
     let channel = this.#channels.get(session);
     if (channel === undefined) {
-      channel = { head: 0, subscribers: new Set(), partials: new Map() };
+      const [subscribers, ears] = [new Set<Subscriber>(), new Set<Ear>()];
+      channel = { head: 0, subscribers, partials: new Partials(), ears, listeners: 0, passed: 0 };
       this.#channels.set(session, channel);
     }
     return channel;
   }
 
-  #tidy(session: string, channel: Channel): void {
-    if (channel.subscribers.size === 0 && channel.partials.size === 0) this.#channels.delete(session);
+  #tidy(session: string, { subscribers, partials, ears }: Channel): void {
+    if (subscribers.size === 0 && partials.isEmpty && ears.size === 0) this.#channels.delete(session);
   }
 
   /** Called after each durable append, in the session's order. */
@@ -47,7 +64,8 @@ export class Streams {
     const channel = this.#channels.get(session);
     if (channel === undefined) return;
     channel.head = entries.at(-1)?.seq ?? channel.head;
-    for (const entry of entries) if (endsAttempt(entry)) forget(channel, entry.effect ?? '');
+    for (const entry of entries) channel.partials.passed(entry);
+    for (const ear of channel.ears) ear({ session, head: channel.head });
     if (channel.subscribers.size > 0) {
       const body = textOf(bodies);
       const wire = entries.map((entry) => toWire(entry, hash, body));
@@ -60,7 +78,7 @@ export class Streams {
   /** The log reaches to `head`, by an append whose answer was lost or by another process: subscribers read it there. */
   moved(session: string, head: number): void {
     const channel = this.#channels.get(session);
-    if (channel !== undefined) tellHead(channel, head);
+    if (channel !== undefined) tellHead(session, channel, head);
   }
 
   /** Looks for what nobody told of: another process writes, or a notification was lost. */
@@ -75,22 +93,33 @@ export class Streams {
   /** Live text of an attempt; `offset` is counted here, per part and call. */
   delta(session: string, effect: { id: string; run: string; attempt: number }, delta: ModelDelta): void {
     const channel = this.#channel(session);
-    const call = delta.part === 'arguments' ? `${effect.id}c${delta.call}` : undefined;
-    const key = `${effect.id} ${delta.part} ${call ?? ''}`;
-    let partial = channel.partials.get(key);
-    // An attempt that was given up may go on talking: nobody listens.
-    if (partial !== undefined && effect.attempt < partial.attempt) return;
-    if (partial === undefined || partial.attempt !== effect.attempt) {
-      partial = { run: effect.run, effect: effect.id, attempt: effect.attempt, part: delta.part, text: '' };
-      if (call !== undefined) partial.call = call;
-      if (delta.part === 'arguments') partial.name = delta.name;
-      channel.partials.set(key, partial);
-    }
-    if (partial.text.length > LIMITS.liveTextChars) return;
-    const live = deltaOf(partial, partial.text.length, delta.text);
-    partial.text += delta.text;
-    for (const subscriber of channel.subscribers)
-      push(subscriber, { kind: 'delta', delta: live }, delta.text.length * 2 + 128);
+    const live = channel.partials.add(effect, delta);
+    if (live === null) return;
+    spread(channel, live);
+    for (const ear of channel.ears) ear({ session, delta: live });
+  }
+
+  /** Another process says where the log stands, or what an attempt says there. */
+  told(told: Told): void {
+    const channel = this.#channels.get(told.session);
+    if (channel === undefined) return;
+    if ('head' in told) return tellHead(told.session, channel, told.head);
+    const live = channel.listeners === 0 ? null : channel.partials.hear(told.delta);
+    if (live !== null) spread(channel, live);
+  }
+
+  /** Tells another process what attempts say here, all so far first, and each move of the log, until it is closed. */
+  overhear(session: string, ear: Ear): { close(): void } {
+    const channel = this.#channel(session);
+    channel.ears.add(ear);
+    if (channel.head > 0) ear({ session, head: channel.head });
+    for (const delta of channel.partials.own()) ear({ session, delta });
+    return {
+      close: () => {
+        channel.ears.delete(ear);
+        if (this.#channels.get(session) === channel) this.#tidy(session, channel);
+      },
+    };
   }
 
   /** The session is parked: what its attempts were saying is over. */
@@ -130,16 +159,44 @@ export class Streams {
     if (this.#ended !== null) push(subscriber, { kind: 'end', event: this.#ended }, 0);
     const onAbort = (): void => subscriber.wake?.();
     options.signal.addEventListener('abort', onAbort, { once: true });
+    if (options.deltas) this.#listens(session, channel);
     try {
-      yield* follow(log, session, channel, subscriber, options);
+      yield* follow(log, session, channel, subscriber, { ...options, pass: this.#pass(session, channel) });
     } finally {
       options.signal.removeEventListener('abort', onAbort);
       channel.subscribers.delete(subscriber);
+      if (options.deltas) this.#listensNoMore(session, channel);
       this.#tidy(session, channel);
     }
   }
+
+  #listens(session: string, channel: Channel): void {
+    channel.listeners += 1;
+    if (channel.listeners === 1) this.#elsewhere?.attend(session);
+  }
+
+  #listensNoMore(session: string, channel: Channel): void {
+    channel.listeners -= 1;
+    if (channel.listeners > 0) return;
+    this.#elsewhere?.leave(session);
+    channel.partials.clearHeard();
+  }
+
+  /** What is done with each entry that a subscriber comes to: another process may have written it. */
+  #pass(session: string, channel: Channel): (entry: WireEntry) => void {
+    const elsewhere = this.#elsewhere;
+    if (elsewhere === null) return () => {};
+    return (entry) => {
+      if (entry.seq <= channel.passed) return;
+      channel.passed = entry.seq;
+      channel.partials.passed(entry);
+      if ('epoch' in entry.data && entry.data.epoch !== undefined) elsewhere.named(session, entry.data.epoch);
+    };
+  }
 }
 
+/** `pass`: called with each entry before it is shown. */
+type Follow = { after: number; deltas: boolean; signal: AbortSignal; pass: (entry: WireEntry) => void };
 type Following = { cursor: number; readonly shown: Map<string, { attempt: number; offset: number }> };
 
 async function* follow(
@@ -147,7 +204,7 @@ async function* follow(
   session: string,
   channel: Channel,
   subscriber: Subscriber,
-  options: { after: number; deltas: boolean; signal: AbortSignal },
+  options: Follow,
 ): AsyncGenerator<StreamEvent> {
   const at: Following = { cursor: options.after, shown: new Map() };
   for (;;) {
@@ -157,25 +214,24 @@ async function* follow(
     for await (const entry of fromLog(log, session, at.cursor)) {
       if (options.signal.aborted) return;
       at.cursor = entry.seq;
+      options.pass(entry);
       yield { type: 'entry', entry };
       over = ends(entry) || (over && !begins(entry));
     }
     if (over) return yield { type: 'end', reason: 'closed' };
-    tellHead(channel, at.cursor, subscriber);
+    tellHead(session, channel, at.cursor, subscriber);
     // What is queued came before this moment's live text: entries first, and the text whole instead of its pieces.
     const queued = emptied(subscriber).filter(({ kind }) => kind !== 'delta');
-    const partials = options.deltas
-      ? [...channel.partials.values()].map((partial) => deltaOf(partial, 0, partial.text))
-      : [];
+    const partials = options.deltas ? channel.partials.all() : [];
     let ended = false;
-    for (const item of queued) ended ||= yield* show(item, at, subscriber, options.deltas);
+    for (const item of queued) ended ||= yield* show(item, at, subscriber, options);
     if (ended) return;
     yield { type: 'caught-up', head: at.cursor };
-    for (const delta of partials) yield* show({ kind: 'delta', delta }, at, subscriber, options.deltas);
+    for (const delta of partials) yield* show({ kind: 'delta', delta }, at, subscriber, options);
     for (;;) {
       const item = await take(subscriber, options.signal);
       if (item === 'lagged') break;
-      if (item === null || (yield* show(item, at, subscriber, options.deltas))) return;
+      if (item === null || (yield* show(item, at, subscriber, options))) return;
     }
   }
 }
@@ -189,7 +245,7 @@ async function* show(
   item: Item,
   at: Following,
   subscriber: Subscriber,
-  deltas: boolean,
+  { deltas, pass }: Pick<Follow, 'deltas' | 'pass'>,
 ): AsyncGenerator<StreamEvent, boolean> {
   if (item.kind === 'end') {
     yield item.event;
@@ -207,6 +263,7 @@ async function* show(
       return false;
     }
     at.cursor = entry.seq;
+    pass(entry);
     yield { type: 'entry', entry };
     if (ends(entry)) {
       yield { type: 'end', reason: 'closed' };
@@ -281,9 +338,10 @@ function push(subscriber: Subscriber, item: Item, bytes: number): void {
 }
 
 /** Whoever was not told of entries up to `head` reads them in the log. */
-function tellHead(channel: Channel, head: number, knows?: Subscriber): void {
+function tellHead(session: string, channel: Channel, head: number, knows?: Subscriber): void {
   if (head <= channel.head) return;
   channel.head = head;
+  for (const ear of channel.ears) ear({ session, head });
   for (const subscriber of channel.subscribers) {
     if (subscriber === knows) continue;
     subscriber.lagged = true;
@@ -291,14 +349,6 @@ function tellHead(channel: Channel, head: number, knows?: Subscriber): void {
   }
 }
 
-function deltaOf(partial: Partial, offset: number, text: string): Delta {
-  const { text: _all, ...rest } = partial;
-  return { ...rest, offset, text };
+function spread({ subscribers }: Channel, delta: Delta): void {
+  for (const subscriber of subscribers) push(subscriber, { kind: 'delta', delta }, delta.text.length * 2 + 128);
 }
-
-function forget(channel: Channel, effect: string): void {
-  for (const [key, partial] of channel.partials) if (partial.effect === effect) channel.partials.delete(key);
-}
-
-const endsAttempt = (entry: Entry): boolean =>
-  entry.kind === 'turn.settled' || entry.kind === 'turn.failed' || entry.kind === 'turn.attempted';
