@@ -24,6 +24,7 @@ type Manifest = {
   version: string;
   dependencies?: Dependencies;
   optionalDependencies?: Dependencies;
+  peerDependencies?: Dependencies;
   [key: string]: unknown;
 };
 
@@ -79,7 +80,8 @@ async function bundle(): Promise<Dependencies> {
     format: 'esm',
     platform: 'node',
     target: 'node24',
-    external: Object.keys(known),
+    // A peer is what only some users install: it is loaded when it is configured.
+    external: [...Object.keys(known), ...Object.keys(readManifest(manifestPath).peerDependencies ?? {})],
     define: { PERDURE_ENGINE_HASH: JSON.stringify(hashSources(join(root, 'packages/engine/src'))) },
     metafile: true,
     logLevel: 'warning',

@@ -49,6 +49,7 @@ test('whatever is not known or not meant is refused with its path', () => {
     [{ agents: [demo, demo] }, 'agents.1'],
     [{ data: '' }, 'data'],
     [{ store: 'disk' }, 'store'],
+    [{ store: 'mysql://h/d' }, 'store'],
     [{ store: 'memory', data: 'x' }, 'data'],
     [{ hooks: [{ name: 'x' }] }, 'hooks.0'],
     [{ secrets: { A: 'short' } }, 'secrets.A'],

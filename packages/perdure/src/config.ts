@@ -5,6 +5,8 @@ import { checked, compactionSchema, ConfigError, limitsSchema, policiesSchema } 
 import type { ModelSource } from '@perdure/runtime/ports';
 import { z } from 'zod';
 import { modelsOf } from './models.ts';
+import type { StoreSetting } from './settings.ts';
+import { isPostgres } from './settings.ts';
 
 export type Policies = NonNullable<AgentOptions['policies']>;
 export type Limits = NonNullable<AgentOptions['limits']>;
@@ -29,8 +31,11 @@ export type Config = {
   compaction?: NonNullable<AgentOptions['compaction']>;
   /** The folder that holds everything (default `.perdure`), from the working directory. */
   data?: string;
-  /** `memory` keeps sessions until the process ends, and takes no `data`. Default `sqlite`. */
-  store?: 'sqlite' | 'memory';
+  /**
+   * `memory` keeps sessions until the process ends, and takes no `data`; `postgres://USER@HOST/DATABASE` (with the package
+   * `pg` installed) keeps them where other processes have them, too. Default `sqlite`, in the data folder.
+   */
+  store?: StoreSetting;
   /** They see each outcome before it is written, in their order; one that throws blocks. */
   hooks?: readonly Hook[];
   /** Values of at least eight characters that must appear nowhere, by name; tools get them by `ctx.secret(name)`. */
@@ -53,6 +58,9 @@ export const has = (value: unknown, ...methods: string[]): boolean =>
   isObject(value) && methods.every((name) => typeof (value as { [name: string]: unknown })[name] === 'function');
 const isProvider = (value: unknown): boolean => has(value, 'resolve', 'list', 'close');
 
+export const postgresUrl = z.custom<StoreSetting>(isPostgres);
+const STORES = "is 'sqlite', 'memory' or postgres://USER@HOST/DATABASE";
+
 export const configShape = {
   agents: z
     .array(z.custom<AgentDefinition>(isAgent, 'is not an agent: make it with agent({ name, model, ... })'))
@@ -71,7 +79,7 @@ export const configShape = {
   limits: limitsSchema.optional(),
   compaction: compactionSchema.optional(),
   data: z.string().min(1).optional(),
-  store: z.enum(['sqlite', 'memory']).optional(),
+  store: z.union([z.enum(['sqlite', 'memory']), postgresUrl], STORES).optional(),
   hooks: z.array(z.custom<Hook>(isHook, 'is not a hook: { name, outcome(event) }')).optional(),
   secrets: z
     .record(z.string(), z.string().min(SECRET_CHARS_MIN, `a secret has at least ${SECRET_CHARS_MIN} characters`))
@@ -96,12 +104,9 @@ export function checkConfig(config: Omit<ConfigFile, 'store'> & { store?: unknow
     if (names.has(name)) throw new ConfigError('duplicate_agent', `agents.${index}`, `two agents are called ${name}`);
     names.add(name);
   }
-  if (config.store !== undefined && config.store !== 'sqlite' && config.data !== undefined)
-    throw new ConfigError(
-      'invalid_config',
-      'data',
-      'means nothing with another store than sqlite; leave one of the two out',
-    );
+  const takesData = config.store === undefined || config.store === 'sqlite' || isPostgres(config.store);
+  if (!takesData && config.data !== undefined)
+    throw new ConfigError('invalid_config', 'data', 'means nothing with this store; leave one of the two out');
   // The records are checked by the package that reads them: built once and let go, it opens nothing.
   modelsOf(config.models, {});
 }

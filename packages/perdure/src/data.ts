@@ -2,30 +2,69 @@
 import { ConfigError, system } from '@perdure/runtime';
 import type { Store } from '@perdure/runtime/ports';
 import { openMemoryStore } from '@perdure/stores/memory';
-import { openSqliteStore, StoreError } from '@perdure/stores/sqlite';
+import { openSqliteStore, ownFolder, StoreError } from '@perdure/stores/sqlite';
 import type { StoreErrorCode } from '@perdure/stores/sqlite';
 import { accessSync, constants, existsSync } from 'node:fs';
-import { sep } from 'node:path';
+import { resolve, sep } from 'node:path';
 import { DataInUseError } from './errors.ts';
 import { runningServer } from './server-file.ts';
+import type { PostgresUrl, StoreSetting } from './settings.ts';
+import { isPostgres, SETTINGS } from './settings.ts';
+
+/** The folder that a store uses: SQLite keeps everything in it, Postgres nothing, and then it may be left out. */
+export function folderOf(store: StoreSetting, data: string | undefined): string | null {
+  if (store === 'sqlite') return resolve(data ?? SETTINGS.data.initial);
+  return isPostgres(store) && data !== undefined ? resolve(data) : null;
+}
 
 /**
- * Opens the data of one process; null: in memory. Throws ConfigError for a folder that cannot be one, DataInUseError
- * (`data_in_use`), StoreError (`data_too_new`, `damaged`, `full`) with the folder and what to do.
+ * Opens a store; `data` is its folder, which then is this process's alone. Throws ConfigError for a folder that cannot be
+ * one, DataInUseError (`data_in_use`), StoreError (`data_too_new`, `data_too_old`, `damaged`, `full`, `unavailable`) with
+ * the place and what to do.
  */
-export async function openStore(data: string | null): Promise<Store> {
+export async function openStore(store: StoreSetting, data: string | null): Promise<Store> {
   const { clock, timers } = system;
-  if (data === null) return openMemoryStore({ clock });
-  checkFolder(data);
+  if (data !== null) checkFolder(data);
   try {
-    return await openSqliteStore({ directory: data, clock, timers });
+    if (isPostgres(store)) return await openShared(store, data);
+    return data === null ? openMemoryStore({ clock }) : await openSqliteStore({ directory: data, clock, timers });
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
-    if (error.code === 'data_in_use') throw new DataInUseError(data, await runningServer(data));
-    const advice = OPENING_ADVICE[error.code];
+    if (error.code === 'data_in_use' && data !== null) throw new DataInUseError(data, await runningServer(data));
+    const advice = isPostgres(store) ? undefined : OPENING_ADVICE[error.code];
     if (advice === undefined) throw error;
     throw new StoreError(error.code, `${data}: ${error.message}: ${advice}`, { cause: error });
   }
+}
+
+/** Beside the sessions a process has things of its own in its folder: two must not take one for theirs. */
+async function openShared(url: PostgresUrl, data: string | null): Promise<Store> {
+  const owner = data === null ? null : ownFolder(data);
+  try {
+    const { openPostgresStore } = await import('@perdure/stores/postgres');
+    const store = await openPostgresStore({ url, timers: system.timers });
+    const close = async (): Promise<void> => {
+      await store.close();
+      owner?.release();
+    };
+    return { ...store, close };
+  } catch (error) {
+    owner?.release();
+    throw error;
+  }
+}
+
+/** A password of fewer characters, or one that is a name in the same address, would hide words that are no secret. */
+const PASSWORD_CHARS_MIN = 8;
+
+/** What of a store's address must appear nowhere. */
+export function secretsOfStore(store: unknown): { [name: string]: string } {
+  if (!isPostgres(store) || !URL.canParse(store)) return {};
+  const { username, password, host, pathname } = new URL(store);
+  if (password === '') return {};
+  const plain = decodeURIComponent(password);
+  const isName = [username, host, pathname.slice(1)].includes(password) || plain.length < PASSWORD_CHARS_MIN;
+  return { store, ...(isName ? {} : { 'store.password': plain, 'store.password (encoded)': password }) };
 }
 
 const OPENING_ADVICE: { readonly [code in StoreErrorCode]?: string } = {

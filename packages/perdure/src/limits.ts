@@ -59,4 +59,6 @@ export const LIMITS = {
   resendMs: 250,
   /** How often a change of the configuration is tried against changes of others. */
   configureAttempts: 3,
+  /** A database whose clock is further from this machine's is worth a word: deadlines go by one, leases by the other. */
+  clockSkewMs: 1_000,
 } as const;

@@ -18,11 +18,11 @@ import {
   system,
 } from '@perdure/runtime';
 import type { Logger, ModelSource, Store } from '@perdure/runtime/ports';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { z } from 'zod';
 import type { Config } from './config.ts';
-import { checkConfig, configShape, has } from './config.ts';
-import { openStore } from './data.ts';
+import { checkConfig, configShape, has, postgresUrl } from './config.ts';
+import { folderOf, openStore, secretsOfStore } from './data.ts';
 import { engineHash } from './engine-hash.ts';
 import { logSink } from './logs.ts';
 import { LIMITS } from './limits.ts';
@@ -74,7 +74,7 @@ export type Runtime = {
   /** Why the storage accepts nothing any more: close, and create the runtime anew. Null while it works. */
   storage(): string | null;
   readonly host: Host;
-  /** Where the data is; null: in memory. */
+  /** The data folder; null: there is none. */
   readonly data: string | null;
 };
 
@@ -84,8 +84,8 @@ const optionsSchema = z.strictObject({
   ...configShape,
   store: z
     .union(
-      [z.enum(['sqlite', 'memory']), z.custom<Store>(isStore)],
-      "is 'sqlite', 'memory' or a store: see perdure/ports",
+      [z.enum(['sqlite', 'memory']), postgresUrl, z.custom<Store>(isStore)],
+      "is 'sqlite', 'memory', postgres://USER@HOST/DATABASE or a store: see perdure/ports",
     )
     .optional(),
   log: z
@@ -99,7 +99,7 @@ const optionsSchema = z.strictObject({
 /**
  * Opens the data, starts what was unfinished, and is ready for messages. A start that fails leaves nothing open. Throws
  * ConfigError or ModelConfigError (a wrong option, with its path), DataInUseError (`data_in_use`, with the address of a
- * server that has it), StoreError (`data_too_new`, `damaged`, `full`).
+ * server that has it), StoreError (`data_too_new`, `data_too_old`, `damaged`, `full`, `unavailable`).
  */
 export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   return startRuntime(options, environment());
@@ -109,7 +109,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
 export async function startRuntime(options: RuntimeOptions, env: Environment, given?: ModelSource): Promise<Runtime> {
   checkConfig(options, optionsSchema);
   const opened = await openHost(options, env, given);
-  const { host, data, logger } = opened;
+  const { host, logger } = opened;
   let scrub: Scrub | undefined;
   const letGo: LetGo = async (drain) => {
     scrub?.stop();
@@ -118,7 +118,8 @@ export async function startRuntime(options: RuntimeOptions, env: Environment, gi
   try {
     await host.start();
     const { scrubFirstMs: firstMs, scrubEveryMs: everyMs } = LIMITS;
-    if (data !== null) scrub = startScrub(host.parts.store.log, { timers: system.timers, logger, firstMs, everyMs });
+    if (opened.store.name === 'sqlite')
+      scrub = startScrub(host.parts.store.log, { timers: system.timers, logger, firstMs, everyMs });
   } catch (error) {
     await letGo({ drainMs: 0 });
     throw error;
@@ -143,8 +144,9 @@ async function openHost(options: RuntimeOptions, env: Environment, given?: Model
   const { settings } = readSettings({ flags: {}, env, dotenv: {} });
   const redactor = new Redactor(secretsOf(options, env));
   const logger = loggerOf(options, settings, redactor, env);
-  const data = (options.store ?? 'sqlite') === 'sqlite' ? resolve(options.data ?? SETTINGS.data.initial) : null;
-  const store = typeof options.store === 'object' ? options.store : await openStore(data);
+  const setting = options.store ?? SETTINGS.store.initial;
+  const data = typeof setting === 'object' ? null : folderOf(setting, options.data);
+  const store = typeof setting === 'object' ? setting : await openStore(setting, data);
   const models = given ?? modelsOf(options.models, env);
   let marks: Marks | undefined;
   let host: Host | undefined;
@@ -222,6 +224,7 @@ function secretsOf(options: RuntimeOptions, env: Environment): { [name: string]:
   };
   for (const { secret, env: name } of Object.values(SETTINGS)) if (secret && name !== null) add(name, env[name]);
   for (const { found } of keysFound(env)) if (found !== null) add(found, env[found]);
+  Object.assign(secrets, secretsOfStore(options.store));
   for (const endpoint of options.models?.endpoints ?? []) addEndpoint(endpoint, env, add);
   return { ...secrets, ...options.secrets };
 }

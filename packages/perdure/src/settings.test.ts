@@ -50,6 +50,19 @@ test('a value that cannot be meant is refused, and the refusal names where it st
     );
 });
 
+test('a store is named by its kind or by the address of a Postgres; what is refused is not repeated with its password', () => {
+  const store = (value: string) => read({ env: { PERDURE_STORE: value } }).settings.store;
+  assert.equal(read({}).settings.store, 'sqlite');
+  assert.equal(store(' memory '), 'memory');
+  assert.equal(store('postgres://u:EXAMPLE@h/d'), 'postgres://u:EXAMPLE@h/d');
+  assert.equal(store('postgresql://h'), 'postgresql://h');
+  for (const refused of ['redis', 'postgres:', 'postgres://', 'mysql://u:EXAMPLE@h/d'])
+    assert.throws(
+      () => store(refused),
+      (error) => error instanceof SettingError && !error.message.includes('EXAMPLE'),
+    );
+});
+
 test('.env.example has each variable of the table, and nothing else (write it anew from envExample() when this fails)', () => {
   const path = join(import.meta.dirname, '../../../.env.example');
   assert.equal(readFileSync(path, 'utf8'), envExample(keysFound({})));

@@ -33,6 +33,13 @@ const optional = (given: Omit<Row<string | null>, 'initial'>): Setting<string | 
 const typed = <T>(given: Row<T> & Pick<Setting<T>, 'read'>): Setting<T> => ({ ...BLANK, ...given });
 const BLANK = { flag: null, env: null, config: false, secret: false } as const;
 
+/** Where sessions are kept: in the data folder, in memory, or in a Postgres. */
+export type StoreSetting = 'sqlite' | 'memory' | PostgresUrl;
+export type PostgresUrl = `postgres://${string}` | `postgresql://${string}`;
+
+export const isPostgres = (store: unknown): store is PostgresUrl =>
+  typeof store === 'string' && /^postgres(?:ql)?:\/\/./.test(store);
+
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent'];
 const FORMATS: readonly LogFormat[] = ['pretty', 'compact', 'json'];
 
@@ -44,11 +51,14 @@ export const SETTINGS = {
     initial: '.perdure',
     about: 'The folder that holds the log, the bodies and the address of the running server.',
   }),
-  store: typed<'sqlite' | 'memory'>({
+  store: typed<StoreSetting>({
+    flag: 'STORE',
+    env: 'PERDURE_STORE',
     config: true,
     initial: 'sqlite',
-    about: 'Where sessions are kept: sqlite in the data folder, or memory until the process ends.',
-    read: (value) => oneOf(['sqlite', 'memory'], value),
+    about:
+      'Where sessions are kept: sqlite in the data folder, memory until the process ends, or postgres://USER@HOST/DATABASE.',
+    read: readStore,
   }),
   config: optional({
     flag: 'FILE',
@@ -168,6 +178,14 @@ function oneOf<T extends string>(choices: readonly T[], value: string): T {
   const found = choices.find((choice) => choice === value.trim());
   if (found === undefined) throw new Error(`'${value}' is none of ${choices.join(', ')}`);
   return found;
+}
+
+/** What is refused is not repeated where it may hold a password. */
+function readStore(value: string): StoreSetting {
+  const store = value.trim();
+  if (isPostgres(store)) return store;
+  if (store.includes('://')) throw new Error('is the address of no store that there is: postgres://USER@HOST/DATABASE');
+  return oneOf(['sqlite', 'memory'], store);
 }
 
 function readPort(value: string): number {

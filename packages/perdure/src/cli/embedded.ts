@@ -18,13 +18,15 @@ export async function folder(
 ): Promise<Connection> {
   const local = withConfig ? await localOf(context) : null;
   const data = local?.data ?? resolve(context.cwd, context.settings.data);
-  if (!creates && !existsSync(data))
+  const store = local?.settings.store ?? context.settings.store;
+  if (!creates && store === 'sqlite' && !existsSync(data))
     throw new CommandError(
       EXIT.failed,
       `there is no data in ${data}: name its folder with --data, or a server with --url`,
     );
-  const { agents: _, ...options } = local?.options ?? { agents: [] };
-  return within(await openIdle({ ...options, data, log: { level: 'warn' } }, context.env), 'folder');
+  const { agents: _, data: _data, ...options } = local?.options ?? { agents: [] };
+  const place = store === 'sqlite' ? { store, data } : { store };
+  return within(await openIdle({ ...options, ...place, log: { level: 'warn' } }, context.env), 'folder');
 }
 
 /** The agents and models of the configuration, with no data. */

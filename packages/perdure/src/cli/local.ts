@@ -32,8 +32,13 @@ export async function localOf(context: Context): Promise<Local> {
       ? context
       : readSettings({ flags: given, env: own, dotenv, config: { file, values: project.config } });
   const data = resolve(cwd, settings.data);
-  const { data: _data, ...config } = project?.config ?? { agents: [assistant({ directory: cwd, data, env })] };
+  const {
+    data: _data,
+    store: _store,
+    ...config
+  } = project?.config ?? { agents: [assistant({ directory: cwd, data, env })] };
   // In memory there is no data; a folder that was named all the same is refused when the runtime starts.
   const named = settings.store === 'memory' && origins.data === 'default' ? {} : { data };
-  return { options: { ...config, ...named }, settings, origins, data, file, folders: project?.folders ?? [] };
+  const { store } = settings;
+  return { options: { ...config, store, ...named }, settings, origins, data, file, folders: project?.folders ?? [] };
 }

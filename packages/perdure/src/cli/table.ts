@@ -21,7 +21,7 @@ export type Command = {
 
 const JSON_FLAG: Flag = { value: null, about: 'Prints JSON: one document, or one event a line.' };
 const json = { json: JSON_FLAG };
-const REMOTE: readonly SettingName[] = ['url', 'token', 'data'];
+const REMOTE: readonly SettingName[] = ['url', 'token', 'data', 'store'];
 const sessions = async () => import('./commands/sessions.ts');
 const forks = async () => import('./commands/forks.ts');
 const transfers = async () => import('./commands/transfers.ts');
@@ -44,21 +44,21 @@ export const COMMANDS: { readonly [name: string]: Command } = {
   dev: {
     args: [],
     about: 'Starts the server, and starts it anew when a file of the project changes; sessions go on.',
-    settings: ['port', 'host', 'data', 'config', 'token'],
+    settings: ['port', 'host', 'data', 'store', 'config', 'token'],
     flags: {},
     load: async () => (await import('./commands/dev.ts')).dev,
   },
   'dev check': {
     args: [],
     about: 'Loads the project and ends: 0 where it can be served. dev asks for it before it restarts.',
-    settings: ['port', 'host', 'data', 'config', 'token'],
+    settings: ['port', 'host', 'data', 'store', 'config', 'token'],
     flags: {},
     load: async () => (await import('./commands/dev.ts')).check,
   },
   up: {
     args: [],
     about: 'Starts the server on the data folder, and goes on with what was unfinished.',
-    settings: ['port', 'host', 'data', 'config', 'token'],
+    settings: ['port', 'host', 'data', 'store', 'config', 'token'],
     flags: {},
     load: async () => (await import('./commands/up.ts')).up,
   },
@@ -269,16 +269,26 @@ export const COMMANDS: { readonly [name: string]: Command } = {
     args: [],
     about:
       'Looks at what is unfinished with these agents and this build, and says what would be otherwise. Calls nothing.',
-    settings: ['config', 'data'],
+    settings: ['config', 'data', 'store'],
     flags: json,
     load: async () => (await import('./commands/preflight.ts')).checkFlight,
   },
   doctor: {
     args: [],
     about: 'Shows each setting with where it comes from, and looks for what would go wrong.',
-    settings: ['port', 'host', 'data', 'config', 'token', 'url'],
+    settings: ['port', 'host', 'data', 'store', 'config', 'token', 'url'],
     flags: json,
     load: async () => (await import('./commands/doctor.ts')).doctor,
+  },
+  migrate: {
+    args: [],
+    about: 'Brings the schema of a store in Postgres up to date. Run it once no older build is at work on it.',
+    settings: ['store', 'config'],
+    flags: {
+      check: { value: null, about: 'Changes nothing: 0 where the schema is up to date, 1 where it is not.' },
+      ...json,
+    },
+    load: async () => (await import('./commands/migrate.ts')).migrate,
   },
   connect: {
     args: ['URL?'],

@@ -69,7 +69,10 @@ export async function migratePostgres(options: PostgresStoreOptions): Promise<Sc
 
 export type PostgresFacts = {
   serverVersion: string;
+  /** 0: there is none yet. */
   schemaVersion: number;
+  /** How many migrations this build would run. */
+  pending: number;
   /** How far the database's clock is ahead of `now`, in ms; leases go by the database's. */
   clockAheadMs: number;
 };
@@ -77,7 +80,7 @@ export type PostgresFacts = {
 /** What an operator wants to know of a database. `now`: wall ms. Rejects as `openPostgresStore` does. */
 export async function inspectPostgres(options: PostgresStoreOptions & { clock: Clock }): Promise<PostgresFacts> {
   return withDatabase(options, async (database) => {
-    const { version } = await readSchema(database);
+    const { version, pending } = await readSchema(database);
     const before = options.clock.now();
     const [row] = await database.run(
       '',
@@ -85,7 +88,7 @@ export async function inspectPostgres(options: PostgresStoreOptions & { clock: C
     );
     const middle = (before + options.clock.now()) / 2;
     const clockAheadMs = Math.round(integer(row?.['now']) - middle);
-    return { serverVersion: text(row?.['version']), schemaVersion: version, clockAheadMs };
+    return { serverVersion: text(row?.['version']), schemaVersion: version, pending: pending.length, clockAheadMs };
   });
 }
 

@@ -17,6 +17,15 @@ export { DATABASE };
 export { readSqliteStore } from './read-only.ts';
 export type { ReadOnlyStore } from './read-only.ts';
 export { StoreError };
+
+/**
+ * Takes a folder for this process alone, as a store takes its data; it is made where it is not there. Throws
+ * `data_in_use`.
+ */
+export function ownFolder(directory: string): { release(): void } {
+  makeDirectory(directory);
+  return takeOwnership(directory);
+}
 export type { StoreErrorCode } from '../errors.ts';
 
 /** `directory` is created when it is not there; everything the store keeps is inside it. */

@@ -48,7 +48,9 @@ export const dev: Run = async (context) => {
   for (let next: 'stopped' | 'go on' = 'go on'; next !== 'stopped';) {
     let seen = watch.look();
     if (standing.server === null || differing(standing.made, seen).length > 0) {
-      const { problem, files } = await checkProject(flagsOf(context, ['data', 'config', 'host', 'port', 'token']));
+      const { problem, files } = await checkProject(
+        flagsOf(context, ['data', 'store', 'config', 'host', 'port', 'token']),
+      );
       // What a broken project has not come to may be what is wrong with it.
       imported = [...new Set([...imported, ...files])];
       seen = extended(seen, watch.look());
@@ -84,7 +86,7 @@ async function renew(context: Context, standing: Standing, seen: Seen): Promise<
 /** At the same address, so that whoever follows a session finds it again. Data that somebody has for a moment is waited for. */
 async function startFree(context: Context, url: string | null): Promise<Server | NoServer> {
   const port = url === null ? flagsOf(context, ['port']) : ['--port', new URL(url).port];
-  const flags = [...flagsOf(context, ['data', 'config', 'host', 'token']), ...port];
+  const flags = [...flagsOf(context, ['data', 'store', 'config', 'host', 'token']), ...port];
   for (let tries = 1; ; tries += 1) {
     const server = await startServer(flags);
     const isTaken = url !== null && 'failed' in server && server.failed === 'data_in_use';

@@ -2,15 +2,17 @@
 import { accessSync, constants, existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { keysFound } from '@perdure/models';
-import { modelsIn, resolveRoute } from '@perdure/runtime';
+import { modelsIn, resolveRoute, system } from '@perdure/runtime';
+import { inspectPostgres, placeOf } from '@perdure/stores/postgres';
 import { DATABASE } from '@perdure/stores/sqlite';
 import { AGENTS } from '../../agent-folders.ts';
 import { openStore } from '../../data.ts';
 import { DataInUseError } from '../../errors.ts';
+import { LIMITS } from '../../limits.ts';
 import { modelsOf } from '../../models.ts';
 import { runningServer } from '../../server-file.ts';
-import { SETTINGS } from '../../settings.ts';
-import type { Origins, SettingName, Settings } from '../../settings.ts';
+import { isPostgres, SETTINGS } from '../../settings.ts';
+import type { Origins, PostgresUrl, SettingName, Settings } from '../../settings.ts';
 import { version } from '../../version.ts';
 import { serverOf } from '../connection.ts';
 import type { Context, Run } from '../context.ts';
@@ -31,6 +33,7 @@ export const doctor: Run = async (context) => {
   if (local !== null) checkModels(context, local, checks);
   const { settings, origins } = local ?? context;
   await checkData(context, settings, checks);
+  if (isPostgres(settings.store)) await checkPostgres(settings.store, checks);
   await checkServer(context, checks);
   const rows = (Object.keys(SETTINGS) as SettingName[]).map((name) => ({ name, ...shown(name, settings, origins) }));
   if (isJson(context)) printJson({ settings: rows, checks });
@@ -43,7 +46,8 @@ export const doctor: Run = async (context) => {
 
 function shown(name: SettingName, settings: Settings, origins: Origins): { value: string; from: string } {
   const value = settings[name];
-  const text = value === null ? '' : SETTINGS[name].secret ? '(set)' : String(value);
+  const plain = isPostgres(value) ? placeOf(value) : String(value);
+  const text = value === null ? '' : SETTINGS[name].secret ? '(set)' : plain;
   return { value: text, from: origins[name] };
 }
 
@@ -117,14 +121,14 @@ async function checkData(context: Context, settings: Settings, checks: Check[]):
     checks.push({ name: 'data', result: 'fail', text: `${folder} cannot be written: name another folder with --data` });
     return;
   }
-  if (existsSync(join(data, DATABASE))) await openOnce(data, checks);
+  if (settings.store === 'sqlite' && existsSync(join(data, DATABASE))) await openOnce(data, checks);
   else checks.push({ name: 'data', result: 'ok', text: `${data} is made at the first start` });
 }
 
 /** Opens the data as the server would, and lets it go: what it says then is what a start would say. */
 async function openOnce(data: string, checks: Check[]): Promise<void> {
   try {
-    const store = await openStore(data);
+    const store = await openStore('sqlite', data);
     await store.close();
     for (const { session, code, seq, detail } of store.damage)
       checks.push({ name: session, result: 'fail', text: `damaged (${code}) at seq ${seq}: ${detail}` });
@@ -134,6 +138,23 @@ async function openOnce(data: string, checks: Check[]): Promise<void> {
   } catch (error) {
     const inUse = error instanceof DataInUseError;
     checks.push({ name: 'data', result: inUse ? 'ok' : 'fail', text: messageOf(error) });
+  }
+}
+
+/** Leases go by the database's clock, deadlines by this machine's. */
+async function checkPostgres(url: PostgresUrl, checks: Check[]): Promise<void> {
+  try {
+    const { clock, timers } = system;
+    const { serverVersion, schemaVersion, pending, clockAheadMs } = await inspectPostgres({ url, clock, timers });
+    const schema = schemaVersion === 0 ? 'its schema is made at the first start' : `schema version ${schemaVersion}`;
+    const off = Math.abs(clockAheadMs);
+    const skew = `its clock is ${off} ms ${clockAheadMs < 0 ? 'behind' : 'ahead of'} this machine's`;
+    const isOld = schemaVersion > 0 && pending > 0;
+    const parts = [placeOf(url), `Postgres ${serverVersion}`, isOld ? `${schema}: run perdure migrate` : schema, skew];
+    const result = isOld ? 'fail' : off > LIMITS.clockSkewMs ? 'warn' : 'ok';
+    checks.push({ name: 'store', result, text: parts.join(', ') });
+  } catch (error) {
+    checks.push({ name: 'store', result: 'fail', text: messageOf(error) });
   }
 }
 

@@ -2,9 +2,12 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { PreflightCounts, SessionPreflight } from '@perdure/runtime';
-import { Agents, countPreflight, noCounts, preflight } from '@perdure/runtime';
+import { Agents, countPreflight, noCounts, preflight, system } from '@perdure/runtime';
+import type { ReadTenant } from '@perdure/runtime/ports';
 import { DATABASE, readSqliteStore } from '@perdure/stores/sqlite';
 import { modelsOf } from '../../models.ts';
+import type { PostgresUrl } from '../../settings.ts';
+import { isPostgres } from '../../settings.ts';
 import type { Context, Run } from '../context.ts';
 import { isJson } from '../context.ts';
 import { EXIT, UsageError } from '../exit.ts';
@@ -15,10 +18,8 @@ import { print, printJson } from '../output.ts';
 export const checkFlight: Run = async (context) => {
   const { options, data, settings } = await localOf(context);
   if (settings.store === 'memory') throw new UsageError('a store in memory holds nothing to look at');
-  if (!existsSync(resolve(data, DATABASE)))
-    throw new UsageError(`there is no data in ${data}: name its folder with --data`);
+  const beside = isPostgres(settings.store) ? await sharedStore(settings.store) : folderBeside(data);
   const models = modelsOf(options.models, context.env);
-  const beside = readSqliteStore(data);
   try {
     const { policies, limits, compaction } = options;
     const defaults = {
@@ -36,10 +37,27 @@ export const checkFlight: Run = async (context) => {
     else print(summary(counts));
     return counts.attention + counts.failed === 0 ? EXIT.ok : EXIT.failed;
   } finally {
-    beside.close();
+    await beside.close();
     await models.close();
   }
 };
+
+type Beside = { tenant(name: string): ReadTenant; close(): void | Promise<void> };
+
+function folderBeside(data: string): Beside {
+  if (!existsSync(resolve(data, DATABASE)))
+    throw new UsageError(`there is no data in ${data}: name its folder with --data`);
+  return readSqliteStore(data);
+}
+
+/** Others have it open, too: who only reads is one more of them. An empty one is left as it is. */
+async function sharedStore(url: PostgresUrl): Promise<Beside> {
+  const { openPostgresStore, placeOf, readPostgresSchema } = await import('@perdure/stores/postgres');
+  const options = { url, timers: system.timers };
+  const { version } = await readPostgresSchema(options);
+  if (version === 0) throw new UsageError(`there is no data in ${placeOf(url)}`);
+  return openPostgresStore(options);
+}
 
 function tellOne(context: Context, one: SessionPreflight): void {
   if (isJson(context)) printJson(one);

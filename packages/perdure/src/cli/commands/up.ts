@@ -4,9 +4,11 @@ import { relative } from 'node:path';
 import { modelsOf } from '../../models.ts';
 import type { Listening } from '@perdure/gateway';
 import { modelsIn, resolveRoute } from '@perdure/runtime';
+import { placeOf } from '@perdure/stores/postgres';
 import { DataInUseError } from '../../errors.ts';
 import { LIMITS } from '../../limits.ts';
 import { importedFiles } from '../../modules.ts';
+import { isPostgres } from '../../settings.ts';
 import type { Background } from '../../preflight.ts';
 import { preflightAtStart } from '../../preflight.ts';
 import type { Runtime } from '../../runtime.ts';
@@ -148,7 +150,8 @@ function sourceOf({ file, folders }: Local): string | null {
 function welcome(local: Local, runtime: Runtime, url: string, unusable: readonly string[]): string {
   const { settings, options } = local;
   const agents = options.agents.map(({ name, model }) => `${name} (${modelsIn(model).join(', then ')})`).join(', ');
-  const data = runtime.data === null ? 'in memory, until it stops' : relative(process.cwd(), runtime.data) || '.';
+  const folder = runtime.data === null ? 'in memory, until it stops' : relative(process.cwd(), runtime.data) || '.';
+  const data = isPostgres(settings.store) ? `${placeOf(settings.store)}, its own things in ${folder}` : folder;
   const from = sourceOf(local) ?? 'built in; perdure.config.ts or a folder agents/NAME defines your own';
   const bearer = settings.token === null ? '' : " -H 'authorization: Bearer TOKEN'";
   const demo = options.agents.some(({ model }) => modelsIn(model).includes('demo'));
