@@ -45,7 +45,7 @@ export function buildOpenApi(): Json {
   };
 }
 
-type Row = Pick<Method, 'verb' | 'path' | 'params' | 'body' | 'errors' | 'scope' | 'summary' | 'status'>;
+type Row = Pick<Method, 'verb' | 'path' | 'params' | 'body' | 'errors' | 'scope' | 'summary' | 'status' | 'open'>;
 
 function operationOf(name: string, row: Method): Json {
   const content = { 'application/json': { schema: toJsonSchema(row.result, 'output') } };
@@ -55,7 +55,9 @@ function operationOf(name: string, row: Method): Json {
 }
 
 function headOf(name: string, row: Row): Json {
-  return { operationId: name, summary: row.summary, tags: [name.split('.')[0] ?? name], 'x-scope': row.scope };
+  const tags = [name.split('.')[0] ?? name];
+  const security = row.open === true ? { security: [{}] } : {};
+  return { operationId: name, summary: row.summary, tags, 'x-scope': row.scope, ...security };
 }
 
 /** Where each parameter stands: path, query or body. */

@@ -53,7 +53,8 @@ const send = (row: { verb: string }, body: unknown) => ({
   ...(body === undefined ? {} : { json: body }),
 });
 
-for (const { name, row, path, isMethod, isWhole } of rows) {
+/** Who may come in is asked before anything else of a row. */
+function refusedToStrangers(name: string, row: { verb: string }, path: string): void {
   test(`${name}: refused without the token and with another, whatever it asks`, async () => {
     const { api, request } = createWorld({ token: 'right' });
     for (const authorization of [undefined, 'Bearer wrong', 'Bearer right2', 'Basic right', 'Bearer']) {
@@ -84,6 +85,25 @@ for (const { name, row, path, isMethod, isWhole } of rows) {
     }
     assert.equal(api.calls.length, 0);
   });
+}
+
+for (const { name, row, path, isMethod, isWhole } of rows) {
+  if ('open' in row) {
+    test(`${name}: its address is its credential: it comes in without the token, under any host, and drains as all do`, async () => {
+      for (const options of [{ token: 'right' }, {}]) {
+        const { api, request, gateway } = createWorld(options);
+        for (const headers of [
+          {},
+          { authorization: 'Bearer wrong' },
+          { host: 'a.example', origin: 'http://b.example' },
+        ])
+          assert.equal((await request(path, { ...send(row, BODIES[name]), headers })).status, 200);
+        assert.deepEqual(api.calls[2]?.caller.actor, { kind: 'key', id: 'callback' });
+        gateway.drain();
+        assert.equal((await request(path, send(row, BODIES[name]))).status, 503);
+      }
+    });
+  } else refusedToStrangers(name, row, path);
 
   if (name !== 'blobs.put' && name !== 'sessions.import') {
     test(`${name}: an unknown field is refused with its path, in the query and in the body`, async () => {
@@ -162,7 +182,7 @@ for (const { name, row, path, isMethod, isWhole } of rows) {
       assert.deepEqual([api.calls.length, call?.method], [1, name]);
       assert.deepEqual(call?.caller, {
         tenant: 'default',
-        actor: { kind: 'user', id: 'local' },
+        actor: 'open' in row ? { kind: 'key', id: 'callback' } : { kind: 'user', id: 'local' },
         requestId: `req_${'07'.repeat(12)}`,
       });
       for (const param of pathParams(row.path)) {

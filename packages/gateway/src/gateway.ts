@@ -15,6 +15,7 @@ import { createReader, readJson } from './input.ts';
 import type { ParamsOf, Row } from './input.ts';
 import { LIMITS } from './limits.ts';
 import { transferRoutes } from './transfer.ts';
+import { createOpenDoor } from './open-door.ts';
 import { matchPath, routePath, createSplitter } from './paths.ts';
 import type { Bound, Rpc, Socket } from './rpc/index.ts';
 import { createRpc, errorText, withBearer } from './rpc/index.ts';
@@ -86,13 +87,16 @@ export function createGateway(options: GatewayOptions): Gateway {
     if (open.size >= LIMITS.streams) throw new ApiError('rate_limited', 'too many streams are open: try again later');
   };
   /** Who calls, if they may. */
-  const enter: Enter = (headers, port, requestId) => {
-    const actor = access(headers, port);
+  const admit = (actor: Caller['actor'], requestId: string): Caller => {
     if (isDraining) throw new ApiError('unavailable', 'the server is shutting down: try again shortly');
     return { tenant: 'default', actor, requestId };
   };
+  const enter: Enter = (headers, port, requestId) => admit(access(headers, port), requestId);
+  /** The address is the credential: neither a token nor the name of the host says more. */
+  const enterByAddress: Enter = (_headers, _port, requestId) => admit({ kind: 'key', id: 'callback' }, requestId);
 
-  const route: Route =
+  const routeFor =
+    (enter: Enter): Route =>
     (answer, form = refuse) =>
     async (context) => {
       const requestId = requestIdOf(context.req.raw.headers, random);
@@ -112,11 +116,14 @@ export function createGateway(options: GatewayOptions): Gateway {
       return send === undefined ? new Response(body, { status, headers }) : send({ status, headers, body });
     };
 
+  const route = routeFor(enter);
+  const openDoor = createOpenDoor({ clock, logger });
+  const openRoute: Route = (answer, form) => routeFor(enterByAddress)(openDoor(answer), form);
   const shared = { open, checkRoom, isDraining: () => isDraining, timers, logger };
   const rpc = createRpc({ ...shared, api, clock });
   const app = new Hono<Bindings>();
   addHealth(app, api, () => isDraining);
-  addMethods(app, { api, route, stream: streamer(shared), maxBytes });
+  addMethods(app, { api, route, openRoute, stream: streamer(shared), maxBytes });
   blobRoutes(app, BASE, api, route);
   transferRoutes(app, BASE, api, route);
   addRpc(app, rpc, route, maxBytes);
@@ -209,17 +216,19 @@ export function json(status: number, body: string, more: { [name: string]: strin
 type Wiring = {
   api: Api;
   route: Route;
+  /** For rows that are `open`. */
+  openRoute: Route;
   stream: <E>(context: Context<Bindings>, caller: Caller, source: Source<E>) => Promise<Reply>;
   maxBytes: number;
 };
 
 function addMethods(app: Hono<Bindings>, wiring: Wiring): void {
-  const { api, route } = wiring;
+  const { api, route, openRoute } = wiring;
   const streamed = sessionStream(wiring);
   for (const name of Object.keys(METHODS) as MethodName[]) {
     const row = METHODS[name];
     const read = paramsOf(row, wiring.maxBytes);
-    const handler = route(async (context, caller) => {
+    const handler = ('open' in row ? openRoute : route)(async (context, caller) => {
       if (name === 'events.list' && wantsStream(context)) return streamed(context, caller);
       const params = await read(context);
       const { status, result } = await api.call(caller, name, params);

@@ -32,6 +32,11 @@ export const LIMITS = {
   /** The pause before a connection is made again: doubled from the first to the last. */
   nodeRetryMs: 100,
   nodeRetryMaxMs: 5_000,
+  /** Requests at once that come with a credential of their own in place of the server's token: callbacks. */
+  openRequests: 64,
+  /** How many of them may name nothing that is here, within that time, before the next is told to come later. */
+  openMisses: 60,
+  openMissesMs: 60_000,
   headerBytes: 16 * 1024,
   /** The whole of a request's headers, and of the request, must have arrived by then. */
   headersTimeoutMs: 20_000,

@@ -20,6 +20,8 @@ export type Method = {
   errors: readonly ErrorCode[];
   scope: 'read' | 'write';
   summary: string;
+  /** A parameter of the path is the credential: over REST no token of the server is asked for besides. */
+  open?: true;
 };
 /** What any method may answer with. */
 export const COMMON_ERRORS = [

@@ -111,7 +111,9 @@ export const VIEW_METHODS = {
     status: [202],
     errors: ['not_found', 'wait_resolved', 'storage_full'],
     scope: 'write',
-    summary: 'Delivers the result that a call waits for: any JSON; the token says which call',
+    summary:
+      'Delivers the result that a call waits for: any JSON; its token says which call, and is the only credential it needs',
+    open: true,
   },
   'agents.list': {
     verb: 'GET',

@@ -78,6 +78,18 @@ test('the same report again has the same receipt, another one is refused', async
   await assert.rejects(report(host, token, 'undone'), { code: 'wait_resolved' });
 });
 
+test('a token that was changed in any place is that of no callback', async (t) => {
+  const { host, session, tokens } = await ordering(t, Promise.resolve());
+  await allow(session);
+  await (await session.run('r1')).result();
+  const [token = ''] = tokens;
+  const wrong = ['', '.', 'x', token.split('.')[0] ?? '', `${token}x`, token.slice(0, -1), token.slice(1)];
+  for (let at = 0; at < token.length; at += 7)
+    wrong.push(`${token.slice(0, at)}${token[at] === 'A' ? 'B' : 'A'}${token.slice(at + 1)}`);
+  for (const one of wrong) await assert.rejects(report(host, one, 'done'), { code: 'not_found' }, one);
+  assert.equal((await report(host, token, 'done')).status, 202);
+});
+
 test('an answer to a wait that is not open yet is not found, and is no answer once it opens', async (t) => {
   const { session } = await ordering(t, Promise.resolve());
   const run = await session.send('order it');
