@@ -11,7 +11,8 @@ export type Failed = Extract<GenerateOutcome, { type: 'failed' }>;
  * `overloaded` the provider's own trouble (408, 409, 5xx) · `connection` no answer began · `timeout` the answer did not
  * begin, or stalled · `stream_cut` it ended before its terminal event · `stream_error` the provider said so in the
  * middle of it · `malformed` not what the protocol promises · `too_large` above a bound of `limits.ts` · `response_gone`
- * what was asked for again is not there any more · `aborted` · `demo` asked for.
+ * what was asked for again is not there any more · `unsupported` the provider does not compact, or not this · `aborted` ·
+ * `demo` asked for.
  */
 export type FailureCode =
   | 'auth'
@@ -28,6 +29,7 @@ export type FailureCode =
   | 'malformed'
   | 'too_large'
   | 'response_gone'
+  | 'unsupported'
   | 'aborted'
   | 'demo';
 

@@ -22,6 +22,8 @@ export const LIMITS = {
   connectionsPerEndpoint: 256,
   /** Cancelling a background response: the call that asked for it waits for this long. */
   cancelTimeoutMs: 3_000,
+  /** What a summary may have that Anthropic writes in place of a conversation. */
+  compactionOutputTokens: 16_384,
   /** What OpenAI takes as the id of a call, and as the name of a function. */
   openAiCallIdChars: 64,
   openAiNameChars: 64,

@@ -47,7 +47,8 @@ describe('the model source', () => {
     assert.match(refusal({}, 'openai/gpt-5'), /openai needs a key: set OPENAI_API_KEY.*'demo'/);
     const env = { OPENAI_API_KEY: 'k' };
     const own = (id: string) => {
-      const { id: _, provider: __, background: ___, ...rest } = info({ env }, id);
+      const { id: _, provider: __, background: ___, compacts: ____, summarizer, ...rest } = info({ env }, id);
+      assert.equal(summarizer, `${id.split('/')[0] ?? ''}/gpt-6-luna`);
       const { flex, priority } = rest.tiers ?? {};
       return { ...rest, price: rest.price?.output, tiers: [flex?.output, priority?.output] };
     };
@@ -55,12 +56,33 @@ describe('the model source', () => {
     assert.equal(own('openai/gpt-5-mini').known, true);
     assert.equal(info({ env }, 'openai/gpt-0').background, true);
     assert.equal(info({ env }, 'openai-chat/gpt-5-mini').background, undefined);
+    assert.deepEqual(info({ env }, 'openai/gpt-5-mini').compacts, { maxOutputTokens: 128_000, opaque: true });
+    // How much the compaction of a model writes that nobody knows could not be reserved.
+    assert.equal(info({ env }, 'openai/gpt-0').compacts, undefined);
+    assert.equal(info({ env }, 'openai-chat/gpt-5-mini').compacts, undefined);
     assert.deepEqual(own('openai/gpt-5.4').tiers, [7_500_000, 30_000_000]);
     assert.equal(info({ env }, 'openai/gpt-5.4').tiers?.flex?.id, 'openai/gpt-5.4@2026-11-20/flex');
     assert.match(
       refusal({ env: { ...env, OPENAI_BASE_URL: 'https://host/v1/responses' } }, 'openai/x'),
       /leave out \/responses/,
     );
+  });
+
+  it('knows of each provider a cheap model that summarises for the others: it has a price, and reads much', () => {
+    const infos = new Map(
+      source()
+        .list()
+        .map((each) => [each.id, each]),
+    );
+    for (const id of CATALOG_MODELS) {
+      const [provider] = id.split('/');
+      const cheap = infos.get(infos.get(id)?.summarizer ?? '');
+      assert.ok(cheap !== undefined && cheap.price !== null, id);
+      assert.deepEqual([cheap.provider, (cheap.windowTokens ?? 0) >= 100_000], [provider, true]);
+    }
+    // Nobody knows what else there is at a place of the configuration that has taken its name.
+    const other = info({ endpoints: [{ ...local, name: 'openai' }] }, 'openai/gpt-5');
+    assert.deepEqual([other.summarizer, other.compacts], [undefined, undefined]);
   });
 
   it('says what is wrong with OPENAI_BASE_URL, and takes it blank as unset', () => {

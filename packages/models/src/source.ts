@@ -55,9 +55,14 @@ export function createModelSource(options: ModelSourceOptions): ModelSource {
   const infoOf = (id: string): ModelInfo => {
     const [provider, model] = split(id);
     const info = provider === 'demo' ? demoInfo(id) : catalogInfo(id, provider, model);
-    // The Responses API keeps answers, whichever of its models gives them.
-    if (provider === OPENAI && !records.has(OPENAI)) info.background = true;
-    return recorded(info, { prices, catalog });
+    // What stands in the configuration under this name is another place: nobody knows what else it offers.
+    if (records.has(provider)) delete info.summarizer;
+    const known = recorded(info, { prices, catalog });
+    if (provider !== OPENAI || records.has(OPENAI)) return known;
+    // The Responses API keeps answers and compacts, whichever of its models answers; how much that writes is not for us to say.
+    known.background = true;
+    if (known.known) known.compacts = { maxOutputTokens: known.maxOutputTokens, opaque: true };
+    return known;
   };
 
   const connect = (name: string): OpenedProvider => {

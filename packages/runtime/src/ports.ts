@@ -7,6 +7,7 @@ export type {
   AccountId,
   Amount,
   CacheRule,
+  CompactsBound,
   Caps,
   Cost,
   Digest,

@@ -1,11 +1,12 @@
 /** Anthropic's Messages API. */
 import type { Clock, ModelAdapter } from '@perdure/runtime/ports';
 import { failed, NOTHING } from '../failures.ts';
+import { createRefusals, unsupported } from '../http/refusals.ts';
 import { openConnection, type HttpEndpoint } from '../http/connection.ts';
-import { createRefusals } from '../http/refusals.ts';
 import { basePathOf, problemOfUrl, type UrlRule } from '../http/url.ts';
 import { LIMITS } from '../limits.ts';
 import { variable, type OpenProvider, type Provider } from '../provider.ts';
+import { COMPACTION, COMPACTION_BETA, compactionReader, isCompacted } from './compaction.ts';
 import { judge } from './errors.ts';
 import { createReader } from './reader.ts';
 import { renderBody, renderItem } from './request.ts';
@@ -62,11 +63,29 @@ export function createAnthropic(endpoint: HttpEndpoint, clock: Clock): Provider 
       const body = Buffer.from(renderBody(request, model));
       const bound = { inputBytes: body.length, maxOutputTokens: request.params.maxOutputTokens };
       const reader = createReader(bound, refusals, (delta) => context.delta(delta));
-      const headers = traitsOf(model).bound ? { 'anthropic-beta': BINDING_BETA } : {};
-      return connection.send({ method: 'POST', path: '/v1/messages', headers, body }, reader, context);
+      const headers = betaHeader(model, isCompacted(request.rendered));
+      return connection.send({ method: 'POST', path: MESSAGES_PATH, headers, body }, reader, context);
+    },
+    compact: async (request, context) => {
+      const model = wireModel(request.model);
+      const refusal = refusalOf(request, model);
+      if (refusal !== null) return failed('unsupported', refusal, 'no', NOTHING);
+      const body = Buffer.from(renderBody(request, model, { stream: false, compaction: COMPACTION }));
+      const bound = { inputBytes: body.length, maxOutputTokens: request.params.maxOutputTokens };
+      const headers = { accept: 'application/json', ...betaHeader(model, true) };
+      const post = { method: 'POST', path: MESSAGES_PATH, headers, body } as const;
+      return unsupported(await connection.send(post, compactionReader(bound), context));
     },
   };
   return { adapter, close: () => connection.close() };
+}
+
+const MESSAGES_PATH = '/v1/messages';
+
+/** What a request asks for that is a beta still. */
+function betaHeader(model: string, compacts: boolean): { 'anthropic-beta'?: string } {
+  const betas = [...(traitsOf(model).bound ? [BINDING_BETA] : []), ...(compacts ? [COMPACTION_BETA] : [])];
+  return betas.length === 0 ? {} : { 'anthropic-beta': betas.join(',') };
 }
 
 /** `anthropic/MODEL` as an agent names it → the provider's own name. */

@@ -17,7 +17,7 @@ import { inputOf } from './request.ts';
 type Done = Extract<GenerateOutcome, { type: 'done' }>;
 /** Any event of the stream, as far as it may be believed. */
 export type WireEvent = { [name: string]: unknown; type?: RawMessageStreamEvent['type'] | 'error' | 'ping' };
-type Members = { [name: string]: unknown };
+export type Members = { [name: string]: unknown };
 type Block = {
   wire: Members;
   /** What has come of the input of a call. */
@@ -204,7 +204,7 @@ const TEXTS = [
 
 const broken = (what: string): Failed => failed('malformed', `${what} that the protocol does not know`, 'now', BOUND);
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
-const membersOf = (value: unknown): Members =>
+export const membersOf = (value: unknown): Members =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Members) : {};
 
 const joined = (blocks: readonly Block[], type: 'text' | 'thinking'): string =>
@@ -230,7 +230,7 @@ function cut(blocks: readonly Block[]): Block[] {
 }
 
 /** The three kinds of input add up to all of it ("Prompt caching", tracking). Null: not believable. */
-function usageOf(wire: Members): Usage | null {
+export function usageOf(wire: Members): Usage | null {
   const { input_tokens: input, output_tokens: output } = wire;
   if (!isCount(input) || !isCount(output)) return null;
   return {

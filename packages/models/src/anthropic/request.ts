@@ -80,9 +80,9 @@ export function inputOf(text: string): { [name: string]: unknown } {
   return { INVALID_JSON: text };
 }
 
-/** The exact body of the request. */
-export function renderBody(request: GenerateRequest, model: string): string {
-  const head = JSON.stringify(headOf(request, model));
+/** The exact body of the request; `more` is said besides. */
+export function renderBody(request: GenerateRequest, model: string, more: object = {}): string {
+  const head = JSON.stringify({ ...headOf(request, model), ...more });
   const tools = request.tools.length === 0 ? '' : `,"tools":${toolsJson(request.tools)}`;
   const system = systemOf(request);
   const middle = system === null ? '' : `,"system":${JSON.stringify([system])}`;

@@ -4,6 +4,7 @@
  * stands around them). A PDF counts by its pages, text and image each: no bound but the window.
  */
 import { traitsOf } from '../anthropic/traits.ts';
+import { LIMITS } from '../limits.ts';
 import type { Catalog, CatalogRow, UsdPerMillion } from './row.ts';
 
 const FINE = { maxTokens: 5_000 };
@@ -31,6 +32,8 @@ function row(model: string, usdPerMillion: UsdPerMillion | null, cacheFrom: numb
     cache: { minTokens: cacheFrom, stepTokens: 1, lifetimeMs: LIFETIME_MS },
     ...given,
   };
+  // "Compaction on demand" is of the models since 4.6; which of them it serves is for the provider to say.
+  if (built.windowTokens === MILLION) built.compacts = { maxOutputTokens: LIMITS.compactionOutputTokens };
   return [model, built] as const;
 }
 
@@ -41,6 +44,8 @@ const HAIKU_LONG = { longPrompt: { aboveTokens: 100_000, ...usd(0.5, 2.5, 0.05) 
 export const ANTHROPIC_MODELS: Catalog = {
   source: 'https://platform.claude.com/docs/en/about-claude/pricing',
   date: '2026-11-21',
+  // The cheapest of its newest models; it reads as much as the others.
+  summarizer: 'claude-haiku-5-5',
   models: Object.fromEntries([
     // Released on 2026-11-09; its price could not be read from the provider.
     row('claude-fable-5-2', null, 512),

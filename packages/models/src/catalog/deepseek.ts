@@ -20,6 +20,8 @@ const FLASH: CatalogRow = {
 export const DEEPSEEK_MODELS: Catalog = {
   source: 'https://api-docs.deepseek.com/quick_start/pricing',
   date: '2026-11-20',
+  // The cheaper one; both read as much.
+  summarizer: 'deepseek-flash',
   models: {
     'deepseek-flash': FLASH,
     // The name that it had before.

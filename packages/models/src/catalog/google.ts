@@ -17,6 +17,8 @@ const row = (usdPerMillion: UsdPerMillion, more: Partial<CatalogRow> = {}): Cata
 export const GOOGLE_MODELS: Catalog = {
   source: 'https://ai.google.dev/gemini-api/docs/pricing',
   date: '2026-11-20',
+  // The cheapest one that is offered; all read as much.
+  summarizer: 'gemini-2.5-flash',
   models: {
     // Until the end of 2026 half of this is billed.
     'gemini-3.8-flash': row({ input: 1.5, cachedInput: 0.15, output: 7.5 }),

@@ -14,6 +14,8 @@ const gptOss = (input: number, output: number): CatalogRow => ({
 export const GROQ_MODELS: Catalog = {
   source: 'https://groq.com/pricing',
   date: '2026-11-20',
+  // The smallest one; all read about as much.
+  summarizer: 'openai/gpt-oss-20b',
   models: {
     'openai/gpt-oss-120b': gptOss(0.15, 0.6),
     'openai/gpt-oss-20b': gptOss(0.075, 0.3),

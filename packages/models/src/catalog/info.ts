@@ -13,12 +13,14 @@ export const CATALOG_MODELS: readonly string[] = Object.entries(CATALOGS).flatMa
 export function catalogInfo(id: string, provider: string, model: string): ModelInfo {
   const catalog = Object.hasOwn(CATALOGS, provider) ? CATALOGS[provider] : undefined;
   const row = catalog !== undefined && Object.hasOwn(catalog.models, model) ? catalog.models[model] : undefined;
-  if (catalog === undefined || row === undefined) return unknownInfo(id, provider);
-  return infoOfRow(id, provider, row, catalog);
+  if (catalog === undefined) return unknownInfo(id, provider);
+  const info = row === undefined ? unknownInfo(id, provider) : infoOfRow(id, provider, row, catalog);
+  const { summarizer } = catalog;
+  return summarizer === undefined ? info : { ...info, summarizer: `${provider}/${summarizer}` };
 }
 
 function infoOfRow(id: string, provider: string, row: CatalogRow, { source, date }: Catalog): ModelInfo {
-  const { windowTokens, maxOutputTokens, usdPerMillion, image, file, tiers, cache } = row;
+  const { windowTokens, maxOutputTokens, usdPerMillion, image, file, tiers, cache, compacts } = row;
   const listed = (usd: UsdPerMillion, long?: LongPrompt): ListPrice => ({
     ...priceOf(id, date, usd, long),
     source,
@@ -37,6 +39,7 @@ function infoOfRow(id: string, provider: string, row: CatalogRow, { source, date
     tiers: {},
   };
   if (cache !== undefined) info.cache = cache;
+  if (compacts !== undefined) info.compacts = compacts;
   for (const tier of ['flex', 'priority'] as const) {
     const usd = tiers?.[tier];
     if (usd === undefined) continue;

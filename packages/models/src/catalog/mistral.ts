@@ -15,6 +15,8 @@ const row = (input: number, output: number, more: Partial<CatalogRow> = {}): Cat
 export const MISTRAL_MODELS: Catalog = {
   source: 'https://mistral.ai/pricing',
   date: '2026-11-20',
+  // The cheaper one, in spite of its name; both read as much.
+  summarizer: 'mistral-large-latest',
   models: {
     'mistral-large-2512': row(0.5, 1.5),
     'mistral-large-latest': row(0.5, 1.5),

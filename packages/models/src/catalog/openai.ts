@@ -80,6 +80,8 @@ const MILLION: Tokens = [1_050_000, 128_000];
 export const OPENAI_MODELS: Catalog = {
   source: 'https://developers.openai.com/api/docs/pricing',
   date: '2026-11-20',
+  // The cheapest of its newest models; it reads as much as the largest of them.
+  summarizer: 'gpt-6-luna',
   models: {
     'gpt-4o': row(GPT_4O, [2.5, 1.25, 10], { image: tiles(85, 170), file: FILE }),
     'gpt-4o-mini': row(GPT_4O, [0.15, 0.075, 0.6], { image: tiles(2_833, 5_667), file: FILE }),

@@ -1,5 +1,5 @@
 /** The shape of the catalog: what a provider publishes of its models, in its own units. */
-import type { CacheRule, Effort } from '@perdure/runtime/ports';
+import type { CacheRule, CompactsBound, Effort } from '@perdure/runtime/ports';
 
 /** US dollars for a million tokens, as providers publish them. Without `cachedInput` or `cacheWrite`: as input. */
 export type UsdPerMillion = { input: number; output: number; cachedInput?: number; cacheWrite?: number };
@@ -25,7 +25,17 @@ export type CatalogRow = {
   /** Levels of reasoning effort it takes; without: none. */
   effort?: readonly Effort[];
   cache?: CacheRule;
+  /** The provider compacts its conversations itself; without: it does not. */
+  compacts?: CompactsBound;
 };
 
-/** The models of one provider by its own names for them, and where and when their rows were read. */
-export type Catalog = { source: string; date: string; models: { readonly [model: string]: CatalogRow } };
+/**
+ * The models of one provider by its own names for them, and where and when their rows were read. `summarizer` writes the
+ * summaries of conversations with the others: the cheapest current one whose window holds what they read, as a rule.
+ */
+export type Catalog = {
+  source: string;
+  date: string;
+  models: { readonly [model: string]: CatalogRow };
+  summarizer?: string;
+};

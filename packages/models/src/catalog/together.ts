@@ -4,6 +4,8 @@ import type { Catalog } from './row.ts';
 export const TOGETHER_MODELS: Catalog = {
   source: 'https://www.together.ai/pricing',
   date: '2026-11-20',
+  // The cheapest one that calls tools and reads a million tokens.
+  summarizer: 'deepseek-ai/DeepSeek-V4.1-Flash',
   models: {
     'zai-org/GLM-5.3': {
       windowTokens: 1_048_575,

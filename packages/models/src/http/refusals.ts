@@ -1,5 +1,5 @@
 /** What a provider's refusals mean: its error codes, its statuses, its wish when to come back. */
-import type { Clock, Retry } from '@perdure/runtime/ports';
+import type { Clock, GenerateOutcome, Retry } from '@perdure/runtime/ports';
 import { BOUND, codeOfStatus, failed, NOTHING, type Failed, type FailureCode } from '../failures.ts';
 import type { HttpEndpoint } from './connection.ts';
 import { objectIn } from './json.ts';
@@ -48,6 +48,15 @@ export function createRefusals(endpoint: HttpEndpoint, judge: Judge, clock: Cloc
     },
   };
 }
+
+/** A place that does not compact, a model that is not compacted for, a conversation that it does not take. */
+const UNSUPPORTED: ReadonlySet<string> = new Set<FailureCode>(['model_not_found', 'invalid_request', 'malformed']);
+
+/** What becomes of a compaction that its provider does not make: the same would be refused again. */
+export const unsupported = (outcome: GenerateOutcome): GenerateOutcome =>
+  outcome.type === 'failed' && UNSUPPORTED.has(outcome.code)
+    ? { ...outcome, code: 'unsupported' satisfies FailureCode, retry: 'no' }
+    : outcome;
 
 /** Providers say it in words where they have no code for it. */
 const TOO_LONG = /context (?:length|window)|maximum context|prompt is too long|too many (?:input )?tokens/i;

@@ -1,10 +1,11 @@
 /** OpenAI's Responses API. */
 import type { Clock, Delta, GenerateRequest, ModelAdapter } from '@perdure/runtime/ports';
 import { openConnection } from '../http/connection.ts';
-import { createRefusals, type Judge } from '../http/refusals.ts';
+import { createRefusals, type Judge, unsupported } from '../http/refusals.ts';
 import type { Endpoint } from '../openai-chat/endpoint.ts';
 import type { Provider } from '../provider.ts';
 import { createBackground } from './background.ts';
+import { COMPACT_PATH, compactionReader, renderCompaction } from './compaction.ts';
 import { judge, refusesSummaries } from './errors.ts';
 import { ResponseReader } from './reader.ts';
 import { renderBody, renderItem, retrievalQuery, type Manner } from './request.ts';
@@ -53,6 +54,13 @@ export function createOpenAiResponses(name: string, endpoint: Endpoint, clock: C
       if (manner.background) return background.begin(post, reading, context);
       const told = { delta: (delta: Delta) => context.delta(delta), id: () => undefined };
       return connection.send(post, new ResponseReader(reading, told), context);
+    },
+    compact: async (request, context) => {
+      const body = Buffer.from(renderCompaction(request, mannerOf(request)));
+      const bound = { inputBytes: body.length, maxOutputTokens: request.params.maxOutputTokens };
+      const headers = { accept: 'application/json', 'x-client-request-id': `${request.key}-${request.attempt}` };
+      const post = { method: 'POST', path: COMPACT_PATH, headers, body } as const;
+      return unsupported(await connection.send(post, compactionReader(bound), context));
     },
   };
   return { adapter, close: () => connection.close() };

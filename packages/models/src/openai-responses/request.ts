@@ -171,7 +171,7 @@ function headOf(request: GenerateRequest, manner: Manner): Head {
 }
 
 /** `provider/model` as an agent names it → the provider's own name, which may hold further slashes. */
-function wireModel(id: string, provider: string): string {
+export function wireModel(id: string, provider: string): string {
   const prefix = `${provider}/`;
   return id.startsWith(prefix) ? id.slice(prefix.length) : id;
 }

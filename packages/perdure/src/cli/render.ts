@@ -99,6 +99,10 @@ export class TextRenderer implements Renderer {
         return this.#note(`waits for ${entry.data.kind} (${entry.data.wait})`, '  ');
       case 'compaction.settled':
         return this.#compacted(entry.data);
+      case 'context.restored':
+        return this.#note(
+          `${entry.data.model} cannot read what stands for the conversation so far, and reads all of it`,
+        );
       case 'run.ended':
         this.rest();
         if (entry.data.status !== 'completed') this.#note(endOf(entry.data));
@@ -122,7 +126,9 @@ export class TextRenderer implements Renderer {
 
   #compacted(end: Extract<Entry, { kind: 'compaction.settled' }>['data']): void {
     if (end.outcome === 'done') this.#note('the conversation so far is summarised: its model reads on from there');
-    if (end.outcome === 'failed') this.#note(`the conversation is not summarised (${end.code}), and goes on as it is`);
+    if (end.outcome !== 'failed') return;
+    const next = end.again === true ? 'somebody else tries it' : 'goes on as it is';
+    this.#note(`the conversation is not summarised (${end.code}), and ${next}`);
   }
 
   /** The entry has the last word: what was not streamed is written now. */

@@ -102,6 +102,44 @@ describe('the messages emulator and the official client', () => {
     emulator.verify();
   });
 
+  const betas = ['compact-2026-09-04' as const];
+  const compacting = { ...ask, betas, compaction: { type: 'summarize' as const } };
+
+  it('agree on a conversation that is compacted, and goes on behind what came back', async () => {
+    const usage = { input: 900, output: 60, cacheRead: 512 };
+    const { emulator, client } = await start([
+      { compaction: 'They spoke of the sea.', usage },
+      { text: 'and the hills' },
+    ]);
+    const said = { role: 'assistant' as const, content: 'of the sea' };
+    const compacted = await client.beta.messages.create({ ...compacting, messages: [user('tell me'), said] });
+    assert.equal(compacted.stop_reason, 'compaction');
+    const [block] = compacted.content;
+    assert.ok(block?.type === 'compaction');
+    assert.equal(block.content, 'They spoke of the sea.');
+    const [iteration] = compacted.usage.iterations ?? [];
+    assert.ok(iteration?.type === 'compaction');
+    assert.deepEqual([iteration.input_tokens, iteration.output_tokens, compacted.usage.input_tokens], [900, 60, 0]);
+    const { role, content } = compacted;
+    const next = await client.beta.messages.create({ ...ask, betas, messages: [{ role, content }, user('go on')] });
+    assert.equal(next.content[0]?.type === 'text' && next.content[0].text, 'and the hills');
+    emulator.verify();
+  });
+
+  it('disagree on a compaction without its beta, of nothing, or of a model that has none', async () => {
+    const { client } = await start([]);
+    const { betas: _none, ...plain } = compacting;
+    const refused = async (params: Anthropic.Beta.MessageCreateParamsNonStreaming) =>
+      (await errorOf(client.beta.messages.create(params)))[2];
+    assert.match(String(await refused(plain)), /compaction: Extra inputs/);
+    assert.match(String(await refused({ ...compacting, model: 'claude-haiku-4-5' })), /not supported/);
+    const block = { type: 'compaction' as const, content: 'made up', signature: 'made up' };
+    const messages = [{ role: 'assistant' as const, content: [block] }, user('go on')];
+    assert.match(String(await refused({ ...ask, betas, messages })), /compaction_content_mismatch/);
+    const late = [user('first'), ...messages];
+    assert.match(String(await refused({ ...ask, betas, messages: late })), /compaction_block_misplaced/);
+  });
+
   it('agree on errors before and in the middle of a stream', async () => {
     const limit = { message: 'slow down', type: 'rate_limit_error' };
     const busy = { message: 'Overloaded', type: 'overloaded_error' };

@@ -59,7 +59,7 @@ export async function createMessagesEmulator(
     base: '',
     headers: { 'request-id': 'req_emulated' },
     read: (call) => readCall(call, options),
-    answer: (response, reply, request, seen) => answer(response, reply, frameOf(seen, request, cache), request.stream),
+    answer: (response, reply, request, seen) => answer(response, reply, request, frameOf(seen, request, cache)),
     errorBody,
   });
 }
@@ -105,8 +105,18 @@ function frameOf({ body }: SeenMessagesRequest, request: MessagesRequest, cache:
   };
 }
 
-async function answer(response: ServerResponse, reply: Answered, frame: MessagesFrame, stream: boolean): Promise<void> {
+async function answer(
+  response: ServerResponse,
+  reply: Answered,
+  { stream, compacts }: MessagesRequest,
+  frame: MessagesFrame,
+): Promise<void> {
   if (reply.hang === true) return;
+  if (compacts !== (reply.compaction !== undefined) && reply.content === undefined) {
+    response.writeHead(500, { 'content-type': 'application/json' });
+    response.end(errorBody({ type: 'emulator_error', message: 'the step answers something else' }));
+    return;
+  }
   response.socket?.setNoDelay(true);
   response.writeHead(200, {
     'content-type': stream ? 'text/event-stream; charset=utf-8' : 'application/json',

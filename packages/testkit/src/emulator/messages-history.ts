@@ -1,5 +1,7 @@
 /** What the Messages API refuses in `messages`: blocks, their places, and calls without their answers. */
 
+import { signSummary } from './messages-signature.ts';
+
 export type Fields = { [key: string]: unknown };
 /** Consecutive messages of one role are one, as the provider joins them; a string is one block of text. */
 export type HistoryMessage = { role: string; content: Fields[] };
@@ -18,14 +20,18 @@ const BLOCKS: { readonly [type: string]: string | undefined } = {
   tool_use: 'id* name* input* caller toolset_name cache_control',
   server_tool_use: 'id* name* input* caller cache_control',
   web_search_tool_result: 'tool_use_id* content* caller cache_control',
+  compaction: 'content encrypted_content signature tool_changes cache_control',
 };
 const OF_USER = new Set(['text', 'image', 'document', 'tool_result']);
-const OF_ASSISTANT = new Set(['text', 'thinking', 'redacted_thinking', 'tool_use', 'server_tool_use']);
+const OF_ASSISTANT = new Set(['text', 'thinking', 'redacted_thinking', 'tool_use', 'server_tool_use', 'compaction']);
 const ID = /^[a-zA-Z0-9_-]+$/;
 const IMAGE_TYPES = new Set(['image/jpeg', 'image/png', 'image/gif', 'image/webp']);
 
-/** Reads the list as the provider does, or says what is wrong with it. */
-export function readMessages(list: unknown, prefill: boolean): { messages: HistoryMessage[] } | { wrong: string } {
+/**
+ * Reads the list as the provider does, or says what is wrong with it. `open`: it may end with what the model said (a
+ * prefill, or what is to be compacted).
+ */
+export function readMessages(list: unknown, open: boolean): { messages: HistoryMessage[] } | { wrong: string } {
   if (!Array.isArray(list) || list.length === 0) return { wrong: 'messages: at least one message is required' };
   const messages: HistoryMessage[] = [];
   for (const [n, message] of list.entries()) {
@@ -37,13 +43,15 @@ export function readMessages(list: unknown, prefill: boolean): { messages: Histo
     if (last?.role === role) last.content.push(...blocks);
     else messages.push({ role, content: [...blocks] });
   }
-  if (messages[0]?.role !== 'user') return { wrong: 'messages: first message must use the "user" role' };
-  if (!prefill && messages.at(-1)?.role === 'assistant') {
+  const [first] = messages;
+  if (first?.role !== 'user' && first?.content[0]?.['type'] !== 'compaction')
+    return { wrong: 'messages: first message must use the "user" role' };
+  if (!open && messages.at(-1)?.role === 'assistant') {
     return {
       wrong: 'This model does not support assistant message prefill. The conversation must end with a user message.',
     };
   }
-  const wrong = wrongEnd(messages) ?? wrongCalls(messages);
+  const wrong = wrongCompaction(messages) ?? wrongEnd(messages) ?? wrongCalls(messages);
   return wrong === null ? { messages } : { wrong };
 }
 
@@ -101,6 +109,18 @@ function wrongSource(source: unknown, type: string, at: string): string | null {
   if (Buffer.from(data, 'base64').toString('base64') !== data) return `${at}.data: Invalid base64 data`;
   const fits = type === 'image' ? IMAGE_TYPES.has(String(media)) : media === 'application/pdf';
   return fits ? null : `${at}.media_type: '${String(media)}' is not supported`;
+}
+
+/** What was compacted stands at the beginning, once, as it was given out. */
+function wrongCompaction(messages: readonly HistoryMessage[]): string | null {
+  const all = messages.flatMap(({ content }) => content).filter(({ type }) => type === 'compaction');
+  const block = all[0];
+  if (block === undefined) return null;
+  if (all.length > 1) return 'compaction_block_ambiguous: more than one `compaction` block with content';
+  if (messages[0]?.content[0] !== block) return 'compaction_block_misplaced: a `compaction` block must come first';
+  const { content, signature } = block;
+  if (typeof content !== 'string' || content === '') return 'compaction: content must be a non-empty string';
+  return signature === signSummary(content) ? null : 'compaction_content_mismatch: not the text that was signed';
 }
 
 function wrongEnd(messages: readonly HistoryMessage[]): string | null {

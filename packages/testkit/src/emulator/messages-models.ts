@@ -15,6 +15,8 @@ export type ModelRules = {
   prefill: boolean;
   /** Thinking is checked against what stands before it. */
   bound: boolean;
+  /** It is compacted for on demand. */
+  compacts: boolean;
 };
 
 const ALL = ['low', 'medium', 'high', 'xhigh', 'max'];
@@ -24,6 +26,7 @@ const five = (takes: readonly string[], forcedCalls: boolean, bound: boolean, by
   forcedCalls,
   prefill: false,
   bound,
+  compacts: true,
 });
 const FOUR_SIX: ModelRules = {
   thinking: { byDefault: false, takes: ['adaptive', 'enabled', 'disabled'], omitted: false },
@@ -31,12 +34,14 @@ const FOUR_SIX: ModelRules = {
   forcedCalls: true,
   prefill: false,
   bound: false,
+  compacts: true,
 };
 const FOUR_FIVE: ModelRules = {
   ...FOUR_SIX,
   thinking: { byDefault: false, takes: ['enabled', 'disabled'], omitted: false },
   efforts: [],
   prefill: true,
+  compacts: false,
 };
 
 const RULES: readonly (readonly [pattern: RegExp, rules: ModelRules])[] = [

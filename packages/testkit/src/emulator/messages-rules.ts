@@ -19,12 +19,15 @@ export type MessagesRequest = {
   /** What was dropped is told in the answer. */
   reports: boolean;
   omitThinking: boolean;
+  /** It asks for a summary in place of the conversation. */
+  compacts: boolean;
 };
 
 /** The beta that a request about bound thinking needs. */
 const BINDING_BETA = 'thinking-binding-controls-2026-08-01';
+const COMPACTION_BETA = 'compact-2026-09-04';
 const PARAMETERS = new Set(
-  `model messages max_tokens cache_control container diagnostics inference_geo metadata output_config service_tier speed
+  `model messages max_tokens cache_control compaction container diagnostics inference_geo metadata output_config service_tier speed
   stop_sequences stream system thinking tool_choice tools`.split(/\s+/),
 );
 const TOOL = 'name description input_schema cache_control strict type eager_input_streaming input_examples'.split(' ');
@@ -49,8 +52,11 @@ export function readMessagesRequest(
   if (typeof model !== 'string') return wrongWith('model: Field required');
   const rules = rulesOf(model);
   if (rules === null) return { status: 404, error: NO_MODEL };
-  const read = readMessages(body['messages'], rules.prefill);
+  const compacts = body['compaction'] !== undefined && body['compaction'] !== null;
+  const read = readMessages(body['messages'], rules.prefill || compacts);
   if ('wrong' in read) return wrongWith(read.wrong);
+  const odd = wrongCompaction(body, read.messages, rules, betas);
+  if (odd !== null) return wrongWith(odd);
   const wrong =
     wrongParameter(body) ?? wrongTools(body) ?? wrongThinking(body, rules, betas) ?? wrongForce(body, rules);
   if (wrong !== null) return wrongWith(wrong);
@@ -71,9 +77,28 @@ export function readMessagesRequest(
     maxTokens: body['max_tokens'] as number,
     dropped: checked.dropped,
     reports: betas.includes(BINDING_BETA),
+    compacts,
     omitThinking: rules.thinking.omitted && thinking['display'] !== 'summarized',
   };
   return { request };
+}
+
+/** "Compaction on demand": a beta, of newer models, and of whole conversations. */
+function wrongCompaction(
+  { compaction }: Fields,
+  messages: readonly HistoryMessage[],
+  rules: ModelRules,
+  betas: readonly string[],
+): string | null {
+  const sendsBlock = messages[0]?.content[0]?.['type'] === 'compaction';
+  const asks = compaction !== undefined && compaction !== null;
+  if (!asks && !sendsBlock) return null;
+  if (!betas.includes(COMPACTION_BETA)) return 'compaction: Extra inputs are not permitted';
+  if (!rules.compacts) return 'compaction: not supported for this model';
+  if (!asks) return null;
+  if (!isFields(compaction) || compaction['type'] !== 'summarize') return 'compaction.type: Input should be summarize';
+  const said = messages.flatMap(({ content }) => content).filter(({ type }) => type !== 'compaction');
+  return said.length === 0 ? 'compaction_nothing_to_summarize: there is nothing to summarize' : null;
 }
 
 function wrongParameter(body: Fields): string | null {

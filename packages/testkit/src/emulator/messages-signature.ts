@@ -28,6 +28,9 @@ function read(signature: unknown, thinking: unknown): Signed | null {
   }
 }
 
+/** A summary that the provider wrote in place of a conversation ("Compaction on demand"). */
+export const signSummary = (summary: string): string => Buffer.from(digest(`summary\n${summary}`)).toString('base64');
+
 /** What counts as the prefix of a place in the conversation: system, tools and messages, without markers and thinking. */
 export function prefixOf(body: Fields, messages: readonly HistoryMessage[]): string {
   const said = messages.map(({ role, content }) => ({ role, content: content.filter((block) => !isThinking(block)) }));

@@ -3,6 +3,7 @@
  * at version 2026-10-21. Nothing here is shared with the adapter.
  */
 import { split } from './chat-wire.ts';
+import { signSummary } from './messages-signature.ts';
 import type { WireError } from './wire-server.ts';
 
 export type MessagesUsage = {
@@ -34,6 +35,8 @@ export type MessagesAnswer = {
   /** Text and arguments come in this many deltas; default 3. */
   pieces?: number;
   stop?: string;
+  /** The answer to a request to compact: the summary, null where none would do. */
+  compaction?: string | null;
   /** Of a refusal. */
   explanation?: string;
   /** Without it the emulator counts by itself. */
@@ -54,6 +57,7 @@ export type MessagesFrame = {
 
 export function blocksOf(answer: MessagesAnswer): readonly MessagesBlock[] {
   if (answer.content !== undefined) return answer.content;
+  if (answer.compaction !== undefined) return [{ type: 'raw', block: compactionBlock(answer.compaction) }];
   return [
     ...(answer.thinking === undefined ? [] : [{ type: 'thinking', thinking: answer.thinking } as const]),
     ...(answer.text === undefined ? [] : [{ type: 'text', text: answer.text } as const]),
@@ -61,8 +65,15 @@ export function blocksOf(answer: MessagesAnswer): readonly MessagesBlock[] {
   ];
 }
 
+function compactionBlock(content: string | null): { type: string; [name: string]: unknown } {
+  const signature = content === null ? null : signSummary(content);
+  return { type: 'compaction', content, encrypted_content: null, signature, tool_changes: [] };
+}
+
 const stopOf = (answer: MessagesAnswer): string =>
-  answer.stop ?? (blocksOf(answer).some(({ type }) => type === 'tool_use') ? 'tool_use' : 'end_turn');
+  answer.stop ??
+  (answer.compaction === undefined ? undefined : 'compaction') ??
+  (blocksOf(answer).some(({ type }) => type === 'tool_use') ? 'tool_use' : 'end_turn');
 
 function stopDetails(answer: MessagesAnswer): object | null {
   if (stopOf(answer) !== 'refusal') return null;
@@ -132,8 +143,21 @@ export function messageBody(answer: MessagesAnswer, frame: MessagesFrame): strin
     stop_reason: stopOf(answer),
     stop_sequence: null,
     stop_details: stopDetails(answer),
-    usage: { ...startUsage(usage), ...usageOf(usage) },
+    usage: { ...startUsage(usage), ...(answer.compaction === undefined ? usageOf(usage) : compactionUsage(usage)) },
   });
+}
+
+/** What the summary took is told apart: nothing is sampled besides. */
+function compactionUsage({ input, output, cacheRead = 0, cacheWrite = 0 }: MessagesUsage): object {
+  const iteration = {
+    type: 'compaction',
+    input_tokens: input,
+    output_tokens: output,
+    cache_read_input_tokens: cacheRead,
+    cache_creation_input_tokens: cacheWrite,
+    cache_creation: null,
+  };
+  return { ...usageOf({ input: 0, output: 0 }), iterations: [iteration] };
 }
 
 /** The events of a streamed answer, each with its blank line; the last one is the terminal `message_stop`. */

@@ -55,6 +55,43 @@ describe('the responses emulator and the official client', () => {
     emulator.verify();
   });
 
+  it('agree on a conversation that is compacted, and goes on behind what came back', async () => {
+    const usage = { input: 900, output: 60, cached: 512 };
+    const { emulator, client } = await start([
+      { compacted: 'the sea', usage },
+      { output: [{ text: 'and the hills' }] },
+    ]);
+    const input: Input[] = [
+      { role: 'user', content: 'tell me' },
+      { role: 'assistant', content: 'of the sea' },
+    ];
+    const compacted = await client.responses.compact({ model: 'gpt-5', input, instructions: 'be brief' });
+    assert.equal(compacted.object, 'response.compaction');
+    assert.deepEqual(
+      compacted.output.map(({ type }) => type),
+      ['message', 'compaction'],
+    );
+    assert.deepEqual([compacted.usage.input_tokens, compacted.usage.input_tokens_details.cached_tokens], [900, 512]);
+    const next = [...(compacted.output as Input[]), { role: 'user' as const, content: 'go on' }];
+    const response = await client.responses.create({ ...stateless, input: next });
+    assert.equal(response.output_text, 'and the hills');
+    emulator.verify();
+  });
+
+  it('disagree on a compaction item that was changed, and on what its endpoint does not take', async () => {
+    const { client } = await start([]);
+    const altered = { type: 'compaction' as const, id: 'cmp_1', encrypted_content: 'dGhl.xxxx' };
+    assert.deepEqual(await codeOf(client.responses.create({ ...ask, input: [altered] })), [
+      400,
+      'invalid_encrypted_content',
+      null,
+    ]);
+    const stray = { ...ask, tools } as unknown as OpenAI.Responses.ResponseCompactParams;
+    assert.deepEqual(await codeOf(client.responses.compact(stray)), [400, 'unknown_parameter', 'tools']);
+    const nothing = { model: 'gpt-5', input: [] };
+    assert.deepEqual((await codeOf(client.responses.compact(nothing)))[0], 400);
+  });
+
   it('agree on reasoning, calls and items of the provider’s own tools, in their order', async () => {
     const search = { type: 'web_search_call', status: 'completed', action: { type: 'search', query: 'trees' } };
     const output = [

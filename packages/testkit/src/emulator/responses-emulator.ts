@@ -4,6 +4,7 @@
  */
 import type { ServerResponse } from 'node:http';
 import { errorBody } from './chat-wire.ts';
+import { compactedBody, type CompactRequest, type ResponsesCompaction } from './responses-compaction.ts';
 import { readResponsesCall, type ResponsesRequest, type ResponsesRules } from './responses-rules.ts';
 import { recordResponse, responsesErrorEvent, type ResponsesAnswer, type ResponsesRecord } from './responses-wire.ts';
 import {
@@ -30,12 +31,14 @@ export type ResponsesFaults = WireFaults & {
   /** What becomes of the requests that ask for this response again, in their order; then they are answered. */
   again?: readonly (WireFaults | WireFailure)[];
 };
-type Answered = ResponsesAnswer & ResponsesFaults;
+/** The answer to a turn, or to a request to compact. */
+type Answered = (ResponsesAnswer | ResponsesCompaction) & ResponsesFaults;
+type AnsweredTurn = ResponsesAnswer & ResponsesFaults;
 export type ResponsesReply = WireReply<Answered>;
 export type ResponsesStep = WireStep<ResponsesRequest, Answered>;
 export type SeenResponsesRequest = WireSeen<ResponsesRequest>;
 
-/** Its `url` ends with `/v1`: what a client takes as its base URL. Only `POST /responses` takes a step. */
+/** Its `url` ends with `/v1`: what a client takes as its base URL. Only `POST /responses` and `/responses/compact` take a step. */
 export type ResponsesEmulator = WireEmulator<ResponsesRequest, Answered> & {
   /** Ids of the responses so far, in their order. */
   responses(): string[];
@@ -51,6 +54,7 @@ export type ResponsesEmulatorOptions = ResponsesRules & {
   key?: string;
 };
 
+type Compacted = ResponsesCompaction & ResponsesFaults;
 type Kept = ResponsesRecord & {
   background: boolean;
   store: boolean;
@@ -62,7 +66,7 @@ type Kept = ResponsesRecord & {
   waiting: (() => void)[];
 };
 type Create = Extract<ResponsesRequest, { kind: 'create' }>;
-type Again = Exclude<ResponsesRequest, { kind: 'create' }>;
+type Again = Exclude<ResponsesRequest, { kind: 'create' | 'compact' }>;
 
 /** Starts the emulator on a free port of 127.0.0.1. One function as the script answers any number of requests. */
 export async function createResponsesEmulator(
@@ -75,9 +79,17 @@ export async function createResponsesEmulator(
     headers: { 'x-request-id': 'req_emulated' },
     read: (call) => provider.read(call),
     answer: async (response, reply, request) => {
-      if (request.kind === 'create') await provider.answer(response, reply, request);
+      if (request.kind === 'create' && 'output' in reply && !('compacted' in reply))
+        await provider.answer(response, reply, request);
+      else if (request.kind === 'compact' && 'compacted' in reply) await provider.compact(response, reply, request);
+      else
+        refuse(response, {
+          status: 500,
+          error: { message: 'the step answers something else', type: 'emulator_error' },
+        });
     },
-    standing: (response, request) => (request.kind === 'create' ? null : provider.answerAgain(response, request)),
+    standing: (response, request) =>
+      request.kind === 'create' || request.kind === 'compact' ? null : provider.answerAgain(response, request),
     errorBody,
   });
   return {
@@ -92,6 +104,7 @@ export async function createResponsesEmulator(
 class Provider {
   readonly #options: ResponsesEmulatorOptions;
   readonly #kept = new Map<string, Kept | null>();
+  #compactions = 0;
   readonly #minted = { after: new Map<string, string>(), stored: new Set<string>() };
 
   constructor(options: ResponsesEmulatorOptions) {
@@ -107,11 +120,17 @@ class Provider {
     const read = readResponsesCall(call, this.#minted, this.#options);
     if (!('request' in read)) return { body: read.body, refused: { status: read.status, error: read.error } };
     const { request } = read;
-    if (request.kind === 'create' || this.#kept.has(request.id)) return read;
+    if (request.kind === 'create' || request.kind === 'compact' || this.#kept.has(request.id)) return read;
     return { body: read.body, refused: notFound(request.id) };
   }
 
-  async answer(response: ServerResponse, reply: Answered, request: Create): Promise<void> {
+  async compact(response: ServerResponse, reply: Compacted, request: CompactRequest): Promise<void> {
+    if (reply.hang === true) return;
+    head(response, false);
+    await writeWire(response, Buffer.from(compactedBody(reply, request, this.#compactions++)), reply);
+  }
+
+  async answer(response: ServerResponse, reply: AnsweredTurn, request: Create): Promise<void> {
     const kept = this.#keep(reply, request);
     if (reply.hang === true) return;
     if (!request.stream) {
@@ -173,7 +192,7 @@ class Provider {
     this.#kept.set(id, null);
   }
 
-  #keep(reply: Answered, request: Create): Kept {
+  #keep(reply: AnsweredTurn, request: Create): Kept {
     const id = `resp_emulated_${this.#kept.size}`;
     const { model, background, store, encrypted, obfuscation } = request;
     const record = recordResponse(reply, { id, model, background, store, encrypted, obfuscation });
@@ -219,7 +238,7 @@ function tell(kept: Kept): void {
 }
 
 /** The bytes of a stream that does not come to its own end; null for one that does. */
-function brokenOff(events: readonly string[], { errorAfter, endAfter }: Answered): Buffer | null {
+function brokenOff(events: readonly string[], { errorAfter, endAfter }: AnsweredTurn): Buffer | null {
   if (errorAfter !== undefined) {
     const said = events.slice(0, errorAfter.events);
     return Buffer.from(said.join('') + responsesErrorEvent(errorAfter.error, said.length));

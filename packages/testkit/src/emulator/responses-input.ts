@@ -2,7 +2,7 @@
  * What the Responses API refuses of a history: an answer to a call that is not there, a call without its answer, a
  * reasoning item without the item that followed it or with altered content, an item that was never stored.
  */
-import { openEncrypted } from './responses-wire.ts';
+import { openCompacted, openEncrypted } from './responses-wire.ts';
 import type { WireError } from './wire-server.ts';
 
 export type Fields = { [key: string]: unknown };
@@ -29,11 +29,12 @@ const MEMBERS: { readonly [type: string]: ReadonlySet<string> | undefined } = {
   function_call: new Set(['type', 'id', 'call_id', 'name', 'arguments', 'status', 'async', 'caller', 'namespace']),
   function_call_output: new Set(['type', 'id', 'call_id', 'output', 'status', 'caller', 'name', 'namespace']),
   reasoning: new Set(['type', 'id', 'summary', 'content', 'encrypted_content', 'status']),
+  compaction: new Set(['type', 'id', 'encrypted_content']),
 };
 /** Calls of tools that run at the provider, and what else it takes back: their members are its own business. */
 const HOSTED = new Set(
   `file_search_call computer_call computer_call_output web_search_call tool_search_call tool_search_output
-  additional_tools configuration_update compaction image_generation_call code_interpreter_call local_shell_call
+  additional_tools configuration_update image_generation_call code_interpreter_call local_shell_call
   local_shell_call_output shell_call shell_call_output apply_patch_call apply_patch_call_output mcp_list_tools
   mcp_approval_request mcp_approval_response mcp_call custom_tool_call_output custom_tool_call item_reference program
   program_output`.split(/\s+/),
@@ -107,6 +108,11 @@ function wrongItem(item: Fields, at: string): WireError | null {
       if (typeof output !== 'string' && !Array.isArray(output))
         return refuse(`Invalid '${at}.output'.`, `${at}.output`);
       return wrongCallId(item, at);
+    }
+    case 'compaction': {
+      if (openCompacted(item['encrypted_content']) !== null) return null;
+      const message = `The encrypted content for item ${String(item['id'])} could not be verified.`;
+      return refuse(message, null, 'invalid_encrypted_content');
     }
     default:
       return Array.isArray(item['summary'])

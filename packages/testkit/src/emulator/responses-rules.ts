@@ -3,6 +3,7 @@
  * does not take, schemas that strict mode does not allow, a background response that is not stored. What is refused
  * there is refused here too, so that a mistake of the adapter is not answered kindly. The history: responses-input.ts.
  */
+import { readCompact, type CompactRequest } from './responses-compaction.ts';
 import { isFields, refuse, wrongInput, type Fields, type Minted } from './responses-input.ts';
 import type { WireCall, WireError } from './wire-server.ts';
 import { jsonOf } from './wire-server.ts';
@@ -18,6 +19,7 @@ export type ResponsesRequest =
       obfuscation: boolean;
       input: readonly Fields[];
     }
+  | CompactRequest
   | { kind: 'retrieve'; id: string; stream: boolean; after: number; encrypted: boolean }
   | { kind: 'cancel'; id: string };
 
@@ -52,12 +54,13 @@ export function readResponsesCall(
   if (call.method === 'GET' && id !== '' && cancel === undefined) return readRetrieve(id, url.searchParams);
   if (call.method === 'POST' && id !== '' && cancel !== undefined)
     return { body: null, request: { kind: 'cancel', id } };
-  if (call.method !== 'POST' || url.pathname !== '/v1/responses') {
+  const compacts = url.pathname === '/v1/responses/compact';
+  if (call.method !== 'POST' || (url.pathname !== '/v1/responses' && !compacts)) {
     const error = { message: `Invalid URL (${call.method} ${call.path})`, type: 'invalid_request_error' };
     return { body: null, status: 404, error };
   }
   const body = jsonOf(call);
-  const read = readCreate(body, minted, rules);
+  const read = compacts ? readCompact(body, minted) : readCreate(body, minted, rules);
   return 'request' in read ? { body, ...read } : { body, status: 400, error: read };
 }
 

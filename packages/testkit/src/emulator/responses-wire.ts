@@ -124,8 +124,10 @@ function responseOf(
 }
 
 function usageOf(answer: ResponsesAnswer): object | null {
-  if (answer.usage === null) return null;
-  const { input, output, cached = 0, cacheWrite = 0, reasoning = 0 } = answer.usage ?? { input: 9, output: 12 };
+  return answer.usage === null ? null : usageBody(answer.usage ?? { input: 9, output: 12 });
+}
+
+export function usageBody({ input, output, cached = 0, cacheWrite = 0, reasoning = 0 }: ResponsesUsage): object {
   return {
     input_tokens: input,
     input_tokens_details: { cached_tokens: cached, cache_write_tokens: cacheWrite },
@@ -225,6 +227,18 @@ export function openEncrypted(content: string): { id: string; next: string } | n
   } catch {
     return null;
   }
+}
+
+export function sealCompacted(text: string): string {
+  const sealed = Buffer.from(text).toString('base64url');
+  return `${sealed}.${createHash('sha256').update(`compacted ${sealed}`).digest('base64url').slice(0, 16)}`;
+}
+
+/** What a compaction item was sealed with; null when a byte of it is not as it was. */
+export function openCompacted(content: unknown): string | null {
+  if (typeof content !== 'string') return null;
+  const text = Buffer.from(content.split('.')[0] ?? '', 'base64url').toString();
+  return sealCompacted(text) === content ? text : null;
 }
 
 /** At most `count` pieces, whole characters each. */
