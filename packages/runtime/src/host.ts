@@ -12,9 +12,13 @@ import { Breaker } from './effects/breaker.ts';
 import { base32, sessionId } from './log/digest.ts';
 import type { Courier, Driver, LocalOptions } from './drive/driver.ts';
 import { isQuarantined } from './drive/driver.ts';
+import { ConfigError } from './errors.ts';
 import { feed } from './streams/feed.ts';
 import { guarded, guardedStream, refused } from './guard.ts';
+import type { Holding } from './drive/holding.ts';
+import { soleHolding } from './drive/holding.ts';
 import { createHomecoming } from './drive/homecoming.ts';
+import { leasedHolding } from './drive/node-leases.ts';
 import type { Hook } from './effects/hooks.ts';
 import { LIMITS } from './limits.ts';
 import { createLocalDriver } from './drive/local.ts';
@@ -57,6 +61,15 @@ export type HostOptions = {
   sweepMs?: number;
   /** Finds a session that kills its process (see marks.ts). Closed by whoever made it. */
   marks?: Marks;
+  /**
+   * What this process works on, of a store that processes share: the sessions of some agents, or none (a gateway: it
+   * takes requests, and others do the work). Missing: all sessions. Refused where one process owns the data.
+   */
+  work?: false | { agents?: readonly string[] };
+  /** Where other processes reach this one. */
+  address?: string;
+  /** How long this process is taken for alive when nothing is heard of it, of a shared store (default 10 s). */
+  leaseMs?: number;
   /** Who delivers inputs and effects; default: the local driver. */
   driver?: (options: LocalOptions) => Driver;
 };
@@ -80,12 +93,14 @@ export async function createHost(options: HostOptions): Promise<Host> {
     stopping.abort();
     parts.streams.end({ type: 'end', reason: 'drain', retryMs: LIMITS.retryMs });
     await parts.driver.stop(options);
+    await parts.holding.stop();
     await parts.sessions.settleAll();
   };
   return {
     parts,
     async start() {
       await parts.quarantine.load();
+      await hear(parts, stopping.signal);
       for (const { text } of parts.agents.list()) await parts.store.blobs.put(Buffer.from(text));
       await parts.tryTheSuspect();
       await parts.driver.start();
@@ -155,7 +170,6 @@ async function* eventsOf(
 
 async function compose(options: HostOptions, stopping: AbortSignal): Promise<Parts> {
   const { system, logger, models, engineHash, marks = noMarks } = options;
-  const { epoch } = options.store;
   const tenant = options.tenant ?? 'default';
   const store = options.store.tenant(tenant);
   const agents = new Agents(options.agents, models, options.defaults);
@@ -168,16 +182,18 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
     marks,
     loaded: (session, head) => streams.moved(session, head),
   });
+  const newId = (): string => base32(system.random.bytes(16));
+  const holding = holdingOf(options, store, newId);
   const quarantine = new Quarantine(store.docs, engineHash);
   const callbackSecret = await ownSecret(store, system);
   const search = createSearch({ store, timers: system.timers, logger, stopping });
-  const core = { store, agents, sessions, streams, quarantine, callbackSecret, search };
+  const core = { store, agents, sessions, streams, quarantine, callbackSecret, search, holding };
   const courier = courierOf(options, core);
   const driver = (options.driver ?? createLocalDriver)({
     courier,
     system,
     logger,
-    epoch,
+    holding,
     ...(options.effects === undefined ? {} : { effects: options.effects }),
     ...(options.sweepMs === undefined ? {} : { sweepMs: options.sweepMs }),
   });
@@ -188,7 +204,6 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
     if (!result.ok) throw refused(result.rejection);
     return result;
   };
-  const newId = (): string => base32(system.random.bytes(16));
   return {
     ...core,
     tenant,
@@ -201,7 +216,7 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
     step: courier.step,
     reading: { log: store.log, alone: (session, work) => sessions.alone(session, work) },
     submit,
-    tryTheSuspect: async () => tryTheSuspect(marks, { courier, epoch, logger }),
+    tryTheSuspect: async () => tryTheSuspect(marks, { courier, holding, logger }),
     stopping,
     newBodies: () => createBodies({ random: system.random, redactor: options.redactor }),
     newId,
@@ -209,12 +224,43 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
   };
 }
 
-type Core = Pick<Parts, 'store' | 'agents' | 'sessions' | 'streams' | 'quarantine' | 'callbackSecret' | 'search'>;
+/** What other processes commit is heard from before anything is taken. */
+async function hear({ store, holding, sessions, streams, driver }: Parts, stopping: AbortSignal): Promise<void> {
+  if (!holding.isShared) return;
+  const unwatch = store.log.watch((change) => {
+    if (change.own) return;
+    sessions.heard(change.session, change.head);
+    streams.moved(change.session, change.head);
+    driver.hint(change);
+  });
+  stopping.addEventListener('abort', unwatch, { once: true });
+  await holding.start(() => driver.hint(null));
+}
+
+function holdingOf(options: HostOptions, { leases }: TenantStore, newId: () => string): Holding {
+  const { store, system, logger, work, address, leaseMs } = options;
+  if (store.shared) {
+    const more = { ...(address === undefined ? {} : { address }), ...(leaseMs === undefined ? {} : { leaseMs }) };
+    return leasedHolding({ leases, system, logger, newId, work: work ?? {}, ...more });
+  }
+  if (work !== undefined)
+    throw new ConfigError(
+      'invalid_config',
+      'work',
+      `one process owns this data (${store.name}): there is nobody to share work with`,
+    );
+  return soleHolding(store.epoch);
+}
+
+type Core = Pick<
+  Parts,
+  'store' | 'agents' | 'sessions' | 'streams' | 'quarantine' | 'callbackSecret' | 'search' | 'holding'
+>;
 
 /** Step and perform, as the driver is given them. */
 function courierOf(options: HostOptions, core: Core): Courier {
-  const { system, logger, redactor, models, store: opened } = options;
-  const { store, agents, sessions, streams, callbackSecret, search } = core;
+  const { system, logger, redactor, models } = options;
+  const { store, agents, sessions, streams, callbackSecret, search, holding } = core;
   const hooks = options.hooks ?? [];
   const { clock, timers, random } = system;
   const breaker = new Breaker(clock, logger);
@@ -224,8 +270,7 @@ function courierOf(options: HostOptions, core: Core): Courier {
     agents,
     breaker,
     clock,
-    holder: `epoch ${opened.epoch}`,
-    epoch: opened.epoch,
+    holding,
     committed: (session, entries, hash, bodies) => streams.committed(session, entries, hash, bodies),
   });
   const step = withCleanNames(stepping, redactor);
@@ -253,6 +298,7 @@ function courierOf(options: HostOptions, core: Core): Courier {
     logger,
     redactor,
     hooks,
+    held: (session) => holding.held(session),
     record: async (session, input) => {
       await step(session, input);
     },
@@ -264,7 +310,7 @@ function courierOf(options: HostOptions, core: Core): Courier {
 /** What a driver asks besides: what is outstanding, what is due, what must be parked or may leave memory. */
 function upkeep(
   { system, logger, redactor, sweepMs }: HostOptions,
-  { store, sessions, streams, quarantine }: Core,
+  { store, sessions, streams, quarantine, holding }: Core,
 ): Omit<Courier, 'step' | 'perform'> {
   return {
     look: async (session) =>
@@ -272,12 +318,12 @@ function upkeep(
         const { state } = await sessions.current(session, 0);
         // An opening that the storage did not take.
         if (state.phase === 'fresh') sessions.drop(session);
-        return { effects: outstanding(state), wakeAt: waitsToStart(state) ? 0 : wakeAt(state) };
+        return { effects: outstanding(state), wakeAt: waitsToStart(state) ? 0 : wakeAt(state), agent: state.agent };
       }),
-    due: async (after) => {
+    due: async (after, free = false) => {
       // What comes due before the next sweep is told now, so that its timer is armed in time (P7).
       const horizon = system.clock.now() + (sweepMs ?? LIMITS.sweepMs);
-      const page = await store.log.due({ now: horizon, after, limit: LIMITS.sweepPage });
+      const page = await store.log.due({ now: horizon, after, limit: LIMITS.sweepPage, ...holding.filter(free) });
       return { sessions: page.sessions.filter((id) => !quarantine.has(id)), next: page.next };
     },
     quarantine: async (session, reason) => {
@@ -286,8 +332,10 @@ function upkeep(
       logger.error({ session, reason }, 'the session is quarantined');
       await quarantine.add(session, redactor.text(reason), system.clock.now());
     },
+    admits: async (session) => !(await quarantine.learns(session)),
     evict: async (busy) => {
       await streams.recheck(store.log);
+      if (holding.isShared) await quarantine.load();
       return sessions.evict(busy);
     },
   };

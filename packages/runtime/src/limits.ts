@@ -34,6 +34,18 @@ export const LIMITS = {
   deathsToQuarantine: 3,
   /** Transitions after a load in which a death of the process counts. */
   watchedTransitions: 8,
+  /** A node's lease, where processes share a store, and how often a node looks which others there are. */
+  leaseMs: 10_000,
+  nodesMs: 500,
+  /** A session that was at rest for so long is let go, for whoever works on it next. */
+  idleHoldMs: 10_000,
+  /** Sessions that are taken over at a time, and when the store is asked again that could not be. */
+  takenAtOnce: 32,
+  holdAgainMs: 1_000,
+  /** How often calls are looked for that another process parked because it has not their tool. */
+  homecomingMs: 300_000,
+  /** Of so many sessions it is remembered who else has them. */
+  knownFences: 10_000,
   /** The pause before the driver says something again: doubled from the first to the last. */
   faultBackoffMs: 100,
   faultBackoffMaxMs: 5_000,

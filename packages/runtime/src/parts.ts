@@ -2,6 +2,7 @@
 import type { Agents } from './definitions/agents.ts';
 import type { Bodies } from './effects/bodies.ts';
 import type { Driver } from './drive/driver.ts';
+import type { Holding } from './drive/holding.ts';
 import type { Logger, ModelSource, System, TenantStore } from './ports.ts';
 import type { Quarantine } from './drive/quarantine.ts';
 import type { Reads } from './methods/views.ts';
@@ -26,6 +27,7 @@ export type Parts = {
   system: System;
   logger: Logger;
   quarantine: Quarantine;
+  holding: Holding;
   /** What must come before anything is driven: the session that the process before died in is tried alone. */
   tryTheSuspect(): Promise<void>;
   callbackSecret: string;

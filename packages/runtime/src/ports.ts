@@ -54,7 +54,7 @@ export type {
   TenantStore,
   TextIndex,
 } from './ports/stores.ts';
-export { StoreDamage } from './ports/stores.ts';
+export { sessionLease, StoreDamage } from './ports/stores.ts';
 export type {
   AskedCall,
   Delta,

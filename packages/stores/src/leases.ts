@@ -6,6 +6,8 @@
  */
 import type { Fence } from '@perdure/runtime/ports';
 
+export { sessionLease } from '@perdure/runtime/ports';
+
 /** A lease as stored. A released one keeps its epoch and has no holder; an offered one has the holder ''. */
 export type Lease = { holder: string | null; epoch: number; expiresAt: number | null; address: string | null };
 
@@ -13,10 +15,6 @@ export type Lease = { holder: string | null; epoch: number; expiresAt: number | 
 export type LeaseOf = (name: string) => Lease | undefined;
 
 const OFFERED = '';
-const SESSIONS = 'session/';
-
-/** The lease that guards a session's entries that name an attempt. */
-export const sessionLease = (session: string): string => `${SESSIONS}${session}`;
 
 /** Does somebody live under it? One that lives by another (E2) needs that one to have a time of its own. */
 export function lives(lease: Lease | undefined, now: number, leaseOf: LeaseOf): lease is Lease & { holder: string } {
@@ -53,14 +51,28 @@ export function released(lease: Lease | undefined, fence: Fence): Lease | null {
   return { ...lease, holder: null, address: null };
 }
 
-/** Who may dispatch now; `lease` is what must be stored first, null where it stands as it is. */
-export function offered(name: string, now: number, leaseOf: LeaseOf): { fence: Fence; lease: Lease | null } {
+/**
+ * Who may dispatch now; `lease` is what must be stored first, null where it stands as it is. `unused`: what the asker
+ * holds and gives away with its epoch (E3).
+ */
+export function offered(
+  name: string,
+  unused: Fence | null,
+  now: number,
+  leaseOf: LeaseOf,
+): { fence: Fence; lease: Lease | null } {
   const stored = leaseOf(name);
+  if (unused !== null && stored?.holder === unused.holder && stored.epoch === unused.epoch)
+    return offerOf(stored.epoch);
   const stands = stored?.holder === OFFERED || lives(stored, now, leaseOf);
   if (stands && stored.holder !== null) return { fence: { holder: stored.holder, epoch: stored.epoch }, lease: null };
-  const epoch = (stored?.epoch ?? 0) + 1;
-  return { fence: { holder: OFFERED, epoch }, lease: { holder: OFFERED, epoch, expiresAt: null, address: null } };
+  return offerOf((stored?.epoch ?? 0) + 1);
 }
+
+const offerOf = (epoch: number): { fence: Fence; lease: Lease } => ({
+  fence: { holder: OFFERED, epoch },
+  lease: { holder: OFFERED, epoch, expiresAt: null, address: null },
+});
 
 /** May entries with this fence be appended to a session that has this lease? */
 export function passesFence(fence: Fence, lease: Lease, now: number, leaseOf: LeaseOf): boolean {

@@ -91,6 +91,10 @@ class RestateDriver implements Driver {
     return result;
   }
 
+  hint(...given: Parameters<Driver['hint']>): void {
+    this.#local.hint(...given);
+  }
+
   async stop(options?: { drainMs?: number }): Promise<void> {
     this.#stopping ??= this.#stop(options);
     return this.#stopping;

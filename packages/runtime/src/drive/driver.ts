@@ -1,7 +1,8 @@
 /** What a driver is given and what it promises: inputs arrive at least once, effects run at least once, timers fire. */
 import type { Effect } from '@perdure/engine';
 import type { Perform } from '../effects/perform.ts';
-import type { Logger, System } from '../ports.ts';
+import type { CommittedChange, Logger, System } from '../ports.ts';
+import type { Holding } from './holding.ts';
 import type { Step, StepInput, StepResult } from '../log/step.ts';
 import type { Lead, Rest } from './tenure.ts';
 
@@ -9,9 +10,14 @@ export type Courier = {
   step: Step;
   perform: Perform;
   /** What is outstanding in a session now, and when it wakes by itself. */
-  look(session: string): Promise<{ effects: Effect[]; wakeAt: number | null }>;
-  /** Sessions with outstanding work, or something due before the next sweep: what a lost notification left behind. */
-  due(after: string | null): Promise<{ sessions: string[]; next: string | null }>;
+  look(session: string): Promise<{ effects: Effect[]; wakeAt: number | null; agent: string }>;
+  /**
+   * Sessions with outstanding work, or something due before the next sweep: what a lost notification left behind. Of
+   * agents that this process works on, and not those that another live process holds; `free`: only what nobody holds.
+   */
+  due(after: string | null, free?: boolean): Promise<{ sessions: string[]; next: string | null }>;
+  /** Asked of a session that was just taken over: false where another process has parked it. */
+  admits(session: string): Promise<boolean>;
   /** The session's own step or perform failed again and again: it is parked, its neighbours live. */
   quarantine(session: string, reason: string): Promise<void>;
   /** Lets idle sessions leave memory, and tells readers what nobody told them: once a sweep. */
@@ -21,6 +27,11 @@ export type Courier = {
 export interface Driver {
   /** Resolves when the input is in the log (or refused): acceptance is the boundary, never completion. */
   submit(session: string, input: StepInput): Promise<StepResult>;
+  /**
+   * Another process committed to this session, or, null, sessions may have become free. Told late, twice or never: the
+   * sweeper finds what was not heard.
+   */
+  hint(change: CommittedChange | null): void;
   /** Finds all unfinished sessions and drives them. */
   start(): Promise<void>;
   /** Stops admitting, aborts what may run again, gives an unsafe call `drainMs`. Idempotent. */
@@ -31,8 +42,8 @@ export type LocalOptions = {
   courier: Courier;
   system: System;
   logger: Logger;
-  /** The epoch of this process: attempts of an earlier one are lost. */
-  epoch: number;
+  /** Which sessions are this process's own: attempts of an earlier epoch are lost. */
+  holding: Holding;
   /** Effects under way at once. */
   effects?: number;
   sweepMs?: number;

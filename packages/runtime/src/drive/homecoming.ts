@@ -8,17 +8,31 @@ const BY: Actor = { kind: 'system', id: 'host' };
 
 export type Homecoming = { start(): Promise<void>; stop(): void };
 
-/** `start` looks through all parked sessions; those that could not be told are told again later. */
+/**
+ * `start` looks through all parked sessions; those that could not be told are told again later. Where processes share the
+ * store, another one may park a call for a tool that is here: then all are looked through again and again.
+ */
 export function createHomecoming(parts: Parts): Homecoming {
   let timer: Timer | null = null;
   let isStopped = false;
   const tell = async (rows: readonly SessionRow[]): Promise<void> => {
     const left: SessionRow[] = [];
     for (const row of rows) if (!(await bringBack(parts, row))) left.push(row);
-    if (left.length > 0 && !isStopped) timer = parts.system.timers.set(LIMITS.sweepMs, () => void tell(left));
+    if (isStopped) return;
+    if (left.length > 0) timer = parts.system.timers.set(LIMITS.sweepMs, () => void tell(left));
+    else if (parts.holding.isShared) timer = parts.system.timers.set(LIMITS.homecomingMs, () => void again());
+  };
+  const again = async (): Promise<void> => {
+    try {
+      await tell(await parkedSessions(parts));
+    } catch (error) {
+      parts.logger.warn({ error: String(error) }, 'parked sessions could not be looked through');
+      await tell([]);
+    }
   };
   return {
     async start() {
+      if (parts.agents.list().every(({ definition }) => !parts.holding.serves(definition.name))) return;
       await tell(await parkedSessions(parts));
     },
     stop() {
@@ -45,7 +59,7 @@ async function parkedSessions(parts: Parts): Promise<SessionRow[]> {
 /** False where it failed and may succeed later. */
 async function bringBack(parts: Parts, row: SessionRow): Promise<boolean> {
   const tools = parts.agents.get(row.agent)?.tools;
-  if (tools === undefined || parts.quarantine.has(row.id)) return true;
+  if (tools === undefined || parts.quarantine.has(row.id) || !parts.holding.serves(row.agent)) return true;
   try {
     for (const wait of await parts.reads.waits(row.id)) {
       if (wait.kind !== 'tool' || wait.call === undefined || !tools.has(wait.call.name)) continue;

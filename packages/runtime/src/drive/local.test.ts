@@ -6,6 +6,7 @@ import { createVirtualSystem } from '@perdure/testkit';
 import { World } from '../../test/world.ts';
 import { tool } from '../definitions/agents.ts';
 import type { Courier, LocalOptions } from './driver.ts';
+import { soleHolding } from './holding.ts';
 import { FrameTooLarge } from '../log/frame.ts';
 import { LIMITS } from '../limits.ts';
 import { createLocalDriver } from './local.ts';
@@ -47,20 +48,22 @@ function bench(options: Omit<Partial<LocalOptions>, 'courier'> & { courier?: Par
         entries: Array.from({ length: entries }, () => ENTRY),
         effects,
         wakeAt,
+        agent: 'a',
       };
     },
     async perform(session, effect, signal) {
       flown.push({ session, effect, signal });
       return world.onFly(session, effect, signal);
     },
-    look: async (session) => world.onLook(session),
+    look: async (session) => ({ agent: 'a', ...world.onLook(session) }),
+    admits: async () => true,
     due: async () => ({ sessions: world.due, next: null }),
     quarantine: async (session) => void parked.push(session),
     evict: async () => 0,
     ...options.courier,
   };
   const logger = { debug: say, info: say, warn: say, error: say };
-  const driver = createLocalDriver({ system, logger, epoch: EPOCH, ...options, courier });
+  const driver = createLocalDriver({ system, logger, holding: soleHolding(EPOCH), ...options, courier });
   return { ...world, world, driver, ids: () => steps.map(({ input }) => input.id) };
 }
 
@@ -394,7 +397,7 @@ test('what was seen before a step is not acted upon after it', async () => {
     courier: {
       look: async () => {
         await hold.promise;
-        return { effects: [generate()], wakeAt: null };
+        return { effects: [generate()], wakeAt: null, agent: 'a' };
       },
     },
   });

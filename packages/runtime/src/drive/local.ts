@@ -2,24 +2,26 @@
  * The local driver: a mailbox per session, one timer for what is due, a sweeper for what was forgotten.
  *  L1 A session's inputs are stepped one at a time, in order; sessions do not wait for each other. What the storage
  *     could not take of the driver's own comes again later, and holds nobody up.
- *  L2 What the state says is outstanding is under way here, or is asked about as lost; never both.
+ *  L2 What the state says is outstanding is under way here, or is asked about as lost; never both. Where processes share
+ *     the store, only what this one holds.
  *  L3 An outcome is kept until the log has it: its delivery is retried, the effect is not.
  *  L4 A session that fails by itself again and again is parked; its neighbours live.
  *  L5 Where another engine leads, a session is driven here from `drive` until it rests; what turns up in one that is not
  *     is told to that engine. The sweeper drives what was forgotten all the same: nothing depends on the engine's memory.
  */
 import type { Effect, EffectId } from '@perdure/engine';
-import { isCallId, isCompactionId, LIMITS as ENGINE } from '@perdure/engine';
 import type { Courier, LocalDriver, LocalOptions } from './driver.ts';
 import { isQuarantined, NotAdmitted, shuttingDown } from './driver.ts';
 import { backoffMs, Faults, isRefusal, parked, textOf } from './faults.ts';
+import { Custody } from './custody.ts';
+import type { Holding } from './holding.ts';
 import { LIMITS } from '../limits.ts';
 import { Ebb } from './ebb.ts';
-import type { Flight, Job } from './mailbox.ts';
+import { Flights } from './flights.ts';
+import type { Job } from './mailbox.ts';
 import { isUnsafe, keyOf, Mailbox } from './mailbox.ts';
-import type { Performable } from '../effects/perform.ts';
-import type { Logger, System, Timer } from '../ports.ts';
-import { Slots } from './slots.ts';
+import type { CommittedChange, Logger, System } from '../ports.ts';
+import { Sweeper } from './sweeper.ts';
 import type { StepInput, StepResult } from '../log/step.ts';
 import { storageTrouble } from '../log/storage.ts';
 import type { Rest } from './tenure.ts';
@@ -36,9 +38,9 @@ class Local implements LocalDriver {
   readonly #courier: Courier;
   readonly #system: System;
   readonly #logger: Logger;
-  readonly #epoch: number;
-  readonly #sweepMs: number;
-  readonly #slots: Slots;
+  readonly #holding: Holding;
+  readonly #custody: Custody;
+  readonly #flights: Flights;
   readonly #wakes: Wakes;
   readonly #mailboxes = new Map<string, Mailbox>();
   readonly #faults = new Faults();
@@ -46,25 +48,42 @@ class Local implements LocalDriver {
   readonly #tenures: Tenures;
   readonly #ebb: Ebb;
   #phase: 'new' | 'running' | 'draining' | 'stopped' = 'new';
-  #sweeper: Timer | null = null;
+  readonly #sweeper: Sweeper;
   #stopping: Promise<void> | null = null;
 
   constructor(options: LocalOptions) {
     this.#courier = options.courier;
     this.#system = options.system;
     this.#logger = options.logger;
-    this.#epoch = options.epoch;
-    this.#sweepMs = options.sweepMs ?? LIMITS.sweepMs;
+    this.#holding = options.holding;
     this.#tenures = new Tenures(options.lead ?? null);
     this.#ebb = new Ebb(this.#mailboxes, options.system.timers);
-    this.#slots = new Slots(options.effects ?? LIMITS.effects);
+    this.#flights = new Flights(options, {
+      isRunning: () => this.#isRunning(),
+      deliver: (mailbox, of, input) => this.#deliver(mailbox, of, input),
+      handBack: (mailbox, effect) => this.#handBack(mailbox, [effect]),
+      failed: async (mailbox, error) => storageTrouble(error) === null && this.#fault(mailbox, error),
+      over: (mailbox, again) => {
+        if (again) this.#lookLater(mailbox);
+        this.#release(mailbox);
+      },
+    });
     this.#wakes = new Wakes(options.system.clock, options.system.timers, (session) => this.#wake(session));
+    this.#custody = new Custody(options, (session, until) => this.#wakes.isSet(session, until));
+    this.#sweeper = new Sweeper(options, {
+      isBusy: (session) => this.#mailboxes.has(session),
+      tidy: () => this.#faults.forget(this.#system.clock.monotonicMs()),
+      drive: async (session) => {
+        if (this.#tenures.isLed) this.#tenures.handBack(session, (await this.#tenure(session)).end);
+        else await this.#drive(session);
+      },
+    });
   }
 
   async start(): Promise<void> {
     if (this.#phase !== 'new') return;
     this.#phase = 'running';
-    await this.#sweep();
+    await this.#sweeper.start();
   }
 
   async submit(session: string, input: StepInput): Promise<StepResult> {
@@ -85,7 +104,7 @@ class Local implements LocalDriver {
 
   async #drain(drainMs: number): Promise<void> {
     this.#phase = 'draining';
-    this.#sweeper?.cancel();
+    this.#sweeper.stop();
     this.#wakes.stop();
     for (const mailbox of this.#mailboxes.values()) {
       mailbox.dropQuestions();
@@ -94,9 +113,13 @@ class Local implements LocalDriver {
     }
     await this.#ebb.out(drainMs);
     this.#phase = 'stopped';
-    for (const mailbox of this.#mailboxes.values()) mailbox.clear(shuttingDown(), 'drain');
+    for (const mailbox of this.#mailboxes.values()) {
+      mailbox.clear(shuttingDown(), 'drain');
+      this.#custody.handOver(mailbox);
+    }
     this.#mailboxes.clear();
     this.#tenures.failAll(shuttingDown());
+    await this.#custody.handedOver();
   }
 
   // Read through methods where an await lies between: the phase may have moved on.
@@ -113,6 +136,7 @@ class Local implements LocalDriver {
     if (mailbox === undefined) {
       mailbox = new Mailbox(session);
       this.#mailboxes.set(session, mailbox);
+      this.#custody.works(session);
     }
     return mailbox;
   }
@@ -122,8 +146,13 @@ class Local implements LocalDriver {
     if (mailbox.isEmpty && this.#mailboxes.get(session) === mailbox) {
       this.#mailboxes.delete(session);
       if (this.#tenures.isLed) this.#wakes.set(session, null);
-      if (this.#isRunning()) this.#tenures.end(session);
-      else this.#tenures.fail(session, shuttingDown());
+      if (this.#isRunning()) {
+        this.#custody.rests(mailbox);
+        this.#tenures.end(session);
+      } else {
+        this.#custody.handOver(mailbox);
+        this.#tenures.fail(session, shuttingDown());
+      }
     }
     if (this.#phase === 'draining') this.#ebb.look();
   }
@@ -150,7 +179,7 @@ class Local implements LocalDriver {
     mailbox.working = true;
     for (let job = mailbox.jobs.shift(); job !== undefined; job = mailbox.jobs.shift()) await this.#work(mailbox, job);
     mailbox.working = false;
-    this.#release(mailbox);
+    void this.#refresh(mailbox);
   }
 
   async #work(mailbox: Mailbox, job: Job): Promise<void> {
@@ -171,16 +200,17 @@ class Local implements LocalDriver {
     }
     job.waiting?.settle(result);
     if (!result.ok) return;
-    const { effects, wakeAt, entries } = result;
+    const { effects, wakeAt, entries, agent } = result;
     // A wake that changed nothing is not to come again at once.
     const now = this.#system.clock.now();
     const early = job.of === WAKE && entries.length === 0 && wakeAt !== null && wakeAt <= now;
-    this.#reconcile(mailbox, effects, early ? now + LIMITS.faultBackoffMs : wakeAt);
+    this.#reconcile(mailbox, effects, early ? now + LIMITS.faultBackoffMs : wakeAt, agent);
   }
 
   #said(mailbox: Mailbox, of: string | null): void {
     if (of === null) return;
     mailbox.flights.delete(of);
+    mailbox.sent.delete(of);
     mailbox.asked.delete(of);
   }
 
@@ -201,9 +231,9 @@ class Local implements LocalDriver {
     mailbox.delayed.set(job, timer);
   }
 
-  #lookLater(mailbox: Mailbox): void {
+  #lookLater(mailbox: Mailbox, afterMs: number = LIMITS.faultBackoffMs): void {
     if (!this.#isRunning()) return;
-    mailbox.lookAgain ??= this.#system.timers.set(LIMITS.faultBackoffMs, () => {
+    mailbox.lookAgain ??= this.#system.timers.set(afterMs, () => {
       mailbox.lookAgain = null;
       void this.#drive(mailbox.session);
     });
@@ -223,23 +253,30 @@ class Local implements LocalDriver {
     this.#quarantined.add(session);
     this.#wakes.set(session, null);
     mailbox.clear(isQuarantined(session), 'quarantine');
+    void this.#holding.release(session, false);
     await parked(this.#courier, this.#logger, session, reason);
     this.#release(mailbox);
   }
 
   /** L2: dispatches what is not under way, asks about what an earlier process may have dispatched. */
-  #reconcile(mailbox: Mailbox, effects: readonly Effect[], wakeAt: number | null): void {
+  #reconcile(mailbox: Mailbox, effects: readonly Effect[], wakeAt: number | null, agent: string): void {
     if (this.#phase === 'draining') return this.#handBack(mailbox, effects);
     if (this.#phase !== 'running' || this.#quarantined.has(mailbox.session)) return;
     if (!this.#tenures.takes(mailbox.session, effects.length > 0, wakeAt)) return;
     this.#wakes.set(mailbox.session, wakeAt);
+    if (effects.length === 0) return;
+    const epoch = this.#holding.held(mailbox.session);
+    if (epoch === null) {
+      if (this.#holding.serves(agent)) void this.#take(mailbox);
+      return;
+    }
     for (const effect of effects) {
       if (effect.type === 'gate') this.#attempt(mailbox, effect.id, 1, 'gate');
-      else if (effect.epoch < this.#epoch) this.#attempt(mailbox, effect.id, effect.attempt, 'lost');
-      // A later process has the data: this one says nothing of what is under way there.
-      else if (effect.epoch > this.#epoch) continue;
-      else if (effect.type === 'abort') this.#abort(mailbox, effect);
-      else this.#dispatch(mailbox, effect);
+      else if (effect.epoch < epoch) this.#attempt(mailbox, effect.id, effect.attempt, 'lost');
+      // A later process has it: this one says nothing of what is under way there.
+      else if (effect.epoch > epoch) this.#holding.refused(mailbox.session);
+      else if (effect.type === 'abort') this.#flights.abort(mailbox, effect);
+      else this.#flights.dispatch(mailbox, effect);
     }
   }
 
@@ -249,8 +286,11 @@ class Local implements LocalDriver {
 
   /** An unsafe call that was let through and never began is not lost: it waits for a process that has its tool. */
   #handBack(mailbox: Mailbox, effects: readonly Effect[]): void {
+    const epoch = this.#holding.held(mailbox.session);
+    // Whoever comes next goes on under this epoch, and dispatches what this process did not.
+    if (this.#holding.isShared && mailbox.sent.size === 0) return;
     for (const effect of effects) {
-      if (effect.type !== 'call' || effect.class !== 'unsafe' || effect.epoch !== this.#epoch) continue;
+      if (effect.type !== 'call' || effect.class !== 'unsafe' || effect.epoch !== epoch) continue;
       const { id, attempt } = effect;
       const of = keyOf(effect);
       if (mailbox.flights.get(of)?.began === true || mailbox.asked.has(of)) continue;
@@ -258,75 +298,6 @@ class Local implements LocalDriver {
       const command = { kind: 'settle', effect: id, attempt, outcome: { type: 'call-homeless' } } as const;
       this.#deliver(mailbox, of, { id: of, by: SYSTEM, bodies: [], command });
     }
-  }
-
-  #abort(mailbox: Mailbox, effect: Extract<Effect, { type: 'abort' }>): void {
-    const flight = mailbox.flights.get(`${effect.id}#${effect.attempt}`);
-    if (flight === undefined) {
-      // Named in this process and never dispatched: perform says so, with certainty.
-      const type = isCallId(effect.id) ? 'call' : isCompactionId(effect.id) ? 'compact' : 'generate';
-      this.#dispatch(mailbox, { ...effect, type, notBefore: 0, class: 'pure' } as Performable, 'aborted');
-      return;
-    }
-    flight.controller.abort('cancelled');
-    if (flight.timer === null) return;
-    flight.timer.cancel();
-    flight.timer = null;
-    void this.#fly(mailbox, flight);
-  }
-
-  #dispatch(mailbox: Mailbox, effect: Performable, reason?: 'aborted'): void {
-    const key = keyOf(effect);
-    if (mailbox.flights.has(key)) return;
-    const flight: Flight = { effect, controller: new AbortController(), timer: null, began: false };
-    if (reason !== undefined) flight.controller.abort(reason);
-    mailbox.flights.set(key, flight);
-    const waitMs = 'notBefore' in effect ? effect.notBefore - this.#system.clock.now() : 0;
-    // The wall clock may have been set back: no backoff is longer than this.
-    const delayMs = Math.min(waitMs, ENGINE.retryAfterMaxMs);
-    if (delayMs <= 0 || reason !== undefined) {
-      void this.#fly(mailbox, flight);
-      return;
-    }
-    flight.timer = this.#system.timers.set(delayMs, () => {
-      flight.timer = null;
-      void this.#fly(mailbox, flight);
-    });
-  }
-
-  async #fly(mailbox: Mailbox, flight: Flight): Promise<void> {
-    const { effect, controller } = flight;
-    const key = keyOf(effect);
-    const slot = await this.#slots.acquire(mailbox.session, controller.signal);
-    const isMine = (): boolean => mailbox.flights.get(key) === flight;
-    let outcome: StepInput | null = null;
-    let failure: unknown = null;
-    try {
-      if (!isMine()) return;
-      if (!this.#isRunning()) return this.#land(mailbox, flight);
-      flight.began = !controller.signal.aborted;
-      outcome = await this.#courier.perform(mailbox.session, effect, controller.signal);
-    } catch (error) {
-      failure = error ?? 'unknown';
-    } finally {
-      if (slot) this.#slots.release();
-    }
-    // Parked or stopped meanwhile: nobody takes the outcome.
-    if (!isMine()) return;
-    // A drained attempt is left to the next process, which records it as lost; an unsafe one is settled as it ended.
-    if (!this.#isRunning() && (!isUnsafe(effect) || outcome === null)) return this.#land(mailbox, flight);
-    if (outcome !== null) return this.#deliver(mailbox, key, outcome);
-    mailbox.flights.delete(key);
-    if (failure !== null && storageTrouble(failure) === null && (await this.#fault(mailbox, failure))) return;
-    if (failure !== null) this.#lookLater(mailbox);
-    this.#release(mailbox);
-  }
-
-  /** Lets go of an attempt that this process does not finish. */
-  #land(mailbox: Mailbox, flight: Flight): void {
-    mailbox.flights.delete(keyOf(flight.effect));
-    if (!flight.began && flight.effect.type === 'call') this.#handBack(mailbox, [flight.effect]);
-    this.#release(mailbox);
   }
 
   #wake(session: string): void {
@@ -348,46 +319,65 @@ class Local implements LocalDriver {
     return { end };
   }
 
+  hint(change: CommittedChange | null): void {
+    if (!this.#isRunning()) return;
+    if (change === null) return void this.#sweeper.seekFree();
+    const { session, agent, outstanding } = change;
+    if (this.#quarantined.has(session)) return;
+    const holding = this.#holding;
+    const isForMe = outstanding > 0 && !this.#tenures.isLed && holding.serves(agent) && holding.prefers(session);
+    if (holding.held(session) === null && !isForMe) return;
+    const mailbox = this.#mailbox(session);
+    mailbox.isStale = true;
+    void this.#refresh(mailbox);
+  }
+
+  /** Makes the session this process's own where it can be, and then looks at it. */
+  async #take(mailbox: Mailbox): Promise<void> {
+    if (mailbox.taking) return;
+    mailbox.taking = true;
+    try {
+      const taken = await this.#custody.take(mailbox.session);
+      if (taken === 'parked') this.#quarantined.add(mailbox.session);
+      if (taken === 'elsewhere') this.#tenures.end(mailbox.session, true);
+      mailbox.isStale ||= taken === 'held';
+    } catch {
+      this.#lookLater(mailbox, LIMITS.holdAgainMs);
+    } finally {
+      mailbox.taking = false;
+    }
+    await this.#refresh(mailbox);
+  }
+
+  /** Looks again where what was seen is out of date; else lets go of a mailbox that is empty. */
+  async #refresh(mailbox: Mailbox): Promise<void> {
+    if (mailbox.working || mailbox.looking || mailbox.taking) return;
+    const isStale = mailbox.isStale && this.#isRunning();
+    mailbox.isStale = false;
+    if (isStale) await this.#drive(mailbox.session);
+    else this.#release(mailbox);
+  }
+
   /** Looks at a session and sees that what it waits for is under way. */
   async #drive(session: string): Promise<void> {
     if (!this.#isRunning() || this.#quarantined.has(session)) return;
     const mailbox = this.#mailbox(session);
     if (mailbox.looking || mailbox.working) return;
+    if (this.#holding.held(session) === null) return this.#take(mailbox);
     mailbox.looking = true;
     const { steps } = mailbox;
     try {
-      const { effects, wakeAt } = await this.#courier.look(session);
+      const { effects, wakeAt, agent } = await this.#courier.look(session);
       if (mailbox.working || mailbox.steps !== steps) return;
-      this.#reconcile(mailbox, effects, wakeAt);
+      this.#reconcile(mailbox, effects, wakeAt, agent);
       if (wakeAt !== null && wakeAt <= this.#system.clock.now()) this.#wake(session);
     } catch (error) {
       this.#tenures.fail(session, error);
       if (storageTrouble(error) === null) await this.#fault(mailbox, error);
     } finally {
       mailbox.looking = false;
-      this.#release(mailbox);
+      void this.#refresh(mailbox);
     }
-  }
-
-  /** Recovery is a loop, not a one-time act at start (P7). */
-  async #sweep(): Promise<void> {
-    try {
-      let after: string | null = null;
-      do {
-        const page: { sessions: string[]; next: string | null } = await this.#courier.due(after);
-        for (const session of page.sessions) {
-          if (this.#tenures.isLed) this.#tenures.handBack(session, (await this.#tenure(session)).end);
-          else await this.#drive(session);
-        }
-        after = page.next;
-      } while (after !== null && this.#isRunning());
-      await this.#courier.evict((session) => this.#mailboxes.has(session));
-    } catch (error) {
-      this.#logger.error({ error: textOf(error) }, 'the sweeper failed and goes on');
-    }
-    this.#faults.forget(this.#system.clock.monotonicMs());
-    if (!this.#isRunning()) return;
-    this.#sweeper = this.#system.timers.set(this.#sweepMs, () => void this.#sweep());
   }
 }
 

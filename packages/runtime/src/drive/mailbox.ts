@@ -29,6 +29,12 @@ export class Mailbox {
   /** An input is being stepped. */
   working = false;
   looking = false;
+  /** This process is asking whether the session can be its own. */
+  taking = false;
+  /** What was seen of it is out of date: it is looked at again. */
+  isStale = false;
+  /** Effects that may have left the process, and whose outcome the log does not have. */
+  readonly sent = new Set<string>();
   lookAgain: Timer | null = null;
   /** Counts inputs that were stepped: what was seen before the last one is stale. */
   steps = 0;
@@ -39,7 +45,8 @@ export class Mailbox {
 
   /** Nothing is kept here: it may be forgotten. */
   get isEmpty(): boolean {
-    return this.isDone && this.flights.size === 0 && !this.looking && this.lookAgain === null;
+    const isAsking = this.looking || this.taking || this.isStale || this.lookAgain !== null;
+    return this.isDone && this.flights.size === 0 && !isAsking;
   }
 
   /** Every input has been stepped. */
@@ -70,6 +77,7 @@ export class Mailbox {
     this.delayed.clear();
     this.lookAgain?.cancel();
     this.lookAgain = null;
+    this.isStale = false;
     for (const flight of this.flights.values()) {
       flight.timer?.cancel();
       flight.controller.abort(reason);

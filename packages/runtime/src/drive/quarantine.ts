@@ -13,18 +13,29 @@ export class Quarantine {
     this.#build = build;
   }
 
-  /** Reads what earlier processes parked. Another build may do better: it gets its try. */
+  /** Reads what other processes parked, and what they let go. Another build may do better: it gets its try. */
   async load(): Promise<void> {
+    const gone = new Set(this.#sessions.keys());
     for (let after: string | null = null; ;) {
       const docs = await this.#docs.list(KIND, { after, limit: 500 });
       for (const { id, revision, doc } of docs) {
         const { build, reason } = doc as { build: string; reason: string };
+        gone.delete(id);
         if (build === this.#build) this.#sessions.set(id, reason);
         else await this.#docs.put(KIND, id, null, revision);
         after = id;
       }
-      if (docs.length < 500) return;
+      if (docs.length < 500) break;
     }
+    for (const session of gone) this.#sessions.delete(session);
+  }
+
+  /** Whether another process has parked it, of this build. */
+  async learns(session: string): Promise<boolean> {
+    const known = await this.#docs.get(KIND, session);
+    const { build, reason } = (known?.doc ?? {}) as { build?: string; reason?: string };
+    if (build === this.#build && reason !== undefined) this.#sessions.set(session, reason);
+    return this.#sessions.has(session);
   }
 
   has(session: string): boolean {

@@ -24,6 +24,21 @@ driverSuite({
 });
 
 driverSuite({
+  name: 'local on memory that workers share',
+  async open() {
+    const disk = createMemoryDisk();
+    return {
+      async process() {
+        const store = openMemoryStore({ clock: system.clock, disk, shared: true });
+        const host = { leaseMs: 600 };
+        return { store, host, kill: async () => store.close(), close: async () => store.close() };
+      },
+      dispose: async () => {},
+    };
+  },
+});
+
+driverSuite({
   name: 'local on sqlite',
   skip: [OWNED],
   async open() {

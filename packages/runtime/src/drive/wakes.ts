@@ -27,6 +27,11 @@ export class Wakes {
     if (at < this.#armedFor) this.#arm(at);
   }
 
+  /** Whether the session is woken here until then. */
+  isSet(session: string, until: number): boolean {
+    return (this.#due.get(session) ?? Number.POSITIVE_INFINITY) <= until;
+  }
+
   /** For good: nobody is woken from here on. */
   stop(): void {
     this.#isStopped = true;

@@ -86,7 +86,7 @@ type Found = { on: Omit<ToolCall, 'readsOn'>; agent: string; args: unknown } | {
 
 /** Runs or verifies one call. Null: it is not outstanding; `stopped`: it must not begin any more. Throws only while nothing has left the process. */
 export async function callTool(
-  options: { sessions: Sessions; agents: Agents; toolbus: Toolbus },
+  options: { sessions: Sessions; agents: Agents; toolbus: Toolbus; held(session: string): number | null },
   session: string,
   effect: Extract<Effect, { type: 'call' | 'verify' }>,
   signal: AbortSignal,
@@ -94,7 +94,8 @@ export async function callTool(
 ): Promise<ToolOutcome | 'stopped' | null> {
   const { sessions, agents, toolbus } = options;
   const found = await sessions.exclusive(session, async () => find(sessions, session, effect));
-  if (found === null) return null;
+  // Asked last: what follows leaves the process (DESIGN §6).
+  if (found === null || options.held(session) !== effect.epoch) return null;
   if (found === 'stopped' || signal.aborted) return 'stopped';
   if ('code' in found) {
     if (effect.type === 'verify') return { type: 'call-unknown', reason: found.code };

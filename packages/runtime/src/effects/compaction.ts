@@ -58,7 +58,7 @@ export async function summarize(
   bodies: Bodies,
 ): Promise<SummaryOutcome | 'stopped' | null> {
   const prepared = await options.sessions.exclusive(session, async () => prepare(options, manifests, session, effect));
-  if (prepared === null) return null;
+  if (prepared === null || options.held(session) !== effect.epoch) return null;
   if (prepared === 'stopped' || signal.aborted) return 'stopped';
   if ('code' in prepared) return failed(prepared);
   const { request, ask, native, fingerprint, sealed } = prepared;

@@ -68,6 +68,8 @@ export type PerformOptions = {
   logger: Logger;
   redactor: Redactor;
   hooks: readonly Hook[];
+  /** The epoch under which this process may dispatch the session's attempts; null: another one may. */
+  held(session: string): number | null;
   /** Writes down what must be in the log while an effect is under way. Throws where that cannot be. */
   record(session: string, input: StepInput): Promise<void>;
   /** Live text of an attempt, already redacted. */
@@ -162,7 +164,8 @@ async function generate(
   bodies: Bodies,
 ): Promise<Settled | 'stopped' | null> {
   const prepared = await options.sessions.exclusive(session, async () => prepare(options, manifests, session, effect));
-  if (prepared === null) return null;
+  // Asked last: what follows leaves the process (DESIGN §6).
+  if (prepared === null || options.held(session) !== effect.epoch) return null;
   if (prepared === 'stopped' || signal.aborted) return 'stopped';
   if ('code' in prepared) return failedTurn(prepared.code, prepared.detail);
   const { request, adapter, fingerprint, sealed } = prepared;

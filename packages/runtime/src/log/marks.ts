@@ -8,6 +8,7 @@
 import type { Effect } from '@perdure/engine';
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import type { Courier } from '../drive/driver.ts';
+import type { Holding } from '../drive/holding.ts';
 import { LIMITS } from '../limits.ts';
 import type { Logger } from '../ports.ts';
 import type { StepCommand } from './step.ts';
@@ -95,16 +96,25 @@ function parsed(text: string): Suspect | null {
  */
 export async function tryTheSuspect(
   marks: Marks,
-  parts: { courier: Pick<Courier, 'look' | 'step' | 'quarantine'>; epoch: number; logger: Logger },
+  parts: {
+    courier: Pick<Courier, 'look' | 'step' | 'quarantine'>;
+    holding: Pick<Holding, 'hold'>;
+    logger: Logger;
+  },
 ): Promise<void> {
   const suspect = marks.left();
   if (suspect === null) return;
   const { session, trials } = suspect;
-  const { courier, epoch, logger } = parts;
+  const { courier, holding, logger } = parts;
   if (trials >= LIMITS.deathsToQuarantine) {
     await courier.quarantine(session, `the process died ${trials} times while it stepped this session alone`);
     marks.acquit();
     return;
+  }
+  const epoch = await holding.hold(session);
+  if (epoch === null) {
+    logger.warn({ session, trials }, 'the process before died while it stepped this session: another one has it now');
+    return marks.acquit();
   }
   logger.warn({ session, trials }, 'the process before died while it stepped this session: it is tried alone');
   marks.accuse({ session, trials: trials + 1 });

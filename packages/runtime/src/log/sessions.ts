@@ -205,6 +205,12 @@ export class Sessions {
     return this.alone(hot.id, work);
   }
 
+  /** The log reaches to `head`, as somebody told: what is behind it is held against the store by the next who reads it. */
+  heard(id: string, head: number): void {
+    const hot = this.#hot.get(id);
+    if (hot !== undefined && hot.head.seq < head) hot.confirmedAt = Number.NEGATIVE_INFINITY;
+  }
+
   /** The hot session, if it is in memory; for reading bodies only. */
   peek(id: string): Pick<Hot, 'id' | 'bodies'> | undefined {
     return this.#hot.get(id);

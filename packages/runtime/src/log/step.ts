@@ -29,7 +29,8 @@ import { encodeFrame, FrameTooLarge } from './frame.ts';
 import { ledgerOps } from './ledger.ts';
 import { LIMITS } from '../limits.ts';
 import { decisionOf, joinPolicies, ruleOn } from '../definitions/policy.ts';
-import type { Append, AppendResult, Body, Clock, EffectClass, Head, Shortage, TenantStore } from '../ports.ts';
+import type { Holding } from '../drive/holding.ts';
+import type { Append, AppendResult, Body, Clock, EffectClass, Fence, Head, Shortage, TenantStore } from '../ports.ts';
 import type { Base, Birth } from './prefix.ts';
 import type { Hot, Sessions } from './sessions.ts';
 import { remember } from './sessions.ts';
@@ -77,7 +78,7 @@ export type StepInput = {
 };
 
 export type StepResult =
-  | { ok: true; receipt: Receipt; entries: readonly Entry[]; effects: Effect[]; wakeAt: number | null }
+  | { ok: true; receipt: Receipt; entries: readonly Entry[]; effects: Effect[]; wakeAt: number | null; agent: string }
   | { ok: false; rejection: Rejection };
 
 /** Another session of the tenant has this key. */
@@ -100,9 +101,8 @@ export type StepOptions = {
   agents: Agents;
   breaker: Breaker;
   clock: Clock;
-  /** Who this process is, in leases and fences. */
-  holder: string;
-  epoch: number;
+  /** Says under which fence attempts are named. */
+  holding: Pick<Holding, 'fence' | 'born' | 'refused'>;
   committed: Committed;
 };
 
@@ -123,7 +123,7 @@ async function steps(options: StepOptions, session: string, given: StepInput): P
   let refusal: Shortage | undefined;
   for (let tries = 0; tries < LIMITS.appendTries; tries += 1) {
     try {
-      const result = await attempt(options, session, input, refusal);
+      const result = await attempt(options, session, input, refusal, tries > 0);
       if (result === 'again') continue;
       if ('ok' in result) return result;
       refusal = result;
@@ -168,16 +168,23 @@ async function attempt(
   session: string,
   step: StepInput,
   refusal: Shortage | undefined,
+  isAgain: boolean,
 ): Promise<StepResult | Shortage | 'again'> {
-  const { sessions, agents, breaker, clock, epoch } = options;
+  const { sessions, agents, breaker, clock, holding } = options;
   const hot = await sessions.load(session);
   const base = await begin(options, hot, step);
   const { state } = hot;
   // Whatever is here under this name, it is not where a sealed log arrives.
   if (base === null && step.command.kind === 'arrive') return { ok: false, rejection: isHere(session) };
+  const agent = agentOf(state.agent, step);
+  // What was assumed of a session that begins may be why it did not: then the store is asked.
+  const isBorn = hot.head.seq === 0 || base !== null;
+  const asked = holding.fence(session, isBorn && !isAgain ? agent : null);
+  const fence = asked instanceof Promise ? await asked : asked;
+  const { epoch } = fence;
   const at = clock.now();
   const facts: Input['facts'] = {
-    pin: (config) => agents.pin(agentOf(state.agent, step), config),
+    pin: (config) => agents.pin(agent, config),
     breaker: (model) => breaker.verdict(model),
   };
   if (refusal !== undefined) facts.refusal = refusal;
@@ -192,7 +199,7 @@ async function attempt(
   }
   if (moved.ok && moved.entries.length > 0) {
     for (const run of state.runs.values()) runs.set(run.id, run);
-    return commit(options, hot, runs, moved, step, base);
+    return commit(options, hot, runs, { ...moved, fence }, step, base);
   }
   if (base !== null) sessions.drop(session);
   // Nothing follows from this input, or it is refused: that is said of the newest head only (DESIGN §3).
@@ -228,25 +235,29 @@ const stepped = (state: State, receipt: Receipt, entries: readonly Entry[]): Ste
   entries,
   effects: outstanding(state),
   wakeAt: wakeAt(state),
+  agent: state.agent,
 });
 
 async function commit(
   options: StepOptions,
   hot: Hot,
   runs: Map<string, Run>,
-  moved: { entries: Entry[]; receipt: Receipt },
+  moved: { entries: Entry[]; receipt: Receipt; fence: Fence },
   step: StepInput,
   base: Base | null,
 ): Promise<StepResult | Shortage | 'again'> {
   const { store, sessions } = options;
   const { state } = hot;
-  const { entries, receipt } = moved;
+  const { entries, receipt, fence } = moved;
+  const isBorn = base !== null || hot.head.seq === 0;
   if (hot.title === '' && step.title !== undefined) hot.title = clipped(step.title, LIMITS.titleChars);
   const confirmedAt = options.clock.monotonicMs();
+  let isFenced = false;
   let result: AppendResult;
   try {
     seal(hot, entries);
-    const append = appendOf(options, hot, runs, entries, step);
+    const append = appendOf(hot, runs, entries, step, fence);
+    isFenced = append.fence !== undefined;
     if (base === null || step.birth === undefined) result = await store.log.append(append);
     else result = await store.log.fork(step.birth.origin, { ...append, runs: [...base.rows, ...append.runs] });
   } catch (error) {
@@ -257,8 +268,10 @@ async function commit(
     sessions.drop(hot.id);
     if (result.code === 'conflict' && (await isTombstone(store, hot, base === null ? hot.head.seq : 0, result.head)))
       return { ok: false, rejection: deleted };
+    if (result.code === 'fenced' && options.holding.refused(hot.id)) return 'again';
     return notAppended(result);
   }
+  if (isBorn && isFenced) options.holding.born(hot.id, fence);
   hot.head = result.head;
   hot.confirmedAt = confirmedAt;
   for (const { digest, text } of step.bodies) remember(hot, digest, text);
@@ -270,11 +283,11 @@ async function commit(
 }
 
 function appendOf(
-  { holder, epoch }: StepOptions,
   hot: Hot,
   runs: Map<string, Run>,
   entries: readonly Entry[],
   { bodies, command }: StepInput,
+  fence: Fence,
 ): Append {
   const { state } = hot;
   const request: Append = {
@@ -287,7 +300,7 @@ function appendOf(
     runs: changedRows(hot, runs, entries),
   };
   // Whoever says that an attempt is lost speaks as the holder, too.
-  if (command.kind === 'attempt' || entries.some(namesAttempt)) request.fence = { holder, epoch };
+  if (command.kind === 'attempt' || entries.some(namesAttempt)) request.fence = fence;
   if (STOPPING.has(command.kind)) request.urgent = true;
   return request;
 }
@@ -337,16 +350,7 @@ function agentOf(known: string, { command }: StepInput): string {
 }
 
 /** Entries that say who may dispatch: these carry the fence (DESIGN §7). */
-const namesAttempt = ({ kind }: Entry): boolean => NAMING.has(kind);
-const NAMING: ReadonlySet<Entry['kind']> = new Set([
-  'turn.requested',
-  'turn.attempted',
-  'call.requested',
-  'call.attempted',
-  'compaction.requested',
-  'compaction.attempted',
-  'session.arrived',
-]);
+const namesAttempt = ({ data }: Entry): boolean => 'epoch' in data && data.epoch !== undefined;
 
 /** A requested turn or compaction is sealed over the context it will be built from. */
 function seal(hot: Hot, entries: readonly Entry[]): void {

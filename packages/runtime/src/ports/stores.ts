@@ -257,6 +257,9 @@ export interface DocStore {
 /** A lease that lives, as lists show it. */
 export type HeldLease = { name: string; holder: string; epoch: number; address: string | null };
 
+/** The name of the lease that says who may dispatch a session's attempts. */
+export const sessionLease = (session: string): string => `session/${session}`;
+
 /**
  * Leases on the store's own clock. An epoch only grows; a lease that ran out can be claimed by anyone. A process that
  * works keeps one lease of its own by renewing it (a node's, named as its holder), and those of its sessions live by
@@ -278,8 +281,12 @@ export interface LeaseStore {
   renew(name: string, holder: string, epoch: number, ttlMs: number): Promise<boolean>;
   /** The next claim gets the epoch after this one. Of a lease that somebody else has by now nothing changes. */
   release(name: string, holder: string, epoch: number): Promise<void>;
-  /** Who may dispatch now. Where nobody lives under it, it is offered: holder '' and a new epoch that the next claim keeps. */
-  offer(name: string): Promise<Fence>;
+  /**
+   * Who may dispatch now. Where nobody lives under it, it is offered: holder '' and a new epoch that the next claim keeps.
+   * `unused`: what the asker itself holds, and has dispatched nothing under that is outstanding. That is offered with its
+   * epoch as it is, so that nothing counts as lost.
+   */
+  offer(name: string, unused?: Fence): Promise<Fence>;
   /** The leases that live and whose names begin so, by name. */
   list(prefix: string): Promise<HeldLease[]>;
 }

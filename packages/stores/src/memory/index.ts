@@ -203,8 +203,8 @@ function memoryLeases(scope: MemoryScope): LeaseStore {
     async release(name, holder, epoch) {
       put(name, released(leaseOf(name), { holder, epoch }));
     },
-    async offer(name) {
-      const { fence, lease } = offered(name, scope.now(), leaseOf);
+    async offer(name, unused) {
+      const { fence, lease } = offered(name, unused ?? null, scope.now(), leaseOf);
       put(name, lease);
       return fence;
     },

@@ -108,9 +108,9 @@ export function sqliteLeases({ tenant, writer, reader, now, checkOpen }: Scope):
       checkOpen();
       await writer.write({ op: 'release', tenant, name, holder, epoch });
     },
-    async offer(name) {
+    async offer(name, unused) {
       checkOpen();
-      return (await writer.write({ op: 'offer', tenant, name, now: now() })) as Fence;
+      return (await writer.write({ op: 'offer', tenant, name, unused: unused ?? null, now: now() })) as Fence;
     },
     async list(prefix) {
       checkOpen();

@@ -57,7 +57,7 @@ export function writeLease(sql: Sql, tid: number, write: LeaseWrite): unknown {
       put(released(find(name), write));
       return undefined;
     case 'offer': {
-      const { fence, lease } = offered(name, write.now, find);
+      const { fence, lease } = offered(name, write.unused, write.now, find);
       put(lease);
       return fence;
     }

@@ -1,4 +1,4 @@
-import type { AppendResult, DamageReport, LedgerOp, Snapshot } from '@perdure/runtime/ports';
+import type { AppendResult, DamageReport, Fence, LedgerOp, Snapshot } from '@perdure/runtime/ports';
 import type { StoreErrorCode } from '../errors.ts';
 import type { RunTuple } from '../rows.ts';
 
@@ -49,7 +49,7 @@ export type OtherWrite =
       ttlMs: number | null;
       address: string | null;
     }
-  | { op: 'offer'; tenant: string; name: string; now: number }
+  | { op: 'offer'; tenant: string; name: string; unused: Fence | null; now: number }
   | { op: 'renew'; tenant: string; name: string; holder: string; epoch: number; now: number; ttlMs: number }
   | { op: 'release'; tenant: string; name: string; holder: string; epoch: number };
 

@@ -119,6 +119,20 @@ export const leaseLaws: readonly Law[] = [
     },
   },
   {
+    name: 'a holder that has used nothing gives its epoch on, and nobody else can give it away',
+    async run({ home: { leases }, advance }) {
+      await leases.claim('job', 'a', 1_000);
+      const mine = { holder: 'a', epoch: 1 };
+      assert.deepEqual(await leases.offer('job', { holder: 'b', epoch: 1 }), mine);
+      assert.deepEqual(await leases.offer('job', { holder: 'a', epoch: 2 }), mine);
+      assert.deepEqual(await leases.offer('job', mine), { holder: '', epoch: 1 });
+      assert.deepEqual(await leases.claim('job', 'b', 1_000), { ok: true, epoch: 1 });
+      assert.deepEqual(await leases.offer('job', mine), { holder: 'b', epoch: 1 }, 'it is another one’s by now');
+      advance(1_000);
+      assert.deepEqual(await leases.offer('job', { holder: 'b', epoch: 1 }), { holder: '', epoch: 1 });
+    },
+  },
+  {
     name: 'leases are listed with their addresses while they live',
     async run({ home: { leases }, advance }) {
       await leases.claim('node/b', 'node/b', 1_000, 'http://b');

@@ -1,0 +1,92 @@
+/** How a driver comes by sessions and lets them go, where processes share a store. Where one owns it, nothing happens here. */
+import type { Courier, LocalOptions } from './driver.ts';
+import type { Holding } from './holding.ts';
+import { LIMITS } from '../limits.ts';
+import type { Mailbox } from './mailbox.ts';
+import type { System, Timer } from '../ports.ts';
+
+export type CustodyOptions = Pick<LocalOptions, 'holding' | 'courier' | 'system' | 'sweepMs' | 'lead'>;
+
+export class Custody {
+  readonly #holding: Holding;
+  readonly #courier: Pick<Courier, 'admits'>;
+  readonly #system: System;
+  readonly #sweepMs: number;
+  readonly #isLed: boolean;
+  readonly #isWoken: (session: string, until: number) => boolean;
+  /** Since when (monotonic ms) sessions that are held have had nothing to do. */
+  readonly #resting = new Map<string, number>();
+  readonly #leaving = new Set<Promise<void>>();
+  #timer: Timer | null = null;
+
+  /** `isWoken`: the session has something to do here by itself until then (wall ms). */
+  constructor(options: CustodyOptions, isWoken: (session: string, until: number) => boolean) {
+    this.#holding = options.holding;
+    this.#courier = options.courier;
+    this.#system = options.system;
+    this.#sweepMs = options.sweepMs ?? LIMITS.sweepMs;
+    this.#isLed = options.lead !== undefined;
+    this.#isWoken = isWoken;
+  }
+
+  /** A session that another process parked is not picked up: that is learned once it is held, before it is looked at. */
+  async take(session: string): Promise<'held' | 'elsewhere' | 'parked'> {
+    const holding = this.#holding;
+    if ((await holding.hold(session)) === null) return 'elsewhere';
+    if (!holding.isShared || (await this.#courier.admits(session))) return 'held';
+    await holding.release(session, false);
+    return 'parked';
+  }
+
+  works(session: string): void {
+    if (this.#holding.isShared) this.#resting.delete(session);
+  }
+
+  /** Where another engine says who drives a session, its next process must find it free. */
+  rests({ session, sent }: Mailbox): void {
+    if (!this.#holding.isShared || this.#holding.held(session) === null) return;
+    if (this.#isLed || sent.size > 0) return this.#leave(session, sent.size === 0);
+    this.#resting.set(session, this.#system.clock.monotonicMs());
+    this.#timer ??= this.#system.timers.set(LIMITS.idleHoldMs, () => this.#letGo());
+  }
+
+  #letGo(): void {
+    this.#timer = null;
+    const now = this.#system.clock.monotonicMs();
+    const until = this.#system.clock.now() + this.#sweepMs;
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const [session, since] of this.#resting) {
+      const restedMs = now - since;
+      // The oldest come first.
+      if (restedMs < LIMITS.idleHoldMs) {
+        nextMs = LIMITS.idleHoldMs - restedMs;
+        break;
+      }
+      this.#resting.delete(session);
+      if (this.#isWoken(session, until)) this.#resting.set(session, now);
+      else this.#leave(session, true);
+    }
+    if (this.#resting.size > 0)
+      this.#timer = this.#system.timers.set(Math.min(nextMs, LIMITS.idleHoldMs), () => this.#letGo());
+  }
+
+  /** The process ends, and whoever takes the session next goes on where it stands. */
+  handOver({ session, sent }: Mailbox): void {
+    if (this.#holding.isShared && this.#holding.held(session) !== null) this.#leave(session, sent.size === 0);
+  }
+
+  #leave(session: string, unused: boolean): void {
+    const left = this.#holding.release(session, unused).finally(() => this.#leaving.delete(left));
+    this.#leaving.add(left);
+  }
+
+  /** Waits until what was let go is free, no longer than a process may take to end. */
+  async handedOver(): Promise<void> {
+    this.#timer?.cancel();
+    if (this.#leaving.size === 0) return;
+    const late = Promise.withResolvers<void>();
+    const timer = this.#system.timers.set(LIMITS.drainIdleMs, () => late.resolve());
+    await Promise.race([Promise.all(this.#leaving), late.promise]);
+    timer.cancel();
+  }
+}
