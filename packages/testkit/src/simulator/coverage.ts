@@ -22,6 +22,7 @@ export type Happening = FaultName | (typeof ACTIONS)[number];
 export const STATES = [
   'idle',
   'thinking',
+  'compacting',
   'calling',
   'approval',
   'question',
@@ -38,16 +39,17 @@ export type RunState = (typeof STATES)[number];
 
 /** Where something cannot be met at all: it happens to what is under way, or to what waits. */
 const ONLY: Partial<Record<Happening, readonly RunState[]>> = {
-  crashBeforeEffect: ['thinking', 'calling'],
+  crashBeforeEffect: ['thinking', 'compacting', 'calling'],
   crashAfterEffect: ['calling', 'cancelling', 'closing', 'held'],
-  crashBeforeOutcome: ['thinking', 'calling', 'cancelling', 'closing', 'held'],
+  crashBeforeOutcome: ['thinking', 'compacting', 'calling', 'cancelling', 'closing', 'held'],
   toolThrows: ['calling'],
   toolHangs: ['calling'],
-  answerLost: ['calling'],
+  answerLost: ['calling', 'thinking'],
+  answerGone: ['thinking'],
   deafToAbort: ['calling'],
-  modelFails: ['thinking'],
-  modelHangs: ['thinking'],
-  oddAnswer: ['thinking'],
+  modelFails: ['thinking', 'compacting'],
+  modelHangs: ['thinking', 'compacting'],
+  oddAnswer: ['thinking', 'compacting'],
   overrun: ['thinking'],
   wrongDigest: ['approval', 'calling', 'held'],
   edit: ['approval', 'calling', 'held'],
@@ -80,13 +82,14 @@ export class Coverage {
   }
 }
 
-/** What the active run of a session is doing. */
+/** What a session, or its active run, is doing. */
 export function stateOf(state: State): RunState {
   const run = state.active === null ? undefined : state.runs.get(state.active);
-  if (run === undefined) return 'idle';
+  if (run === undefined) return state.compaction === null ? 'idle' : 'compacting';
   if (run.phase.at === 'cancelling') return 'cancelling';
   if (run.phase.at === 'closing') return 'closing';
   if (run.held) return 'held';
+  if (state.compaction !== null) return 'compacting';
   if (run.turn?.phase.at === 'flying') return 'thinking';
   if (run.asked.some(({ phase }) => phase.at === 'flying' || phase.at === 'verifying' || phase.at === 'ready'))
     return 'calling';
