@@ -28,6 +28,7 @@ const BODIES: { [name: string]: unknown } = {
   'callbacks.resolve': { paid: true },
   'context.set': { content: 'Likes tea.' },
   'sessions.close': undefined,
+  'sessions.readmit': undefined,
   'context.compact': undefined,
   'runs.cancel': undefined,
   'runs.hold': undefined,

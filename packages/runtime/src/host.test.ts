@@ -475,6 +475,43 @@ test('a session that is quarantined says so, keeps its log readable, and takes n
   assert.equal((await newer.run(session, 'r2')).status, 'completed');
 });
 
+test('a quarantine is lifted by hand: the session is tried again, or deleted with what was open in it', async () => {
+  const world = await World.create({ script: () => ({ text: 'ok' }) });
+  const { models } = world.host.parts;
+  const resolve = models.resolve.bind(models);
+  const ids: string[] = [];
+  for (const key of ['a', 'b']) {
+    const { session } = await world.open('one', { key });
+    await world.system.settle();
+    ids.push(session);
+  }
+  const [again = '', gone = ''] = ids;
+  const breakDown = async (session: string): Promise<void> => {
+    models.resolve = () => assert.fail('broken');
+    await world.call('runs.start', start(session, 'two')).catch(() => {});
+    await world.system.advance(10_000);
+    assert.equal((await world.call('sessions.get', { session })).status, 'quarantined');
+  };
+  await breakDown(again);
+  await breakDown(gone);
+  assert.match((await world.refused('runs.start', start(gone, 'x'))).message, /sessions readmit.*sessions delete/);
+  assert.equal(await world.status('sessions.delete', { session: gone }), 200);
+  assert.equal(await world.code('sessions.get', { session: gone }), 'not_found');
+  assert.equal(await world.code('runs.start', start(gone, 'x')), 'not_found');
+  assert.deepEqual((await world.call('sessions.list', { status: 'quarantined', limit: 5 })).sessions.length, 1);
+  await world.call('sessions.readmit', { session: again });
+  await world.system.advance(10_000);
+  assert.equal((await world.call('sessions.get', { session: again })).status, 'quarantined', 'it failed again');
+  models.resolve = resolve;
+  assert.equal(await world.status('sessions.readmit', { session: again }), 202);
+  await world.system.advance(10_000);
+  assert.equal((await world.run(again, 'r2')).status, 'completed');
+  assert.equal(await world.status('sessions.readmit', { session: again }), 202, 'lifted already, it stays as it is');
+  assert.equal(await world.code('sessions.readmit', { session: gone }), 'not_found');
+  const next = await world.crash();
+  assert.equal((await next.call('sessions.get', { session: again })).status, 'idle');
+});
+
 test('data of a newer version is refused by name', async () => {
   const world = await World.create({ script: () => ({ text: 'ok' }) });
   const { session } = await world.open();

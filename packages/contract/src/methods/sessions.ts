@@ -58,7 +58,7 @@ export const SESSION_METHODS = {
     status: [200],
     errors: ['not_found', 'invalid_state'],
     scope: 'write',
-    summary: 'Erases the content of a closed session; a tombstone stays',
+    summary: 'Erases the content of a session that is closed or quarantined; a tombstone stays',
   },
   'sessions.configure': {
     verb: 'PATCH',
@@ -79,6 +79,16 @@ export const SESSION_METHODS = {
     errors: ['not_found'],
     scope: 'write',
     summary: 'Takes no more messages, cancels what runs, and ends the session',
+  },
+  'sessions.readmit': {
+    verb: 'POST',
+    path: '/sessions/{session}/readmit',
+    params: inSession,
+    result: sessionViewSchema,
+    status: [202],
+    errors: ['not_found', 'storage_full'],
+    scope: 'write',
+    summary: 'Lifts the quarantine of a session: it is tried again, and parked again if it fails again',
   },
   'sessions.fork': {
     verb: 'POST',

@@ -95,6 +95,10 @@ class RestateDriver implements Driver {
     this.#local.hint(...given);
   }
 
+  readmit(session: string): void {
+    this.#local.readmit(session);
+  }
+
   async stop(options?: { drainMs?: number }): Promise<void> {
     this.#stopping ??= this.#stop(options);
     return this.#stopping;

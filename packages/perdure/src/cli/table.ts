@@ -197,6 +197,20 @@ export const COMMANDS: { readonly [name: string]: Command } = {
     flags: json,
     load: async () => (await sessions()).close,
   },
+  'sessions delete': {
+    args: ['SESSION'],
+    about: 'Erases the content of a session that is closed or quarantined, for good.',
+    settings: REMOTE,
+    flags: json,
+    load: async () => (await sessions()).remove,
+  },
+  'sessions readmit': {
+    args: ['SESSION'],
+    about: 'Lifts the quarantine of a session: it is tried again, and parked again if it fails again.',
+    settings: REMOTE,
+    flags: json,
+    load: async () => (await sessions()).readmit,
+  },
   search: {
     args: ['QUERY'],
     about:

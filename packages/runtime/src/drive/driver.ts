@@ -32,6 +32,8 @@ export interface Driver {
    * sweeper finds what was not heard.
    */
   hint(change: CommittedChange | null): void;
+  /** Forgets that it parked a session: what is sent to it is stepped again. Idempotent. */
+  readmit(session: string): void;
   /** Finds all unfinished sessions and drives them. */
   start(): Promise<void>;
   /** Stops admitting, aborts what may run again, gives an unsafe call `drainMs`. Idempotent. */
@@ -71,4 +73,7 @@ export class NotAdmitted extends Error {
 export const shuttingDown = (): NotAdmitted =>
   new NotAdmitted('unavailable', 'the server is shutting down: come back later');
 export const isQuarantined = (session: string): NotAdmitted =>
-  new NotAdmitted('quarantined', `session ${session} is quarantined: its own step failed again and again`);
+  new NotAdmitted(
+    'quarantined',
+    `session ${session} is quarantined: its own step failed again and again; the server's log says how. perdure sessions readmit tries it again, perdure sessions delete removes it`,
+  );

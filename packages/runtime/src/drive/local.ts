@@ -97,6 +97,10 @@ class Local implements LocalDriver {
     });
   }
 
+  readmit(session: string): void {
+    this.#quarantined.delete(session);
+  }
+
   async stop({ drainMs = LIMITS.drainMs }: { drainMs?: number } = {}): Promise<void> {
     this.#stopping ??= this.#drain(drainMs);
     return this.#stopping;

@@ -46,6 +46,13 @@ export class Quarantine {
     return [...this.#sessions].map(([session, reason]) => ({ session, reason }));
   }
 
+  /** Lifts it; false: there was none. */
+  async remove(session: string): Promise<boolean> {
+    const known = await this.#docs.get(KIND, session);
+    if (known !== null) await this.#docs.put(KIND, session, null, known.revision);
+    return this.#sessions.delete(session);
+  }
+
   async add(session: string, reason: string, at: number): Promise<void> {
     this.#sessions.set(session, reason);
     const known = await this.#docs.get(KIND, session);

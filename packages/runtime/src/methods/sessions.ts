@@ -1,5 +1,6 @@
 import type { ConfigPatch, Params } from '@perdure/contract';
 import { ApiError } from '@perdure/contract';
+import type { Actor } from '@perdure/engine';
 import type { Caller } from '../api.ts';
 import { canonicalJson, derivedSessionId, sha256 } from '../log/digest.ts';
 import type { Parts } from '../parts.ts';
@@ -8,6 +9,7 @@ import { agentFor, configOf, openingOf, sendInput } from './sends.ts';
 import { KeyTaken } from '../log/step.ts';
 import type { Answered, Methods } from './shared.ts';
 import { actorOf, checkAgentModel, given, ok, pageOf } from './shared.ts';
+import { notFound } from './views.ts';
 
 type SessionMethod =
   | 'sessions.create'
@@ -15,7 +17,8 @@ type SessionMethod =
   | 'sessions.get'
   | 'sessions.delete'
   | 'sessions.configure'
-  | 'sessions.close';
+  | 'sessions.close'
+  | 'sessions.readmit';
 
 export function sessionMethods(parts: Parts): Pick<Methods, SessionMethod> {
   const { reads, store, models } = parts;
@@ -31,12 +34,14 @@ export function sessionMethods(parts: Parts): Pick<Methods, SessionMethod> {
     'sessions.get': async (_caller, { session }) => ok(await reads.session(session)),
     'sessions.delete': async (_caller, { session }) => {
       const view = await reads.session(session);
-      if (view.status !== 'closed')
+      // One that cannot be stepped cannot be closed either.
+      if (view.status !== 'closed' && view.status !== 'quarantined')
         throw new ApiError('invalid_state', `session ${session} is ${view.status}: close it first`);
       await parts.sessions.exclusive(session, async () => {
         parts.sessions.drop(session);
         await store.log.delete(session);
       });
+      await readmit(parts, session);
       parts.streams.end({ type: 'end', reason: 'closed' }, session);
       return ok(view);
     },
@@ -55,7 +60,30 @@ export function sessionMethods(parts: Parts): Pick<Methods, SessionMethod> {
       await parts.submit(session, { id: parts.newId(), by: actorOf(caller), bodies: [], command: { kind: 'close' } });
       return { status: 202, result: await reads.session(session) };
     },
+    'sessions.readmit': async (_caller, { session }) => {
+      const row = await store.log.get(session);
+      if (row === null) throw notFound(`session ${session}`);
+      if (await readmit(parts, session)) void tryAgain(parts, session);
+      // By its row: what it could not be stepped for, it may not be read for either.
+      return { status: 202, result: await reads.sessionRow(row) };
+    },
   };
+}
+
+async function readmit({ quarantine, driver }: Parts, session: string): Promise<boolean> {
+  const isLifted = await quarantine.remove(session);
+  driver.readmit(session);
+  return isLifted;
+}
+
+/** What is outstanding in it is driven; if not now, by the sweeper. It may be parked again at once. */
+async function tryAgain({ driver, logger }: Parts, session: string): Promise<void> {
+  const by: Actor = { kind: 'system', id: 'host' };
+  try {
+    await driver.submit(session, { id: 'readmitted', by, bodies: [], command: { kind: 'settle', effect: 'wake' } });
+  } catch (error) {
+    logger.warn({ session, error: String(error) }, 'a session that was readmitted did not come to rest');
+  }
 }
 
 async function listQuarantined(

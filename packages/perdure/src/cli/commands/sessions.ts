@@ -153,3 +153,17 @@ export const close: Run = async (context) => {
   else print(`${view.id} is ${view.status === 'closed' ? 'closed' : 'closing'}\n`);
   return EXIT.ok;
 };
+
+export const remove: Run = async (context) => {
+  const view = await (await client(context)).call('sessions.delete', { session: sessionOf(context) });
+  if (isJson(context)) printJson(view);
+  else print(`${view.id} is deleted\n`);
+  return EXIT.ok;
+};
+
+export const readmit: Run = async (context) => {
+  const view = await (await client(context)).call('sessions.readmit', { session: sessionOf(context) });
+  if (isJson(context)) printJson(view);
+  else print(`${view.id} is tried again: perdure sessions show ${view.id}\n`);
+  return EXIT.ok;
+};
