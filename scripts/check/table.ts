@@ -63,8 +63,16 @@ export const TABLE: Readonly<Record<string, Row>> = {
     node: { except: [] },
   }),
   perdure: row({
-    workspace: ['engine', 'contract', 'runtime', 'stores', 'models', 'tools', 'gateway'],
-    libraries: ['pg', 'pino-pretty', 'pino', 'zod'],
+    workspace: ['engine', 'contract', 'runtime', 'stores', 'models', 'tools', 'drivers', 'gateway'],
+    libraries: [
+      '@restatedev/restate-sdk',
+      '@restatedev/restate-sdk-clients',
+      '@restatedev/restate-server',
+      'pg',
+      'pino-pretty',
+      'pino',
+      'zod',
+    ],
     node: { except: [] },
   }),
 };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { agent, createRuntime, defineConfig, handler, serve } from './index.ts';
+import { agent, ConfigError, createRuntime, defineConfig, handler, serve } from './index.ts';
 import type { Config, RuntimeOptions } from './index.ts';
 
 const demo = agent({ name: 'assistant', model: 'demo' });
@@ -80,4 +80,22 @@ test('options of a runtime, a handler and a server are held to the same', async 
   } finally {
     await runtime.close();
   }
+});
+
+test('an engine that cannot be meant is refused with its path', async () => {
+  const refused = [
+    ['temporal', 'engine'],
+    [{ restate: { ingress: 'http://localhost:8080' } }, 'engine'],
+    [{ restate: { ingress: 'localhost', admin: 'http://localhost:9070' } }, 'engine'],
+    [{ restate: { name: 'a b' } }, 'engine'],
+  ] as const;
+  for (const [engine, path] of refused)
+    assert.throws(
+      () => defineConfig({ agents: [demo], engine: engine as 'restate' }),
+      (error) => error instanceof ConfigError && error.path.startsWith(path),
+      JSON.stringify(engine),
+    );
+  await assert.rejects(createRuntime({ agents: [demo], store: 'memory', engine: 'restate' }), {
+    code: 'invalid_config',
+  });
 });

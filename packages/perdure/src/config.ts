@@ -4,6 +4,8 @@ import type { AgentDefinition, AgentOptions, Hook } from '@perdure/runtime';
 import { checked, compactionSchema, ConfigError, limitsSchema, policiesSchema } from '@perdure/runtime';
 import type { ModelSource } from '@perdure/runtime/ports';
 import { z } from 'zod';
+import type { Engine } from './engine.ts';
+import { engineSchema } from './engine.ts';
 import { modelsOf } from './models.ts';
 import type { StoreSetting } from './settings.ts';
 import { isPostgres } from './settings.ts';
@@ -36,6 +38,11 @@ export type Config = {
    * `pg` installed) keeps them where other processes have them, too. Default `sqlite`, in the data folder.
    */
   store?: StoreSetting;
+  /**
+   * Who drives sessions: this process (`local`, the default), or Restate. `restate` starts a server from its npm package
+   * in the data folder; `{ restate: { ingress, admin } }` uses one that runs.
+   */
+  engine?: Engine;
   /** They see each outcome before it is written, in their order; one that throws blocks. */
   hooks?: readonly Hook[];
   /** Values of at least eight characters that must appear nowhere, by name; tools get them by `ctx.secret(name)`. */
@@ -80,6 +87,7 @@ export const configShape = {
   compaction: compactionSchema.optional(),
   data: z.string().min(1).optional(),
   store: z.union([z.enum(['sqlite', 'memory']), postgresUrl], STORES).optional(),
+  engine: engineSchema.optional(),
   hooks: z.array(z.custom<Hook>(isHook, 'is not a hook: { name, outcome(event) }')).optional(),
   secrets: z
     .record(z.string(), z.string().min(SECRET_CHARS_MIN, `a secret has at least ${SECRET_CHARS_MIN} characters`))

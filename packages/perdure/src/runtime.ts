@@ -23,6 +23,8 @@ import { z } from 'zod';
 import type { Config } from './config.ts';
 import { checkConfig, configShape, has, postgresUrl } from './config.ts';
 import { folderOf, openStore, secretsOfStore } from './data.ts';
+import type { OpenedEngine } from './engine.ts';
+import { openEngine, secretsOfEngine } from './engine.ts';
 import { engineHash } from './engine-hash.ts';
 import { logSink } from './logs.ts';
 import { LIMITS } from './limits.ts';
@@ -132,7 +134,7 @@ export async function startRuntime(options: RuntimeOptions, env: Environment, gi
  * defined, so that nothing can start.
  */
 export async function openIdle(options: Omit<RuntimeOptions, 'agents'>, env: Environment): Promise<Runtime> {
-  const opened = await openHost({ ...options, agents: [] }, env);
+  const opened = await openHost({ ...options, engine: 'local', agents: [] }, env);
   await opened.host.parts.quarantine.load();
   return runtimeOf(opened, opened.letGo);
 }
@@ -149,9 +151,11 @@ async function openHost(options: RuntimeOptions, env: Environment, given?: Model
   const store = typeof setting === 'object' ? setting : await openStore(setting, data);
   const models = given ?? modelsOf(options.models, env);
   let marks: Marks | undefined;
+  let engine: OpenedEngine | undefined;
   let host: Host | undefined;
   const letGo: LetGo = async (drain) => {
     await host?.stop(drain);
+    await engine?.stop();
     await models.close();
     await store.close();
     marks?.close();
@@ -159,6 +163,7 @@ async function openHost(options: RuntimeOptions, env: Environment, given?: Model
   try {
     if (data !== null) marks = createFileMarks(join(data, MARKS_FILE));
     for (const report of store.damage) logger.error({ ...report }, 'a session is damaged; the others go on');
+    engine = await openEngine(options.engine ?? SETTINGS.engine.initial, data, logger);
     host = await createHost({
       store,
       agents: options.agents,
@@ -168,6 +173,7 @@ async function openHost(options: RuntimeOptions, env: Environment, given?: Model
       redactor,
       engineHash: engineHash(),
       hooks: options.hooks ?? [],
+      ...(engine.driver === undefined ? {} : { driver: engine.driver }),
       ...(marks === undefined ? {} : { marks }),
       defaults: {
         ...(options.policies === undefined ? {} : { policies: options.policies }),
@@ -224,7 +230,7 @@ function secretsOf(options: RuntimeOptions, env: Environment): { [name: string]:
   };
   for (const { secret, env: name } of Object.values(SETTINGS)) if (secret && name !== null) add(name, env[name]);
   for (const { found } of keysFound(env)) if (found !== null) add(found, env[found]);
-  Object.assign(secrets, secretsOfStore(options.store));
+  Object.assign(secrets, secretsOfStore(options.store), secretsOfEngine(options.engine));
   for (const endpoint of options.models?.endpoints ?? []) addEndpoint(endpoint, env, add);
   return { ...secrets, ...options.secrets };
 }

@@ -4,6 +4,7 @@
  * off it.
  */
 import type { LogFormat, LogLevel } from '@perdure/runtime';
+import type { Engine } from './engine.ts';
 import { SettingError } from './errors.ts';
 import { LIMITS } from './limits.ts';
 
@@ -59,6 +60,14 @@ export const SETTINGS = {
     about:
       'Where sessions are kept: sqlite in the data folder, memory until the process ends, or postgres://USER@HOST/DATABASE.',
     read: readStore,
+  }),
+  engine: typed<Engine>({
+    flag: 'ENGINE',
+    env: 'PERDURE_ENGINE',
+    config: true,
+    initial: 'local',
+    about: 'Who drives sessions: local (this process), or restate; see the guide on scaling.',
+    read: (value) => oneOf<'local' | 'restate'>(['local', 'restate'], value),
   }),
   config: optional({
     flag: 'FILE',

@@ -32,7 +32,10 @@ export async function folder(
 /** The agents and models of the configuration, with no data. */
 export async function project(context: Context): Promise<Connection> {
   const { data: _, ...options } = (await localOf(context)).options;
-  return within(await startRuntime({ ...options, store: 'memory', log: { level: 'warn' } }, context.env), 'folder');
+  return within(
+    await startRuntime({ ...options, store: 'memory', engine: 'local', log: { level: 'warn' } }, context.env),
+    'folder',
+  );
 }
 
 /** Its requests take the same way as those to a server; the token keeps it from needing an address. */
@@ -41,7 +44,8 @@ export async function embedded(context: Context): Promise<Connection> {
     throw new UsageError('--token counts only with a server, and none runs on this data');
   const local = await localOf(context);
   const log = { level: local.settings.logLevel ?? 'warn' } as const;
-  return within(await startRuntime({ ...local.options, log }, context.env), 'embedded');
+  // Whoever drives these sessions otherwise: for one command it is this process.
+  return within(await startRuntime({ ...local.options, engine: 'local', log }, context.env), 'embedded');
 }
 
 function within(runtime: Runtime, kind: 'embedded' | 'folder'): Connection {

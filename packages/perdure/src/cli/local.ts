@@ -35,10 +35,18 @@ export async function localOf(context: Context): Promise<Local> {
   const {
     data: _data,
     store: _store,
+    engine: _engine,
     ...config
   } = project?.config ?? { agents: [assistant({ directory: cwd, data, env })] };
   // In memory there is no data; a folder that was named all the same is refused when the runtime starts.
   const named = settings.store === 'memory' && origins.data === 'default' ? {} : { data };
-  const { store } = settings;
-  return { options: { ...config, store, ...named }, settings, origins, data, file, folders: project?.folders ?? [] };
+  const { store, engine } = settings;
+  return {
+    options: { ...config, store, engine, ...named },
+    settings,
+    origins,
+    data,
+    file,
+    folders: project?.folders ?? [],
+  };
 }

@@ -44,21 +44,21 @@ export const COMMANDS: { readonly [name: string]: Command } = {
   dev: {
     args: [],
     about: 'Starts the server, and starts it anew when a file of the project changes; sessions go on.',
-    settings: ['port', 'host', 'data', 'store', 'config', 'token'],
+    settings: ['port', 'host', 'data', 'store', 'engine', 'config', 'token'],
     flags: {},
     load: async () => (await import('./commands/dev.ts')).dev,
   },
   'dev check': {
     args: [],
     about: 'Loads the project and ends: 0 where it can be served. dev asks for it before it restarts.',
-    settings: ['port', 'host', 'data', 'store', 'config', 'token'],
+    settings: ['port', 'host', 'data', 'store', 'engine', 'config', 'token'],
     flags: {},
     load: async () => (await import('./commands/dev.ts')).check,
   },
   up: {
     args: [],
     about: 'Starts the server on the data folder, and goes on with what was unfinished.',
-    settings: ['port', 'host', 'data', 'store', 'config', 'token'],
+    settings: ['port', 'host', 'data', 'store', 'engine', 'config', 'token'],
     flags: {},
     load: async () => (await import('./commands/up.ts')).up,
   },
@@ -290,7 +290,7 @@ export const COMMANDS: { readonly [name: string]: Command } = {
   doctor: {
     args: [],
     about: 'Shows each setting with where it comes from, and looks for what would go wrong.',
-    settings: ['port', 'host', 'data', 'store', 'config', 'token', 'url'],
+    settings: ['port', 'host', 'data', 'store', 'engine', 'config', 'token', 'url'],
     flags: json,
     load: async () => (await import('./commands/doctor.ts')).doctor,
   },

@@ -7,6 +7,7 @@ import { inspectPostgres, placeOf } from '@perdure/stores/postgres';
 import { DATABASE } from '@perdure/stores/sqlite';
 import { AGENTS } from '../../agent-folders.ts';
 import { openStore } from '../../data.ts';
+import { shownEngine } from '../../engine.ts';
 import { DataInUseError } from '../../errors.ts';
 import { LIMITS } from '../../limits.ts';
 import { modelsOf } from '../../models.ts';
@@ -46,8 +47,8 @@ export const doctor: Run = async (context) => {
 
 function shown(name: SettingName, settings: Settings, origins: Origins): { value: string; from: string } {
   const value = settings[name];
-  const plain = isPostgres(value) ? placeOf(value) : String(value);
-  const text = value === null ? '' : SETTINGS[name].secret ? '(set)' : plain;
+  const plain = typeof value === 'object' ? shownEngine(settings.engine) : String(value);
+  const text = value === null ? '' : SETTINGS[name].secret ? '(set)' : isPostgres(value) ? placeOf(value) : plain;
   return { value: text, from: origins[name] };
 }
 
