@@ -36,6 +36,7 @@ import { exportLines } from './transfer/export.ts';
 import { importSession } from './transfer/import.ts';
 import type { Redactor } from './secrets/redact.ts';
 import { Sessions } from './log/sessions.ts';
+import { tellingSpace } from './log/space.ts';
 import { createStep } from './log/step.ts';
 import { Streams } from './streams/stream.ts';
 import { createSearch } from './texts/search.ts';
@@ -273,7 +274,7 @@ function courierOf(options: HostOptions, core: Core): Courier {
     holding,
     committed: (session, entries, hash, bodies) => streams.committed(session, entries, hash, bodies),
   });
-  const step = withCleanNames(stepping, redactor);
+  const step = withCleanNames(tellingSpace(stepping, logger), redactor);
   const toolbus = createToolbus({
     store,
     clock,

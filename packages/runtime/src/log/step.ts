@@ -306,7 +306,7 @@ function appendOf(
 }
 
 /** What stops work is written on a full disk, too. */
-const STOPPING: ReadonlySet<StepCommand['kind']> = new Set(['cancel', 'close', 'hold', 'unqueue']);
+export const STOPPING: ReadonlySet<StepCommand['kind']> = new Set(['cancel', 'close', 'hold', 'unqueue']);
 
 const deleted: Rejection = { code: 'session_closed', message: 'the session was deleted: its id is not used again' };
 
