@@ -8,7 +8,7 @@ test('a full storage is said once when it begins and once when there is space ag
   await world.system.settle();
   const told = (): string[] =>
     world.lines
-      .filter(({ message }) => /^the storage/.test(message))
+      .filter(({ message }) => message.startsWith('the storage'))
       .map(({ level, message }) => `${level} ${message}`);
   const send = async (): Promise<unknown> =>
     world.code('runs.start', { session, input: 'two', mode: 'queue', priority: 0 });
