@@ -11,6 +11,7 @@ export { deltaSchema, entrySchema, feedChangeSchema } from './stream.ts';
 export type {
   AgentView,
   ModelView,
+  NodeView,
   ReceiptView,
   RunView,
   SessionView,
@@ -21,6 +22,7 @@ export type {
 export {
   agentViewSchema,
   modelViewSchema,
+  nodeViewSchema,
   runViewSchema,
   sessionViewSchema,
   turnRequestSchema,

@@ -6,7 +6,14 @@ import { errorBodySchema } from './errors.ts';
 import { explanationSchema, foundSchema, messageSchema, spanSchema } from './folded.ts';
 import { answerSchema, configPatchSchema, inputSchema } from './params.ts';
 import { deltaSchema, entrySchema, feedChangeSchema } from './stream.ts';
-import { agentViewSchema, modelViewSchema, runViewSchema, sessionViewSchema, waitViewSchema } from './views.ts';
+import {
+  agentViewSchema,
+  modelViewSchema,
+  nodeViewSchema,
+  runViewSchema,
+  sessionViewSchema,
+  waitViewSchema,
+} from './views.ts';
 
 export type Json = { [name: string]: unknown };
 
@@ -18,6 +25,7 @@ const NAMED: { [name: string]: z.ZodType } = {
   WaitView: waitViewSchema,
   AgentView: agentViewSchema,
   ModelView: modelViewSchema,
+  NodeView: nodeViewSchema,
   ContextSlot: contextSlotSchema,
   Entry: entrySchema,
   Delta: deltaSchema,

@@ -118,8 +118,25 @@ export const agentViewSchema = z.strictObject({
   ),
   limits: limitsSchema,
   policies: policiesSchema,
+  /** Which workers work on its sessions. */
+  queue: z.string(),
 });
 export type AgentView = z.output<typeof agentViewSchema>;
+
+/** A process that shares the data and lives. */
+export const nodeViewSchema = z.strictObject({
+  /** Its lease: a new one where it came back after it was given up. */
+  name: z.string(),
+  /** A `gateway` takes requests and leaves the work to workers; `perdure up` is a worker that takes requests, too. */
+  role: z.enum(['worker', 'gateway']),
+  /** Where the other processes reach it; absent: nowhere. */
+  address: z.string().exactOptional(),
+  /** The agents it works on; absent: all. */
+  agents: z.array(z.string()).exactOptional(),
+  /** Sessions whose attempts it alone may dispatch at this moment. */
+  sessions: count,
+});
+export type NodeView = z.output<typeof nodeViewSchema>;
 
 /** Nano-USD per 1,000 tokens, with where and when it was read. */
 const listPrice = z.strictObject({ ...priceSchema.shape, source: z.string(), date: z.string() });

@@ -17,6 +17,7 @@ export type {
   MessageInput,
   MethodName,
   ModelView,
+  NodeView,
   Params,
   ParamsInput,
   Part,

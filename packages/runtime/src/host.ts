@@ -9,7 +9,7 @@ import { Agents } from './definitions/agents.ts';
 import type { Api, Caller, StreamEvent } from './api.ts';
 import { createBodies } from './effects/bodies.ts';
 import { Breaker } from './effects/breaker.ts';
-import { base32, sessionId } from './log/digest.ts';
+import { base32, sessionId, sha256 } from './log/digest.ts';
 import type { Courier, Driver, LocalOptions } from './drive/driver.ts';
 import { isQuarantined } from './drive/driver.ts';
 import { ConfigError } from './errors.ts';
@@ -38,6 +38,8 @@ import type { Redactor } from './secrets/redact.ts';
 import { Sessions } from './log/sessions.ts';
 import { tellingSpace } from './log/space.ts';
 import { createStep } from './log/step.ts';
+import type { Reach, Told } from './streams/relay.ts';
+import { Relay } from './streams/relay.ts';
 import { Streams } from './streams/stream.ts';
 import { createSearch } from './texts/search.ts';
 import { createResults } from './effects/results.ts';
@@ -69,6 +71,11 @@ export type HostOptions = {
   work?: false | { agents?: readonly string[] };
   /** Where other processes reach this one. */
   address?: string;
+  /**
+   * How this one reaches others, to hear what models say there; `token` is what their listeners ask for. Without it only
+   * what is said in this process is streamed live.
+   */
+  reach?: (token: string) => Reach;
   /** How long this process is taken for alive when nothing is heard of it, of a shared store (default 10 s). */
   leaseMs?: number;
   /** Who delivers inputs and effects; default: the local driver. */
@@ -92,6 +99,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
   const drain = async (options: { drainMs?: number } | undefined): Promise<void> => {
     homecoming.stop();
     stopping.abort();
+    parts.relay?.stop();
     parts.streams.end({ type: 'end', reason: 'drain', retryMs: LIMITS.retryMs });
     await parts.driver.stop(options);
     await parts.holding.stop();
@@ -174,7 +182,9 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
   const tenant = options.tenant ?? 'default';
   const store = options.store.tenant(tenant);
   const agents = new Agents(options.agents, models, options.defaults);
-  const streams = new Streams();
+  const liveToken = sha256(`live\n${await ownSecret(store, system, 'nodes')}`);
+  const relay = relayOf(options, store, liveToken, (told) => streams.told(told));
+  const streams: Streams = new Streams(relay);
   const sessions = new Sessions({
     store,
     clock: system.clock,
@@ -186,7 +196,7 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
   const newId = (): string => base32(system.random.bytes(16));
   const holding = holdingOf(options, store, newId);
   const quarantine = new Quarantine(store.docs, engineHash);
-  const callbackSecret = await ownSecret(store, system);
+  const callbackSecret = await ownSecret(store, system, 'callback');
   const search = createSearch({ store, timers: system.timers, logger, stopping });
   const core = { store, agents, sessions, streams, quarantine, callbackSecret, search, holding };
   const courier = courierOf(options, core);
@@ -208,6 +218,8 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
   return {
     ...core,
     tenant,
+    relay,
+    liveToken,
     models,
     reads,
     watches: createWatches(store.log),
@@ -236,6 +248,16 @@ async function hear({ store, holding, sessions, streams, driver }: Parts, stoppi
   });
   stopping.addEventListener('abort', unwatch, { once: true });
   await holding.start(() => driver.hint(null));
+}
+
+function relayOf(
+  { store: { shared }, address, reach, system, logger }: HostOptions,
+  store: TenantStore,
+  token: string,
+  tell: (told: Told) => void,
+): Relay | null {
+  if (!shared || reach === undefined) return null;
+  return new Relay({ store, self: address ?? null, reach: reach(token), tell, timers: system.timers, logger });
 }
 
 function holdingOf(options: HostOptions, { leases }: TenantStore, newId: () => string): Holding {
@@ -342,12 +364,12 @@ function upkeep(
   };
 }
 
-/** A secret of this data: callback tokens made with it can be told from others. */
-async function ownSecret(store: TenantStore, system: System): Promise<string> {
+/** A secret of this data: what is made with it can be told from what another's data made, by each of its processes. */
+async function ownSecret(store: TenantStore, system: System, id: 'callback' | 'nodes'): Promise<string> {
   for (;;) {
-    const known = await store.docs.get('secret', 'callback');
+    const known = await store.docs.get('secret', id);
     if (known !== null) return String(known.doc);
-    await store.docs.put('secret', 'callback', base32(system.random.bytes(32)), 0);
+    await store.docs.put('secret', id, base32(system.random.bytes(32)), 0);
   }
 }
 

@@ -1,5 +1,6 @@
 export type { AgentDefinition, AgentOptions, Manifest, ToolOptions } from './definitions/agents.ts';
-export { agent, checked, limitsSchema, policiesSchema, tool, wait } from './definitions/agents.ts';
+export { checked } from './definitions/checked.ts';
+export { agent, DEFAULT_QUEUE, limitsSchema, policiesSchema, tool, wait } from './definitions/agents.ts';
 export { compactionSchema } from './definitions/compaction.ts';
 export type { Api, Caller, FeedEvent, StreamEvent } from './api.ts';
 export type { Courier, Driver, LocalDriver, LocalOptions } from './drive/driver.ts';

@@ -10,6 +10,7 @@ import type { Reading } from './log/prefix.ts';
 import type { Sessions } from './log/sessions.ts';
 import type { Step, StepInput, StepResult } from './log/step.ts';
 import type { Search } from './texts/search.ts';
+import type { Relay } from './streams/relay.ts';
 import type { Streams } from './streams/stream.ts';
 import type { Watches } from './streams/watch.ts';
 
@@ -21,6 +22,10 @@ export type Parts = {
   models: ModelSource;
   sessions: Sessions;
   streams: Streams;
+  /** What is said live in other processes; null: nobody is asked. */
+  relay: Relay | null;
+  /** What processes that share this data show each other. */
+  liveToken: string;
   watches: Watches;
   reads: Reads;
   driver: Driver;

@@ -5,7 +5,14 @@ import { LIMITS } from '../limits.ts';
 import { answerSchema } from '../params.ts';
 import { entrySchema } from '../stream.ts';
 import { nameSchema, runIdSchema, waitIdSchema } from '../values.ts';
-import { agentViewSchema, modelViewSchema, receiptSchema, turnRequestSchema, waitViewSchema } from '../views.ts';
+import {
+  agentViewSchema,
+  modelViewSchema,
+  nodeViewSchema,
+  receiptSchema,
+  turnRequestSchema,
+  waitViewSchema,
+} from '../views.ts';
 import { cursor, limit, next, seq, session, onRun } from './method.ts';
 import type { Method } from './method.ts';
 
@@ -144,5 +151,15 @@ export const VIEW_METHODS = {
     errors: [],
     scope: 'read',
     summary: 'The models that are known here, with windows and prices',
+  },
+  'nodes.list': {
+    verb: 'GET',
+    path: '/nodes',
+    params: z.strictObject({ cursor, limit }),
+    result: z.strictObject({ shared: z.boolean(), nodes: z.array(nodeViewSchema), next }),
+    status: [200],
+    errors: [],
+    scope: 'read',
+    summary: 'The processes that share this data and live, by name; none where one process owns it',
   },
 } as const satisfies { [name: string]: Method };

@@ -4,6 +4,7 @@ import { DEFAULT_LIMITS, membersOf } from '@perdure/engine';
 import { z } from 'zod';
 import { canonicalJson, sha256 } from '../log/digest.ts';
 import { ConfigError } from '../errors.ts';
+import { checked } from './checked.ts';
 import { OUTPUT_WORDS_BYTES } from '../effects/output.ts';
 import { LIMITS } from '../limits.ts';
 import type {
@@ -33,6 +34,8 @@ export type AgentDefinition = {
   limits: Partial<Limits>;
   output: JsonSchema | null;
   compaction?: CompactionConfig;
+  /** Which workers work on it; no part of its version, as where something runs changes nothing of what it does. */
+  queue: string;
 } & Manner;
 
 /** What a run is bound to, as stored: whoever has it can say what the model was told, years later. */
@@ -82,7 +85,10 @@ export const policiesSchema = z.strictObject({
   approvalTtlMs: z.int().positive().optional(),
 });
 
-export const AGENT_NAME = /^[a-z][a-z0-9_-]{0,63}$/;
+/** Of an agent that names none. */
+export const DEFAULT_QUEUE = 'default';
+const NAME = /^[a-z][a-z0-9_-]{0,63}$/;
+export const AGENT_NAME = NAME;
 const TOOL_NAME = /^[a-zA-Z][a-zA-Z0-9_-]{0,63}$/;
 const toolShape = z.strictObject({
   name: z.string().regex(TOOL_NAME, 'a tool name has letters, digits, _ and -, starts with a letter, at most 64'),
@@ -206,6 +212,7 @@ const agentShape = z.strictObject({
       'a zod schema or a JSON Schema object',
     )
     .optional(),
+  queue: z.string().regex(NAME, 'a queue name has lower-case letters, digits, _ and -, at most 64').optional(),
   ...mannerSchema,
 });
 
@@ -222,6 +229,8 @@ export type AgentOptions = {
   compaction?: CompactionConfig;
   /** The final answer is JSON that fits this schema, or the run fails with `invalid_output`. */
   output?: z.ZodType | JsonSchema;
+  /** Its sessions are worked on by workers of this queue (`perdure worker --queue`); default `default`. */
+  queue?: string;
   /** The provider's processing tier (default: as the provider has it); a model that is not sold so is refused. */
   tier?: Tier;
   /** The provider goes on with an answer when nobody listens: a crash asks for it again instead of paying twice. */
@@ -248,6 +257,7 @@ export function agent(options: AgentOptions): AgentDefinition {
     limits: (shape.limits ?? {}) as Partial<Limits>,
     ...(shape.compaction === undefined ? {} : { compaction: shape.compaction as CompactionConfig }),
     output: shape.output === undefined ? null : outputOf(shape.output, `agent ${shape.name}`),
+    queue: shape.queue ?? DEFAULT_QUEUE,
     ...mannerOf(shape),
   };
 }
@@ -256,22 +266,6 @@ function outputOf(output: unknown, at: string): JsonSchema {
   const schema = output instanceof z.ZodType ? jsonSchemaOf(output, 'output', at) : (output as JsonSchema);
   checkSchema(schema, 'invalid_config', `${at}.output`, 'the schema');
   return schema;
-}
-
-/** Parses with the schema's own messages; the first issue names its path. */
-export function checked<T>(schema: z.ZodType<T>, value: unknown, code: ConfigError['code'], at: string): T {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  // A misspelt key is also a missing one: what was written tells more than what was not.
-  const { issues } = parsed.error;
-  const issue = issues.find((each) => each.code === 'unrecognized_keys') ?? issues[0];
-  const keys = issue?.code === 'unrecognized_keys' ? issue.keys.map(String) : [];
-  const path = [at, ...(issue?.path ?? []).map(String), ...keys.slice(0, 1)].filter((part) => part !== '').join('.');
-  throw new ConfigError(
-    code,
-    path,
-    keys.length > 0 ? `unknown key ${keys.join(', ')}` : (issue?.message ?? 'is not valid'),
-  );
 }
 
 export type Registered = {

@@ -31,6 +31,9 @@ export const NODES = 'node/';
 /** Processes that dispatch nothing, and hear what the nodes commit. */
 export const GATEWAYS = 'gateway/';
 
+/** The agents that the node of this name works on; null: all. */
+export const agentsOf = (name: string): string[] | null => (name.includes(':') ? groupOf(name).split(',') : null);
+
 export function leasedHolding(options: LeasedOptions): Holding {
   return new NodeLeases(options);
 }

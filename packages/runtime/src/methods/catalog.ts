@@ -50,7 +50,7 @@ function modelView(info: ModelInfo, models: ModelSource): ModelView {
   };
 }
 
-function agentView({ manifest, digest }: Registered): AgentView {
+function agentView({ definition, manifest, digest }: Registered): AgentView {
   return {
     name: manifest.agent,
     hash: digest,
@@ -66,5 +66,6 @@ function agentView({ manifest, digest }: Registered): AgentView {
     })),
     limits: { ...DEFAULT_LIMITS, ...manifest.limits } as AgentView['limits'],
     policies: manifest.policies as AgentView['policies'],
+    queue: definition.queue,
   };
 }

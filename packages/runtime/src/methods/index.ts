@@ -4,6 +4,7 @@ import { catalogMethods } from './catalog.ts';
 import { contextMethods } from './context.ts';
 import { viewMethods } from './folds.ts';
 import { forkMethods } from './forks.ts';
+import { nodeMethods } from './nodes.ts';
 import { runMethods } from './runs.ts';
 import { searchMethods } from './search.ts';
 import { sessionMethods } from './sessions.ts';
@@ -22,5 +23,6 @@ export function createMethods(parts: Parts): Methods {
     ...searchMethods(parts),
     ...waitMethods(parts),
     ...catalogMethods(parts),
+    ...nodeMethods(parts),
   };
 }

@@ -73,6 +73,7 @@ export function agentOf(
     limits: {},
     background,
     output: structured ? { type: 'string' } : null,
+    queue: 'default',
   };
 }
 
