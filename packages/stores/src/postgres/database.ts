@@ -56,8 +56,9 @@ export function connectTo(driver: Driver, options: DatabaseOptions): Database {
     max: options.connections,
     idleTimeoutMillis: LIMITS.idleConnectionMs,
   });
-  // A connection that breaks while nobody uses it: the pool drops it, and the next statement gets another.
+  // One that breaks in use is told to whoever uses it; one that nobody uses is dropped. Unheard, both would end the process.
   pool.on('error', () => {});
+  pool.on('connect', (connection) => connection.on('error', () => {}));
   const client = async (): Promise<pg.PoolClient> => {
     try {
       return await pool.connect();

@@ -7,7 +7,7 @@ import { createEar, type Ear } from './ear.ts';
 import { failureOf, storeErrorOf } from './failure.ts';
 import { createListener, type Listener } from './listener.ts';
 import { postgresLog } from './log.ts';
-import { migrateSchema, readSchema, type SchemaState } from './migrate.ts';
+import { migrateSchema, readSchema, type SchemaState, WRITE_VERSION } from './migrate.ts';
 import { postgresBlobs, postgresDocs, postgresLeases, postgresSnapshots } from './ports.ts';
 import type { Scope } from './scope.ts';
 import { integer, type Row, text, type Value } from './statement.ts';
@@ -43,8 +43,15 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     await prepare(database);
     const [row] = await database.run(
       '',
-      `UPDATE {s}.meta SET value = value + 1 WHERE name = 'epoch' RETURNING value AS opening, {s}.micros() AS at`,
+      `UPDATE {s}.meta SET value = value + 1 WHERE name = 'epoch' RETURNING value AS opening, {s}.micros() AS at,
+       (SELECT value FROM {s}.meta WHERE name = 'writeVersion') AS written`,
     );
+    const written = integer(row?.['written']);
+    if (written > WRITE_VERSION + 1)
+      throw new StoreError(
+        'data_too_new',
+        `entries have version ${written}, this build reads up to ${WRITE_VERSION + 1}`,
+      );
     const opening = integer(row?.['opening']);
     const listener = createListener({ driver, url: options.url, database, opening, timers: options.timers });
     return createStore({ database, listener, opening, openedAt: integer(row?.['at']), timers: options.timers });

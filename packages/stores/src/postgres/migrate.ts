@@ -13,6 +13,12 @@ export type SchemaState = {
   pending: readonly { id: number; name: string }[];
 };
 
+/**
+ * The version of entries that this build writes; it reads those of one version ahead, too. The store keeps the version
+ * that is written by anybody at work on it, which a migration raises: by then no build may run that cannot read it.
+ */
+export const WRITE_VERSION = 1;
+
 type Query = (text: string, values?: unknown[]) => Promise<Row[]>;
 
 /** Two schemas of one database do not wait for each other; two processes that migrate one schema do. */
@@ -95,6 +101,7 @@ async function migrateIn(
       checksumOf(migration),
     ]);
   }
+  await query(`UPDATE {s}.meta SET value = greatest(value, $1) WHERE name = 'writeVersion'`, [WRITE_VERSION]);
   return pending;
 }
 

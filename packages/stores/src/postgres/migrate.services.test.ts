@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { append, EMPTY_HEAD } from '@perdure/testkit';
+import { type PostgresService, postgresMissing, startPostgres } from '@perdure/testkit/services';
+import { asOwner } from '../../test/postgres.ts';
+import { timers } from '../../test/support.ts';
+import { connectTo, type Database, loadDriver } from './database.ts';
+import { inspectPostgres, migratePostgres, openPostgresStore, readPostgresSchema } from './index.ts';
+import { migrateSchema } from './migrate.ts';
+import { MIGRATIONS } from './migrations/index.ts';
+
+const missing = postgresMissing();
+let server: PostgresService;
+let schemas = 0;
+
+const newest = MIGRATIONS.at(-1)?.id ?? 0;
+const fresh = () => ({ url: server.url(), schema: `m${(schemas += 1)}`, timers });
+const names = (steps: readonly { id: number }[]): number[] => steps.map(({ id }) => id);
+
+async function withDatabase<T>(
+  options: ReturnType<typeof fresh>,
+  work: (database: Database) => Promise<T>,
+): Promise<T> {
+  const database = connectTo(await loadDriver(), { ...options, connections: 1, now: null });
+  try {
+    return await work(database);
+  } finally {
+    await database.close();
+  }
+}
+
+describe('migrations of postgres', { skip: missing ?? false }, () => {
+  before(async () => {
+    if (missing === null) server = await startPostgres();
+  });
+  after(async () => server?.dispose());
+
+  test('an empty database is made when it is first opened, and then there is nothing to do', async () => {
+    const options = fresh();
+    assert.equal((await readPostgresSchema(options)).version, 0);
+    await (await openPostgresStore(options)).close();
+    assert.deepEqual(await readPostgresSchema(options), { version: newest, pending: [] });
+    assert.deepEqual(await migratePostgres(options), []);
+  });
+
+  test('an older schema is refused until it is migrated, and nothing is done to it by that', async () => {
+    const options = fresh();
+    const old = MIGRATIONS.slice(0, -1);
+    await withDatabase(options, async (database) => migrateSchema(database, old));
+    await assert.rejects(openPostgresStore(options), { code: 'data_too_old', message: /run perdure migrate/ });
+    assert.deepEqual(names((await readPostgresSchema(options)).pending), [newest]);
+    assert.deepEqual(names(await migratePostgres(options)), [newest]);
+    const store = await openPostgresStore(options);
+    await append(store.tenant('default').log, 's1', EMPTY_HEAD);
+    await store.close();
+  });
+
+  test('of five that start on an empty database at once one makes it and all of them work', async () => {
+    const options = fresh();
+    const stores = await Promise.all(Array.from({ length: 5 }, async () => openPostgresStore(options)));
+    assert.equal(new Set(stores.map(({ epoch }) => epoch)).size, 5);
+    await Promise.all(stores.map(async (store, at) => append(store.tenant('default').log, `s${at}`, EMPTY_HEAD)));
+    await Promise.all(stores.map(async (store) => store.close()));
+  });
+
+  test('a schema of a newer build, or one in which a migration was another one, is left alone', async () => {
+    const options = fresh();
+    await (await openPostgresStore(options)).close();
+    await asOwner(server, `INSERT INTO ${options.schema}.perdure_migrations VALUES (${newest + 1}, 'later', 'x')`);
+    for (const opened of [openPostgresStore, migratePostgres, readPostgresSchema])
+      await assert.rejects(opened(options), { code: 'data_too_new', message: new RegExp(`version ${newest + 1}`) });
+    await asOwner(server, `DELETE FROM ${options.schema}.perdure_migrations WHERE id > ${newest}`);
+    await asOwner(server, `UPDATE ${options.schema}.perdure_migrations SET checksum = 'x' WHERE id = 1`);
+    await assert.rejects(openPostgresStore(options), { code: 'data_too_new', message: /migration 1/ });
+  });
+
+  test('entries of a version that this build does not read are left alone', async () => {
+    const options = fresh();
+    await (await openPostgresStore(options)).close();
+    await asOwner(server, `UPDATE ${options.schema}.meta SET value = 99 WHERE name = 'writeVersion'`);
+    await assert.rejects(openPostgresStore(options), { code: 'data_too_new', message: /entries/ });
+  });
+
+  test('a migration that fails leaves nothing of what ran with it', async () => {
+    const options = fresh();
+    const broken = [...MIGRATIONS, { id: newest + 1, name: 'broken', sql: 'CREATE TABLE {s}.half (); SELECT 1 / 0' }];
+    await assert.rejects(
+      withDatabase(options, async (database) => migrateSchema(database, broken)),
+      {
+        code: 'unavailable',
+        message: /cannot be migrated: division by zero/,
+      },
+    );
+    assert.equal((await readPostgresSchema(options)).version, 0);
+  });
+
+  test('an operator is told the versions and how far the clocks are apart', async () => {
+    const options = fresh();
+    const clock = { now: () => Date.now() + 60_000, monotonicMs: () => 0 };
+    const facts = await inspectPostgres({ ...options, clock });
+    assert.match(facts.serverVersion, /^\d+/);
+    assert.deepEqual([facts.schemaVersion, facts.pending], [0, MIGRATIONS.length]);
+    assert.ok(Math.abs(facts.clockAheadMs + 60_000) < 10_000);
+  });
+});
