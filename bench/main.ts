@@ -1,26 +1,33 @@
 /**
  * `npm run bench`: rounds of Perdure beside a floor that is part of the bench, in one run on this machine. Prints ratios,
- * writes them as JSON, and says how noisy the machine was. `--quick` for fewer rounds, `--out FILE` for the JSON.
+ * writes them as JSON, and says how noisy the machine was. `--distributed` for what many processes share; `--quick` for
+ * fewer rounds, `--out FILE` for the JSON.
  */
 import { execFile, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
+import { distributed } from './distributed/main.ts';
 import { createFloor } from './floor.ts';
 import type { Floor } from './floor.ts';
 import { huge } from './huge.ts';
 import { idle } from './idle.ts';
 import { long } from './long.ts';
 import type { Measured, Row } from './measure.ts';
-import { measure, noise } from './measure.ts';
+import { measure, middle, noise } from './measure.ts';
 import { overHttp } from './http.ts';
 import { relay } from './relay.ts';
 import { openSubject, roundOf } from './subject.ts';
 
 const { values } = parseArgs({
-  options: { quick: { type: 'boolean', default: false }, out: { type: 'string', default: 'bench/results.json' } },
+  options: {
+    quick: { type: 'boolean', default: false },
+    distributed: { type: 'boolean', default: false },
+    out: { type: 'string' },
+  },
 });
+const out = values.out ?? (values.distributed ? 'bench/results-distributed.json' : 'bench/results.json');
 const scale = values.quick ? 0.2 : 1;
 const NODE = [process.execPath, ['--disable-warning=ExperimentalWarning']] as const;
 
@@ -54,18 +61,6 @@ async function inTurns(
   const pairs: [Measured, Measured][] = [];
   for (let i = 0; i < repeats; i += 1) pairs.push([await floor(), await subject()]);
   return [middle(pairs.map(([one]) => one)), middle(pairs.map(([, two]) => two))];
-}
-
-function middle(all: Measured[]): Measured {
-  const of = (pick: (one: Measured) => number): number =>
-    all.map(pick).sort((a, b) => a - b)[Math.floor(all.length / 2)] ?? 0;
-  return {
-    rounds: of((m) => m.rounds),
-    perSecond: of((m) => m.perSecond),
-    cpuMsPerRound: of((m) => m.cpuMsPerRound),
-    p50Ms: of((m) => m.p50Ms),
-    p99Ms: of((m) => m.p99Ms),
-  };
 }
 
 const line = (name: string, m: Measured): void =>
@@ -129,33 +124,36 @@ async function w1(origin: string, directory: string, floor: Floor): Promise<obje
   return { floor: { at32: f32, at1: f1 }, perdure: { at32: p32, at1: p1 }, http: { at32: http[0], at1: http[1] } };
 }
 
+async function onOneMachine(origin: string): Promise<object> {
+  const directory = mkdtempSync(join(tmpdir(), 'perdure-bench-'));
+  const floor = createFloor(origin, join(directory, 'floor.db'));
+  const short = await w1(origin, directory, floor);
+  const rounds = Math.round(1_000 * scale);
+  const session = await long({ origin, directory: join(directory, 'w2'), floor, rounds, say, report });
+  const large = await huge({
+    origin,
+    directory: join(directory, 'huge'),
+    floor,
+    entries: 100_000 * scale,
+    say,
+    report,
+  });
+  await floor.close();
+  const parked = await idle({ origin, directory: join(directory, 'w3'), sessions: 10_000 * scale, say, report });
+  const live = await relay({ origin, directory: join(directory, 'w4'), say, report });
+  rmSync(directory, { recursive: true, force: true });
+  return { short, session, huge: large, idle: parked, relay: live };
+}
+
 const before = noise();
-const directory = mkdtempSync(join(tmpdir(), 'perdure-bench-'));
 const provider = await startProvider();
-const floor = createFloor(provider.origin, join(directory, 'floor.db'));
-const short = await w1(provider.origin, directory, floor);
-const session = await long({
-  origin: provider.origin,
-  directory: join(directory, 'w2'),
-  floor,
-  rounds: Math.round(1_000 * scale),
-  say,
-  report,
-});
 const { origin } = provider;
-const large = await huge({ origin, directory: join(directory, 'huge'), floor, entries: 100_000 * scale, say, report });
-await floor.close();
-const parked = await idle({ origin, directory: join(directory, 'w3'), sessions: 10_000 * scale, say, report });
-const live = await relay({ origin, directory: join(directory, 'w4'), say, report });
+const figures = values.distributed ? await distributed({ origin, scale, say, report }) : await onOneMachine(origin);
 provider.stop();
-rmSync(directory, { recursive: true, force: true });
 const after = noise();
 const spread = Math.max(before.spread, after.spread);
 process.stdout.write(
   `noise of the machine: a fixed piece of work spread by ${(spread * 100).toFixed(0)} % (${after.medianMs.toFixed(1)} ms)\n`,
 );
-writeFileSync(
-  values.out,
-  `${JSON.stringify({ rows, short, session, huge: large, idle: parked, relay: live, noise: { before, after } }, null, 2)}\n`,
-);
-say(`written to ${values.out}`);
+writeFileSync(out, `${JSON.stringify({ rows, ...figures, noise: { before, after } }, null, 2)}\n`);
+say(`written to ${out}`);

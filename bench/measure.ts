@@ -36,6 +36,19 @@ export async function measure(
   };
 }
 
+/** Of each figure the median. */
+export function middle(all: Measured[]): Measured {
+  const of = (pick: (one: Measured) => number): number =>
+    all.map(pick).sort((a, b) => a - b)[Math.floor(all.length / 2)] ?? 0;
+  return {
+    rounds: of((m) => m.rounds),
+    perSecond: of((m) => m.perSecond),
+    cpuMsPerRound: of((m) => m.cpuMsPerRound),
+    p50Ms: of((m) => m.p50Ms),
+    p99Ms: of((m) => m.p99Ms),
+  };
+}
+
 /** A fixed piece of work, timed again and again: how far the times spread says how noisy the machine is. */
 export function noise(): { spread: number; medianMs: number } {
   const times = Array.from({ length: 20 }, () => {

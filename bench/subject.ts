@@ -1,14 +1,20 @@
 /** Perdure under test: the real runtime on SQLite, with one agent, one tool and the Chat Completions adapter. */
 import { createModelSource } from '@perdure/models';
 import { agent, createHost, openSession, Redactor, silentLogger, system as ownSystem, tool } from '@perdure/runtime';
-import type { Host } from '@perdure/runtime';
-import type { System } from '@perdure/runtime/ports';
+import type { Host, HostOptions } from '@perdure/runtime';
+import type { Store, System } from '@perdure/runtime/ports';
 import { openSqliteStore } from '@perdure/stores/sqlite';
 
 export type Subject = { host: Host; close(): Promise<void> };
 
 export async function openSubject(origin: string, directory: string, system: System = ownSystem): Promise<Subject> {
   const store = await openSqliteStore({ directory, clock: system.clock, timers: system.timers });
+  return openSubjectOn(origin, store, { system });
+}
+
+/** The same on any store. Closing it closes the store. */
+export async function openSubjectOn(origin: string, store: Store, more: Partial<HostOptions> = {}): Promise<Subject> {
+  const { system = ownSystem } = more;
   const models = createModelSource({
     env: { OPENAI_API_KEY: 'EXAMPLE-key-of-the-bench', OPENAI_BASE_URL: `${origin}/v1` },
     system,
@@ -30,6 +36,7 @@ export async function openSubject(origin: string, directory: string, system: Sys
     logger: silentLogger,
     redactor: new Redactor(),
     engineHash: 'bench',
+    ...more,
   });
   await host.start();
   return {
