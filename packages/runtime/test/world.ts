@@ -12,6 +12,7 @@ import type {
   VirtualSystem,
 } from '@perdure/testkit';
 import { createScriptedModel, createVirtualSystem } from '@perdure/testkit';
+import type { Freezer } from './freezer.ts';
 import type { AgentOptions, Caller, Host, HostOptions, StreamEvent } from '../src/index.ts';
 import { agent, createHost, Redactor } from '../src/index.ts';
 import type { Append, AppendResult, LogStore, Store, ToolDefinition } from '../src/ports.ts';
@@ -30,6 +31,10 @@ export type WorldOptions = {
   /** A second host in the same process, on the same store. */
   beside?: World;
   system?: VirtualSystem;
+  /** Its store is one that processes share. */
+  shared?: boolean;
+  /** Stops this process and lets it go on. */
+  freezer?: Freezer;
   /** Not started yet. */
   idle?: boolean;
 };
@@ -62,7 +67,9 @@ export class World {
     this.model = options.model ?? createScriptedModel(options.script ?? [], options.scripted ?? {});
     this.redactor = new Redactor(options.secrets ?? {});
     const { clock } = this.system;
-    this.store = options.beside?.store ?? this.#watched(openMemoryStore({ clock, disk: this.disk }));
+    this.store =
+      options.beside?.store ??
+      this.#watched(openMemoryStore({ clock, disk: this.disk, shared: options.shared ?? false }));
     this.host = undefined as unknown as Host;
   }
 
@@ -73,10 +80,10 @@ export class World {
       (fields: { [key: string]: unknown }, message: string): void =>
         void world.lines.push({ level, message, fields });
     world.host = await createHost({
-      store: world.store,
+      store: options.freezer?.store(world.store) ?? world.store,
       agents: [agent({ name: 'assistant', model: 'scripted', tools: options.tools ?? [], ...options.agent })],
       models: world.model.source,
-      system: world.system,
+      system: options.freezer?.system(world.system) ?? world.system,
       logger: { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') },
       redactor: world.redactor,
       engineHash: 'test',
