@@ -116,6 +116,8 @@ export const agentViewSchema = z.strictObject({
       input: jsonSchema,
     }),
   ),
+  /** What commands of its tools run in: `bubblewrap`, or `none` where the operator wants none. */
+  sandbox: z.string().exactOptional(),
   limits: limitsSchema,
   policies: policiesSchema,
   /** Which workers work on its sessions. */

@@ -43,6 +43,8 @@ export type Config = {
    * in the data folder; `{ restate: { ingress, admin } }` uses one that runs.
    */
   engine?: Engine;
+  /** What commands of tools run in. `none` gives them all rights of this process. Default `bubblewrap`. */
+  sandbox?: 'bubblewrap' | 'none';
   /** They see each outcome before it is written, in their order; one that throws blocks. */
   hooks?: readonly Hook[];
   /** Values of at least eight characters that must appear nowhere, by name; tools get them by `ctx.secret(name)`. */
@@ -88,6 +90,7 @@ export const configShape = {
   data: z.string().min(1).optional(),
   store: z.union([z.enum(['sqlite', 'memory']), postgresUrl], STORES).optional(),
   engine: engineSchema.optional(),
+  sandbox: z.enum(['bubblewrap', 'none']).optional(),
   hooks: z.array(z.custom<Hook>(isHook, 'is not a hook: { name, outcome(event) }')).optional(),
   secrets: z
     .record(z.string(), z.string().min(SECRET_CHARS_MIN, `a secret has at least ${SECRET_CHARS_MIN} characters`))
@@ -104,8 +107,11 @@ export function defineConfig<const C extends ConfigFile>(config: C): C {
   return config;
 }
 
-/** `store` may be one's own where a program says so. */
-export function checkConfig(config: Omit<ConfigFile, 'store'> & { store?: unknown }, schema: z.ZodType): void {
+/** `store` and `sandbox` may be one's own where a program says so. */
+export function checkConfig(
+  config: Omit<ConfigFile, 'store' | 'sandbox'> & { store?: unknown; sandbox?: unknown },
+  schema: z.ZodType,
+): void {
   checked(schema, config, 'invalid_config', '');
   const names = new Set<string>();
   for (const [index, { name }] of (config.agents ?? []).entries()) {

@@ -45,6 +45,15 @@ export type {
   ResolvedModel,
   Retry,
   RunRow,
+  Sandbox,
+  SandboxEnd,
+  SandboxErrorCode,
+  SandboxFolder,
+  SandboxLimits,
+  SandboxOptions,
+  SandboxProcess,
+  SandboxReport,
+  SandboxWall,
   Said,
   SaidHit,
   RunStatus,
@@ -69,4 +78,4 @@ export type {
   ToolResult,
   Usage,
 } from '@perdure/runtime/ports';
-export { StoreDamage } from '@perdure/runtime/ports';
+export { SandboxError, StoreDamage } from '@perdure/runtime/ports';

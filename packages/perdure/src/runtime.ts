@@ -17,7 +17,7 @@ import {
   Redactor,
   system,
 } from '@perdure/runtime';
-import type { Logger, ModelSource, Store } from '@perdure/runtime/ports';
+import type { Logger, ModelSource, Sandbox, Store } from '@perdure/runtime/ports';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Config } from './config.ts';
@@ -29,14 +29,17 @@ import { engineHash } from './engine-hash.ts';
 import { logSink } from './logs.ts';
 import { LIMITS } from './limits.ts';
 import { modelsOf } from './models.ts';
+import { sandboxOf } from './sandbox.ts';
 import type { Scrub } from './scrub.ts';
 import { startScrub } from './scrub.ts';
 import type { Environment, Settings } from './settings.ts';
 import { readSettings, SETTINGS } from './settings.ts';
 
-export type RuntimeOptions = Omit<Config, 'store'> & {
+export type RuntimeOptions = Omit<Config, 'store' | 'sandbox'> & {
   /** As in a configuration, or a store of your own (`perdure/ports`), which takes no `data` and is closed with the runtime. */
   store?: Config['store'] | Store;
+  /** As in a configuration, or one of your own (`perdure/ports`), which is closed with the runtime. */
+  sandbox?: Config['sandbox'] | Sandbox;
   /** What goes to standard error. Default: PERDURE_LOG_LEVEL or `warn`, PERDURE_LOG_FORMAT or by the terminal. */
   log?: { level?: LogLevel; format?: LogFormat };
 };
@@ -82,12 +85,20 @@ export type Runtime = {
 
 const isStore = (value: unknown): boolean => has(value, 'tenant', 'tenants', 'unavailable', 'close');
 
+const isSandbox = (value: unknown): boolean => has(value, 'probe', 'run', 'close');
+
 const optionsSchema = z.strictObject({
   ...configShape,
   store: z
     .union(
       [z.enum(['sqlite', 'memory']), postgresUrl, z.custom<Store>(isStore)],
       "is 'sqlite', 'memory', postgres://USER@HOST/DATABASE or a store: see perdure/ports",
+    )
+    .optional(),
+  sandbox: z
+    .union(
+      [z.enum(['bubblewrap', 'none']), z.custom<Sandbox>(isSandbox)],
+      "is 'bubblewrap', 'none' or a sandbox: see perdure/ports",
     )
     .optional(),
   log: z
@@ -150,12 +161,14 @@ async function openHost(options: RuntimeOptions, env: Environment, given?: Model
   const data = typeof setting === 'object' ? null : folderOf(setting, options.data);
   const store = typeof setting === 'object' ? setting : await openStore(setting, data);
   const models = given ?? modelsOf(options.models, env);
+  const sandbox = sandboxOf(options.sandbox, data);
   let marks: Marks | undefined;
   let engine: OpenedEngine | undefined;
   let host: Host | undefined;
   const letGo: LetGo = async (drain) => {
     await host?.stop(drain);
     await engine?.stop();
+    await sandbox.close();
     await models.close();
     await store.close();
     marks?.close();
@@ -174,6 +187,7 @@ async function openHost(options: RuntimeOptions, env: Environment, given?: Model
       engineHash: engineHash(),
       hooks: options.hooks ?? [],
       ...(engine.driver === undefined ? {} : { driver: engine.driver }),
+      sandbox,
       ...(marks === undefined ? {} : { marks }),
       defaults: {
         ...(options.policies === undefined ? {} : { policies: options.policies }),

@@ -111,6 +111,13 @@ export const SETTINGS = {
     about: 'How it is logged: pretty, compact or json. Default: pretty on a terminal, else json.',
     read: (value) => oneOf(FORMATS, value),
   }),
+  sandbox: typed<'bubblewrap' | 'none'>({
+    env: 'PERDURE_SANDBOX',
+    config: true,
+    initial: 'bubblewrap',
+    about: 'What commands of tools run in: bubblewrap; or none, which gives them all rights of this process.',
+    read: (value) => oneOf(['bubblewrap', 'none'], value),
+  }),
   openaiKey: optional({
     env: 'OPENAI_API_KEY',
     secret: true,

@@ -294,6 +294,18 @@ describe('without a server', () => {
     assert.equal((await place.run(['run', 'hi', '--token', 'x'])).code, 5);
   });
 
+  test('no sandbox is never silent: every screen that shows tools says it', async () => {
+    const none = { PERDURE_SANDBOX: 'none' };
+    const said = /none, by your setting/;
+    assert.match((await place.run(['doctor'], none)).stdout, said);
+    assert.match((await place.run(['agents', 'show', 'assistant'], none)).stdout, said);
+    assert.match((await place.run(['agents', 'list'], none)).stderr, said);
+    const doctor = await place.run(['doctor']);
+    assert.match(doctor.stdout, /sandbox +(bubblewrap \d|no commands of tools run: .*install)/);
+    assert.doesNotMatch(doctor.stdout + (await place.run(['agents', 'show', 'assistant'])).stdout, said);
+    assert.match((await place.run(['doctor'], { PERDURE_SANDBOX: 'off' })).stderr, /none of bubblewrap, none/);
+  });
+
   test('a server that was killed leaves a file that nobody believes, and its unfinished run goes on', async () => {
     const { server } = await serving(place);
     const run = await place.run(['run', 'call ask {"question": "Which colour?"}', '--session', 'k']);

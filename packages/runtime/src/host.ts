@@ -26,7 +26,7 @@ import type { Marks } from './log/marks.ts';
 import { noMarks, tryTheSuspect } from './log/marks.ts';
 import { createMethods } from './methods/index.ts';
 import { createPerform } from './effects/perform.ts';
-import type { Logger, ModelSource, Store, System, TenantStore } from './ports.ts';
+import type { Logger, ModelSource, Sandbox, Store, System, TenantStore } from './ports.ts';
 import { Quarantine } from './drive/quarantine.ts';
 import type { Parts } from './parts.ts';
 import { withCleanNames } from './secrets/names.ts';
@@ -42,6 +42,7 @@ import type { Reach, Told } from './streams/relay.ts';
 import { Relay } from './streams/relay.ts';
 import { Streams } from './streams/stream.ts';
 import { createSearch } from './texts/search.ts';
+import { noSandbox } from './effects/sandbox.ts';
 import { createResults } from './effects/results.ts';
 import { createToolbus } from './effects/toolbus.ts';
 import { createWatches } from './streams/watch.ts';
@@ -58,6 +59,8 @@ export type HostOptions = {
   engineHash: string;
   hooks?: readonly Hook[];
   defaults?: AgentDefaults;
+  /** Where tools run commands; default: nowhere. Closed by whoever made it. */
+  sandbox?: Sandbox;
   tenant?: string;
   /** Effects under way at once. */
   effects?: number;
@@ -220,6 +223,7 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
     tenant,
     relay,
     liveToken,
+    sandbox: options.sandbox ?? noSandbox,
     models,
     reads,
     watches: createWatches(store.log),
@@ -306,6 +310,7 @@ function courierOf(options: HostOptions, core: Core): Courier {
     hooks,
     callbackSecret,
     history: search,
+    sandbox: options.sandbox ?? noSandbox,
     results: createResults(sessions),
     progress: (session, run, call, text) => logger.debug({ session, run, call, progress: text }, 'progress'),
   });

@@ -3,7 +3,7 @@ import type { Agents } from './definitions/agents.ts';
 import type { Bodies } from './effects/bodies.ts';
 import type { Driver } from './drive/driver.ts';
 import type { Holding } from './drive/holding.ts';
-import type { Logger, ModelSource, System, TenantStore } from './ports.ts';
+import type { Logger, ModelSource, Sandbox, System, TenantStore } from './ports.ts';
 import type { Quarantine } from './drive/quarantine.ts';
 import type { Reads } from './methods/views.ts';
 import type { Reading } from './log/prefix.ts';
@@ -20,6 +20,8 @@ export type Parts = {
   store: TenantStore;
   agents: Agents;
   models: ModelSource;
+  /** Where tools run commands. */
+  sandbox: Sandbox;
   sessions: Sessions;
   streams: Streams;
   /** What is said live in other processes; null: nobody is asked. */

@@ -77,6 +77,18 @@ export type {
   ToolDeclaration,
 } from './ports/models.ts';
 export type {
+  Sandbox,
+  SandboxEnd,
+  SandboxErrorCode,
+  SandboxFolder,
+  SandboxLimits,
+  SandboxOptions,
+  SandboxProcess,
+  SandboxReport,
+  SandboxWall,
+} from './ports/sandbox.ts';
+export { SandboxError } from './ports/sandbox.ts';
+export type {
   HistoryPage,
   HistoryQuery,
   ToolContent,

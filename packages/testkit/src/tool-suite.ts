@@ -35,6 +35,12 @@ const contextOf = ({ secrets = {} }: Opened, key: string, attempt = 1): ToolCont
   secret: (name) => secrets[name],
   history: async () => ({ hits: [], next: null, behind: false }),
   result: async () => null,
+  sandbox: {
+    kind: 'unavailable',
+    probe: async () => assert.fail('the suite has no sandbox'),
+    run: async () => assert.fail('the suite has no sandbox'),
+    close: async () => {},
+  },
 });
 
 /** Registers the laws that every tool keeps, as tests of node:test. */

@@ -36,8 +36,8 @@ export class ToolFailure extends Error {
 
 /** Thrown where tools are made with options that cannot be obeyed. */
 export class ToolOptionsError extends Error {
-  readonly code: 'invalid_root' | 'invalid_prefix';
-  constructor(code: 'invalid_root' | 'invalid_prefix', message: string) {
+  readonly code: 'invalid_root' | 'invalid_prefix' | 'invalid_host';
+  constructor(code: 'invalid_root' | 'invalid_prefix' | 'invalid_host', message: string) {
     super(message);
     this.code = code;
   }

@@ -5,6 +5,8 @@ export { files } from './files/index.ts';
 export type { FilesOptions } from './files/index.ts';
 export { LIMITS } from './limits.ts';
 export { readMore } from './read-more.ts';
+export { createBare, createBubblewrap } from './sandbox/index.ts';
+export type { BubblewrapOptions } from './sandbox/index.ts';
 export { searchHistory } from './search-history.ts';
 export type { SearchHistoryOptions } from './search-history.ts';
 export { sleep } from './sleep.ts';

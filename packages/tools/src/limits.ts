@@ -56,6 +56,25 @@ export const LIMITS = {
   undoneTexts: 1_000,
   undoneChars: 64 * 1024 * 1024,
 
+  /** Hosts that a command is granted, connections it has open at once, and how long one may be silent. */
+  sandboxHosts: 200,
+  proxyConnections: 64,
+  proxyIdleMs: 60_000,
+  portMax: 65_535,
+  /** A sandbox gets so long to let its command begin, and so many UTF-16 units to say why it did not. */
+  sandboxStartMs: 30_000,
+  sandboxWordsChars: 2_000,
+  /** What tries the walls of a sandbox. */
+  sandboxProbe: {
+    processes: 16,
+    memoryBytes: 256 * 1024 * 1024,
+    fileBytes: 1024 * 1024,
+    scratchBytes: 1024 * 1024,
+    cpuSeconds: 10,
+    openFiles: 256,
+    timeoutMs: 20_000,
+  },
+
   readTimeoutMs: 30_000,
   writeTimeoutMs: 60_000,
   searchTimeoutMs: 60_000,

@@ -20,6 +20,7 @@ export function contextOf(signal: AbortSignal = new AbortController().signal): T
     secret: unused,
     history: unused,
     result: unused,
+    sandbox: { kind: 'unused', probe: unused, run: unused, close: unused },
   };
 }
 

@@ -40,9 +40,9 @@ export async function localOf(context: Context): Promise<Local> {
   } = project?.config ?? { agents: [assistant({ directory: cwd, data, env })] };
   // In memory there is no data; a folder that was named all the same is refused when the runtime starts.
   const named = settings.store === 'memory' && origins.data === 'default' ? {} : { data };
-  const { store, engine } = settings;
+  const { store, engine, sandbox } = settings;
   return {
-    options: { ...config, store, engine, ...named },
+    options: { ...config, store, engine, sandbox, ...named },
     settings,
     origins,
     data,

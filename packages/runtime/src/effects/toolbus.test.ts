@@ -10,6 +10,7 @@ import type { Hook } from './hooks.ts';
 import { LIMITS } from '../limits.ts';
 import { silentLogger } from '../logger.ts';
 import type { EffectClass, ToolContext, ToolParks, ToolResult } from '../ports.ts';
+import { noSandbox } from './sandbox.ts';
 import { Redactor } from '../secrets/redact.ts';
 import { callbackToken, createToolbus } from './toolbus.ts';
 
@@ -30,6 +31,7 @@ function bench(hooks: readonly Hook[] = []) {
     callbackSecret: 'callback secret',
     history: async () => ({ hits: [], next: null, behind: false }),
     results: async () => null,
+    sandbox: noSandbox,
     progress: (_session, _run, _call, text) => void progress.push(text),
   });
   const controller = new AbortController();

@@ -11,6 +11,7 @@ import { LIMITS } from '../limits.ts';
 import type {
   Clock,
   Logger,
+  Sandbox,
   TenantStore,
   Timers,
   ToolContent,
@@ -52,6 +53,7 @@ export type ToolbusOptions = {
   /** Makes callback tokens of this data that nobody else can make. */
   callbackSecret: string;
   history: Search;
+  sandbox: Sandbox;
   results: Results;
   progress(session: string, run: string, call: string, text: string): void;
 };
@@ -81,6 +83,7 @@ function contextOf(options: ToolbusOptions, on: ToolCall, signal: AbortSignal): 
     blobs: { put: async (bytes) => store.blobs.put(bytes), get: async (digest) => store.blobs.get(digest) },
     secret: (name) => redactor.secret(name),
     history: options.history,
+    sandbox: options.sandbox,
     result: async (call) => options.results(on.state.id, call),
   };
 }

@@ -13,13 +13,13 @@ export function catalogMethods(parts: Parts): Pick<Methods, CatalogMethod> {
   return {
     'agents.list': async (_caller, { cursor, limit }) => {
       const { items, next } = pageOf(parts.agents.list(), cursor, limit);
-      const agents = items.map(agentView);
+      const agents = items.map((each) => agentView(each, parts));
       return ok(next === undefined ? { agents } : { agents, next });
     },
     'agents.get': async (_caller, { name }) => {
       const registered = parts.agents.get(name);
       if (registered === undefined) throw notFound(`agent ${name}`);
-      return ok(agentView(registered));
+      return ok(agentView(registered, parts));
     },
     'models.list': async (_caller, { cursor, limit }) => {
       const { items, next } = pageOf(parts.models.list(), cursor, limit);
@@ -50,7 +50,7 @@ function modelView(info: ModelInfo, models: ModelSource): ModelView {
   };
 }
 
-function agentView({ definition, manifest, digest }: Registered): AgentView {
+function agentView({ definition, manifest, digest }: Registered, { sandbox }: Parts): AgentView {
   return {
     name: manifest.agent,
     hash: digest,
@@ -65,6 +65,7 @@ function agentView({ definition, manifest, digest }: Registered): AgentView {
       input,
     })),
     limits: { ...DEFAULT_LIMITS, ...manifest.limits } as AgentView['limits'],
+    sandbox: sandbox.kind,
     policies: manifest.policies as AgentView['policies'],
     queue: definition.queue,
   };

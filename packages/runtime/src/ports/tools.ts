@@ -1,6 +1,7 @@
 /** What the runtime asks of a tool. */
 import type { Digest, EffectClass } from '@perdure/engine';
 import type { JsonSchema } from './models.ts';
+import type { Sandbox } from './sandbox.ts';
 import type { SaidHit } from './stores.ts';
 
 export type ToolContent = string | { [key: string]: unknown } | readonly unknown[];
@@ -45,6 +46,8 @@ export type ToolContext = {
    * for a query without words, or a cursor that is none.
    */
   history(query: HistoryQuery): Promise<HistoryPage>;
+  /** Where commands run. Its errors are thrown: as a tool's own, they become an error result with their message. */
+  sandbox: Sandbox;
   /** All of the result of an earlier call of this session, by the call's id; null where its conversation has none. */
   result(call: string): Promise<string | null>;
 };

@@ -3,6 +3,7 @@ import { readingProject } from '../connection.ts';
 import type { Run } from '../context.ts';
 import { isJson } from '../context.ts';
 import { EXIT } from '../exit.ts';
+import { NO_SANDBOX } from '../sandbox.ts';
 import { oneLine, print, printJson, table, tell } from '../output.ts';
 import { LIMITS } from '../../limits.ts';
 
@@ -19,10 +20,14 @@ export const list: Run = async (context) => {
       description,
     ]);
     print(table([['AGENT', 'MODEL', 'TOOLS', 'DESCRIPTION'], ...rows]));
+    if (page.agents.some(({ sandbox }) => sandbox === 'none')) tell(`sandbox: ${NO_SANDBOX}\n`);
     if (page.next !== undefined) tell('there are more\n');
   }
   return EXIT.ok;
 };
+
+/** Of a server that does not say, nothing is said. */
+const sandboxIn = (kind: string | undefined): string => (kind === 'none' ? NO_SANDBOX : (kind ?? ''));
 
 export const show: Run = async (context) => {
   const name = context.args[0] ?? '';
@@ -45,6 +50,7 @@ export const show: Run = async (context) => {
       ['about', agent.description],
       ['limits', JSON.stringify(agent.limits)],
       ['policies', JSON.stringify(agent.policies)],
+      ['sandbox', sandboxIn(agent.sandbox)],
     ]),
   );
   print(`tools\n${table(tools)}`);

@@ -11,6 +11,7 @@ import { shownEngine } from '../../engine.ts';
 import { DataInUseError } from '../../errors.ts';
 import { LIMITS } from '../../limits.ts';
 import { modelsOf } from '../../models.ts';
+import { sandboxOf } from '../../sandbox.ts';
 import { runningServer } from '../../server-file.ts';
 import { isPostgres, SETTINGS } from '../../settings.ts';
 import type { Origins, PostgresUrl, SettingName, Settings } from '../../settings.ts';
@@ -22,6 +23,7 @@ import { EXIT } from '../exit.ts';
 import type { Local } from '../local.ts';
 import { localOf } from '../local.ts';
 import { print, printJson, table } from '../output.ts';
+import { NO_SANDBOX } from '../sandbox.ts';
 
 type Check = { name: string; result: 'ok' | 'warn' | 'fail'; text: string };
 
@@ -35,6 +37,7 @@ export const doctor: Run = async (context) => {
   const { settings, origins } = local ?? context;
   await checkData(context, settings, checks);
   if (isPostgres(settings.store)) await checkPostgres(settings.store, checks);
+  await checkSandbox(context, settings, checks);
   await checkServer(context, checks);
   const rows = (Object.keys(SETTINGS) as SettingName[]).map((name) => ({ name, ...shown(name, settings, origins) }));
   if (isJson(context)) printJson({ settings: rows, checks });
@@ -156,6 +159,25 @@ async function checkPostgres(url: PostgresUrl, checks: Check[]): Promise<void> {
     checks.push({ name: 'store', result, text: parts.join(', ') });
   } catch (error) {
     checks.push({ name: 'store', result: 'fail', text: messageOf(error) });
+  }
+}
+
+/** Tries its walls here and now. Where there is none, tools that run commands refuse, and all else works. */
+async function checkSandbox(context: Context, settings: Settings, checks: Check[]): Promise<void> {
+  if (settings.sandbox === 'none') {
+    checks.push({ name: 'sandbox', result: 'warn', text: NO_SANDBOX });
+    return;
+  }
+  const sandbox = sandboxOf(settings.sandbox, resolve(context.cwd, settings.data));
+  try {
+    const { kind, version, walls } = await sandbox.probe();
+    const broken = walls.filter(({ holds }) => !holds).length;
+    const text = `${kind} ${version ?? ''}${broken === 0 ? '' : `: ${broken} of its walls do not hold; run no commands in it`}`;
+    checks.push({ name: 'sandbox', result: broken === 0 ? 'ok' : 'fail', text });
+    for (const { wall, holds, detail } of walls)
+      checks.push({ name: `sandbox: ${wall}`, result: holds ? 'ok' : 'fail', text: detail });
+  } catch (error) {
+    checks.push({ name: 'sandbox', result: 'warn', text: `no commands of tools run: ${messageOf(error)}` });
   }
 }
 

@@ -22,6 +22,7 @@ import { CommandError, EXIT } from '../exit.ts';
 import type { Local } from '../local.ts';
 import { localOf } from '../local.ts';
 import { print, tell } from '../output.ts';
+import { NO_SANDBOX } from '../sandbox.ts';
 import { whenFree } from '../owner.ts';
 import { hasParent, tellParent, untilParentStops } from '../parent.ts';
 import { untilStopped } from '../signals.ts';
@@ -164,6 +165,7 @@ function welcome(local: Local, runtime: Runtime, url: string, unusable: readonly
     `  data     ${data}`,
     `  agents   ${agents}`,
     `  from     ${from}`,
+    ...(settings.sandbox === 'none' ? [`  sandbox  ${NO_SANDBOX}`] : []),
     ...(demo ? [`  The demo model answers by rules; ${real}.`] : []),
     ...unusable.map((problem) => `  warning  ${problem}`),
     '',

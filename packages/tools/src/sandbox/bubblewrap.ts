@@ -1,0 +1,162 @@
+/**
+ * Commands under bubblewrap (https://github.com/containers/bubblewrap): namespaces of their own for processes, network,
+ * mounts, users, IPC and names; a filter of system calls; limits. See `folders.ts` (M), `identity.ts` (U), `layout.ts`
+ * (L), `seccomp.ts` (F) and `network/proxy.ts` (N) for the rules it keeps.
+ */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import process from 'node:process';
+import type { Readable, Writable } from 'node:stream';
+import type { Sandbox, SandboxOptions, SandboxProcess, SandboxReport, Timers } from '@perdure/runtime/ports';
+import { SandboxError } from '@perdure/runtime/ports';
+import { processOf } from './child.ts';
+import { BEGUN_FD, entranceTo } from './entrance.ts';
+import type { OpenFolder, Owner } from './folders.ts';
+import { isWithin, openFolders } from './folders.ts';
+import { identityFor } from './identity.ts';
+import { argumentsOf, GROUP, HOSTS, PASSWD } from './layout.ts';
+import { LIMITS } from '../limits.ts';
+import type { Exit } from './network/exit.ts';
+import { openExit } from './network/exit.ts';
+import { hostRules } from './network/hosts.ts';
+import { probeWalls } from './probe.ts';
+import { cannotBegin, suitable } from './program.ts';
+import { seccompProgram } from './seccomp.ts';
+import { MACHINES } from './syscalls.ts';
+
+export type BubblewrapOptions = {
+  timers: Timers;
+  /** Folders that no command may see, such as the one that holds the sessions. */
+  apart?: readonly string[];
+  /** Where it is installed; by default where systems have it. */
+  program?: string;
+};
+
+/** A sandbox of bubblewrap. Made on any machine; where it cannot work, `run` and `probe` throw `sandbox_unavailable`. */
+export function createBubblewrap({ timers, apart = [], program }: BubblewrapOptions): Sandbox {
+  const running = new Set<SandboxProcess>();
+  const found = suitable(program);
+  const run: Sandbox['run'] = async (command, options) => {
+    const { path } = await found();
+    const started = await start(path, command, options, { timers, apart });
+    running.add(started);
+    void started.ended.then(() => running.delete(started));
+    return started;
+  };
+  return {
+    kind: 'bubblewrap',
+    run,
+    async probe(): Promise<SandboxReport> {
+      const { version } = await found();
+      return { kind: 'bubblewrap', version, walls: await probeWalls(run) };
+    },
+    async close() {
+      const all = [...running];
+      for (const each of all) each.kill();
+      await Promise.all(all.map(async ({ ended }) => ended));
+    },
+  };
+}
+
+async function start(
+  program: string,
+  command: readonly [string, ...string[]],
+  options: SandboxOptions,
+  { timers, apart }: { timers: Timers; apart: readonly string[] },
+): Promise<SandboxProcess> {
+  const rules = hostRules(options.hosts);
+  const folders = openFolders(options.folders, apart);
+  let exit: Exit | null = null;
+  try {
+    const identity = identityFor(folders);
+    exit = rules.length === 0 ? null : await openExit(rules, identity);
+    const child = launch(program, command, { options, folders, identity, proxy: exit?.socket ?? null });
+    child.once('exit', () => exit?.close());
+    const { stdout, stderr } = child;
+    if (stdout === null || stderr === null) throw cannotBegin('');
+    const end = (): boolean => child.kill('SIGKILL');
+    const timer = timers.set(LIMITS.sandboxStartMs, end);
+    await begun(child, stderr).finally(() => timer.cancel());
+    return processOf({ child, stdout, stderr, stdin: child.stdin, end }, timers, options.limits.timeoutMs);
+  } catch (error) {
+    exit?.close();
+    throw error;
+  } finally {
+    for (const folder of folders) folder[Symbol.dispose]();
+  }
+}
+
+type Launch = {
+  options: SandboxOptions;
+  folders: readonly OpenFolder[];
+  identity: Owner | null;
+  proxy: string | null;
+};
+
+/** Its descriptors by number: 0 to 2 the command's, 3 tells that it begins, then what bubblewrap reads, then the folders. */
+const READ_FROM = BEGUN_FD + 1;
+
+function launch(
+  program: string,
+  command: readonly string[],
+  { options, folders, identity, proxy }: Launch,
+): ChildProcess {
+  const machine = MACHINES[process.arch];
+  if (machine === undefined)
+    throw new SandboxError('sandbox_unavailable', `there is no filter of system calls for ${process.arch}`);
+  const handed = {
+    seccomp: READ_FROM + 1,
+    passwd: READ_FROM + 2,
+    group: READ_FROM + 3,
+    hosts: READ_FROM + 4,
+    folders: folders.map(({ at, write }, index) => ({ fd: READ_FROM + 5 + index, at, write })),
+  };
+  const given = { node: nodeFor(identity), proxy };
+  const args = argumentsOf(options, handed, given);
+  const inputs = [args.map((each) => `${each}\0`).join(''), seccompProgram(machine), PASSWD, GROUP, HOSTS];
+  const child = spawn(
+    program,
+    ['--args', String(READ_FROM), '--', ...entranceTo(command, options.limits, proxy !== null)],
+    {
+      env: {},
+      cwd: '/',
+      stdio: [
+        options.input ? 'pipe' : 'ignore',
+        ...(['pipe', 'pipe', 'pipe'] as const),
+        ...inputs.map(() => 'pipe' as const),
+        ...folders.map(({ fd }) => fd),
+      ],
+      ...identity,
+    },
+  );
+  child.on('error', () => {});
+  for (const [index, content] of inputs.entries()) {
+    const input = child.stdio[READ_FROM + index] as Writable | null | undefined;
+    // Where bubblewrap has given up, its own words tell why.
+    input?.on('error', () => {});
+    input?.end(content);
+  }
+  return child;
+}
+
+/** This process's own interpreter, where whom it runs as can reach it and the machine's `/usr` does not have it anyway. */
+function nodeFor(identity: Owner | null): string | null {
+  const path = process.execPath;
+  if (identity === null) return path;
+  for (let folder = dirname(path); folder !== '/'; folder = dirname(folder))
+    if ((statSync(folder).mode & 0o001) === 0) return isWithin('/usr', path) ? path : null;
+  return path;
+}
+
+/** Resolves when the command takes over; else throws with the words of whoever could not. */
+async function begun(child: ChildProcess, stderr: Readable): Promise<void> {
+  const told = child.stdio[BEGUN_FD] as Readable | null | undefined;
+  if (child.pid === undefined || told === null || told === undefined)
+    throw new SandboxError('not_started', 'the sandbox could not be started: the system refused another process');
+  for await (const _ of told) return;
+  let words = '';
+  for await (const piece of stderr) if (words.length < LIMITS.sandboxWordsChars) words += String(piece);
+  throw cannotBegin(words);
+}
