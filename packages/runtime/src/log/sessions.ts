@@ -97,12 +97,15 @@ export class Sessions {
     }
   }
 
-  /** The folded session; a fresh one where the store has none. Call it with the lock. */
-  async load(id: string): Promise<Hot> {
+  /**
+   * The folded session; a fresh one where the store has none. `isNew`: nobody can have written under this id, and the
+   * store is not asked; should it have a log all the same, the append meets its head. Call it with the lock.
+   */
+  async load(id: string, isNew = false): Promise<Hot> {
     const known = this.#hot.get(id);
     if (known !== undefined) return this.#used(known);
     const at = this.#clock.monotonicMs();
-    const row = await this.#store.log.get(id);
+    const row = isNew ? null : await this.#store.log.get(id);
     const hot = (row === null ? null : await this.#fromSnapshot(id)) ?? blank(id, freshState());
     hot.confirmedAt = at;
     if (row !== null) {

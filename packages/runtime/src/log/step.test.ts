@@ -86,6 +86,26 @@ test('a stale head folds again: two writers of one log lose nothing of each othe
   assert.equal(new Set(submissions).size, 11);
 });
 
+test('an id that was drawn for an input is not looked for; where it has a log all the same, nothing of it is lost', async () => {
+  const world = await idle();
+  const { log } = world.host.parts.store;
+  const ask = log.get.bind(log);
+  const asked: string[] = [];
+  log.get = async (id) => {
+    asked.push(id);
+    return ask(id);
+  };
+  const input = { ...send('a', 'hi', opening('s1')), isNew: true };
+  const first = await submit(world, 's1', input);
+  assert.deepEqual([first.ok, asked], [true, []]);
+  world.host.parts.sessions.drop('s1');
+  const again = await submit(world, 's1', input);
+  assert.ok(first.ok && again.ok);
+  assert.deepEqual([again.receipt, again.entries], [first.receipt, []]);
+  const other = await submit(world, 's1', { ...send('b', 'more'), isNew: true });
+  assert.deepEqual([other.ok && other.receipt.run, (await ask('s1'))?.queue], ['r2', ['r2']]);
+});
+
 test('a refusal is said of the newest head only', async () => {
   const one = await idle();
   await submit(one, 's1', send('a', 'hi', opening('s1')));

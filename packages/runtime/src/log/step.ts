@@ -73,6 +73,8 @@ export type StepInput = {
   /** Larger bodies: flushed before the append that refers to them. */
   blobs?: readonly Uint8Array[];
   title?: string;
+  /** The session's id was drawn for this very input. */
+  isNew?: boolean;
   /** The session begins with frames that are there already, and this input is its first of its own. */
   birth?: Birth;
 };
@@ -171,7 +173,7 @@ async function attempt(
   isAgain: boolean,
 ): Promise<StepResult | Shortage | 'again'> {
   const { sessions, agents, breaker, clock, holding } = options;
-  const hot = await sessions.load(session);
+  const hot = await sessions.load(session, step.isNew === true && !isAgain);
   const base = await begin(options, hot, step);
   const { state } = hot;
   // Whatever is here under this name, it is not where a sealed log arrives.

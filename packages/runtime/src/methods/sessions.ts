@@ -114,11 +114,12 @@ export async function createSession(
   const found = params.key === undefined ? null : await store.log.find(params.key);
   if (found !== null) return intoExisting(parts, caller, params, found.id, named);
   const submission = params.submission ?? parts.newId();
-  const id = params.submission === undefined ? (named?.id ?? parts.newSession()) : derivedSessionId(tenant, submission);
+  const isNew = params.submission === undefined;
+  const id = isNew ? (named?.id ?? parts.newSession()) : derivedSessionId(tenant, submission);
   const open: Opening = { id, tenant, agent, ...given({ key: params.key, config: params.config }) };
   try {
-    if (params.input !== undefined) return await sendTo(parts, caller, params, { submission, id, open, named });
-    return await openEmpty(parts, caller, submission, open);
+    if (params.input !== undefined) return await sendTo(parts, caller, params, { submission, id, open, named, isNew });
+    return await openEmpty(parts, caller, submission, open, isNew);
   } catch (error) {
     // Two callers opened the same key at once: the other one's session is the one.
     if (error instanceof KeyTaken) return intoExisting(parts, caller, params, error.session, named);
@@ -127,12 +128,18 @@ export async function createSession(
 }
 
 /** Opens a session without a message; opened by the same submission before, it answers as then (or: a conflict). */
-async function openEmpty(parts: Parts, caller: Caller, submission: string, open: Opening): Answered<'sessions.create'> {
+async function openEmpty(
+  parts: Parts,
+  caller: Caller,
+  submission: string,
+  open: Opening,
+  isNew: boolean,
+): Answered<'sessions.create'> {
   const { id, agent, key = null, config = null } = open;
   const bodies = parts.newBodies();
   const payload = sha256(canonicalJson({ agent, key, config }));
   const command = { kind: 'open' as const, ...(await openingOf(open, parts.models, bodies)), payload };
-  const { receipt } = await parts.submit(id, { id: submission, by: actorOf(caller), ...bodies.stored, command });
+  const { receipt } = await parts.submit(id, { id: submission, by: actorOf(caller), ...bodies.stored, command, isNew });
   return { status: 201, result: { session: await parts.reads.session(id), seq: receipt.seq } };
 }
 
@@ -164,24 +171,24 @@ async function intoExisting(
   }
   const submission = params.submission ?? parts.newId();
   const open = opened ? { id, tenant, agent, ...given({ key: params.key, config: params.config }) } : undefined;
-  if (params.input === undefined && open !== undefined) return openEmpty(parts, caller, submission, open);
+  if (params.input === undefined && open !== undefined) return openEmpty(parts, caller, submission, open, false);
   if (params.input === undefined) return { status: 200, result: { session, seq: session.head } };
-  return sendTo(parts, caller, params, { submission, id, open, named });
+  return sendTo(parts, caller, params, { submission, id, open, named, isNew: false });
 }
 
 async function sendTo(
   parts: Parts,
   caller: Caller,
   { input = '', config }: Params<'sessions.create'>,
-  to: { submission: string; id: string; open: Opening | undefined; named: Named | undefined },
+  to: { submission: string; id: string; open: Opening | undefined; named: Named | undefined; isNew: boolean },
 ): Answered<'sessions.create'> {
   const { reads } = parts;
-  const { submission, id, open, named } = to;
+  const { submission, id, open, named, isNew } = to;
   // A session that is there keeps its configuration: what comes with the message is the run's.
   const own = open === undefined && config !== undefined ? { ...config, ...named?.runConfig } : named?.runConfig;
   const message = { input, submission, mode: 'queue' as const, priority: 0, config: own, open };
   const step = await sendInput(parts, message, actorOf(caller));
-  const { receipt } = await parts.submit(id, step);
+  const { receipt } = await parts.submit(id, { ...step, isNew });
   return {
     status: open === undefined ? 200 : 201,
     result: { session: await reads.session(id), run: await reads.run(id, receipt.run ?? ''), seq: receipt.seq },
