@@ -172,7 +172,7 @@ test('a worker that is stopped right before a dispatch does not dispatch when it
       description: 'Pays.',
       input: { type: 'object' },
       effect: 'unsafe',
-      run: async ({}, { call }) => {
+      run: async (_input, { call }) => {
         done.push(`${who} ${call}`);
         return never;
       },
@@ -304,9 +304,9 @@ test('a key of an effect is the same in every process', async () => {
 const never = new Promise<never>(() => {});
 
 function counted(leases: LeaseStore, claims: string[]): void {
-  const { claim } = leases;
+  const claim = leases.claim.bind(leases);
   leases.claim = async (name, ...rest) => {
     claims.push(name);
-    return claim.call(leases, name, ...rest);
+    return claim(name, ...rest);
   };
 }
