@@ -524,6 +524,35 @@ test('an unsafe call that was let through and never began is handed back, not lo
   assert.deepEqual(new Set(handed), new Set(['r1t1c1 call-homeless', 'r1t1c2 call-homeless']));
 });
 
+test('an unsafe call that has left is not handed back, though its outcome cannot be told while the process ends', async () => {
+  for (const said of ['an outcome that the storage does not take', 'nothing'] as const) {
+    const { world, driver, flown, steps, system } = bench();
+    await driver.start();
+    const ends = new Map<string, () => void>();
+    world.onFly = async (_session, effect) =>
+      new Promise((resolve, reject) =>
+        ends.set(effect.id, () =>
+          said === 'nothing' && effect.id === 'r1t1c0' ? reject(new Error('broken')) : resolve(outcome(effect)),
+        ),
+      );
+    world.onStep = (_session, { id }) => {
+      if (id === 'r1t1c0#1') throw gone;
+      return { effects: id === 'go' ? [callOf('unsafe', 0), callOf('unsafe', 1)] : [callOf('unsafe', 0)] };
+    };
+    await driver.submit('s', user('go'));
+    await system.settle();
+    assert.equal(flown.length, 2);
+    const stopped = driver.stop();
+    for (const id of ['r1t1c0', 'r1t1c1']) {
+      ends.get(id)?.();
+      await system.settle();
+    }
+    await stopped;
+    const ids = steps.map(({ input }) => input.id);
+    assert.deepEqual(ids, said === 'nothing' ? ['go', 'r1t1c1#1'] : ['go', 'r1t1c0#1', 'r1t1c1#1'], said);
+  }
+});
+
 test('a call that was handed back is run by the next process, once', async () => {
   let paid = 0;
   const slow = Promise.withResolvers<void>();

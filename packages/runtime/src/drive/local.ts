@@ -213,8 +213,14 @@ class Local implements LocalDriver {
 
   #said(mailbox: Mailbox, of: string | null): void {
     if (of === null) return;
-    mailbox.flights.delete(of);
     mailbox.sent.delete(of);
+    this.#givenUp(mailbox, of);
+  }
+
+  /** What had been sent stays known as that: it is never handed back as something that did not begin. */
+  #givenUp(mailbox: Mailbox, of: string | null): void {
+    if (of === null) return;
+    mailbox.flights.delete(of);
     mailbox.asked.delete(of);
   }
 
@@ -226,7 +232,7 @@ class Local implements LocalDriver {
     // Nobody knows whether the append took place: what follows from it must not wait for the sweeper.
     if (job.waiting !== null) return this.#lookLater(mailbox);
     // Space may return; a store that stopped, or has another owner, is left to the next process.
-    if (this.#isEnding() && trouble?.code !== 'storage_full') return this.#said(mailbox, job.of);
+    if (this.#isEnding() && trouble?.code !== 'storage_full') return this.#givenUp(mailbox, job.of);
     job.failures += 1;
     const timer = this.#system.timers.set(backoffMs(job.failures), () => {
       mailbox.delayed.delete(job);
@@ -297,7 +303,7 @@ class Local implements LocalDriver {
       if (effect.type !== 'call' || effect.class !== 'unsafe' || effect.epoch !== epoch) continue;
       const { id, attempt } = effect;
       const of = keyOf(effect);
-      if (mailbox.flights.get(of)?.began === true || mailbox.asked.has(of)) continue;
+      if (mailbox.sent.has(of) || mailbox.asked.has(of)) continue;
       mailbox.asked.add(of);
       const command = { kind: 'settle', effect: id, attempt, outcome: { type: 'call-homeless' } } as const;
       this.#deliver(mailbox, of, { id: of, by: SYSTEM, bodies: [], command });
