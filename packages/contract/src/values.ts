@@ -40,6 +40,7 @@ export const waitIdSchema = shaped<WaitId>(/^w[1-9][0-9]{0,8}$/);
 export const digestSchema = z.string().min(1).max(LIMITS.digestChars);
 export const blobDigestSchema = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
 export const nameSchema = z.string().min(1).max(LIMITS.nameChars);
+const ROUTE = `is a model, or a list of 1 to ${LIMITS.routeModels} of them, each once`;
 /** One model, or several in the order in which they are tried. */
 export const routeSchema = z.union(
   [
@@ -48,9 +49,9 @@ export const routeSchema = z.union(
       .array(nameSchema)
       .min(1)
       .max(LIMITS.routeModels)
-      .refine((models) => new Set(models).size === models.length),
+      .refine((models) => new Set(models).size === models.length, { error: ROUTE }),
   ],
-  { error: `is a model, or a list of 1 to ${LIMITS.routeModels} of them, each once` },
+  { error: ROUTE },
 );
 export const textSchema = z.string().min(1).max(LIMITS.textChars);
 

@@ -452,10 +452,12 @@ test('run --model is the model of the run, and of a session that it opens; one t
       ]);
       assert.deepEqual([code, stdout], [0, '2 + 3 = 5\n'], stderr);
     }
-    const wrong = [['demo,'], ['nowhere/x'], ['']].map(async (model) => place.run(['run', 'hi', '--model', ...model]));
+    const wrong = [['demo,'], ['nowhere/x'], [''], ['demo,demo']].map(async (model) =>
+      place.run(['run', 'hi', '--model', ...model]),
+    );
     assert.deepEqual(
       (await Promise.all(wrong)).map(({ code }) => code),
-      [5, 3, 5],
+      [5, 3, 5, 3],
     );
   } finally {
     await place.leave();
