@@ -22,6 +22,11 @@ export function defineEdit<Input extends z.ZodType>(spec: Spec<Input>): ToolDefi
   return define(spec, { effect: 'keyed', approval: 'always', edits: true });
 }
 
+/** A tool that acts on the world and cannot know whether it did: at most once, and it asks first. */
+export function defineActing<Input extends z.ZodType>(spec: Spec<Input>): ToolDefinition {
+  return define(spec, { effect: 'unsafe', approval: 'always' });
+}
+
 /**
  * Arguments are parsed with the same schema that the model sees, so that a default exists once; a ToolFailure becomes an
  * error result `code: message`.

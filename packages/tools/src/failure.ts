@@ -23,7 +23,10 @@ export type ToolFailureCode =
   | 'invalid_patch'
   | 'protected'
   | 'not_writable'
-  | 'no_space';
+  | 'no_space'
+  | 'sandbox_unavailable'
+  | 'invalid_folder'
+  | 'not_started';
 
 /** Ends a tool's run with an error result: the message tells the model what to do, and names nothing outside the root. */
 export class ToolFailure extends Error {

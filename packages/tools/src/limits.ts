@@ -75,6 +75,28 @@ export const LIMITS = {
     timeoutMs: 20_000,
   },
 
+  /** A command of `shell`, in UTF-16 units, and its time. */
+  commandChars: 64 * 1024,
+  commandMinMs: 100,
+  commandMs: 120_000,
+  commandMaxMs: 600_000,
+  /** What the sandbox takes to end a command and read its last words. */
+  commandGraceMs: 30_000,
+  /** Of what a command says on each of its two outputs, the beginning and the end that are kept. */
+  outputHeadBytes: 256 * 1024,
+  outputTailBytes: 128 * 1024,
+  /** A command that says more is killed. */
+  outputBytes: 64 * 1024 * 1024,
+  /** A command's bounds, where the operator sets no others. */
+  shell: {
+    processes: 256,
+    memoryBytes: 2 * 1024 * 1024 * 1024,
+    fileBytes: 1024 * 1024 * 1024,
+    scratchBytes: 512 * 1024 * 1024,
+    cpuSeconds: 600,
+    openFiles: 1_024,
+  },
+
   readTimeoutMs: 30_000,
   writeTimeoutMs: 60_000,
   searchTimeoutMs: 60_000,

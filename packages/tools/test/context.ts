@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ToolContext, ToolDefinition, ToolResult } from '@perdure/runtime/ports';
+import type { Sandbox, ToolContext, ToolDefinition, ToolResult } from '@perdure/runtime/ports';
 
-export function contextOf(signal: AbortSignal = new AbortController().signal): ToolContext {
+export function contextOf(signal: AbortSignal = new AbortController().signal, sandbox?: Sandbox): ToolContext {
   const unused = (): never => assert.fail('these tools ask nothing of the runtime but the signal');
   return {
     key: 'key',
@@ -20,7 +20,7 @@ export function contextOf(signal: AbortSignal = new AbortController().signal): T
     secret: unused,
     history: unused,
     result: unused,
-    sandbox: { kind: 'unused', probe: unused, run: unused, close: unused },
+    sandbox: sandbox ?? { kind: 'unused', probe: unused, run: unused, close: unused },
   };
 }
 
@@ -30,10 +30,11 @@ export async function call(
   name: string,
   args: unknown,
   signal?: AbortSignal,
+  sandbox?: Sandbox,
 ): Promise<ToolResult & { content: string }> {
   const found = tools.find((tool) => tool.name === name);
   assert.ok(found !== undefined, `no tool ${name}`);
-  const result = await found.run(args, contextOf(signal));
+  const result = await found.run(args, contextOf(signal, sandbox));
   assert.ok(typeof result === 'object' && 'content' in result && typeof result.content === 'string');
   return { ...result, content: result.content } as ToolResult & { content: string };
 }

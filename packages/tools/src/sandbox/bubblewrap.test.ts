@@ -144,18 +144,7 @@ void describe('a sandbox of bubblewrap', { skip }, () => {
     await assert.rejects(shown(join(link, 'x')), code('invalid_folder'));
     for (const path of ['/', '/proc', '/proc/self', '/sys', '/dev'])
       await assert.rejects(shown(path), code('invalid_folder'));
-    for (const at of [
-      '/',
-      '/usr',
-      '/usr/x',
-      '/etc/x',
-      '/proc',
-      '/tmp/x',
-      '/run/perdure',
-      'workspace',
-      '/a/../b',
-      '/a/',
-    ])
+    for (const at of ['/', '/usr', '/usr/x', '/etc/x', '/proc', '/tmp', '/run/perdure', 'workspace', '/a/../b', '/a/'])
       await assert.rejects(shown(place.outside, at), code('invalid_folder'));
   });
 

@@ -20,7 +20,8 @@ const O_PATH = 0o10000000;
 const FLAGS = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
 /** What the sandbox has of its own, or of the machine. */
-const TAKEN = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32', '/etc', '/proc', '/dev', '/run', '/tmp'];
+const TAKEN = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32', '/etc', '/proc', '/dev', '/run'];
+const SCRATCH = '/tmp';
 const KERNEL = ['/proc', '/sys', '/dev'];
 
 /** Opens all or none; `apart`: folders that may not be seen. Throws SandboxError `invalid_folder`. */
@@ -40,7 +41,7 @@ function checkPlaces(folders: readonly SandboxFolder[]): void {
   for (const { at } of folders) {
     if (!isAbsolute(at) || normalize(at) !== at || at.endsWith(sep))
       throw refused(`${at} is no place for a folder: write it absolute and without a trailing slash`);
-    if (TAKEN.some((taken) => overlap(taken, at)))
+    if (at === SCRATCH || TAKEN.some((taken) => overlap(taken, at)))
       throw refused(`${at} is the sandbox's own: show the folder elsewhere, such as /workspace`);
   }
   for (const [index, { at }] of folders.entries())

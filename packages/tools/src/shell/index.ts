@@ -1,0 +1,2 @@
+export type { ShellOptions } from './place.ts';
+export { shell } from './shell.ts';

@@ -1,0 +1,85 @@
+import { constants } from 'node:os';
+import type { SandboxEnd, SandboxProcess, ToolDefinition, ToolResult } from '@perdure/runtime/ports';
+import { z } from 'zod';
+import { defineActing } from '../define.ts';
+import { LIMITS } from '../limits.ts';
+import { Output } from './output.ts';
+import type { ShellOptions } from './place.ts';
+import { notBegun, placeOf, WORKSPACE } from './place.ts';
+
+/** What a model has to know of the place. */
+export function describePlace({ write = false, hosts = [] }: ShellOptions): string {
+  const files = write
+    ? `the workspace in ${WORKSPACE}, where it begins`
+    : `the workspace in ${WORKSPACE}, which it may read and not change`;
+  const network = hosts.length === 0 ? 'no network' : `of the network ${hosts.join(', ')} by HTTP and HTTPS`;
+  return `It sees the system's programs, ${files}, an empty /tmp of its own, and ${network}.`;
+}
+
+/**
+ * The tool `shell`: runs a command by bash in the sandbox, to its end, and gives its exit code and what it said; the
+ * beginning and the end of what is long. Unsafe, and asks first. Over its time, at a cancel and with this process it is
+ * killed with all that it has started.
+ *
+ * Failures before the command begins are error results: `sandbox_unavailable`, `invalid_folder`, `not_started`,
+ * `outside_root`. Throws ToolOptionsError `invalid_root` or `invalid_host`.
+ */
+export function shell(options: ShellOptions): ToolDefinition {
+  const place = placeOf(options);
+  return defineActing({
+    name: 'shell',
+    description: `Runs a command of bash to its end. ${describePlace(options)} Nothing that it starts outlives it. It reads no input.`,
+    input: z.strictObject({
+      command: z.string().min(1).max(LIMITS.commandChars),
+      timeoutMs: z.int().min(LIMITS.commandMinMs).max(LIMITS.commandMaxMs).default(LIMITS.commandMs),
+      cwd: z.string().min(1).max(LIMITS.pathChars).optional().describe('A folder of the workspace, relative to it.'),
+    }),
+    timeoutMs: LIMITS.commandMaxMs + LIMITS.sandboxStartMs + LIMITS.commandGraceMs,
+    async run({ command, timeoutMs, cwd }, { sandbox, signal }) {
+      const bounds = { ...place(cwd, timeoutMs), input: false };
+      const started = await sandbox.run(['/bin/bash', '-c', command], bounds).catch((error: unknown) => {
+        throw notBegun(error);
+      });
+      const stop = (): void => started.kill();
+      signal.addEventListener('abort', stop, { once: true });
+      if (signal.aborted) stop();
+      try {
+        return await ran(started, timeoutMs);
+      } finally {
+        signal.removeEventListener('abort', stop);
+      }
+    },
+  });
+}
+
+async function ran(started: SandboxProcess, timeoutMs: number): Promise<ToolResult> {
+  const [stdout, stderr] = [new Output(), new Output()];
+  let flooded = false;
+  const read = async (from: AsyncIterable<Uint8Array>, to: Output): Promise<void> => {
+    for await (const piece of from) {
+      to.add(piece);
+      if (stdout.bytes + stderr.bytes <= LIMITS.outputBytes || flooded) continue;
+      flooded = true;
+      started.kill();
+    }
+  };
+  await Promise.all([read(started.stdout, stdout), read(started.stderr, stderr)]);
+  const end = await started.ended;
+  const [out, words] = [stdout.kept(), stderr.kept()];
+  const how = flooded ? `killed: it said more than ${LIMITS.outputBytes} bytes` : endOf(end, timeoutMs);
+  const parts = [how, ...(out.bytes === 0 ? [] : [out.text]), ...(words.bytes === 0 ? [] : ['[stderr]', words.text])];
+  return {
+    content: parts.map((part) => part.replace(/\n$/, '')).join('\n'),
+    details: { ...(flooded ? { type: 'killed', reason: 'output' } : end), stdout: out.bytes, stderr: words.bytes },
+  };
+}
+
+/** How a command ended, in one line. */
+export function endOf(end: SandboxEnd, timeoutMs: number): string {
+  if (end.type === 'exited') {
+    const signal = Object.entries(constants.signals).find(([, number]) => number === end.code - 128)?.[0];
+    return `exit code ${end.code}${signal === undefined ? '' : ` (${signal})`}`;
+  }
+  if (end.reason === 'stopped') return 'killed: it was stopped before its end';
+  return `killed: it did not end within ${timeoutMs} ms`;
+}
