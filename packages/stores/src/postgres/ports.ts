@@ -141,8 +141,9 @@ export function postgresLeases({ tenant, read, write }: Scope): LeaseStore {
         [tenant, name, holder, epoch],
       );
     },
-    async offer(name): Promise<Fence> {
-      const [row] = await write('SELECT {s}.offer($1) AS fence', [name]);
+    async offer(name, unused): Promise<Fence> {
+      const given = [name, unused?.holder ?? null, unused?.epoch ?? null];
+      const [row] = await write('SELECT {s}.offer($1, $2, $3) AS fence', given);
       const [holder, epoch]: [string, number] = JSON.parse(text(row?.['fence']));
       return { holder, epoch };
     },
