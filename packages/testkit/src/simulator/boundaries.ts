@@ -1,7 +1,7 @@
 /**
- * Small scope, all of it: one run with two tools, and at every completion of it a crash, a cancel, a steered message,
- * an interruption, an approval given twice, a fork, or a compaction; then every cancel and every compaction with every
- * crash after it.
+ * Small scope, all of it: one run with two tools, and at every completion of it a crash, an orderly end, a cancel, a
+ * steered message, an interruption, an approval given twice, a fork, or a compaction; then every cancel and every
+ * compaction with every crash after it.
  */
 import type { Act, Intervention, Plan } from './plan.ts';
 import { ACTS, noFaults } from './plan.ts';

@@ -57,7 +57,7 @@ export type SessionPlan = { limits: Partial<Limits>; ops: readonly Op[]; subscri
 
 /** Something that is done at one exact place of a simulation: right after the completion with this number. */
 export type Intervention = { event: number; act: Act };
-export const ACTS = ['crash', 'cancel', 'steer', 'interrupt', 'approve-twice', 'fork', 'compact'] as const;
+export const ACTS = ['crash', 'drain', 'cancel', 'steer', 'interrupt', 'approve-twice', 'fork', 'compact'] as const;
 export type Act = (typeof ACTS)[number];
 
 /** What a simulation that enumerates does instead of drawing: the calls of the first turn, and what is done when. */

@@ -228,6 +228,7 @@ class Simulation implements Sim {
     this.scheduler.note(`now ${act}`);
     const client = this.#clients[0];
     if (act === 'crash') this.#cluster.current?.crash();
+    else if (act === 'drain') this.#cluster.drain();
     else if (act === 'approve-twice') this.spawn(this.#people.approveTwice());
     else if (act === 'cancel' || act === 'fork' || act === 'compact')
       this.spawn(client?.perform({ op: act, afterMs: 0 }) ?? Promise.resolve());
