@@ -1,5 +1,6 @@
 /**
- * `npm run bench -- --distributed`: rounds on a real Postgres that flushes each commit, beside the same round on DBOS; and
+ * `npm run bench -- --distributed`: rounds on a real Postgres that flushes each commit, beside the same round on DBOS and
+ * by one and two workers behind a gateway; how soon another one takes over the work of a dead one; and
  * with a real Restate, beside a hand-written virtual object of the same loop. Each is a program of its own, in turns.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -13,6 +14,7 @@ import type { Measured, Row } from '../measure.ts';
 import { middle } from '../measure.ts';
 import type { Task } from './perdure.ts';
 import { measured, serving } from './programs.ts';
+import { takeover, throughGateway } from './workers.ts';
 
 type Options = { origin: string; scale: number; say: (text: string) => void; report: (row: Row) => void };
 type Bench = Options & { url: (database: string) => string };
@@ -37,7 +39,11 @@ export async function distributed(options: Options): Promise<object> {
   const restate = await startRestateServer({ directory, ...system });
   try {
     const bench: Bench = { ...options, url: (database) => postgres.url(database) };
-    return { postgres: await besideDbos(bench), restate: await besideAnObject(bench, restate) };
+    return {
+      postgres: await besideDbos(bench),
+      workers: await sharedWork(bench),
+      restate: await besideAnObject(bench, restate),
+    };
   } finally {
     await restate.stop();
     await postgres.dispose();
@@ -67,6 +73,19 @@ async function besideDbos(bench: Bench): Promise<object> {
     aim: 1 / 5,
   });
   return figures;
+}
+
+async function sharedWork(bench: Bench): Promise<object> {
+  const { origin, scale, url, report, say } = bench;
+  say('A gateway, and workers that share a Postgres');
+  const shared = { url: url('postgres'), origin };
+  const rounds = Math.round(2_000 * scale);
+  const figures = await inTurns({
+    'one worker at 32': async () => throughGateway(shared, 1, rounds),
+    'two workers at 32': async () => throughGateway(shared, 2, rounds),
+  });
+  for (const [name, each] of Object.entries(figures)) line(bench, name, each);
+  return { ...figures, takeover: await takeover(shared, Math.max(2, Math.round(8 * scale)), report) };
 }
 
 const perdureDoes = async (task: Task): Promise<Measured> => measured('perdure', JSON.stringify(task));

@@ -16,6 +16,7 @@ export type Task = {
   /** `all`: one process does everything; `gateway`: it asks, and others work. */
   role: 'all' | 'gateway' | 'worker';
   restate?: { ingress: string; admin: string; name: string };
+  leaseMs?: number;
   rounds: number;
   concurrency: number;
   /** All rounds in one session, the last 50 measured. */
@@ -27,6 +28,7 @@ const task = JSON.parse(process.argv[2] ?? '{}') as Task;
 const store = await openPostgresStore({ url: task.url, timers: system.timers });
 const more: Partial<HostOptions> = {};
 if (task.role === 'gateway') more.work = false;
+if (task.leaseMs !== undefined) more.leaseMs = task.leaseMs;
 if (task.restate !== undefined) more.driver = await createRestateDriver(task.restate);
 const subject = await openSubjectOn(task.origin, store, more);
 
