@@ -80,7 +80,7 @@ export type { Effect } from './outstanding.ts';
 export { outstanding, statusOf, wakeAt } from './outstanding.ts';
 export { costOf, isCapped, lacksPrice, runAccount, sessionAccount, sessionCaps } from './budget.ts';
 export { failedOver, memberOf, membersOf, PROVIDER_FAILURES } from './route.ts';
-export { pendingItems, readable } from './context.ts';
+export { isClosedTo, pendingItems, readable } from './context.ts';
 export { takesOf } from './media.ts';
 export { mergeConfig, runConfig } from './config.ts';
 export { attemptsOf, flying } from './state.ts';

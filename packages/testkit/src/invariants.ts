@@ -26,6 +26,7 @@ import {
   failedOver,
   flying,
   freshState,
+  isClosedTo,
   memberOf,
   membersOf,
   outstanding,
@@ -132,6 +133,10 @@ export class Invariants {
     switch (entry.kind) {
       case 'turn.requested':
         assert.equal(compaction, null, 'a turn waits for the compaction that is under way [M1]');
+        assert.ok(!isClosedTo(context, entry.data.model ?? run?.pin?.model ?? ''), 'its model reads the context [C5]');
+        break;
+      case 'context.restored':
+        assert.ok(isClosedTo(context, entry.data.model), 'what it can read is not undone for a model [M7]');
         break;
       case 'compaction.requested':
         assert.equal(compaction, null, 'one compaction at a time [M1]');

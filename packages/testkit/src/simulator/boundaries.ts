@@ -38,6 +38,7 @@ const planWith = (calls: readonly string[], interventions: readonly Intervention
   background: false,
   route: ['scripted'],
   windowTokens: null,
+  compacts: 'opaque',
   script: { calls, interventions },
 });
 

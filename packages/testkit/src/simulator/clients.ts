@@ -120,10 +120,13 @@ export class Client {
     if (sent.ok) this.#runs.push(sent.result.run.id);
   }
 
+  /** There and back: what the one model's provider has made for it the other one cannot read. */
   async #configure(session: string): Promise<void> {
+    const revision = this.#revision;
+    const model = revision % 2 === 1 ? 'scripted/third' : [...this.#sim.plan.route];
     const configured = await this.#network.ask(
       'sessions.configure',
-      { session, ifRevision: this.#revision, instructions: `Work more, ${this.#revision}.` },
+      { session, ifRevision: revision, instructions: `Work more, ${revision}.`, model },
       ['session_closed', 'revision_conflict'],
     );
     if (configured.ok) this.#revision = configured.result.config.revision;

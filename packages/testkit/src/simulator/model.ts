@@ -5,7 +5,7 @@ import type { ModelInfo, ModelSource } from '@perdure/runtime/ports';
 import type { ScriptedCall, ScriptedReply } from '../scripted-model.ts';
 import { createScriptedModel } from '../scripted-model.ts';
 import type { Outside } from './outside.ts';
-import type { Script } from './plan.ts';
+import type { Plan, Script } from './plan.ts';
 import type { Process } from './process.ts';
 import type { Prng } from './random.ts';
 import type { Sim } from './sim.ts';
@@ -35,7 +35,7 @@ export function modelOf(sim: Sim, outside: Outside, process: Process): ModelSour
       if ('fail' in reply) outside.failed.add(`${key}#${attempt}`);
       return reply;
     },
-    { info: (model) => infoOf(model, sim.plan.windowTokens) },
+    { info: (model) => infoOf(model, sim.plan) },
   );
   return model.source;
 }
@@ -60,11 +60,15 @@ async function answerOf(
 }
 
 /** Each model of a route costs something else. */
-function infoOf(model: string, windowTokens: number | null): Partial<ModelInfo> {
+function infoOf(model: string, { windowTokens, compacts }: Plan): Partial<ModelInfo> {
   const rate = RATES[model] ?? 1_000;
   const rates = { input: rate, cachedInput: rate / 2, cacheWrite: rate, output: 2 * rate };
   const price = { id: model, ...rates, source: 'made up', date: '2026-01-01' };
-  return { price, background: true, ...(windowTokens === null ? {} : { windowTokens }) };
+  const info: Partial<ModelInfo> = { price, background: true };
+  if (windowTokens !== null) info.windowTokens = windowTokens;
+  if (compacts === 'no' || model !== 'scripted') return info;
+  const opaque = compacts === 'opaque' ? ({ opaque: true } as const) : {};
+  return { ...info, compacts: { maxOutputTokens: 900, ...opaque }, summarizer: 'scripted/second' };
 }
 
 const RATES: { readonly [model: string]: number } = { 'scripted/second': 600, 'scripted/third': 1_400 };
@@ -80,15 +84,23 @@ function checkRequest(sim: Sim, { request, items }: ScriptedCall): void {
   if (turn.phase.attempt === request.attempt)
     assert.equal(request.resume ?? null, turn.response, `${turn.id} asks for the answer it was given leave for [T5]`);
   const held = state?.context.items.filter(({ kind }) => kind !== 'turn' && kind !== 'result').length;
-  const sent = items.filter(({ kind }) => kind === 'message').length;
+  const sent = items.filter((item) => item.kind === 'message' || isSealed(item)).length;
+  const [first] = state?.context.items ?? [];
+  if (first?.kind === 'summary' && first.held !== undefined)
+    assert.equal(first.held.model, request.model, `${turn.id} is sent nothing that another model alone can read [C5]`);
   assert.equal(sent, held, `${turn.id} is sent the summary of what came before, and every message behind it [C4]`);
   assert.equal(items.length, state?.context.items.length, `${turn.id} is sent the whole context`);
   assert.equal(request.params.maxOutputTokens, turn.maxOutputTokens, `${turn.id} asks for what is reserved [P9]`);
 }
 
+/** What a provider has compacted goes back as it came, to the model that it was made for. */
+const isSealed = (item: ScriptedCall['items'][number]): boolean =>
+  item.kind === 'turn' && Array.isArray(item.native) && (item.native as unknown[])[0] === 'sealed';
+
 function replyOf(sim: Sim, draw: Prng, call: ScriptedCall, session: string): ScriptedReply {
   const { script } = sim.plan;
-  if (isCompactionId(sim.truth.effects.get(call.request.key)?.effect ?? 'r0t0')) return summaryOf(sim, draw, session);
+  if (isCompactionId(sim.truth.effects.get(call.request.key)?.effect ?? 'r0t0'))
+    return summaryOf(sim, draw, session, call.compacts);
   if (script !== undefined) return scripted(script, call);
   if (sim.befalls('modelFails', draw, session)) return failureOf(draw);
   if (sim.befalls('oddAnswer', draw, session))
@@ -106,11 +118,14 @@ function replyOf(sim: Sim, draw: Prng, call: ScriptedCall, session: string): Scr
   return { text: draw.chance(0.5) ? 'One moment.' : '', calls, ...more };
 }
 
-function summaryOf(sim: Sim, draw: Prng, session: string): ScriptedReply {
+function summaryOf(sim: Sim, draw: Prng, session: string, compacts: boolean): ScriptedReply {
   if (sim.befalls('modelFails', draw, session)) return failureOf(draw);
   if (sim.befalls('oddAnswer', draw, session))
     return draw.pick<ScriptedReply>([{ text: '' }, { text: 'cut', stop: 'length' }, { text: 'long '.repeat(2_000) }]);
-  return { text: `What was said, in short: ${draw.between(0, 99)}.` };
+  if (!compacts) return { text: `What was said, in short: ${draw.between(0, 99)}.` };
+  if (draw.chance(0.2)) return { fail: 'unsupported', retry: 'no' };
+  const native = ['sealed', draw.between(0, 99)];
+  return sim.plan.compacts === 'opaque' ? { native } : { native, text: 'What was said, as its provider has it.' };
 }
 
 /** The first turn of the first run asks for the script's calls; every other turn answers. */

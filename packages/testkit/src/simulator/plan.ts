@@ -90,6 +90,8 @@ export type Plan = {
   route: readonly string[];
   /** What its models can read: a small window is soon full. Null: as the scripted model has it. */
   windowTokens: number | null;
+  /** Whether the provider compacts for the first model, in a way that no other model can read; and a cheap one summarises. */
+  compacts: 'no' | 'opaque' | 'readable';
 };
 
 const RATES: Readonly<Record<FaultName, number>> = {
@@ -160,6 +162,7 @@ export function planOf(random: Prng): Plan {
     background: random.chance(0.4),
     route: random.chance(0.4) ? ['scripted', 'scripted/second', 'scripted/third'] : ['scripted'],
     windowTokens: random.chance(0.4) ? random.pick([300, 800, 2_000]) : null,
+    compacts: random.pick(['no', 'no', 'opaque', 'opaque', 'readable']),
   };
 }
 
