@@ -142,6 +142,20 @@ test('a provider that cannot is followed by a summary, in the same append and wi
   ]);
 });
 
+test('what is asked for is sealed with how it is asked: the same context is not the same compaction', async () => {
+  const same = { scripted: { maxOutputTokens: 4_096, info: info({ maxOutputTokens: 4_096 }) } };
+  const { world, session, ends } = await compacted(same, { fail: 'unsupported', retry: 'no' });
+  assert.deepEqual(ends, ['unsupported', 'done']);
+  const seals = (await eventsOf(world, session)).flatMap((event) =>
+    event.kind === 'compaction.requested' ? [[event.data.maxOutputTokens, event.data.fingerprint]] : [],
+  );
+  assert.deepEqual(
+    seals.map(([output]) => output),
+    [4_096, 4_096],
+  );
+  assert.notEqual(seals[0]?.[1], seals[1]?.[1]);
+});
+
 test('an adapter that does not compact, of a model that is said to, is one that cannot', async () => {
   const world = await World.create({ ...OPAQUE, script: script({ native: ITEM }) });
   const found = world.model.source.resolve('scripted');
