@@ -19,6 +19,8 @@ export const LIMITS = {
   driveTries: 40,
   driveBackoffMs: 50,
   driveBackoffMaxMs: 5_000,
+  /** A process that Restate calls has so long to answer a ping, before another one takes its place. */
+  speaksMs: 1_000,
   /** The deployment is registered again after so long where Restate could not be reached. */
   registerAgainMs: 2_000,
   /** Connections of Restate get so long when the process ends. */

@@ -9,6 +9,7 @@ import { openSqliteStore } from '@perdure/stores/sqlite';
 import type { DriverGround, ProcessParts } from '@perdure/testkit';
 import type { Listening } from '../src/restate/index.ts';
 import { createRestateDriver, listenOn } from '../src/restate/index.ts';
+import type { Balancer } from './balancer.ts';
 import { startBalancer } from './balancer.ts';
 
 /** What Restate is trusted with, the sweeper must not do. */
@@ -61,23 +62,30 @@ export async function alone({ ingress, admin }: At, host: Partial<HostOptions> =
   };
 }
 
-/** Processes beside each other on shared data, behind one address. */
+/** Processes beside each other on shared data: those with the same work behind one address, or each at its own. */
 export async function together(
   { ingress, admin }: At,
   open: () => Promise<Store>,
   host: Partial<HostOptions>,
-  dispose: () => Promise<void> = async () => {},
+  isBalanced = true,
 ): Promise<DriverGround> {
-  const balancer = await startBalancer();
   const name = `together${(names += 1)}`;
+  const balancers = new Map<string, Balancer>();
+  const balancerOf = async (work: string): Promise<Balancer> => {
+    const balancer = balancers.get(work) ?? (await startBalancer());
+    balancers.set(work, balancer);
+    return balancer;
+  };
   return {
-    process: async () =>
-      process(await open(), { ingress, admin, name, url: balancer.url }, host, (port, isThere) =>
-        isThere ? balancer.add(port) : balancer.remove(port),
-      ),
+    async process(_system, work) {
+      const balancer = isBalanced ? await balancerOf(JSON.stringify(work ?? null)) : null;
+      const url = balancer === null ? {} : { url: balancer.url };
+      return process(await open(), { ingress, admin, name, ...url }, host, (port, isThere) =>
+        isThere ? balancer?.add(port) : balancer?.remove(port),
+      );
+    },
     async dispose() {
-      await balancer.close();
-      await dispose();
+      for (const balancer of balancers.values()) await balancer.close();
     },
   };
 }

@@ -88,6 +88,7 @@ test('an engine that cannot be meant is refused with its path', async () => {
     [{ restate: { ingress: 'http://localhost:8080' } }, 'engine'],
     [{ restate: { ingress: 'localhost', admin: 'http://localhost:9070' } }, 'engine'],
     [{ restate: { name: 'a b' } }, 'engine'],
+    [{ restate: { listen: { host: '0.0.0.0' } } }, 'engine'],
   ] as const;
   for (const [engine, path] of refused)
     assert.throws(

@@ -11,7 +11,7 @@ export type RestateConfig = {
   admin?: string;
   /** Sent to both as Bearer. */
   token?: string;
-  /** Of the service in Restate, where several installations share one. Default `perdure`. */
+  /** Of the services in Restate, before the agent's, where several installations share one. Default `perdure`. */
   name?: string;
   /** Where this process is called by Restate. Default 127.0.0.1 and a free port. */
   listen?: { host?: string; port?: number };
@@ -23,6 +23,7 @@ export type RestateConfig = {
 /** `restate` without addresses starts a server from its npm package, with its data in the data folder. */
 export type Engine = 'local' | 'restate' | { restate: RestateConfig };
 
+const ANYWHERE: readonly string[] = ['0.0.0.0', '::'];
 const address = z.url({ protocol: /^https?$/, error: 'is an address: http://host:port' });
 const restateSchema = z
   .strictObject({
@@ -38,6 +39,9 @@ const restateSchema = z
       .optional(),
     url: address.optional(),
     identityKeys: z.array(z.string().startsWith('publickeyv1_')).optional(),
+  })
+  .refine(({ listen, url }) => url !== undefined || !ANYWHERE.includes(listen?.host ?? ''), {
+    error: 'listens on every address: name the one at which Restate reaches it (url)',
   })
   .refine(({ ingress, admin }) => (ingress === undefined) === (admin === undefined), {
     error: 'needs both ingress and admin, or neither: then a server is started',

@@ -208,6 +208,7 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
     system,
     logger,
     holding,
+    agents: options.agents.map(({ name }) => name).filter((name) => holding.serves(name)),
     ...(options.effects === undefined ? {} : { effects: options.effects }),
     ...(options.sweepMs === undefined ? {} : { sweepMs: options.sweepMs }),
   });

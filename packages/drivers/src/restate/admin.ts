@@ -10,25 +10,51 @@ export class EngineUnavailable extends Error {
 }
 
 /**
- * Registers the service at `uri`, idempotently. `isShared`: the address is that of all processes (a balancer's); where it
+ * Registers the services at `uri`, idempotently. `isShared`: the address is that of all processes (a balancer's); where it
  * is this process's own, calls that were bound to the address of one that is gone are moved here.
  */
-export async function register(options: AdminOptions, name: string, uri: string, isShared: boolean): Promise<void> {
-  const known = isShared ? null : await deploymentOf(options, name);
-  if (known !== null && withoutSlash(known.uri) !== uri)
-    await ask(options, 'PATCH', `/deployments/${known.id}`, { uri, overwrite: true });
-  else await ask(options, 'POST', '/deployments', { uri, force: true });
+export async function register(
+  options: AdminOptions,
+  names: readonly string[],
+  uri: string,
+  isShared: boolean,
+): Promise<void> {
+  const known = isShared ? [] : (await deployments(options)).filter(({ services }) => isAmong(services, names));
+  const other = known.some((one) => withoutSlash(one.uri) === uri) ? undefined : known.at(-1);
+  if (other === undefined) await ask(options, 'POST', '/deployments', { uri, force: true });
+  else await ask(options, 'PATCH', `/deployments/${other.id}`, { uri, overwrite: true });
+}
+
+/** Where a service is called now; null: nobody has registered it. */
+export async function registeredAt(options: AdminOptions, name: string): Promise<string | null> {
+  const service = (await ask(options, 'GET', `/services/${name}`)) as { deployment_id: string } | null;
+  if (service === null) return null;
+  const found = (await ask(options, 'GET', `/deployments/${service.deployment_id}`)) as { uri?: string } | null;
+  return found === null ? null : withoutSlash(found.uri ?? '');
 }
 
 const withoutSlash = (uri: string): string => uri.replace(/\/$/, '');
 
-/** Where the service is called now; null: nobody has registered it. */
-async function deploymentOf(options: AdminOptions, name: string): Promise<{ id: string; uri: string } | null> {
-  const service = (await ask(options, 'GET', `/services/${name}`)) as { deployment_id: string } | null;
-  if (service === null) return null;
-  const found = (await ask(options, 'GET', `/deployments/${service.deployment_id}`)) as { uri?: string } | null;
-  return found === null ? null : { id: service.deployment_id, uri: found.uri ?? '' };
+type Deployment = { id: string; uri: string; created: string; services: string[] };
+
+/** Those by HTTP, the oldest first. */
+async function deployments(options: AdminOptions): Promise<Deployment[]> {
+  const { deployments: all } = (await ask(options, 'GET', '/deployments')) as {
+    deployments: { id: string; uri?: string; created_at: string; services: { name: string }[] }[];
+  };
+  return all
+    .map(({ id, uri = '', created_at: created, services }) => ({
+      id,
+      uri,
+      created,
+      services: services.map(({ name }) => name),
+    }))
+    .filter(({ uri }) => uri !== '')
+    .toSorted((a, b) => (a.created < b.created ? -1 : 1));
 }
+
+const isAmong = (some: readonly string[], all: readonly string[]): boolean =>
+  some.length > 0 && some.every((name) => all.includes(name));
 
 /** Null where there is no such thing. */
 async function ask(

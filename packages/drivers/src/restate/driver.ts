@@ -11,11 +11,11 @@
 import type { Driver, LocalDriver, LocalOptions } from '@perdure/runtime';
 import { createLocalDriver } from '@perdure/runtime';
 import type { Timer } from '@perdure/runtime/ports';
-import { register } from './admin.ts';
+import { register, registeredAt } from './admin.ts';
 import type { Listen, Listening } from './endpoint.ts';
-import { createEndpoint, listenOn } from './endpoint.ts';
+import { createEndpoint, listenOn, speaks } from './endpoint.ts';
 import { LIMITS } from '../limits.ts';
-import { Notices } from './notices.ts';
+import { Notices, serviceOf } from './notices.ts';
 import type { Libraries } from './sdk.ts';
 import { loadLibraries } from './sdk.ts';
 
@@ -25,7 +25,7 @@ export type RestateOptions = {
   admin: string;
   /** Sent to both as Bearer. */
   token?: string;
-  /** Of the service in Restate; installations that share a Restate need names of their own. Default `perdure`. */
+  /** Of the services in Restate, before the agent's; installations that share one need names of their own. Default `perdure`. */
   name?: string;
   /** Where this process is called. Default 127.0.0.1 and a free port. */
   listen?: { host?: string; port?: number };
@@ -51,11 +51,13 @@ class RestateDriver implements Driver {
   readonly #libraries: Libraries;
   readonly #options: RestateOptions;
   readonly #given: LocalOptions;
-  readonly #name: string;
+  /** What Restate calls here: nothing, where this process takes messages and does no work. */
+  readonly #names: readonly string[];
   readonly #listen: Listen;
   readonly #notices: Notices;
   readonly #local: LocalDriver;
   #listening: Listening | null = null;
+  #takingOver = false;
   #registering: Timer | null = null;
   #stopping: Promise<void> | null = null;
 
@@ -65,16 +67,17 @@ class RestateDriver implements Driver {
     this.#libraries = libraries;
     this.#options = options;
     this.#given = given;
-    this.#name = name;
+    this.#names = given.agents.map((agent) => serviceOf(name, agent));
     this.#listen = listen ?? listenOn(host, port);
     this.#notices = new Notices(libraries, { name, ingress, token, clock, timers, logger: given.logger });
-    this.#local = createLocalDriver({ ...given, lead: (session, at) => this.#notices.tell(session, at) });
+    this.#local = createLocalDriver({ ...given, lead: (...told) => this.#notices.tell(...told) });
   }
 
   async start(): Promise<void> {
     const { system, logger } = this.#given;
+    if (this.#names.length === 0) return this.#local.start();
     const handler = createEndpoint(this.#libraries, {
-      name: this.#name,
+      names: this.#names,
       clock: system.clock,
       logger,
       identityKeys: this.#options.identityKeys ?? [],
@@ -93,6 +96,25 @@ class RestateDriver implements Driver {
 
   hint(...given: Parameters<Driver['hint']>): void {
     this.#local.hint(...given);
+    if (given[0] === null && this.#options.url === undefined) void this.#takeOver();
+  }
+
+  /** Another process is gone: where it is the one that Restate calls, this one is from now on. */
+  async #takeOver(): Promise<void> {
+    const [name] = this.#names;
+    const { logger, system } = this.#given;
+    if (name === undefined || this.#listening === null || this.#takingOver) return;
+    this.#takingOver = true;
+    try {
+      const { admin, token } = this.#options;
+      const uri = await registeredAt({ admin, token, timers: system.timers }, name);
+      const isFree = uri === null || (uri !== this.#uriOf(this.#listening) && !(await speaks(system.timers, uri)));
+      if (isFree && this.#stopping === null) await this.#register(this.#listening);
+    } catch (error) {
+      logger.warn({ error: String(error) }, 'who is called by Restate could not be asked');
+    } finally {
+      this.#takingOver = false;
+    }
   }
 
   readmit(session: string): void {
@@ -112,13 +134,18 @@ class RestateDriver implements Driver {
     await this.#listening?.close();
   }
 
+  #uriOf({ port }: Listening): string {
+    const { url, listen: { host = '127.0.0.1' } = {} } = this.#options;
+    return url ?? `http://${host}:${port}`;
+  }
+
   /** Until Restate knows where this process is: what it is not called for meanwhile, the sweeper drives. */
   async #register(listening: Listening): Promise<void> {
-    const { admin, token, url, listen: { host = '127.0.0.1' } = {} } = this.#options;
+    const { admin, token, url } = this.#options;
     const { logger, system } = this.#given;
-    const uri = url ?? `http://${host}:${listening.port}`;
+    const uri = this.#uriOf(listening);
     try {
-      await register({ admin, token, timers: system.timers }, this.#name, uri, url !== undefined);
+      await register({ admin, token, timers: system.timers }, this.#names, uri, url !== undefined);
     } catch (error) {
       logger.error({ admin, uri, error: String(error) }, 'this process could not be registered with Restate');
       if (this.#stopping !== null) return;

@@ -1,14 +1,15 @@
 /**
- * What Restate calls: one object a session with one handler, `drive`. Restate lets one run at a time for each session,
- * calls it again where its process went away, and keeps its timers. Nothing of a session but its id is told to Restate:
- * no message, no outcome and no secret is ever in its journal.
+ * What Restate calls: one object a session with one handler, `drive`; a service for each agent, so that calls come to a
+ * process that works on it. Restate lets one run at a time for each session, calls it again where its process went away,
+ * and keeps its timers. Nothing of a session but its id is told to Restate: no message, no outcome and no secret is ever
+ * in its journal.
  */
 import type { ObjectContext } from '@restatedev/restate-sdk';
-import { createServer } from 'node:http2';
+import { connect, createServer } from 'node:http2';
 import type { ServerHttp2Session } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import type { Rest } from '@perdure/runtime';
-import type { Clock, Logger } from '@perdure/runtime/ports';
+import type { Clock, Logger, Timers } from '@perdure/runtime/ports';
 import { LIMITS } from '../limits.ts';
 import type { Libraries } from './sdk.ts';
 
@@ -22,15 +23,16 @@ export const CALLS = {
 };
 
 /** As the journal of an invocation has it. */
-type Driven = Rest & { now: number };
+type Driven = { at: Rest['at']; wakeAt: number | null; now: number };
 
 export type EndpointOptions = {
-  name: string;
+  /** The services that this process offers. */
+  names: readonly string[];
   clock: Clock;
   logger: Logger;
   /** Public keys of the Restate cluster whose requests are taken (`publickeyv1_…`); without any, everybody's are. */
   identityKeys: readonly string[];
-  drive(session: string): Promise<Rest>;
+  drive: (session: string) => Promise<Rest>;
 };
 
 export type Handler = Parameters<typeof createServer>[1] & ((...given: never[]) => void);
@@ -38,12 +40,24 @@ export type Listening = { port: number; close(): Promise<void> };
 export type Listen = (handler: Handler) => Promise<Listening>;
 
 export function createEndpoint({ sdk }: Libraries, options: EndpointOptions): Handler {
-  const { name, clock, logger, identityKeys } = options;
+  const { names, logger, identityKeys } = options;
+  return sdk.createEndpointHandler({
+    services: names.map((name) => objectOf(sdk, name, options)),
+    ...(identityKeys.length === 0 ? {} : { identityKeys: [...identityKeys] }),
+    logger: ({ level }, ...said) => {
+      if (level !== 'error' && level !== 'warn') return;
+      logger.debug({ restate: said.map((one) => textOf(one)).join(' ') }, 'the Restate SDK says');
+    },
+  }) as Handler;
+}
+
+/** Sessions of one agent. */
+function objectOf(sdk: Libraries['sdk'], name: string, { clock, drive: tenure }: EndpointOptions) {
   const drive = async (context: ObjectContext, { wake }: Call): Promise<void> => {
     const { key } = context;
     const driven = await context.run('drive', async (): Promise<Driven> => {
-      const rest = await options.drive(key);
-      return { ...rest, now: clock.now() };
+      const rest = await tenure(key);
+      return { at: rest.at, wakeAt: rest.at === 'rest' ? rest.wakeAt : null, now: clock.now() };
     });
     const send = (parameter: Call, delay: number, idempotencyKey?: string): void => {
       const target = { service: name, method: 'drive', key, parameter, delay, inputSerde: CALLS };
@@ -65,7 +79,7 @@ export function createEndpoint({ sdk }: Libraries, options: EndpointOptions): Ha
     context.set(WAKE, wakeAt);
     send({ wake: wakeAt }, Math.max(LIMITS.wakeMinMs, wakeAt - driven.now));
   };
-  const sessions = sdk.object({
+  return sdk.object({
     name,
     handlers: { drive },
     options: {
@@ -82,14 +96,6 @@ export function createEndpoint({ sdk }: Libraries, options: EndpointOptions): Ha
       },
     },
   });
-  return sdk.createEndpointHandler({
-    services: [sessions],
-    ...(identityKeys.length === 0 ? {} : { identityKeys: [...identityKeys] }),
-    logger: ({ level }, ...said) => {
-      if (level !== 'error' && level !== 'warn') return;
-      logger.debug({ restate: said.map((one) => textOf(one)).join(' ') }, 'the Restate SDK says');
-    },
-  }) as Handler;
 }
 
 const WAKE = 'wake';
@@ -122,3 +128,16 @@ export const listenOn =
       },
     };
   };
+
+/** Whether somebody answers there who speaks HTTP/2: a process that is gone, or stands still, does not. */
+export async function speaks(timers: Timers, uri: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const session = connect(uri);
+  const timer = timers.set(LIMITS.speaksMs, () => resolve(false));
+  session.once('error', () => resolve(false));
+  session.once('connect', () => session.ping((error) => resolve(error === null)));
+  const answer = await promise;
+  timer.cancel();
+  session.destroy();
+  return answer;
+}

@@ -18,6 +18,9 @@ export type NoticeOptions = {
   logger: Logger;
 };
 
+/** What the sessions of an agent are called in Restate. */
+export const serviceOf = (name: string, agent: string): string => `${name}.${agent}`;
+
 /** `again`: something turned up after it was sent. */
 type Sending = { ended: Promise<void>; again: boolean };
 
@@ -39,23 +42,23 @@ export class Notices {
   }
 
   /** `at`: when (wall ms); null: now. */
-  tell(session: string, at: number | null): void {
+  tell(session: string, at: number | null, agent: string): void {
     if (this.#stopping.signal.aborted) return;
     if (at !== null) {
-      void this.#send(session, { wake: at }, at);
+      void this.#send(session, agent, { wake: at }, at);
       return;
     }
     const sending = this.#now.get(session);
-    if (sending === undefined) this.#begin(session);
+    if (sending === undefined) this.#begin(session, agent);
     else sending.again = true;
   }
 
-  #begin(session: string): void {
+  #begin(session: string, agent: string): void {
     const sending: Sending = { ended: Promise.resolve(), again: false };
     this.#now.set(session, sending);
-    sending.ended = this.#send(session, {}, null).then(() => {
+    sending.ended = this.#send(session, agent, {}, null).then(() => {
       this.#now.delete(session);
-      if (sending.again) this.#begin(session);
+      if (sending.again) this.#begin(session, agent);
     });
   }
 
@@ -77,15 +80,23 @@ export class Notices {
     this.#stopping.abort();
   }
 
-  async #send(session: string, parameter: Call, at: number | null): Promise<void> {
+  async #send(session: string, agent: string, parameter: Call, at: number | null): Promise<void> {
     const { name, clock, logger } = this.#options;
     for (let tries = 1; !this.#stopping.signal.aborted; tries += 1) {
       const waits = at === null ? {} : { delay: Math.max(0, at - clock.now()), idempotencyKey: `${session} at ${at}` };
       try {
         const opts = this.#sdk.rpc.sendOpts<Call>({ ...waits, timeout: LIMITS.requestMs, input: CALLS });
-        await this.#ingress.send<Call>({ service: name, handler: 'drive', key: session, parameter, opts });
+        await this.#ingress.send<Call>({
+          service: serviceOf(name, agent),
+          handler: 'drive',
+          key: session,
+          parameter,
+          opts,
+        });
         return;
       } catch (error) {
+        // Nobody works on the agent: whoever comes to do so looks for what there is.
+        if (error instanceof this.#sdk.HttpCallError && error.status === 404) return;
         if (tries < LIMITS.noticeTries) await this.#pause(tries);
         else {
           logger.warn(

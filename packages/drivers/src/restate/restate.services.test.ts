@@ -6,8 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { system } from '@perdure/runtime';
+import type { Store } from '@perdure/runtime/ports';
+import { createMemoryDisk, openMemoryStore } from '@perdure/stores/memory';
 import { DriverWorld } from '@perdure/testkit';
-import { alone } from '../../test/ground.ts';
+import { alone, NEVER_MS, together } from '../../test/ground.ts';
 import type { RestateServer } from './index.ts';
 import { restateMissing, startRestateServer } from './index.ts';
 
@@ -75,10 +77,7 @@ law('a call that nobody expects changes nothing', async () => {
   const { session, run } = await worker.open('put');
   await world.ended(worker, session.id, run.id);
   const before = await worker.entries(session.id);
-  const [service] = await rows(
-    `select target_service_name as name from sys_invocation where target_service_key = '${session.id}'`,
-  );
-  const name = service === undefined ? await nameOf() : String(service['name']);
+  const name = await nameOf();
   for (const key of [session.id, 'ses_aaaaaaaaaaaaaaaaaaaaaaaaaa', 'x']) {
     const response = await fetch(`${server.ingress}/${name}/${key}/drive`, {
       method: 'POST',
@@ -95,7 +94,8 @@ law('a call that nobody expects changes nothing', async () => {
 /** The service that was registered last. */
 async function nameOf(): Promise<string> {
   const { services } = (await (await fetch(`${server.admin}/services`)).json()) as { services: { name: string }[] };
-  return services.map(({ name }) => name).toSorted((a, b) => Number(b.slice(5)) - Number(a.slice(5)))[0] ?? '';
+  const mine = services.map(({ name }) => name).filter((name) => /^alone\d+\.a$/.test(name));
+  return mine.toSorted((a, b) => Number(b.slice(5, -2)) - Number(a.slice(5, -2)))[0] ?? '';
 }
 
 law('a timer that Restate lost fires by the sweeper', async () => {
@@ -108,6 +108,20 @@ law('a timer that Restate lost fires by the sweeper', async () => {
   for (const { id } of await rows(pending))
     await fetch(`${server.admin}/invocations/${String(id)}/kill`, { method: 'PATCH' });
   assert.equal((await world.ended(worker, session.id, run.id)).status, 'completed');
+  await world.dispose();
+});
+
+law('without a balancer the process that is left is called when the one that Restate called is gone', async () => {
+  const disk = createMemoryDisk();
+  const open = async (): Promise<Store> => openMemoryStore({ clock: system.clock, disk, shared: true });
+  const world = new DriverWorld(await together(server, open, { leaseMs: 600, sweepMs: NEVER_MS }, false));
+  const [left, called] = [await world.worker(), await world.worker()];
+  const { session, run } = await left.open('put');
+  assert.equal((await world.ended(left, session.id, run.id)).status, 'completed');
+  await called.kill();
+  const again = await session.send('put');
+  assert.equal((await world.ended(left, session.id, again.id)).status, 'completed');
+  assert.deepEqual(world.outside.counts('put'), [1, 1]);
   await world.dispose();
 });
 

@@ -46,6 +46,8 @@ export type LocalOptions = {
   logger: Logger;
   /** Which sessions are this process's own: attempts of an earlier epoch are lost. */
   holding: Holding;
+  /** The agents that are defined here and whose sessions this process works on. */
+  agents: readonly string[];
   /** Effects under way at once. */
   effects?: number;
   sweepMs?: number;

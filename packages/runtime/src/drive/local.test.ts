@@ -63,7 +63,7 @@ function bench(options: Omit<Partial<LocalOptions>, 'courier'> & { courier?: Par
     ...options.courier,
   };
   const logger = { debug: say, info: say, warn: say, error: say };
-  const driver = createLocalDriver({ system, logger, holding: soleHolding(EPOCH), ...options, courier });
+  const driver = createLocalDriver({ system, logger, holding: soleHolding(EPOCH), agents: ['a'], ...options, courier });
   return { ...world, world, driver, ids: () => steps.map(({ input }) => input.id) };
 }
 
@@ -630,7 +630,7 @@ test('a session that another engine leads is driven from its word until it rests
   assert.equal(flown.length, 1);
   world.onStep = () => ({ wakeAt: now + 9_000 });
   settle(outcome(flown[0]?.effect ?? assert.fail()));
-  const rest = { at: 'rest', wakeAt: now + 9_000 };
+  const rest = { at: 'rest', wakeAt: now + 9_000, agent: 'a' };
   assert.deepEqual(await Promise.all(ends), [rest, rest]);
   await system.advance(10_000);
   assert.ok(!ids().some((id) => id.startsWith('wake')), "its timer is the other engine's");

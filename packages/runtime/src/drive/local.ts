@@ -272,12 +272,13 @@ class Local implements LocalDriver {
   #reconcile(mailbox: Mailbox, effects: readonly Effect[], wakeAt: number | null, agent: string): void {
     if (this.#phase === 'draining') return this.#handBack(mailbox, effects);
     if (this.#phase !== 'running' || this.#quarantined.has(mailbox.session)) return;
-    if (!this.#tenures.takes(mailbox.session, effects.length > 0, wakeAt)) return;
+    if (!this.#tenures.takes(mailbox.session, effects.length > 0, wakeAt, agent)) return;
     this.#wakes.set(mailbox.session, wakeAt);
     if (effects.length === 0) return;
     const epoch = this.#holding.held(mailbox.session);
     if (epoch === null) {
       if (this.#holding.serves(agent)) void this.#take(mailbox);
+      else this.#tenures.end(mailbox.session, true);
       return;
     }
     for (const effect of effects) {

@@ -1,12 +1,12 @@
 /** Where somebody else says which process drives a session: from that word until nothing of it is under way here. */
 
 /** How it ended: nothing is under way (`wakeAt`: when something happens by itself, wall ms), or another process drives it. */
-export type Rest = { at: 'rest'; wakeAt: number | null } | { at: 'elsewhere' };
+export type Rest = { at: 'rest'; wakeAt: number | null; agent: string } | { at: 'elsewhere' };
 
 /** Told of what is outstanding in a session that is not driven here; `at`: when (wall ms), null: now. Never throws. */
-export type Lead = (session: string, at: number | null) => void;
+export type Lead = (session: string, at: number | null, agent: string) => void;
 
-type Tenure = PromiseWithResolvers<Rest> & { wakeAt: number | null };
+type Tenure = PromiseWithResolvers<Rest> & { wakeAt: number | null; agent: string };
 
 export class Tenures {
   readonly #open = new Map<string, Tenure>();
@@ -22,11 +22,11 @@ export class Tenures {
   }
 
   /** Whether what turned up in a session is done here; where it is not, the leading engine is told of it. */
-  takes(session: string, isWork: boolean, wakeAt: number | null): boolean {
+  takes(session: string, isWork: boolean, wakeAt: number | null, agent: string): boolean {
     const tenure = this.#open.get(session);
-    if (tenure !== undefined) tenure.wakeAt = wakeAt;
+    if (tenure !== undefined) Object.assign(tenure, { wakeAt, agent });
     if (tenure !== undefined || this.#lead === null) return true;
-    if (isWork || wakeAt !== null) this.#lead(session, isWork ? null : wakeAt);
+    if (isWork || wakeAt !== null) this.#lead(session, isWork ? null : wakeAt, agent);
     return false;
   }
 
@@ -34,7 +34,7 @@ export class Tenures {
   begin(session: string): { isNew: boolean; end: Promise<Rest> } {
     const known = this.#open.get(session);
     if (known !== undefined) return { isNew: false, end: known.promise };
-    const tenure = { ...Promise.withResolvers<Rest>(), wakeAt: null };
+    const tenure = { ...Promise.withResolvers<Rest>(), wakeAt: null, agent: '' };
     // Whoever asked may have gone: that it failed is told to those who still wait.
     tenure.promise.catch(() => undefined);
     this.#open.set(session, tenure);
@@ -44,7 +44,7 @@ export class Tenures {
   /** The timer of a session that was driven unasked is the leading engine's again. */
   handBack(session: string, end: Promise<Rest>): void {
     const told = (rest: Rest): void => {
-      if (rest.at === 'rest' && rest.wakeAt !== null) this.#lead?.(session, rest.wakeAt);
+      if (rest.at === 'rest' && rest.wakeAt !== null) this.#lead?.(session, rest.wakeAt, rest.agent);
     };
     void end.then(told, () => undefined);
   }
@@ -52,7 +52,7 @@ export class Tenures {
   /** Nothing is under way here any more. */
   end(session: string, elsewhere = false): void {
     const tenure = this.#taken(session);
-    tenure?.resolve(elsewhere ? { at: 'elsewhere' } : { at: 'rest', wakeAt: tenure.wakeAt });
+    tenure?.resolve(elsewhere ? { at: 'elsewhere' } : { at: 'rest', wakeAt: tenure.wakeAt, agent: tenure.agent });
   }
 
   /** It ends with something left to do: somebody must come back to it. */

@@ -4,6 +4,48 @@ import type { Law } from './world.ts';
 
 export const manyLaws: Law[] = [
   {
+    name: 'what a process without work is told, a worker does',
+    async run(world) {
+      const front = await world.worker(undefined, false);
+      await world.worker();
+      const { session, run } = await front.open('put');
+      assert.equal((await world.ended(front, session.id, run.id)).status, 'completed');
+      const again = await session.send('sign');
+      const { id, digest = '' } = await world.waiting(front, session.id, 'approval');
+      await session.resolve(id, { decision: 'approve', digest });
+      assert.equal((await world.ended(front, session.id, again.id)).status, 'completed');
+      assert.deepEqual([world.outside.counts('put'), world.outside.counts('sign')], [[1], [1]]);
+    },
+  },
+  {
+    name: 'a session is driven by a process that works on its agent, whoever is told of it',
+    async run(world) {
+      const gate = world.outside.close('read before');
+      const workers = [
+        await world.worker(undefined, { agents: ['a'] }),
+        await world.worker(undefined, { agents: ['b'] }),
+      ] as const;
+      const asked = [
+        await workers[0].open('read', 'b'),
+        await workers[1].open('read', 'a'),
+        await workers[0].open('read', 'a'),
+        await workers[1].open('read', 'b'),
+      ];
+      await world.until('all calls fly', () => gate.came === 4);
+      const holders = await workers[0].host.parts.store.leases.list('session/');
+      const byAgent = asked.map(({ session }) => ({
+        agent: session.agent,
+        holder: holders.find(({ name }) => name === `session/${session.id}`)?.holder,
+      }));
+      for (const { agent, holder } of byAgent)
+        assert.equal(holder, byAgent.find((other) => other.agent === agent)?.holder, agent);
+      assert.equal(new Set(byAgent.map(({ holder }) => holder)).size, 2);
+      gate.open();
+      for (const { session, run } of asked)
+        assert.equal((await world.ended(workers[0], session.id, run.id)).status, 'completed');
+    },
+  },
+  {
     name: 'two workers on one session: each message runs once, each effect happens once',
     async run(world) {
       const workers = [await world.worker(), await world.worker()] as const;

@@ -19,8 +19,8 @@ export type ProcessParts = {
 };
 
 export type DriverGround = {
-  /** One process more on the same data; its timers are those of `system`. */
-  process(system: System): Promise<ProcessParts>;
+  /** One process more on the same data; its timers are those of `system`, and it works on `work` (missing: on all). */
+  process(system: System, work?: HostOptions['work']): Promise<ProcessParts>;
   dispose(): Promise<void>;
 };
 
@@ -65,8 +65,8 @@ export class Worker {
   }
 
   /** A new session with a message. */
-  async open(message: string): Promise<{ session: Session; run: SessionRun }> {
-    const session = openSession(this.host, 'a');
+  async open(message: string, agent = 'a'): Promise<{ session: Session; run: SessionRun }> {
+    const session = openSession(this.host, agent);
     return { session, run: await session.send(message) };
   }
 
@@ -109,10 +109,16 @@ export class World {
     this.#ground = ground;
   }
 
-  /** Starts a process. `dies`: at the first append of which it says so, right before or after it was taken. */
-  async worker(dies?: (at: 'before' | 'after', request: Append) => boolean): Promise<Worker> {
+  /**
+   * Starts a process. `dies`: at the first append of which it says so, right before or after it was taken. `work`: what
+   * it works on, of the agents `a` and `b`.
+   */
+  async worker(
+    dies?: (at: 'before' | 'after', request: Append) => boolean,
+    work?: HostOptions['work'],
+  ): Promise<Worker> {
     const life = new Life(system);
-    const parts = await this.#ground.process(life.system);
+    const parts = await this.#ground.process(life.system, work);
     let worker: Worker | null = null;
     let dying = dies;
     const host = await createHost({
@@ -122,7 +128,7 @@ export class World {
         void worker.kill();
         return true;
       }),
-      agents: [agent({ name: 'a', model: 'scripted', tools: this.outside.tools(life) })],
+      agents: ['a', 'b'].map((name) => agent({ name, model: 'scripted', tools: this.outside.tools(life) })),
       models: this.#models(this.outside.model(life).source),
       system: life.system,
       logger: silentLogger,
@@ -130,6 +136,7 @@ export class World {
       engineHash: 'suite',
       sweepMs: SWEEP_MS,
       ...parts.host,
+      ...(work === undefined ? {} : { work }),
     });
     worker = new Worker(host, life, parts);
     this.#workers.push(worker);
