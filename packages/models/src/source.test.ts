@@ -223,6 +223,13 @@ describe('the model source', () => {
     assert.equal(endpoint({ idleTimeoutMs: 0 }), 'models.endpoints[0].idleTimeoutMs');
     assert.equal(path({ endpoints: [local, local] }), 'models.endpoints[1].name');
     assert.equal(path({ prices: { 'a/b': { input: -1, output: 1 } } }), "models.prices['a/b'].input");
+    for (const name of ['m', 'nowhere/m', 'openai/', '/m', ''])
+      assert.equal(
+        path({ prices: { [name]: { input: 1, output: 1 } } }),
+        `models.prices['${name}']`,
+        'would never count',
+      );
+    assert.equal(path({ catalog: { 'gpt-5': { windowTokens: 1 } } }), "models.catalog['gpt-5']");
     const longPrompt = { aboveTokens: 0.5, input: 1, output: 1 };
     assert.equal(
       path({ prices: { 'a/b': { input: 1, output: 1, longPrompt } } }),

@@ -49,6 +49,7 @@ export function createModelSource(options: ModelSourceOptions): ModelSource {
   const { endpoints = [], prices = {}, catalog = {}, env, system } = options;
   const records = checkEndpoints(endpoints);
   checkRecords({ prices, catalog });
+  for (const [kind, all] of Object.entries({ prices, catalog })) checkNames(kind, Object.keys(all), records);
   const demo = createDemo(system.timers);
   const open = new Map<string, Provider>();
 
@@ -94,6 +95,17 @@ export function createModelSource(options: ModelSourceOptions): ModelSource {
       await Promise.all(all.map((provider) => provider.close()));
     },
   };
+}
+
+/** What is said of a model that no name can lead to would never count. */
+function checkNames(kind: string, ids: readonly string[], records: ReadonlyMap<string, EndpointRecord>): void {
+  for (const id of ids) {
+    const [provider, model] = split(id);
+    const isHere =
+      provider === 'demo' || (model !== '' && (records.has(provider) || Object.hasOwn(PROVIDERS, provider)));
+    if (!isHere)
+      throw new ModelConfigError(`models.${kind}['${id}']`, `is no model that can be named: ${offer(records)}`);
+  }
 }
 
 function split(id: string): [provider: string, model: string] {

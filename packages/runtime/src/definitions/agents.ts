@@ -355,7 +355,7 @@ export class Agents {
     const asked = { ...mannerOf(manifest), ...config };
     const long = { ...manifest.compaction, ...config.compaction };
     const compaction = compactionOf(this.#models, route.infos[0], long);
-    if (compaction === null) return null;
+    if ('unfit' in compaction) return compaction;
     const unfit = unfitOf(route.infos, asked) ?? unfitChoice(manifest, config);
     if (unfit !== null) return unfit;
     const wanted = {

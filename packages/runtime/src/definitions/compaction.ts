@@ -1,5 +1,5 @@
 /** What an agent says of conversations that grow long, and what that binds its runs to. */
-import type { CompactionConfig, Pin } from '@perdure/engine';
+import type { CompactionConfig, Pin, Unfit } from '@perdure/engine';
 import { z } from 'zod';
 import type { ModelInfo, ModelSource } from '../ports.ts';
 import { memberOf } from './route.ts';
@@ -17,12 +17,12 @@ export const compactionSchema = z.strictObject({
 export const isNative = ({ model, native }: CompactionConfig): boolean =>
   (native ?? (model === undefined ? 'auto' : 'never')) === 'auto';
 
-/** The members of a pin that say how it is done, beside its `own` model; null where another model is not to be had here. */
+/** The members of a pin that say how it is done, beside its `own` model; or why another model is not to be had here. */
 export function compactionOf(
   models: ModelSource,
   own: ModelInfo,
   { model, auto }: CompactionConfig,
-): Pick<Pin, 'summarizer' | 'compaction'> | null {
+): Pick<Pin, 'summarizer' | 'compaction'> | Unfit {
   const members: Pick<Pin, 'summarizer' | 'compaction'> = auto === false ? { compaction: 'asked' } : {};
   if (model === own.id) return members;
   if (model === undefined) {
@@ -30,7 +30,8 @@ export function compactionOf(
     return summarizer === null ? members : { ...members, summarizer };
   }
   const resolved = models.resolve(model);
-  return resolved.ok ? { ...members, summarizer: writerOf(resolved.info) } : null;
+  if (!resolved.ok) return { unfit: resolved.message, path: 'compaction.model' };
+  return { ...members, summarizer: writerOf(resolved.info) };
 }
 
 /** Nobody named it: it is asked only where its price is known, and less than that of the model itself. */

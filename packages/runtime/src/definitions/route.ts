@@ -6,6 +6,7 @@ import type { ListPrice, ModelInfo, ModelSource } from '../ports.ts';
 
 export type Route = string | readonly string[];
 
+const ROUTE = `a model, or a list of 1 to ${LIMITS.routeModels} of them, each once`;
 export const routeSchema = z.union(
   [
     z.string().min(1),
@@ -13,9 +14,9 @@ export const routeSchema = z.union(
       .array(z.string().min(1))
       .min(1)
       .max(LIMITS.routeModels)
-      .refine((models) => new Set(models).size === models.length),
+      .refine((models) => new Set(models).size === models.length, ROUTE),
   ],
-  `a model, or a list of 1 to ${LIMITS.routeModels} of them, each once`,
+  ROUTE,
 );
 
 export type Tier = NonNullable<Config['tier']>;

@@ -35,6 +35,7 @@ test('what a model or the agent cannot give is refused where it is asked for, an
     [{ model: 'plain', effort: 'low' }, 'effort', /plain takes no levels of effort/],
     [{ tier: 'priority' }, 'tier', /scripted is not known to be sold with tier priority/],
     [{ model: ['scripted', 'plain'], tier: 'flex' }, 'tier', /model plain/],
+    [{ compaction: { model: 'nowhere/x' } }, 'compaction.model', /nowhere/],
     [{ toolChoice: { tool: 'pay' } }, 'toolChoice', /agent assistant has no tool pay/],
   ];
   for (const [config, path, message] of cases) {
