@@ -7,6 +7,8 @@ import { z } from 'zod';
 import type { Engine } from './engine.ts';
 import { engineSchema } from './engine.ts';
 import { modelsOf } from './models.ts';
+import type { Sharing } from './node.ts';
+import { sharingShape } from './node.ts';
 import type { StoreSetting } from './settings.ts';
 import { isPostgres } from './settings.ts';
 
@@ -49,7 +51,7 @@ export type Config = {
   hooks?: readonly Hook[];
   /** Values of at least eight characters that must appear nowhere, by name; tools get them by `ctx.secret(name)`. */
   secrets?: { readonly [name: string]: string };
-};
+} & Sharing;
 
 /** What stands in a `perdure.config.ts`: agents may be folders beside it instead. */
 export type ConfigFile = Omit<Config, 'agents'> & Partial<Pick<Config, 'agents'>>;
@@ -91,6 +93,7 @@ export const configShape = {
   store: z.union([z.enum(['sqlite', 'memory']), postgresUrl], STORES).optional(),
   engine: engineSchema.optional(),
   sandbox: z.enum(['bubblewrap', 'none']).optional(),
+  ...sharingShape,
   hooks: z.array(z.custom<Hook>(isHook, 'is not a hook: { name, outcome(event) }')).optional(),
   secrets: z
     .record(z.string(), z.string().min(SECRET_CHARS_MIN, `a secret has at least ${SECRET_CHARS_MIN} characters`))

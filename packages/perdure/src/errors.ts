@@ -15,6 +15,15 @@ export class DataInUseError extends Error {
   }
 }
 
+/** What only processes can do that share a store was asked of one that owns its data. */
+export class StoreNotSharedError extends Error {
+  override readonly name = 'StoreNotSharedError';
+  readonly code = 'store_not_shared';
+  constructor(store: string) {
+    super(`one process owns the data (${store}), perdure up: to share it among several, use --store postgres://...`);
+  }
+}
+
 /** A flag or a variable holds what it cannot mean; `source` names it. */
 export class SettingError extends Error {
   override readonly name = 'SettingError';

@@ -43,6 +43,7 @@ export { loadAgents } from './agent-folders.ts';
 export type { Config, ConfigFile, Limits, Policies } from './config.ts';
 export { defineConfig } from './config.ts';
 export { DataInUseError } from './errors.ts';
+export type { Sharing } from './node.ts';
 export type { Runtime, RuntimeOptions } from './runtime.ts';
 export { createRuntime } from './runtime.ts';
 export type { HandlerOptions, ServeOptions } from './serve.ts';

@@ -1,6 +1,11 @@
 /** Every bound of the command and the library's own face, by name. */
 export const LIMITS = {
   portMax: 65_535,
+  /** The shortest and the longest time for which a process that is not heard of is taken for alive. */
+  leaseMinMs: 500,
+  leaseMaxMs: 10 * 60_000,
+  /** Gateways and workers that keep their own things in one data folder. */
+  sharedFolders: 64,
   /** `instructions.md` of an agent: every request carries it. */
   instructionsBytes: 256 * 1024,
   /** How long a server that a file names has to say that it lives. */

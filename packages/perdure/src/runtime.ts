@@ -29,11 +29,13 @@ import { engineHash } from './engine-hash.ts';
 import { logSink } from './logs.ts';
 import { LIMITS } from './limits.ts';
 import { modelsOf } from './models.ts';
+import type { Joined, Sharing, Work } from './node.ts';
+import { joinOthers } from './node.ts';
 import { sandboxOf } from './sandbox.ts';
 import type { Scrub } from './scrub.ts';
 import { startScrub } from './scrub.ts';
 import type { Environment, Settings } from './settings.ts';
-import { readSettings, SETTINGS } from './settings.ts';
+import { isPostgres, readSettings, SETTINGS } from './settings.ts';
 
 export type RuntimeOptions = Omit<Config, 'store' | 'sandbox'> & {
   /** As in a configuration, or a store of your own (`perdure/ports`), which takes no `data` and is closed with the runtime. */
@@ -79,6 +81,8 @@ export type Runtime = {
   /** Why the storage accepts nothing any more: close, and create the runtime anew. Null while it works. */
   storage(): string | null;
   readonly host: Host;
+  /** Where other processes that share the store reach this one; null: nobody shares it. */
+  readonly address: string | null;
   /** The data folder; null: there is none. */
   readonly data: string | null;
 };
@@ -118,10 +122,13 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   return startRuntime(options, environment());
 }
 
-/** `env` is what the process sees, `.env` included; `given` stands in for the models of the environment. */
-export async function startRuntime(options: RuntimeOptions, env: Environment, given?: ModelSource): Promise<Runtime> {
+/** `models` stand in for those of the environment; `work`: what a process does that shares its store (default: all). */
+export type Within = { models?: ModelSource; work?: Work };
+
+/** `env` is what the process sees, `.env` included. Throws StoreNotSharedError (`store_not_shared`) besides. */
+export async function startRuntime(options: RuntimeOptions, env: Environment, within: Within = {}): Promise<Runtime> {
   checkConfig(options, optionsSchema);
-  const opened = await openHost(options, env, given);
+  const opened = await openHost(options, env, within);
   const { host, logger } = opened;
   let scrub: Scrub | undefined;
   const letGo: LetGo = async (drain) => {
@@ -130,6 +137,7 @@ export async function startRuntime(options: RuntimeOptions, env: Environment, gi
   };
   try {
     await host.start();
+    opened.joined?.open(host);
     const { scrubFirstMs: firstMs, scrubEveryMs: everyMs } = LIMITS;
     if (opened.store.name === 'sqlite')
       scrub = startScrub(host.parts.store.log, { timers: system.timers, logger, firstMs, everyMs });
@@ -145,28 +153,38 @@ export async function startRuntime(options: RuntimeOptions, env: Environment, gi
  * defined, so that nothing can start.
  */
 export async function openIdle(options: Omit<RuntimeOptions, 'agents'>, env: Environment): Promise<Runtime> {
-  const opened = await openHost({ ...options, engine: 'local', agents: [] }, env);
+  const opened = await openHost({ ...options, engine: 'local', agents: [] }, env, 'idle');
   await opened.host.parts.quarantine.load();
   return runtimeOf(opened, opened.letGo);
 }
 
 type LetGo = (drain: { drainMs?: number }) => Promise<void>;
-type Opened = { host: Host; data: string | null; store: Store; logger: Logger; letGo: LetGo };
+type Opened = {
+  host: Host;
+  data: string | null;
+  store: Store;
+  joined: Joined | undefined;
+  logger: Logger;
+  letGo: LetGo;
+};
 
-async function openHost(options: RuntimeOptions, env: Environment, given?: ModelSource): Promise<Opened> {
+async function openHost(options: RuntimeOptions, env: Environment, within: Within | 'idle'): Promise<Opened> {
   const { settings } = readSettings({ flags: {}, env, dotenv: {} });
   const redactor = new Redactor(secretsOf(options, env));
   const logger = loggerOf(options, settings, redactor, env);
   const setting = options.store ?? SETTINGS.store.initial;
   const data = typeof setting === 'object' ? null : folderOf(setting, options.data);
   const store = typeof setting === 'object' ? setting : await openStore(setting, data);
+  const { models: given, work } = within === 'idle' ? {} : within;
   const models = given ?? modelsOf(options.models, env);
   const sandbox = sandboxOf(options.sandbox, data);
   let marks: Marks | undefined;
   let engine: OpenedEngine | undefined;
+  let joined: Joined | undefined;
   let host: Host | undefined;
   const letGo: LetGo = async (drain) => {
     await host?.stop(drain);
+    await joined?.close();
     await engine?.stop();
     await sandbox.close();
     await models.close();
@@ -177,7 +195,9 @@ async function openHost(options: RuntimeOptions, env: Environment, given?: Model
     if (data !== null) marks = createFileMarks(join(data, MARKS_FILE));
     for (const report of store.damage) logger.error({ ...report }, 'a session is damaged; the others go on');
     engine = await openEngine(options.engine ?? SETTINGS.engine.initial, data, logger);
+    if (within !== 'idle') joined = await joinOthers(store, { ...sharingOf(options, settings), work }, logger);
     host = await createHost({
+      ...joined?.options,
       store,
       agents: options.agents,
       models,
@@ -195,18 +215,32 @@ async function openHost(options: RuntimeOptions, env: Environment, given?: Model
         ...(options.compaction === undefined ? {} : { compaction: options.compaction }),
       },
     });
-    return { host, data, store, logger, letGo };
+    return { host, data, store, joined, logger, letGo };
   } catch (error) {
     await letGo({ drainMs: 0 });
     throw error;
   }
 }
 
-function runtimeOf({ host, data, store }: Opened, letGo: LetGo): Runtime {
+/** What a program says goes before what its environment says. */
+function sharingOf(options: RuntimeOptions, settings: Settings): Sharing {
+  const sharing: Sharing = {};
+  const shared = typeof options.store === 'object' ? options.store.shared : isPostgres(options.store);
+  const host = options.internalHost ?? (shared ? settings.internalHost : null);
+  const port = options.internalPort ?? (shared ? settings.internalPort : null);
+  const leaseMs = options.leaseMs ?? (shared ? settings.leaseMs : null);
+  if (host !== null) sharing.internalHost = host;
+  if (port !== null) sharing.internalPort = port;
+  if (leaseMs !== null) sharing.leaseMs = leaseMs;
+  return sharing;
+}
+
+function runtimeOf({ host, data, store, joined }: Opened, letGo: LetGo): Runtime {
   let closing: Promise<void> | undefined;
   return {
     host,
     data,
+    address: joined?.address ?? null,
     storage: () => store.unavailable(),
     async open(agent, options = {}) {
       if (host.parts.agents.get(agent) === undefined) {

@@ -69,6 +69,25 @@ export const SETTINGS = {
     about: 'Who drives sessions: local (this process), or restate; see the guide on scaling.',
     read: (value) => oneOf<'local' | 'restate'>(['local', 'restate'], value),
   }),
+  internalHost: optional({
+    env: 'PERDURE_INTERNAL_HOST',
+    config: true,
+    about: 'Where other processes that share the store reach this one. Default: 127.0.0.1.',
+  }),
+  internalPort: typed<number | null>({
+    env: 'PERDURE_INTERNAL_PORT',
+    config: true,
+    initial: null,
+    about: 'The port of that. Default: a free one.',
+    read: readPort,
+  }),
+  leaseMs: typed<number | null>({
+    env: 'PERDURE_LEASE_MS',
+    config: true,
+    initial: null,
+    about: 'How long a process that shares the store is taken for alive when it is not heard of. Default: 10000.',
+    read: readLease,
+  }),
   config: optional({
     flag: 'FILE',
     env: 'PERDURE_CONFIG',
@@ -209,6 +228,13 @@ function readPort(value: string): number {
   if (!(port <= LIMITS.portMax))
     throw new Error(`'${value}' is not a port: a whole number from 0 to ${LIMITS.portMax}`);
   return port;
+}
+
+function readLease(value: string): number {
+  const ms = /^\d{1,9}$/.test(value.trim()) ? Number(value) : Number.NaN;
+  if (!(ms >= LIMITS.leaseMinMs && ms <= LIMITS.leaseMaxMs))
+    throw new Error(`'${value}' is no time: whole milliseconds from ${LIMITS.leaseMinMs} to ${LIMITS.leaseMaxMs}`);
+  return ms;
 }
 
 /** The text of `.env.example`: each variable with what it is for; `providers` have keys that no setting reads. */

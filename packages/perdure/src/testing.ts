@@ -61,7 +61,11 @@ export async function createTestRuntime(
   const { script, ...rest } = options;
   const models = rest.agents.flatMap(({ model }) => model);
   const model = createScriptedModel(script, { models });
-  const rt = await startRuntime(rest.data === undefined ? { ...rest, store: 'memory' } : rest, {}, model.source);
+  const rt = await startRuntime(
+    rest.data === undefined ? { ...rest, store: 'memory' } : rest,
+    {},
+    { models: model.source },
+  );
   return { rt, model };
 }
 

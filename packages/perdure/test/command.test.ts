@@ -491,3 +491,13 @@ test('doctor says of data what a start would say', async () => {
     await place.leave();
   }
 });
+
+test('gateways and workers need a store that processes share: anything else is refused, and says what to do', async (t) => {
+  const place = createPlace();
+  t.after(() => place.leave());
+  for (const [command, ...args] of [['gateway'], ['worker'], ['worker', '--store', 'memory']] as const) {
+    const refused = await place.run([command, ...args]);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /--store postgres:.*\(store_not_shared\)/);
+  }
+});

@@ -31,7 +31,13 @@ export async function folder(
 
 /** The agents and models of the configuration, with no data. */
 export async function project(context: Context): Promise<Connection> {
-  const { data: _, ...options } = (await localOf(context)).options;
+  const {
+    data: _,
+    internalHost: _host,
+    internalPort: _port,
+    leaseMs: _lease,
+    ...options
+  } = (await localOf(context)).options;
   return within(
     await startRuntime({ ...options, store: 'memory', engine: 'local', log: { level: 'warn' } }, context.env),
     'folder',

@@ -3,9 +3,10 @@ import { resolve } from 'node:path';
 import { assistant } from '../assistant.ts';
 import type { AgentFolder } from '../agent-folders.ts';
 import { loadProject } from '../config-file.ts';
+import type { Sharing } from '../node.ts';
 import type { RuntimeOptions } from '../runtime.ts';
 import type { Origins, Settings } from '../settings.ts';
-import { readSettings } from '../settings.ts';
+import { isPostgres, readSettings } from '../settings.ts';
 import type { Context } from './context.ts';
 
 export type Local = {
@@ -41,12 +42,21 @@ export async function localOf(context: Context): Promise<Local> {
   // In memory there is no data; a folder that was named all the same is refused when the runtime starts.
   const named = settings.store === 'memory' && origins.data === 'default' ? {} : { data };
   const { store, engine, sandbox } = settings;
+  const sharing = isPostgres(store) ? sharingOf(settings) : {};
   return {
-    options: { ...config, store, engine, sandbox, ...named },
+    options: { ...config, store, engine, sandbox, ...sharing, ...named },
     settings,
     origins,
     data,
     file,
     folders: project?.folders ?? [],
+  };
+}
+
+function sharingOf({ internalHost, internalPort, leaseMs }: Settings): Sharing {
+  return {
+    ...(internalHost === null ? {} : { internalHost }),
+    ...(internalPort === null ? {} : { internalPort }),
+    ...(leaseMs === null ? {} : { leaseMs }),
   };
 }

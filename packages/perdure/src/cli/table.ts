@@ -62,6 +62,23 @@ export const COMMANDS: { readonly [name: string]: Command } = {
     flags: {},
     load: async () => (await import('./commands/up.ts')).up,
   },
+  gateway: {
+    args: [],
+    about: 'Takes requests and shows streams of a store that processes share (--store postgres://...); workers work.',
+    settings: ['port', 'host', 'data', 'store', 'engine', 'config', 'token'],
+    flags: {},
+    load: async () => (await import('./commands/gateway.ts')).gateway,
+  },
+  worker: {
+    args: [],
+    about: 'Works on the sessions of a store that processes share (--store postgres://...); clients talk to gateways.',
+    settings: ['data', 'store', 'engine', 'config'],
+    flags: {
+      agents: { value: 'NAMES', many: true, about: 'Only sessions with these agents, named with commas between.' },
+      queue: { value: 'QUEUE', many: true, about: 'Only agents of this queue; by default of the queue default.' },
+    },
+    load: async () => (await import('./commands/worker.ts')).worker,
+  },
   run: {
     args: ['MESSAGE'],
     about: 'Sends a message and follows the run to its end. Without a server it runs in this process.',

@@ -2,8 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Entry } from '@perdure/contract';
 import { encodeState, fold, freshState } from '@perdure/engine';
-import { canonicalJson, decodeFrame, system } from '@perdure/runtime';
-import { openSqliteStore } from '@perdure/stores/sqlite';
+import { canonicalJson, decodeFrame } from '@perdure/runtime';
 import { Invariants } from '@perdure/testkit';
 import type { Played } from './play.ts';
 import type { Dispatch } from './outside.ts';
@@ -20,9 +19,7 @@ export async function judge(world: World, played: Played): Promise<Judged> {
   assert.deepEqual(world.violations, []);
   await judgeSessions(world, played);
   const outside = judgeOutside(world, played);
-  const { server } = world;
-  server?.signal('SIGTERM');
-  assert.deepEqual(await server?.exited, { code: 0, signal: null });
+  for (const exit of await world.shutDown()) assert.deepEqual(exit, { code: 0, signal: null });
   const data = await judgeData(world, played);
   assert.deepEqual(world.violations, []);
   const receipts = played.records.reduce((sum, one) => sum + one.accepted.length + one.resolved.length, 0);
@@ -173,7 +170,7 @@ const expectedKeys = ({ tool }: PlannedCall): number => (tool === 'ask' || tool 
 /** With the last server gone: the data is whole, and every log folds from its first entry to where it stands. */
 async function judgeData(world: World, { records }: Played): Promise<Pick<Judged, 'entries' | 'frames'>> {
   const figures = { entries: 0, frames: 0 };
-  const store = await openSqliteStore({ directory: world.data, ...system });
+  const store = await world.openData();
   try {
     assert.deepEqual(store.damage, []);
     const { log } = store.tenant('default');

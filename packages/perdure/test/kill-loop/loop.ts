@@ -86,7 +86,7 @@ export async function playLoop(world: World, options: LoopOptions): Promise<{ pl
   return { played: play.played, figures };
 }
 
-function openSession(world: World, play: Play): void {
+export function openSession(world: World, play: Play): void {
   const { dice } = world;
   const name = `t${play.played.records.length}`;
   const tasks = Array.from({ length: dice.chance(0.3) ? 2 : 1 }, (_, n) => plan(`${name}-${n}`, dice));

@@ -1,4 +1,4 @@
-/** One process of the real server: `perdure up` on the Node that runs the tests. */
+/** One process of the real command on the Node that runs the tests: `perdure up`, or one of those that share a store. */
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:net';
@@ -10,7 +10,10 @@ const LOG_CHARS = 200_000;
 export type ServerOptions = {
   /** Where it starts: its `perdure.config.ts` lies there. */
   cwd: string;
-  data: string;
+  /** Missing: as the command has it. */
+  data?: string;
+  /** Default `up`. A worker listens to no client. */
+  command?: 'up' | 'gateway' | 'worker';
   port: number;
   env: { [name: string]: string };
   /** Further flags of the command. */
@@ -41,9 +44,10 @@ export type Server = {
 };
 
 export function startServer(options: ServerOptions): Server {
-  const { cwd, data, port, env, args = [], nodeArgs = [], wrap = [] } = options;
+  const { cwd, data, command: name = 'up', port, env, args = [], nodeArgs = [], wrap = [] } = options;
   const node = [process.execPath, '--disable-warning=ExperimentalWarning', ...nodeArgs];
-  const command = ['up', '--port', String(port), '--data', data, ...args];
+  const own = [...(name === 'worker' ? [] : ['--port', String(port)]), ...(data === undefined ? [] : ['--data', data])];
+  const command = [name, ...own, ...args];
   const [program = '', ...rest] = [...wrap, ...node, MAIN, ...command];
   const child = spawn(program, rest, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], detached: wrap.length > 0 });
   const startedAt = performance.now();
@@ -59,7 +63,7 @@ export function startServer(options: ServerOptions): Server {
   const ready = new Promise<number>((resolve, reject) => {
     child.stdout.on('data', (piece: Buffer) => {
       out += piece.toString();
-      if (isUp || !out.includes(' runs at ')) return;
+      if (isUp || !/ runs (at|as) /.test(out)) return;
       isUp = true;
       resolve(performance.now() - startedAt);
     });

@@ -36,7 +36,10 @@ async function followByHand(
       if (last > 0) headers['last-event-id'] = String(last);
       const signal = AbortSignal.any([leave.signal, world.over.signal]);
       const response = await fetch(`${world.url}/v1/sessions/${record.id}/events`, { headers, signal });
-      if (response.status === 503) continue;
+      if (response.status === 503) {
+        await delay(10);
+        continue;
+      }
       if (!response.ok) return world.violate(`a subscriber was refused: ${response.status} ${await response.text()}`);
       for await (const event of readEvents(response.body)) {
         if (event.id !== null) {
@@ -51,7 +54,7 @@ async function followByHand(
           const { reason } = JSON.parse(event.data) as { reason: string };
           followed.ends.push({ reason, hasRetry: event.retryMs !== null });
         }
-        if (isDone()) leave.abort();
+        if (isDone() || world.wanders()) leave.abort();
       }
     } catch {
       // The connection broke: it is made again.

@@ -6,6 +6,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import type { Client } from '@perdure/contract';
 import { ApiError, createClient } from '@perdure/contract';
+import { system } from '@perdure/runtime';
+import type { Store } from '@perdure/runtime/ports';
+import { openSqliteStore } from '@perdure/stores/sqlite';
 import type { ChatEmulator } from '@perdure/testkit';
 import { createChatEmulator } from '@perdure/testkit';
 import type { Dice } from './dice.ts';
@@ -13,13 +16,13 @@ import { dice } from './dice.ts';
 import { playModel } from './model.ts';
 import type { Outside } from './outside.ts';
 import { createOutside } from './outside.ts';
-import type { Server, ServerOptions } from './server.ts';
+import type { Exit, Server, ServerOptions } from './server.ts';
 import { freePort, startServer } from './server.ts';
 
 export const MODEL_KEY = 'a-key-for-the-kill-loop';
 
 /** A client's pauses between connections, so short that each life of a server sees it come back. */
-const eager = {
+export const eager = {
   set: (afterMs: number, run: () => void) => {
     const timer = setTimeout(run, afterMs > 20_000 ? afterMs : Math.min(afterMs, 150));
     return { cancel: () => clearTimeout(timer) };
@@ -32,10 +35,8 @@ export class World {
   readonly folder: string;
   readonly data: string;
   readonly port: number;
-  readonly url: string;
   readonly outside: Outside;
   readonly provider: ChatEmulator;
-  readonly client: Client;
   /** What must never happen, and did. */
   readonly violations: string[] = [];
   readonly refusals = { unavailable: 0, storage_full: 0 };
@@ -47,6 +48,7 @@ export class World {
   #waiting: (() => void)[] = [];
 
   readonly #compiled: string;
+  #client: Client | null = null;
 
   /** `compiled`: a folder for Node's cache of compiled code, which worlds may share. */
   static async create(seed: number, compiled: string): Promise<World> {
@@ -55,7 +57,7 @@ export class World {
     return new World(seed, rolled, provider, await createOutside(), await freePort(), compiled);
   }
 
-  private constructor(
+  protected constructor(
     seed: number,
     rolled: Dice,
     provider: ChatEmulator,
@@ -69,12 +71,46 @@ export class World {
     this.provider = provider;
     this.outside = outside;
     this.port = port;
-    this.url = `http://127.0.0.1:${port}`;
-    this.client = createClient({ url: this.url, timers: eager });
     this.folder = mkdtempSync(join(tmpdir(), 'perdure-kill-loop-'));
     this.data = join(this.folder, 'data');
     mkdirSync(this.data);
     copyFileSync(new URL('agents.config.ts', import.meta.url), join(this.folder, 'perdure.config.ts'));
+  }
+
+  /** Where the next request goes. */
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  get client(): Client {
+    this.#client ??= this.makeClient();
+    return this.#client;
+  }
+
+  protected makeClient(): Client {
+    return createClient({ url: this.url, timers: eager });
+  }
+
+  /** Whether somebody answers. */
+  isUp(): boolean {
+    return this.server?.isUp() === true;
+  }
+
+  /** Whether a reader who has somewhere else to go leaves now, for no reason. */
+  wanders(): boolean {
+    return false;
+  }
+
+  /** Asks every process to stop; how each ended. */
+  async shutDown(): Promise<Exit[]> {
+    const { server } = this;
+    server?.signal('SIGTERM');
+    return server === null ? [] : [await server.exited];
+  }
+
+  /** The data itself, when every process is gone. */
+  async openData(): Promise<Store> {
+    return openSqliteStore({ directory: this.data, ...system });
   }
 
   options(more: Partial<ServerOptions> = {}): ServerOptions {
@@ -103,18 +139,20 @@ export class World {
 
   /** Starts the next server; `whenUp` resolves as soon as it is ready. */
   start(more: Partial<ServerOptions> = {}): Server {
+    const server = this.launch(more, () => {
+      if (this.server === server) this.server = null;
+    });
+    this.server = server;
+    return server;
+  }
+
+  protected launch(more: Partial<ServerOptions>, gone: () => void): Server {
     this.life += 1;
     const server = startServer(this.options(more));
-    this.server = server;
     server.ready.then(
-      () => {
-        if (this.server === server) this.#letGo();
-      },
+      () => this.letGo(),
       () => undefined,
     );
-    const gone = (): void => {
-      if (this.server === server) this.server = null;
-    };
     void server.exited.then(({ code, signal }) => {
       gone();
       this.#complain(server, code, signal);
@@ -124,11 +162,10 @@ export class World {
 
   /** Resolves while a server answers, or when the world is over. */
   async whenUp(): Promise<void> {
-    while (this.server?.isUp() !== true && !this.over.signal.aborted)
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    while (!this.isUp() && !this.over.signal.aborted) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
-  #letGo(): void {
+  protected letGo(): void {
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
@@ -181,7 +218,7 @@ export class World {
 
   async close(): Promise<void> {
     this.over.abort();
-    this.#letGo();
+    this.letGo();
     await this.server?.kill();
     await this.outside.close();
     await this.provider.close().finally(() => rmSync(this.folder, { recursive: true, force: true }));

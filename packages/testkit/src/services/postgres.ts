@@ -20,7 +20,7 @@ export type PostgresService = {
   readonly port: number;
   /** For the superuser `postgres`, who needs no password. */
   url(database?: string): string;
-  /** Starts it again after `stop` or `kill`; resolves when it takes connections. */
+  /** Starts it again after `stop` or `kill`; resolves when it takes connections, rejects where those end it before. */
   start(): Promise<void>;
   /** Stops at once, as a crash does: nothing is written any more, and the next start recovers. */
   stop(): Promise<void>;
@@ -73,11 +73,11 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     // After a kill, its children may still hold what a new one needs, for a moment.
     for (let tries = 0; tries < START_TRIES; tries++) {
       const child = install.start('postgres', args);
+      server = child;
       said = await readiness(child);
-      if (said === '') {
-        server = child;
-        return;
-      }
+      if (said === '') return;
+      if (server !== child) throw new Error('Postgres was ended while it started');
+      server = null;
     }
     throw new Error(`Postgres does not start: ${said}`);
   };

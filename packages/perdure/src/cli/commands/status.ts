@@ -1,4 +1,5 @@
 /** Which server commands talk to, and what it has to do. */
+import type { NodeView } from '@perdure/contract';
 import { LIMITS } from '../../limits.ts';
 import { connected, serverOf } from '../connection.ts';
 import type { Run } from '../context.ts';
@@ -19,6 +20,7 @@ export const status: Run = async (context) => {
     quarantined: await count('quarantined'),
   };
   const names = agents.map(({ name }) => name);
+  const { shared, nodes } = await client.call('nodes.list', { limit: 1_000 });
   if (isJson(context))
     printJson({
       url: client.url,
@@ -27,6 +29,7 @@ export const status: Run = async (context) => {
       ...(reason === undefined ? {} : { reason }),
       agents: names,
       sessions,
+      ...(shared ? { nodes } : {}),
     });
   else
     print(
@@ -35,10 +38,17 @@ export const status: Run = async (context) => {
         ['ready', ready ? 'yes' : `no: ${reason ?? 'it does not say why'}`],
         ['agents', names.join(', ')],
         ['sessions', `${sessions.running} running, ${sessions.waiting} waiting, ${sessions.quarantined} quarantined`],
+        ...nodes.map((node) => [node.role, nodeLine(node)]),
       ]),
     );
   return ready ? EXIT.ok : EXIT.failed;
 };
+
+/** Whoever is listed here has a lease that lives. */
+function nodeLine({ name, role, address, agents, sessions }: NodeView): string {
+  const work = role === 'gateway' ? [] : [`agents ${agents?.join(', ') ?? 'all'}`, `holds ${sessions} sessions`];
+  return [name, address ?? 'not reached by others', ...work].join(', ');
+}
 
 async function readiness(url: string): Promise<{ ready: boolean; reason?: string }> {
   try {

@@ -1,59 +1,41 @@
 /** Starts the server, says where it is, and drains it when it is asked to stop. */
-import { mkdirSync } from 'node:fs';
 import { relative } from 'node:path';
-import { modelsOf } from '../../models.ts';
-import type { Listening } from '@perdure/gateway';
-import { modelsIn, resolveRoute } from '@perdure/runtime';
+import { modelsIn } from '@perdure/runtime';
 import { placeOf } from '@perdure/stores/postgres';
 import { DataInUseError } from '../../errors.ts';
-import { LIMITS } from '../../limits.ts';
 import { importedFiles } from '../../modules.ts';
-import { isPostgres } from '../../settings.ts';
-import type { Background } from '../../preflight.ts';
 import { preflightAtStart } from '../../preflight.ts';
 import type { Runtime } from '../../runtime.ts';
 import { startRuntime } from '../../runtime.ts';
-import { serve } from '../../serve.ts';
-import { removeServerFile, writeServerFile } from '../../server-file.ts';
+import { isPostgres } from '../../settings.ts';
 import { version } from '../../version.ts';
 import type { Context, Run } from '../context.ts';
 import type { ExitCode } from '../exit.ts';
 import { CommandError, EXIT } from '../exit.ts';
 import type { Local } from '../local.ts';
 import { localOf } from '../local.ts';
-import { print, tell } from '../output.ts';
+import { print } from '../output.ts';
 import { NO_SANDBOX } from '../sandbox.ts';
 import { whenFree } from '../owner.ts';
 import { hasParent, tellParent, untilParentStops } from '../parent.ts';
+import type { Stopped } from '../serving.ts';
+import { environmentOf, live, sourceOf, unusableModels, whileStorageLasts } from '../serving.ts';
 import { untilStopped } from '../signals.ts';
-import { time } from '../time.ts';
 
 export const up: Run = async (context) => {
   const stopped = Promise.race([untilStopped().then(() => ({})), untilParentStops()]);
   const local = await localOf(context);
-  const reopened: number[] = [];
-  for (;;) {
-    const ended = await serveUntil(context, local, stopped).catch(async (error: unknown) => {
+  return whileStorageLasts(async () =>
+    serveUntil(context, local, stopped).catch(async (error: unknown) => {
       const code = error instanceof Error && 'code' in error ? String(error.code) : '';
       await tellParent({ type: 'failed', code });
       throw error;
-    });
-    if (ended !== 'storage') return ended;
-    // A flush that failed is never tried again on the same store: it is opened anew and read (DESIGN §7).
-    const now = time.monotonicMs();
-    reopened.push(now);
-    if (reopened.filter((at) => now - at < LIMITS.reopenWithinMs).length > LIMITS.reopens)
-      throw new CommandError(EXIT.failed, 'the storage stopped again and again: look at its disk, then start again');
-    tell('the storage stopped: the data is opened anew\n');
-  }
+    }),
+  );
 };
 
 /** Serves until it is asked to stop, or until the storage stops. */
-async function serveUntil(
-  context: Context,
-  local: Local,
-  stopped: Promise<{ drainMs?: number }>,
-): Promise<ExitCode | 'storage'> {
+async function serveUntil(context: Context, local: Local, stopped: Stopped): Promise<ExitCode | 'storage'> {
   let runtime: Runtime;
   try {
     const log = { level: local.settings.logLevel ?? 'info' } as const;
@@ -65,57 +47,17 @@ async function serveUntil(
       return alreadyRuns(context, local, error.server);
     throw error;
   }
-  let server: Listening | undefined;
-  let flight: Background | undefined;
-  const watch = watchStorage(runtime);
-  try {
-    server = await serve(runtime, serveOptions(local));
-    mkdirSync(local.data, { recursive: true });
-    writeServerFile(local.data, { pid: process.pid, url: reachable(server.url), ...tokenOf(local) });
-    flight = preflightAtStart(runtime);
-    const url = reachable(server.url);
-    const text = welcome(local, runtime, url, unusableModels(context, local));
-    if (!hasParent()) print(text);
-    await tellParent({ type: 'ready', url, welcome: text, files: importedFiles() });
-    return await Promise.race([stopped.then(() => EXIT.ok), watch.stopped]);
-  } finally {
-    watch.end();
-    flight?.stop();
-    // Streams end with a hint to come back, while unsafe calls come to their end.
-    const drain = await Promise.race([stopped, Promise.resolve({})]);
-    await Promise.all([server?.close({ graceMs: LIMITS.requestGraceMs }), runtime.close(drain)]);
-    removeServerFile(local.data, process.pid);
-  }
-}
-
-/** Looks again and again whether the store still accepts. */
-function watchStorage(runtime: Runtime): { stopped: Promise<'storage'>; end(): void } {
-  let timer: { cancel(): void };
-  const stopped = new Promise<'storage'>((resolve) => {
-    const look = (): void => {
-      if (runtime.storage() !== null) resolve('storage');
-      else timer = time.timers.set(LIMITS.storageLookMs, look);
-    };
-    timer = time.timers.set(LIMITS.storageLookMs, look);
+  return live(runtime, stopped, {
+    local,
+    serves: true,
+    ready: async (given) => {
+      const url = given ?? '';
+      const text = welcome(local, runtime, url, unusableModels(context, local));
+      if (!hasParent()) print(text);
+      await tellParent({ type: 'ready', url, welcome: text, files: importedFiles() });
+      return preflightAtStart(runtime);
+    },
   });
-  return { stopped, end: () => timer.cancel() };
-}
-
-/** A token given as a flag is a secret of this process like one from a variable. */
-function environmentOf({ env }: Context, { settings: { token } }: Local): Context['env'] {
-  return token === null ? env : { ...env, PERDURE_TOKEN: token };
-}
-
-const tokenOf = ({ settings: { token } }: Local): { token?: string } => (token === null ? {} : { token });
-
-function serveOptions(local: Local): { host: string; port: number; token?: string } {
-  const { host, port } = local.settings;
-  return { host, port, ...tokenOf(local) };
-}
-
-/** A server on all addresses is reached at the loopback. */
-function reachable(url: string): string {
-  return url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:');
 }
 
 /** Who asked for this data to be served has that; who asked for another address has not. */
@@ -131,21 +73,6 @@ function alreadyRuns({ given }: Context, { settings }: Local, server: { url: str
     );
   print(`Perdure already runs on this data at ${url} (process ${pid}).\n`);
   return EXIT.ok;
-}
-
-/** A model may be had after another start only: its agent is there, and what is sent to it is refused. */
-function unusableModels({ env }: Context, { options }: Local): string[] {
-  const models = modelsOf(options.models, env);
-  return options.agents.flatMap(({ name, model }) => {
-    const resolved = resolveRoute(models, model);
-    return resolved.ok ? [] : [`${name} cannot run: ${resolved.message}`];
-  });
-}
-
-/** The files that define the agents; null: none does. */
-function sourceOf({ file, folders }: Local): string | null {
-  const sources = [...(file === null ? [] : [relative(process.cwd(), file)]), ...folders.map(({ shown }) => shown)];
-  return sources.length === 0 ? null : sources.join(', ');
 }
 
 function welcome(local: Local, runtime: Runtime, url: string, unusable: readonly string[]): string {

@@ -1,0 +1,30 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { postgresMissing } from '@perdure/testkit/services';
+import { Fleet } from './kill-loop/fleet.ts';
+import { playFleet } from './kill-loop/fleet-loop.ts';
+import { judge, tally } from './kill-loop/judge.ts';
+
+/** Made up anew each time; `KILL_LOOP_SEED` plays one again. */
+const SEED = Number(process.env['KILL_LOOP_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+const KILLS = Number(process.env['KILL_LOOP_KILLS'] ?? 20);
+const missing = postgresMissing();
+
+const compiled = mkdtempSync(join(tmpdir(), 'perdure-compiled-'));
+after(() => rmSync(compiled, { recursive: true, force: true }));
+
+test(
+  'over kills of workers, gateways and Postgres no run, receipt, entry or effect is lost, repeated or left hanging',
+  missing === null ? {} : { skip: missing },
+  async (t) => {
+    console.log(`KILL_LOOP_SEED=${SEED}`);
+    const fleet = await Fleet.found(SEED, compiled, { leaseMs: 1_500 });
+    t.after(() => fleet.close());
+    const loop = { kills: KILLS, maxMs: 120_000, busy: 6, settleMs: 60_000, say: console.log };
+    const { played, figures } = await playFleet(fleet, loop);
+    const judged = await judge(fleet, played);
+    console.log(JSON.stringify({ ...judged, ...tally(played), ...figures }));
+  },
+);

@@ -1,0 +1,86 @@
+/** Kills gateways, workers, Postgres and what drives, one after the other or together, while agents work. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Fleet, Seat } from './fleet.ts';
+import { openSession } from './loop.ts';
+import type { Played } from './play.ts';
+import { Play } from './play.ts';
+
+export type FleetFigures = {
+  kills: { [of: string]: number };
+  /** From a worker's death to the first entry by which another one goes on with what it had under way. */
+  takeoverMs: number[];
+};
+
+export type FleetLoop = {
+  kills: number;
+  /** No further kill after so long. */
+  maxMs?: number;
+  busy: number;
+  settleMs: number;
+  say?: (line: string) => void;
+};
+
+type Target = 'worker' | 'gateway' | 'postgres' | 'engine';
+
+/** Everybody is up at its end. What went wrong on the way stands in the world's violations. */
+export async function playFleet(
+  fleet: Fleet,
+  { kills, maxMs = Infinity, busy, settleMs, say }: FleetLoop,
+): Promise<{ played: Played; figures: FleetFigures }> {
+  const figures: FleetFigures = { kills: {}, takeoverMs: [] };
+  await fleet.assemble();
+  const play = new Play(fleet);
+  let isOpening = true;
+  let lastDeath: number | null = null;
+  const keepBusy = (): void => {
+    while (isOpening && play.unended().length < busy) openSession(fleet, play);
+  };
+  play.onEntry = ({ kind, data }) => {
+    if (kind === 'run.ended') keepBusy();
+    if (lastDeath === null || !('reason' in data) || data.reason !== 'lost') return;
+    figures.takeoverMs.push(Math.round(performance.now() - lastDeath));
+    lastDeath = null;
+  };
+  keepBusy();
+  const startedAt = performance.now();
+  for (let killed = 0; killed < kills && performance.now() - startedAt < maxMs && fleet.violations.length === 0;) {
+    await delay(fleet.dice.between(100, 700));
+    const target = draw(fleet);
+    figures.kills[target] = (figures.kills[target] ?? 0) + 1;
+    killed += 1;
+    lastDeath = target === 'worker' ? performance.now() : null;
+    await strike(fleet, target);
+    say?.(`kill ${killed}: ${target}, ${play.played.records.length} sessions so far`);
+  }
+  isOpening = false;
+  await fleet.assemble();
+  await play.settle(settleMs);
+  return { played: play.played, figures };
+}
+
+function draw({ dice, engine }: Fleet): Target {
+  const drawn = dice.below(100);
+  if (engine !== null && drawn < 20) return 'engine';
+  if (drawn < 60) return 'worker';
+  return drawn < 80 ? 'gateway' : 'postgres';
+}
+
+async function strike(fleet: Fleet, target: Target): Promise<void> {
+  const { dice, engine } = fleet;
+  if (target === 'postgres') {
+    const again = dice.chance(0.3) ? dice.below(200) : null;
+    return fleet.strikePostgres(dice.chance(0.5) ? 'stop' : 'kill', again);
+  }
+  if (target === 'engine') {
+    await engine?.kill();
+    await delay(dice.below(300));
+    return engine?.start();
+  }
+  const seats = fleet.seats.filter(({ role }) => role === target);
+  const seat = seats[dice.below(seats.length)] as Seat;
+  await seat.server?.kill();
+  await delay(dice.below(300));
+  const { ready } = fleet.seat(seat);
+  // Sometimes the next kill comes while this one still starts.
+  if (dice.chance(0.7)) await ready.catch(() => undefined);
+}
