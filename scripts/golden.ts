@@ -39,6 +39,8 @@ async function candidates(seeds: number): Promise<StoredFrame[][]> {
       seed,
       createDisk: () => ({
         open: (clock) => openMemoryStore({ clock, disk }),
+        share: (clock) => openMemoryStore({ clock, disk, shared: true }),
+        lease: (name) => disk.tenants.get('default')?.leases.get(name),
         account: (id) => disk.tenants.get('default')?.accounts.get(id),
       }),
     });

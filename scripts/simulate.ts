@@ -27,6 +27,8 @@ const createDisk = (): Disk => {
   const disk = createMemoryDisk();
   return {
     open: (clock) => openMemoryStore({ clock, disk }),
+    share: (clock) => openMemoryStore({ clock, disk, shared: true }),
+    lease: (name) => disk.tenants.get('default')?.leases.get(name),
     account: (id) => disk.tenants.get('default')?.accounts.get(id),
   };
 };

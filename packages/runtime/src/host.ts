@@ -202,8 +202,9 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
   const callbackSecret = await ownSecret(store, system, 'callback');
   const search = createSearch({ store, timers: system.timers, logger, stopping });
   const core = { store, agents, sessions, streams, quarantine, callbackSecret, search, holding };
-  const courier = courierOf(options, core);
-  const driver = (options.driver ?? createLocalDriver)({
+  // Another process tried a session again that this one has parked.
+  const courier = courierOf(options, core, (session) => driver.readmit(session));
+  const driver: Driver = (options.driver ?? createLocalDriver)({
     courier,
     system,
     logger,
@@ -286,7 +287,7 @@ type Core = Pick<
 >;
 
 /** Step and perform, as the driver is given them. */
-function courierOf(options: HostOptions, core: Core): Courier {
+function courierOf(options: HostOptions, core: Core, lifted: (session: string) => void): Courier {
   const { system, logger, redactor, models } = options;
   const { store, agents, sessions, streams, callbackSecret, search, holding } = core;
   const hooks = options.hooks ?? [];
@@ -333,13 +334,14 @@ function courierOf(options: HostOptions, core: Core): Courier {
     },
     delta: (session, effect, delta) => streams.delta(session, effect, delta),
   });
-  return { step, perform, ...upkeep(options, core) };
+  return { step, perform, ...upkeep(options, core, lifted) };
 }
 
 /** What a driver asks besides: what is outstanding, what is due, what must be parked or may leave memory. */
 function upkeep(
   { system, logger, redactor, sweepMs }: HostOptions,
   { store, sessions, streams, quarantine, holding }: Core,
+  lifted: (session: string) => void,
 ): Omit<Courier, 'step' | 'perform'> {
   return {
     look: async (session) =>
@@ -364,7 +366,7 @@ function upkeep(
     admits: async (session) => !(await quarantine.learns(session)),
     evict: async (busy) => {
       await streams.recheck(store.log);
-      if (holding.isShared) await quarantine.load();
+      if (holding.isShared) for (const session of await quarantine.load()) lifted(session);
       return sessions.evict(busy);
     },
   };

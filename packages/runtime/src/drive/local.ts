@@ -183,7 +183,7 @@ class Local implements LocalDriver {
     mailbox.working = true;
     for (let job = mailbox.jobs.shift(); job !== undefined; job = mailbox.jobs.shift()) await this.#work(mailbox, job);
     mailbox.working = false;
-    void this.#refresh(mailbox);
+    this.#refresh(mailbox);
   }
 
   async #work(mailbox: Mailbox, job: Job): Promise<void> {
@@ -340,7 +340,7 @@ class Local implements LocalDriver {
     if (holding.held(session) === null && !isForMe) return;
     const mailbox = this.#mailbox(session);
     mailbox.isStale = true;
-    void this.#refresh(mailbox);
+    this.#refresh(mailbox);
   }
 
   /** Makes the session this process's own where it can be, and then looks at it. */
@@ -357,22 +357,26 @@ class Local implements LocalDriver {
     } finally {
       mailbox.taking = false;
     }
-    await this.#refresh(mailbox);
+    const isBusy = mailbox.working || mailbox.looking || !this.#isRunning();
+    if (isBusy || !mailbox.isStale) return this.#refresh(mailbox);
+    mailbox.isStale = false;
+    await this.#drive(mailbox.session);
   }
 
   /** Looks again where what was seen is out of date; else lets go of a mailbox that is empty. */
-  async #refresh(mailbox: Mailbox): Promise<void> {
+  #refresh(mailbox: Mailbox): void {
     if (mailbox.working || mailbox.looking || mailbox.taking) return;
     const isStale = mailbox.isStale && this.#isRunning();
     mailbox.isStale = false;
-    if (isStale) await this.#drive(mailbox.session);
+    if (isStale) void this.#drive(mailbox.session);
     else this.#release(mailbox);
   }
 
   /** Looks at a session and sees that what it waits for is under way. */
   async #drive(session: string): Promise<void> {
-    if (!this.#isRunning() || this.#quarantined.has(session)) return;
+    if (!this.#isRunning()) return;
     const mailbox = this.#mailbox(session);
+    if (this.#quarantined.has(session)) return this.#release(mailbox);
     if (mailbox.looking || mailbox.working) return;
     if (this.#holding.held(session) === null) return this.#take(mailbox);
     mailbox.looking = true;
@@ -387,7 +391,7 @@ class Local implements LocalDriver {
       if (storageTrouble(error) === null) await this.#fault(mailbox, error);
     } finally {
       mailbox.looking = false;
-      void this.#refresh(mailbox);
+      this.#refresh(mailbox);
     }
   }
 }

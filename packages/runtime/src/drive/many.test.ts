@@ -278,6 +278,9 @@ test('a session that one worker parked is not picked up by the others', async ()
   const send = { session, input: 'x', mode: 'queue', priority: 0 } as const;
   assert.equal(await front.code('runs.start', send), await other.code('runs.start', send));
   assert.equal(await statusOf(front, session, run), 'running');
+  await front.call('sessions.readmit', { session });
+  await system.advance(2 * LIMITS.sweepMs);
+  assert.equal(model.calls.length, 2, 'and tried again by whoever works where another one says so');
 });
 
 test('where one process owns the data, sharing work is refused', async () => {

@@ -13,8 +13,8 @@ export class Quarantine {
     this.#build = build;
   }
 
-  /** Reads what other processes parked, and what they let go. Another build may do better: it gets its try. */
-  async load(): Promise<void> {
+  /** Reads what other processes parked; gives what they lifted. Another build may do better: it gets its try. */
+  async load(): Promise<string[]> {
     const gone = new Set(this.#sessions.keys());
     for (let after: string | null = null; ;) {
       const docs = await this.#docs.list(KIND, { after, limit: 500 });
@@ -28,6 +28,7 @@ export class Quarantine {
       if (docs.length < 500) break;
     }
     for (const session of gone) this.#sessions.delete(session);
+    return [...gone];
   }
 
   /** Whether another process has parked it, of this build. */

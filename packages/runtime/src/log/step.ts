@@ -201,7 +201,7 @@ async function attempt(
   }
   if (moved.ok && moved.entries.length > 0) {
     for (const run of state.runs.values()) runs.set(run.id, run);
-    return commit(options, hot, runs, { ...moved, fence }, step, base);
+    return commit(options, hot, runs, moved, step, base, fence);
   }
   if (base !== null) sessions.drop(session);
   // Nothing follows from this input, or it is refused: that is said of the newest head only (DESIGN §3).
@@ -244,13 +244,14 @@ async function commit(
   options: StepOptions,
   hot: Hot,
   runs: Map<string, Run>,
-  moved: { entries: Entry[]; receipt: Receipt; fence: Fence },
+  moved: { entries: Entry[]; receipt: Receipt },
   step: StepInput,
   base: Base | null,
+  fence: Fence,
 ): Promise<StepResult | Shortage | 'again'> {
   const { store, sessions } = options;
   const { state } = hot;
-  const { entries, receipt, fence } = moved;
+  const { entries, receipt } = moved;
   const isBorn = base !== null || hot.head.seq === 0;
   if (hot.title === '' && step.title !== undefined) hot.title = clipped(step.title, LIMITS.titleChars);
   const confirmedAt = options.clock.monotonicMs();

@@ -21,6 +21,7 @@ export const SCENARIOS: readonly (readonly [string, string])[] = [
 export type Boundaries = { runs: number; failures: { name: string; error: Error }[] };
 
 const planWith = (calls: readonly string[], interventions: readonly Intervention[]): Plan => ({
+  nodes: null,
   order: 'first',
   faults: noFaults(),
   // A crash is followed by a restart, and a person looks by then.

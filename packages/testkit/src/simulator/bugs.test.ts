@@ -20,6 +20,7 @@ const EXPECTED: Readonly<Record<Bug, RegExp>> = {
   'steer-lost': /\[P1\]/,
   'cut-stream-final': /\[P6\]/,
   'compaction-drops-question': /\[C4\]/,
+  'stale-holder': /\[P6\]|\[P6, lease\]/,
   'answer-paid-twice': /\[T5\]/,
 };
 

@@ -34,6 +34,7 @@ export const BUGS = {
   'steer-lost': 'a message for the next turn is acknowledged and forgotten while the calls of this one are under way',
   'cut-stream-final': 'an answer whose stream broke off is taken for a whole one',
   'compaction-drops-question': 'behind a summary, what the user asked of the run is left out',
+  'stale-holder': 'a process dispatches in every session that it ever held, and asks nobody',
   'answer-paid-twice': 'an answer that the provider still has is asked for anew after a crash',
 } as const;
 export type Bug = keyof typeof BUGS;
@@ -146,6 +147,7 @@ function oneShot(log: LogStore): Partial<LogStore> {
 export function wrapHost(sim: Sim, host: Host): Host {
   if (sim.bug === 'stream-gap')
     return { ...host, events: (caller, session, options) => gappy(host, caller, session, options) };
+  if (sim.bug === 'stale-holder') return staleHolder(host);
   if (sim.bug === 'steer-lost') return { ...host, call: forgetful(host) };
   if (sim.bug !== 'approval-by-name') return host;
   const call: Host['call'] = async (caller, method, params) => {
@@ -157,6 +159,18 @@ export function wrapHost(sim: Sim, host: Host): Host {
     return host.call(caller, method, { session, wait, answer: trusting } as typeof params);
   };
   return { ...host, call };
+}
+
+function staleHolder(host: Host): Host {
+  const { holding } = host.parts;
+  const asked = holding.held.bind(holding);
+  const before = new Map<string, number>();
+  holding.held = (session) => {
+    const epoch = asked(session);
+    if (epoch !== null) before.set(session, epoch);
+    return before.get(session) ?? null;
+  };
+  return host;
 }
 
 /** Whether the session's run is between two turns. */

@@ -12,6 +12,23 @@ const ZOMBIE_MAX_MS = 15_000;
 const isTrouble = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && (error.code === 'full' || error.code === 'unavailable');
 
+/** What a simulation does with the processes it has, however many. */
+export type Processes = Pick<
+  Cluster,
+  | 'boot'
+  | 'drain'
+  | 'takeOver'
+  | 'addSecond'
+  | 'stopStore'
+  | 'front'
+  | 'heal'
+  | 'victim'
+  | 'has'
+  | 'ready'
+  | 'storm'
+  | 'end'
+>;
+
 export class Cluster {
   current: Process | null = null;
   /** Appends to the same logs with a memory of its own, and performs nothing. */
@@ -114,6 +131,26 @@ export class Cluster {
         current.crash();
       })(),
     );
+  }
+
+  /** Whom it befalls. */
+  victim(): Process | null {
+    return this.current;
+  }
+
+  has(process: Process): boolean {
+    return process === this.current || process === this.second;
+  }
+
+  /** One that can be asked how all ended. */
+  ready(): Process | null {
+    return this.current?.ready === true ? this.current : null;
+  }
+
+  storm(): void {}
+
+  end(): void {
+    this.current?.crash();
   }
 
   /** Who answers the next request; null: nobody listens. */

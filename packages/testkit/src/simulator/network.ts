@@ -2,7 +2,7 @@
 import type { ErrorCode, MethodName, Params, Result } from '@perdure/contract';
 import { ApiError } from '@perdure/contract';
 import type { Caller } from '@perdure/runtime';
-import type { Cluster } from './cluster.ts';
+import type { Processes } from './cluster.ts';
 import type { Process } from './process.ts';
 import type { Sim } from './sim.ts';
 
@@ -13,10 +13,10 @@ const AGAIN: ReadonlySet<ErrorCode | 'lost'> = new Set(['lost', 'unavailable', '
 
 export class Network {
   readonly #sim: Sim;
-  readonly #cluster: Cluster;
+  readonly #cluster: Processes;
   #requests = 0;
 
-  constructor(sim: Sim, cluster: Cluster) {
+  constructor(sim: Sim, cluster: Processes) {
     this.#sim = sim;
     this.#cluster = cluster;
   }
@@ -86,7 +86,7 @@ export class Network {
   #codeOf(error: unknown, process: Process, method: string): ErrorCode | 'lost' {
     if (error instanceof ApiError && error.code !== 'internal') return error.code;
     // A process whose data another one has taken can only break off.
-    if (process !== this.#cluster.current && process !== this.#cluster.second) return 'lost';
+    if (!this.#cluster.has(process)) return 'lost';
     const text = error instanceof Error ? `${error.stack}` : String(error);
     this.#sim.fail(new Error(`${method} failed inside: ${text}`));
     return 'lost';

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { argumentsDigest } from '@perdure/runtime';
 import { Answers } from './answers.ts';
 import type { Named } from './truth.ts';
+import { isHeld } from './truth.ts';
 import type { Process } from './process.ts';
 import type { Prng } from './random.ts';
 import type { Sim } from './sim.ts';
@@ -72,6 +73,12 @@ export class Outside {
     const what = `${named.session} ${named.effect}#${attempt}`;
     assert.ok(named.attempts.has(attempt), `${what} leaves before an entry names this attempt [P5]`);
     this.#checkStanding(process, named, what);
+    const { plan, disk, storeClock } = this.#sim;
+    if (plan.nodes !== null)
+      assert.ok(
+        isHeld(disk, named.session, named.epoch, storeClock.now()),
+        `${what} leaves under a live lease [P6, lease]`,
+      );
     if (args !== null) {
       const digest = argumentsDigest(args.tool, args.value);
       assert.equal(args.tool, named.tool, `${what} is of the tool that was named [P5]`);

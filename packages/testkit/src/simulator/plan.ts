@@ -45,6 +45,10 @@ export type Faults = {
   edit: number;
   disconnect: number;
   slowReader: number;
+  frozenEachSecond: number;
+  partitionEachSecond: number;
+  lostWakeup: number;
+  clockSkew: number;
 };
 export type FaultName = keyof Faults;
 
@@ -63,7 +67,11 @@ export type Act = (typeof ACTS)[number];
 /** What a simulation that enumerates does instead of drawing: the calls of the first turn, and what is done when. */
 export type Script = { calls: readonly string[]; interventions: readonly Intervention[] };
 
+/** Processes that share the store, in place of one that owns it. */
+export type NodesPlan = { workers: number; gateways: number; leaseMs: number };
+
 export type Plan = {
+  nodes: NodesPlan | null;
   script?: Script;
   order: Order;
   faults: Faults;
@@ -135,6 +143,10 @@ const RATES: Readonly<Record<FaultName, number>> = {
   edit: 0.3,
   disconnect: 0.15,
   slowReader: 0.2,
+  frozenEachSecond: 0.15,
+  partitionEachSecond: 0.1,
+  lostWakeup: 0.3,
+  clockSkew: 0.5,
 };
 export const FAULT_NAMES = Object.keys(RATES) as FaultName[];
 
@@ -146,7 +158,9 @@ export function planOf(random: Prng): Plan {
   for (const name of FAULT_NAMES) {
     if (random.chance(density)) faults[name] = RATES[name] * random.pick([0.3, 1, 2]);
   }
+  const nodes = nodesOf(random.fork('nodes'));
   return {
+    nodes,
     order: random.chance(0.5) ? 'uniform' : 'priority',
     faults,
     healAtMs: random.between(5, 40) * 1_000,
@@ -156,7 +170,8 @@ export function planOf(random: Prng): Plan {
     peopleMs: random.pick([1_000, 6_000, 30_000]),
     effects: random.pick([1, 2, 512]),
     calls: random.pick([0.6, 0.9, 1]),
-    knobs: knobsOf(random),
+    // How often nodes look around is time that must pass, and nothing that this is about.
+    knobs: { ...knobsOf(random), ...(nodes === null ? {} : { nodesMs: 2_000, idleHoldMs: nodes.leaseMs / 3 }) },
     approvalTtlMs: random.chance(0.2) ? random.between(1_000, 20_000) : null,
     structured: random.chance(0.3),
     background: random.chance(0.4),
@@ -164,6 +179,11 @@ export function planOf(random: Prng): Plan {
     windowTokens: random.chance(0.4) ? random.pick([300, 800, 2_000]) : null,
     compacts: random.pick(['no', 'no', 'opaque', 'opaque', 'readable']),
   };
+}
+
+function nodesOf(random: Prng): NodesPlan | null {
+  if (!random.chance(0.3)) return null;
+  return { workers: random.between(1, 3), gateways: random.between(0, 2), leaseMs: random.pick([6_000, 10_000]) };
 }
 
 function sessionPlan(random: Prng): SessionPlan {

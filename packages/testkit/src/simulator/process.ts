@@ -5,7 +5,17 @@
 import type { State } from '@perdure/engine';
 import type { Host } from '@perdure/runtime';
 import { createHost, Redactor, silentLogger } from '@perdure/runtime';
-import type { Append, AppendResult, LogStore, Origin, Store, System, TenantStore } from '@perdure/runtime/ports';
+import type {
+  Append,
+  AppendResult,
+  Clock,
+  CommittedChange,
+  LogStore,
+  Origin,
+  Store,
+  System,
+  TenantStore,
+} from '@perdure/runtime/ports';
 import { wrapHost, wrapModels, wrapStore } from './bugs.ts';
 import { modelOf } from './model.ts';
 import type { Outside } from './outside.ts';
@@ -25,6 +35,9 @@ export type World = { outside: Outside; shelf: Shelf };
 /** The part of a hot session that the simulation looks at. */
 type Peeked = { state: State; head: { seq: number } };
 
+/** What a process is where several share the store. */
+export type NodeOf = { work: false | Record<string, never>; leaseMs: number; skewMs: number; rate: number };
+
 export class Process {
   readonly name: string;
   alive = true;
@@ -32,6 +45,8 @@ export class Process {
   stale = false;
   /** Its store has stopped and accepts nothing any more: it can only be started again. */
   stopped = false;
+  /** The store cannot be reached from here. */
+  cutOff = false;
   /** Takes requests. */
   ready = false;
   host: Host | null = null;
@@ -39,13 +54,22 @@ export class Process {
   readonly #sim: Sim;
   readonly #random: Prng;
   readonly #epoch: number;
+  readonly #node: NodeOf | null;
   readonly #outside: Outside;
   readonly #snapshots: ShelfPort;
   readonly #onDown: (process: Process) => void;
   readonly #connections = new Set<() => void>();
   readonly #inFlight = new Set<() => void>();
 
-  constructor(sim: Sim, name: string, store: Store, world: World, onDown: (process: Process) => void) {
+  constructor(
+    sim: Sim,
+    name: string,
+    store: Store,
+    world: World,
+    onDown: (process: Process) => void,
+    node: NodeOf | null = null,
+  ) {
+    this.#node = node;
     this.#sim = sim;
     this.name = name;
     this.store = store;
@@ -70,6 +94,7 @@ export class Process {
       engineHash: 'simulated',
       sweepMs: SWEEP_MS,
       effects: sim.plan.effects,
+      ...(this.#node === null ? {} : { work: this.#node.work, leaseMs: this.#node.leaseMs }),
     });
     this.host = wrapHost(sim, host);
     if (options.drives) await host.start();
@@ -79,14 +104,32 @@ export class Process {
   }
 
   #system(): System {
-    const { scheduler, clock } = this.#sim;
+    const { scheduler } = this.#sim;
     return {
-      clock,
+      clock: this.#clock(),
       timers: {
         set: (afterMs, run) => (this.alive ? scheduler.add(this.name, 'timer', afterMs, run) : { cancel: () => {} }),
       },
       random: { bytes: (count) => this.#random.bytes(count) },
     };
+  }
+
+  /** Its own: off while faults last, and never as fast as another one. */
+  #clock(): Clock {
+    const { clock } = this.#sim;
+    if (this.#node === null) return clock;
+    const { skewMs, rate } = this.#node;
+    return {
+      now: () => clock.now() + (this.#sim.faulty() ? Math.round(skewMs) : 0),
+      monotonicMs: () => clock.monotonicMs() * rate,
+    };
+  }
+
+  /** Of others it hears late, or not at all. */
+  #hears(change: CommittedChange, changed: (change: CommittedChange) => void): void {
+    if (change.own) return changed(change);
+    if (!this.alive || this.cutOff || this.#sim.fault('lostWakeup', change.session)) return;
+    this.#sim.scheduler.add(this.name, 'hears', this.#latency(), () => changed(change));
   }
 
   /** The runtime calls it an error: nothing that is injected here is one, and what it is must be seen. */
@@ -154,7 +197,7 @@ export class Process {
 
   async #call<T>(label: string, work: () => Promise<T>): Promise<T> {
     await this.wait(label, this.#latency());
-    if (this.stopped) throw trouble('unavailable');
+    if (this.stopped || this.cutOff) throw trouble('unavailable');
     if (this.#sim.fault('readFails')) throw trouble('unavailable');
     if (this.#sim.weather.full && label.endsWith('put')) throw trouble('full');
     return work();
@@ -171,9 +214,10 @@ export class Process {
     const tenant = (name: string): TenantStore => {
       const of = (): TenantStore => this.store.tenant(name);
       const append = async (request: Append): Promise<AppendResult> => this.#append(request, of, null);
+      const watch: LogStore['watch'] = (changed) => of().log.watch((change) => this.#hears(change, changed));
       const fork: LogStore['fork'] = async (origin, request) => this.#append(request, of, origin);
       return {
-        log: this.#port('log', () => of().log, { append, fork, watch: (changed) => of().log.watch(changed) }),
+        log: this.#port('log', () => of().log, { append, fork, watch }),
         snapshots: this.#snapshots.port(
           () => of().snapshots,
           async (label, work) => this.#call(label, work),
@@ -186,7 +230,7 @@ export class Process {
     return {
       epoch: this.#epoch,
       name: 'simulated',
-      shared: false,
+      shared: this.store.shared,
       damage: [],
       unavailable: () => (this.stopped ? 'a flush failed' : this.store.unavailable()),
       tenant,
@@ -214,7 +258,7 @@ export class Process {
     if (!this.alive || this.fault('crashBeforeAppend', request.session)) return this.gone();
     const sim = this.#sim;
     this.#snapshots.checkDropped(request.session);
-    if (this.stopped) return { ok: false, code: 'unavailable', detail: 'a flush failed' };
+    if (this.stopped || this.cutOff) return { ok: false, code: 'unavailable', detail: 'the store is not reached' };
     // A fork that meets nobody finds nothing there.
     const head = origin === null ? request.expectedHead : { seq: 0, hash: '' };
     if (sim.fault('conflict', request.session)) return { ok: false, code: 'conflict', head };
@@ -239,7 +283,8 @@ export class Process {
     const result = await (origin === null ? log.append(request) : log.fork(origin, request));
     if (!result.ok) return result;
     scheduler.note(`${this.name} committed ${request.session} ${request.frame.first} ${request.frame.hash}`);
-    truth.commit(request, hot, { epoch: this.store.epoch, disk, origin });
+    const epoch = this.store.shared ? null : this.store.epoch;
+    truth.commit(request, hot, { epoch, now: this.#sim.storeClock.now(), disk, origin });
     return result;
   }
 
@@ -255,7 +300,7 @@ export class Process {
     if (!result.ok) return result;
     if (this.fault('crashAfterAppend', request.session)) return this.gone();
     await this.wait(`append ${request.frame.first} is durable`, this.#latency());
-    if (this.#sim.fault('ambiguous', request.session))
+    if (this.cutOff || this.#sim.fault('ambiguous', request.session))
       return { ok: false, code: 'unavailable', detail: 'the connection broke before the answer' };
     return result;
   }

@@ -10,6 +10,10 @@ import type { Truth } from './truth.ts';
 /** Data that outlives its stores: each opening takes it from the one before, and sees exactly what that committed. */
 export type Disk = {
   open(clock: Clock): Store;
+  /** Opens it beside whoever has it open: these stores share the data, and hear each other. */
+  share(clock: Clock): Store;
+  /** A lease as it lies there. */
+  lease(name: string): { holder: string | null; epoch: number; expiresAt: number | null } | undefined;
   /** What its ledger has of an account; undefined where it was never opened. */
   account(id: string): { spent: Amount; reserved: Amount } | undefined;
 };
@@ -29,6 +33,8 @@ export type Sim = {
   readonly truth: Truth;
   readonly coverage: Coverage;
   readonly clock: Clock;
+  /** Of the store: what leases go by. */
+  readonly storeClock: Clock;
   readonly disk: Disk;
   readonly bug: Bug | null;
   readonly weather: Weather;

@@ -10,9 +10,11 @@ import { LIMITS } from '@perdure/runtime';
 import type { Append, AppendResult, Clock } from '@perdure/runtime/ports';
 import type { Bug } from './bugs.ts';
 import { Client } from './clients.ts';
+import type { Processes } from './cluster.ts';
 import { Cluster } from './cluster.ts';
 import { Coverage, stateOf } from './coverage.ts';
 import { Network } from './network.ts';
+import { Nodes } from './nodes.ts';
 import { Outside } from './outside.ts';
 import { People } from './people.ts';
 import type { Act, FaultName, Plan } from './plan.ts';
@@ -89,12 +91,13 @@ class Simulation implements Sim {
   readonly truth: Truth;
   readonly coverage = new Coverage();
   readonly clock: Clock;
+  readonly storeClock: Clock;
   readonly disk: Disk;
   readonly bug: Bug | null;
   readonly weather: Weather;
   readonly #seed: string;
   readonly #outside: Outside;
-  readonly #cluster: Cluster;
+  readonly #cluster: Processes;
   readonly #network: Network;
   readonly #people: People;
   readonly #clients: Client[] = [];
@@ -119,11 +122,14 @@ class Simulation implements Sim {
       now: () => EPOCH_MS + this.scheduler.nowMs + this.#wallOffsetMs,
       monotonicMs: () => this.scheduler.nowMs,
     };
+    this.storeClock = { now: () => EPOCH_MS + this.scheduler.nowMs, monotonicMs: () => this.scheduler.nowMs };
     this.weather = { full: false, short: false, refuses: (request) => refusalOf(this.weather, request) };
     this.#outside = new Outside(this);
     this.truth = new Truth((log, entry, named) => this.#seen(log, entry, named));
     this.disk = createDisk();
-    this.#cluster = new Cluster(this, this.#outside);
+    const { nodes, faults } = this.plan;
+    this.#jumped = nodes !== null && faults.clockSkew > 0;
+    this.#cluster = nodes === null ? new Cluster(this, this.#outside) : new Nodes(this, this.#outside, nodes);
     this.#network = new Network(this, this.#cluster);
     this.#people = new People(this, this.#network, this.#outside);
   }
@@ -207,7 +213,7 @@ class Simulation implements Sim {
   async #until(condition: () => boolean): Promise<void> {
     while (this.#failure === null && !condition()) {
       if (this.scheduler.events > EVENTS_MAX)
-        throw new Error(`no rest after ${EVENTS_MAX} events: ${this.#unfinished()}`);
+        throw new Error(`no rest after ${EVENTS_MAX} events [P7]: ${this.#unfinished()}`);
       if (!(await this.scheduler.turn())) throw new Error('nothing is left to happen');
       if (this.#restAt === 0 && this.truth.logs.size > 0 && this.truth.isAtRest()) this.#restAt = this.scheduler.events;
       if (this.#restAt === 0 || !this.#healed)
@@ -227,7 +233,7 @@ class Simulation implements Sim {
   #intervene(act: Act): void {
     this.scheduler.note(`now ${act}`);
     const client = this.#clients[0];
-    if (act === 'crash') this.#cluster.current?.crash();
+    if (act === 'crash') this.#cluster.victim()?.crash();
     else if (act === 'drain') this.#cluster.drain();
     else if (act === 'approve-twice') this.spawn(this.#people.approveTwice());
     else if (act === 'cancel' || act === 'fork' || act === 'compact')
@@ -240,13 +246,14 @@ class Simulation implements Sim {
     const { scheduler, random } = this;
     while (!this.#healed) {
       await scheduler.sleep('storm', 'second', random.between(200, 1_800));
-      if (this.fault('crashEachSecond')) this.#cluster.current?.crash();
+      this.#cluster.storm();
+      if (this.fault('crashEachSecond')) this.#cluster.victim()?.crash();
       if (this.fault('drainEachSecond')) this.#cluster.drain();
       if (this.fault('takeoverEachSecond')) this.#cluster.takeOver();
       if (this.fault('secondWriterEachSecond')) this.#cluster.addSecond();
       if (this.fault('storeStopsEachSecond')) this.#cluster.stopStore();
       if (this.fault('pauseEachSecond'))
-        scheduler.pause(this.#cluster.current?.name ?? '', random.pick([50, 1_000, 10_000]));
+        scheduler.pause(this.#cluster.victim()?.name ?? '', random.pick([50, 1_000, 10_000]));
       if (this.fault('clockEachSecond')) this.#jump(random.pick([-CLOCK_OFF_MS, -5_000, -1, 1, 5_000, CLOCK_OFF_MS]));
       if (this.fault('fullEachSecond')) this.#while('full');
       if (this.fault('refusalEachSecond')) this.#while('short');
@@ -306,12 +313,12 @@ class Simulation implements Sim {
 
   /** What a fresh process finds on the disk is what was acknowledged, byte for byte (P1, P2). */
   async #checkEnd(): Promise<void> {
-    const host = this.#cluster.current?.ready === true ? this.#cluster.current.host : null;
+    const host = this.#cluster.ready()?.host ?? null;
     if (host !== null) {
       assert.deepEqual(host.parts.quarantine.list(), [], 'no session was parked');
       if (this.random.chance(0.3)) await this.#finish(this.#checkReads(host));
     }
-    this.#cluster.current?.crash();
+    this.#cluster.end();
     const { log } = this.disk.open(this.clock).tenant('default');
     assert.deepEqual(await log.verify(), [], 'the chains on the disk are whole [P2]');
     for (const known of this.truth.logs.values()) {

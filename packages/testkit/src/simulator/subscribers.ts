@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { Entry } from '@perdure/contract';
 import type { Caller, StreamEvent } from '@perdure/runtime';
 import { canonicalJson } from '@perdure/runtime';
-import type { Cluster } from './cluster.ts';
+import type { Processes } from './cluster.ts';
 import type { Process } from './process.ts';
 import type { Sim } from './sim.ts';
 
@@ -16,11 +16,11 @@ export class Subscriber {
   cursor = 0;
   readonly session: string;
   readonly #sim: Sim;
-  readonly #cluster: Cluster;
+  readonly #cluster: Processes;
   readonly #shown: Shown;
   readonly #name: string;
 
-  constructor(sim: Sim, cluster: Cluster, shown: Shown, session: string, name: string) {
+  constructor(sim: Sim, cluster: Processes, shown: Shown, session: string, name: string) {
     this.#sim = sim;
     this.#cluster = cluster;
     this.#shown = shown;

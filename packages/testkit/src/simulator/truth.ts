@@ -34,6 +34,8 @@ export type Named = {
   digest: string;
   /** Attempts that an entry names. */
   attempts: Set<number>;
+  /** The epoch that may dispatch what was named last. */
+  epoch: number;
   asks: boolean;
   /** The wait whose approval let it go ahead. */
   approvedBy: string | null;
@@ -74,7 +76,7 @@ export class Truth {
   }
 
   /** Takes what a store has just committed; `hot` is the state that the writer holds, null where it is gone. */
-  commit(request: Append, hot: State | null, store: { epoch: number; disk: Disk; origin: Origin | null }): void {
+  commit(request: Append, hot: State | null, store: Committing): void {
     const { origin } = store;
     if (origin !== null && 'session' in origin) this.#begin(origin.session, request);
     const log = this.#log(request.session);
@@ -102,7 +104,7 @@ export class Truth {
     checkBooks(log.state, store.disk.account(sessionAccount(log.state)));
     for (const entry of entries) {
       if ('epoch' in entry.data && NAMING.has(entry.kind))
-        assert.equal(entry.data.epoch, store.epoch, 'only the process that has the data names an attempt [P6, fence]');
+        checkFence(log.id, entry.data.epoch ?? 0, request.fence, store);
       log.entries.push(entry);
       log.hashes[entry.seq] = frame.hash;
       this.#seen(log, entry, this.#name(log, entry));
@@ -160,6 +162,7 @@ export class Truth {
     const key = effectKey(TENANT, log.id, entry.effect);
     const named = this.effects.get(key) ?? this.#first(log, key, entry);
     if (named === undefined) return undefined;
+    if ('epoch' in entry.data) named.epoch = entry.data.epoch ?? named.epoch;
     switch (entry.kind) {
       case 'turn.requested':
       case 'compaction.requested':
@@ -214,6 +217,7 @@ export class Truth {
       tool: call?.name ?? '',
       digest: call?.digest ?? '',
       attempts: new Set(),
+      epoch: 0,
       asks: call?.decision === 'ask',
       approvedBy: null,
       answers: new Map(),
@@ -234,6 +238,7 @@ export class Truth {
     assert.equal(answer.digest, named.digest, 'an approval is of what was asked [P14]');
     assert.equal(named.approvedBy, null, 'an approval is used once [P14]');
     named.approvedBy = wait;
+    named.epoch = entry.data.epoch ?? named.epoch;
     if (answer.edited !== undefined) named.digest = answer.edited.digest;
     if (named.class !== 'unsafe') named.attempts.add(1);
     return named;
@@ -252,6 +257,36 @@ export class Truth {
     for (const { state } of this.logs.values()) if (state.runs.size > 0 || state.compaction !== null) return false;
     return true;
   }
+}
+
+/** What the store was as it committed; `epoch` null: leases decide, at this time of its clock. */
+export type Committing = { epoch: number | null; now: number; disk: Disk; origin: Origin | null };
+
+/** An attempt is named by whoever may dispatch it, or under an offer that nobody has taken. */
+function checkFence(
+  session: string,
+  epoch: number,
+  fence: Append['fence'],
+  { epoch: own, now, disk }: Committing,
+): void {
+  if (own !== null) return assert.equal(epoch, own, 'only the process that has the data names an attempt [P6, fence]');
+  const lease = disk.lease(`session/${session}`);
+  assert.deepEqual(
+    [epoch, fence?.holder, fence?.epoch],
+    [lease?.epoch, lease?.holder, lease?.epoch],
+    `an attempt of ${session} is named under its lease [P6, fence]`,
+  );
+  if (lease?.holder !== '')
+    assert.ok(isHeld(disk, session, epoch, now), `whoever may dispatch in ${session} lives [P6, fence]`);
+}
+
+/** Whether a process lives that may dispatch the session's attempts of this epoch. */
+export function isHeld(disk: Disk, session: string, epoch: number, now: number): boolean {
+  const lease = disk.lease(`session/${session}`);
+  if (lease?.holder === undefined || lease.holder === null || lease.holder === '' || lease.epoch !== epoch)
+    return false;
+  const node = disk.lease(lease.holder);
+  return node?.holder === lease.holder && (node.expiresAt ?? 0) > now;
 }
 
 /** The ledger and the log cannot disagree on what a session has spent and reserved (P9). */
