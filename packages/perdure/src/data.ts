@@ -64,7 +64,7 @@ export function secretsOfStore(store: unknown): { [name: string]: string } {
   if (password === '') return {};
   const plain = decodeURIComponent(password);
   const isName = [username, host, pathname.slice(1)].includes(password) || plain.length < PASSWORD_CHARS_MIN;
-  return { store, ...(isName ? {} : { 'store.password': plain, 'store.password (encoded)': password }) };
+  return { store, ...(isName ? {} : { 'store.password': plain, 'store.password.encoded': password }) };
 }
 
 const OPENING_ADVICE: { readonly [code in StoreErrorCode]?: string } = {
