@@ -250,6 +250,13 @@ describe('faults of postgres', { skip: missing ?? false }, () => {
     await assert.rejects(asking(url, forge), { code: '42501' });
   });
 
+  test('a database that acknowledges before its disk has it is refused', async (t) => {
+    await openFor(t, { schema: 'hasty' });
+    const url = `${server.url()}?options=-c%20synchronous_commit%3Doff`;
+    const hasty = openPostgresStore({ url, schema: 'hasty', timers });
+    await assert.rejects(hasty, { code: 'unavailable', message: /synchronous_commit is off/ });
+  });
+
   test('a server without TLS is unavailable to who asks for it', async () => {
     const url = `${server.url()}?sslmode=require`;
     await assert.rejects(openPostgresStore({ url, timers }), { code: 'unavailable' });

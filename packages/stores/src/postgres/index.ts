@@ -44,8 +44,11 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     const [row] = await database.run(
       '',
       `UPDATE {s}.meta SET value = value + 1 WHERE name = 'epoch' RETURNING value AS opening, {s}.micros() AS at,
-       (SELECT value FROM {s}.meta WHERE name = 'writeVersion') AS written`,
+       (SELECT value FROM {s}.meta WHERE name = 'writeVersion') AS written,
+       current_setting('synchronous_commit') AS flushing`,
     );
+    if (row?.['flushing'] === 'off')
+      throw new StoreError('unavailable', 'synchronous_commit is off: what is acknowledged would not be on the disk');
     const written = integer(row?.['written']);
     if (written > WRITE_VERSION + 1)
       throw new StoreError(
@@ -80,6 +83,8 @@ export type PostgresFacts = {
   schemaVersion: number;
   /** How many migrations this build would run. */
   pending: number;
+  /** Whether commits are flushed to the disk (`fsync`). */
+  flushes: boolean;
   /** How far the database's clock is ahead of `now`, in ms; leases go by the database's. */
   clockAheadMs: number;
 };
@@ -91,11 +96,17 @@ export async function inspectPostgres(options: PostgresStoreOptions & { clock: C
     const before = options.clock.now();
     const [row] = await database.run(
       '',
-      `SELECT current_setting('server_version') AS version, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now`,
+      `SELECT current_setting('server_version') AS version, current_setting('fsync') AS fsync, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now`,
     );
     const middle = (before + options.clock.now()) / 2;
     const clockAheadMs = Math.round(integer(row?.['now']) - middle);
-    return { serverVersion: text(row?.['version']), schemaVersion: version, pending: pending.length, clockAheadMs };
+    return {
+      serverVersion: text(row?.['version']),
+      schemaVersion: version,
+      pending: pending.length,
+      flushes: row?.['fsync'] === 'on',
+      clockAheadMs,
+    };
   });
 }
 

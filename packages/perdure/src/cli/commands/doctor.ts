@@ -149,13 +149,18 @@ async function openOnce(data: string, checks: Check[]): Promise<void> {
 async function checkPostgres(url: PostgresUrl, checks: Check[]): Promise<void> {
   try {
     const { clock, timers } = system;
-    const { serverVersion, schemaVersion, pending, clockAheadMs } = await inspectPostgres({ url, clock, timers });
+    const { serverVersion, schemaVersion, pending, flushes, clockAheadMs } = await inspectPostgres({
+      url,
+      clock,
+      timers,
+    });
     const schema = schemaVersion === 0 ? 'its schema is made at the first start' : `schema version ${schemaVersion}`;
     const off = Math.abs(clockAheadMs);
     const skew = `its clock is ${off} ms ${clockAheadMs < 0 ? 'behind' : 'ahead of'} this machine's`;
     const isOld = schemaVersion > 0 && pending > 0;
     const parts = [placeOf(url), `Postgres ${serverVersion}`, isOld ? `${schema}: run perdure migrate` : schema, skew];
-    const result = isOld ? 'fail' : off > LIMITS.clockSkewMs ? 'warn' : 'ok';
+    if (!flushes) parts.push('its fsync is off: what is acknowledged may be lost with its machine');
+    const result = isOld ? 'fail' : off > LIMITS.clockSkewMs || !flushes ? 'warn' : 'ok';
     checks.push({ name: 'store', result, text: parts.join(', ') });
   } catch (error) {
     checks.push({ name: 'store', result: 'fail', text: messageOf(error) });
