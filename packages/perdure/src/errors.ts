@@ -8,7 +8,7 @@ export class DataInUseError extends Error {
   constructor(data: string, server: { url: string; pid: number } | null) {
     const where =
       server === null
-        ? 'another process has it open: stop that process, or use another data folder'
+        ? 'another process has it open, such as a perdure run without a server: let it end or stop it, or use another data folder'
         : `a server with it runs at ${server.url} (process ${server.pid}): use that server, stop it, or use another data folder`;
     super(`the data in ${data} is in use: ${where}`);
     this.server = server;

@@ -23,6 +23,8 @@ export const explain: Run = async (context) => {
   return EXIT.ok;
 };
 
+const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;
+
 /** An explanation in lines. */
 export function explained(name: string, explanation: Explanation): string {
   const { status, agent, model, passed = [], turns, calls, retries, usage, cache, cost, causes } = explanation;
@@ -33,7 +35,7 @@ export function explained(name: string, explanation: Explanation): string {
   return [
     `${name} is ${status}: agent ${agent}${model === undefined ? '' : `, model ${model}${because}`}\n`,
     ...causes.map(({ text, next }) => `  ${text}${next === undefined ? '' : `\n    → ${next}`}\n`),
-    `  ${turns} turns, ${calls} calls, ${retries} retries; ${sent} tokens in, ${usage.output} out, ${money}\n`,
+    `  ${counted(turns, 'turn')}, ${counted(calls, 'call')}, ${retries === 1 ? '1 retry' : `${retries} retries`}; ${sent} tokens in, ${usage.output} out, ${money}\n`,
     ...(cache === undefined ? [] : [`  ${cacheText(cache)}\n`]),
   ].join('');
 }
