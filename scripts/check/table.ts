@@ -55,7 +55,7 @@ export const TABLE: Readonly<Record<string, Row>> = {
     typeOnly: ['openai', '@anthropic-ai/sdk'],
   }),
   tools: row({ workspace: ['runtime', 'contract'], libraries: ['zod', 're2js'] }),
-  drivers: row({ workspace: ['runtime'], libraries: ['@restatedev/restate-sdk', '@restatedev/restate-sdk-clients'] }),
+  drivers: row({ workspace: ['runtime'], libraries: ['@restatedev/restate-sdk'] }),
   gateway: row({ workspace: ['runtime', 'contract'], libraries: ['hono', '@hono/node-server', 'ws'] }),
   testkit: row({
     workspace: ['engine', 'runtime', 'contract', 'gateway'],
@@ -64,15 +64,7 @@ export const TABLE: Readonly<Record<string, Row>> = {
   }),
   perdure: row({
     workspace: ['engine', 'contract', 'runtime', 'stores', 'models', 'tools', 'drivers', 'gateway'],
-    libraries: [
-      '@restatedev/restate-sdk',
-      '@restatedev/restate-sdk-clients',
-      '@restatedev/restate-server',
-      'pg',
-      'pino-pretty',
-      'pino',
-      'zod',
-    ],
+    libraries: ['@restatedev/restate-sdk', '@restatedev/restate-server', 'pg', 'pino-pretty', 'pino', 'zod'],
     node: { except: [] },
   }),
 };

@@ -2,6 +2,8 @@
 export const LIMITS = {
   /** A request to Restate, and how long whoever sent a message waits for Restate to be told of it. */
   requestMs: 5_000,
+  /** Connections to it at once. */
+  connections: 64,
   noticeMs: 1_000,
   /** Restate is told of a session so often before that is left to the sweeper; the pause is doubled from first to last. */
   noticeTries: 6,
@@ -11,6 +13,8 @@ export const LIMITS = {
   elsewhereMs: 500,
   /** A timer that comes before its time by the clock of the process is set again for at least so long. */
   wakeMinMs: 100,
+  /** A call that has ended is known by its key for so long. */
+  keyMs: 1_000,
   /** One tenure of a session as Restate waits for it: a day; then it asks again, and joins the one under way. */
   tenureMs: 24 * 60 * 60_000,
   /** What was aborted for it has so long to end. */

@@ -1,6 +1,8 @@
 /** Tells Restate where this process is called. */
 import type { Timers } from '@perdure/runtime/ports';
-import { fetched } from './fetched.ts';
+import type { Answer } from './http.ts';
+import { ask } from './http.ts';
+import { LIMITS } from '../limits.ts';
 
 export type AdminOptions = { admin: string; token: string | undefined; timers: Timers };
 
@@ -21,15 +23,15 @@ export async function register(
 ): Promise<void> {
   const known = isShared ? [] : (await deployments(options)).filter(({ services }) => isAmong(services, names));
   const other = known.some((one) => withoutSlash(one.uri) === uri) ? undefined : known.at(-1);
-  if (other === undefined) await ask(options, 'POST', '/deployments', { uri, force: true });
-  else await ask(options, 'PATCH', `/deployments/${other.id}`, { uri, overwrite: true });
+  if (other === undefined) await asked(options, 'POST', '/deployments', { uri, force: true });
+  else await asked(options, 'PATCH', `/deployments/${other.id}`, { uri, overwrite: true });
 }
 
 /** Where a service is called now; null: nobody has registered it. */
 export async function registeredAt(options: AdminOptions, name: string): Promise<string | null> {
-  const service = (await ask(options, 'GET', `/services/${name}`)) as { deployment_id: string } | null;
+  const service = (await asked(options, 'GET', `/services/${name}`)) as { deployment_id: string } | null;
   if (service === null) return null;
-  const found = (await ask(options, 'GET', `/deployments/${service.deployment_id}`)) as { uri?: string } | null;
+  const found = (await asked(options, 'GET', `/deployments/${service.deployment_id}`)) as { uri?: string } | null;
   return found === null ? null : withoutSlash(found.uri ?? '');
 }
 
@@ -39,7 +41,7 @@ type Deployment = { id: string; uri: string; created: string; services: string[]
 
 /** Those by HTTP, the oldest first. */
 async function deployments(options: AdminOptions): Promise<Deployment[]> {
-  const { deployments: all } = (await ask(options, 'GET', '/deployments')) as {
+  const { deployments: all } = (await asked(options, 'GET', '/deployments')) as {
     deployments: { id: string; uri?: string; created_at: string; services: { name: string }[] }[];
   };
   return all
@@ -57,30 +59,23 @@ const isAmong = (some: readonly string[], all: readonly string[]): boolean =>
   some.length > 0 && some.every((name) => all.includes(name));
 
 /** Null where there is no such thing. */
-async function ask(
+async function asked(
   { admin, token, timers }: AdminOptions,
   method: 'GET' | 'POST' | 'PATCH',
   path: string,
   body?: unknown,
 ): Promise<unknown> {
-  let response: Response;
+  let answer: Answer;
   try {
-    response = await fetched(timers, `${withoutSlash(admin)}${path}`, {
-      method,
-      headers: {
-        'content-type': 'application/json',
-        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-      },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
+    answer = await ask(method, `${withoutSlash(admin)}${path}`, { timers, token, body });
   } catch (error) {
     throw new EngineUnavailable(`Restate's admin API at ${admin} does not answer: ${String(error)}`);
   }
-  const text = await response.text();
-  if (response.status === 404 && method === 'GET') return null;
-  if (!response.ok)
+  const { status, text } = answer;
+  if (status === 404 && method === 'GET') return null;
+  if (status >= 300)
     throw new EngineUnavailable(
-      `Restate's admin API says ${response.status} to ${method} ${path}: ${text.slice(0, 500)}`,
+      `Restate's admin API says ${status} to ${method} ${path}: ${text.slice(0, LIMITS.toldChars)}`,
     );
   return text === '' ? null : (JSON.parse(text) as unknown);
 }

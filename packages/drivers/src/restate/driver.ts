@@ -69,16 +69,16 @@ class RestateDriver implements Driver {
     this.#given = given;
     this.#names = given.agents.map((agent) => serviceOf(name, agent));
     this.#listen = listen ?? listenOn(host, port);
-    this.#notices = new Notices(libraries, { name, ingress, token, clock, timers, logger: given.logger });
+    this.#notices = new Notices({ name, ingress, token, clock, timers, logger: given.logger });
     this.#local = createLocalDriver({ ...given, lead: (...told) => this.#notices.tell(...told) });
   }
 
   async start(): Promise<void> {
-    const { system, logger } = this.#given;
+    const { logger } = this.#given;
     if (this.#names.length === 0) return this.#local.start();
     const handler = createEndpoint(this.#libraries, {
       names: this.#names,
-      clock: system.clock,
+      notices: this.#notices,
       logger,
       identityKeys: this.#options.identityKeys ?? [],
       drive: async (session) => this.#local.drive(session),

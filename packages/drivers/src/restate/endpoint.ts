@@ -9,26 +9,15 @@ import { connect, createServer } from 'node:http2';
 import type { ServerHttp2Session } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import type { Rest } from '@perdure/runtime';
-import type { Clock, Logger, Timers } from '@perdure/runtime/ports';
+import type { Logger, Timers } from '@perdure/runtime/ports';
 import { LIMITS } from '../limits.ts';
+import type { Call, Notices } from './notices.ts';
 import type { Libraries } from './sdk.ts';
-
-/** `wake`: the timer (wall ms) by which it comes. */
-export type Call = { wake?: number };
-
-export const CALLS = {
-  contentType: 'application/json',
-  serialize: (call: Call): Uint8Array => new TextEncoder().encode(JSON.stringify(call)),
-  deserialize: (bytes: Uint8Array): Call => JSON.parse(new TextDecoder().decode(bytes)) as Call,
-};
-
-/** As the journal of an invocation has it. */
-type Driven = { at: Rest['at']; wakeAt: number | null; now: number };
 
 export type EndpointOptions = {
   /** The services that this process offers. */
   names: readonly string[];
-  clock: Clock;
+  notices: Pick<Notices, 'elsewhere' | 'wakes'>;
   logger: Logger;
   /** Public keys of the Restate cluster whose requests are taken (`publickeyv1_…`); without any, everybody's are. */
   identityKeys: readonly string[];
@@ -51,33 +40,15 @@ export function createEndpoint({ sdk }: Libraries, options: EndpointOptions): Ha
   }) as Handler;
 }
 
-/** Sessions of one agent. */
-function objectOf(sdk: Libraries['sdk'], name: string, { clock, drive: tenure }: EndpointOptions) {
-  const drive = async (context: ObjectContext, { wake }: Call): Promise<void> => {
-    const { key } = context;
-    const driven = await context.run('drive', async (): Promise<Driven> => {
-      const rest = await tenure(key);
-      return { at: rest.at, wakeAt: rest.at === 'rest' ? rest.wakeAt : null, now: clock.now() };
-    });
-    const send = (parameter: Call, delay: number, idempotencyKey?: string): void => {
-      const target = { service: name, method: 'drive', key, parameter, delay, inputSerde: CALLS };
-      context.genericSend(idempotencyKey === undefined ? target : { ...target, idempotencyKey });
-    };
-    if (driven.at === 'elsewhere') {
-      const turn = Math.floor(driven.now / LIMITS.elsewhereMs) + 1;
-      send({}, LIMITS.elsewhereMs, `${key} elsewhere ${turn}`);
-      return;
-    }
-    // One timer a session: the one that is set, unless this is it or another time is due.
-    const set = await context.get<number>(WAKE);
-    const { wakeAt } = driven;
-    if (wakeAt === set && set !== wake) return;
-    if (wakeAt === null) {
-      if (set === wake) context.clear(WAKE);
-      return;
-    }
-    context.set(WAKE, wakeAt);
-    send({ wake: wakeAt }, Math.max(LIMITS.wakeMinMs, wakeAt - driven.now));
+/**
+ * Sessions of one agent. Nothing is journaled but that the call came and ended: what it does is in the session's log, and
+ * what follows is told to Restate anew.
+ */
+function objectOf(sdk: Libraries['sdk'], name: string, { notices, drive: tenure }: EndpointOptions) {
+  const drive = async ({ key }: ObjectContext, { wake }: Call): Promise<void> => {
+    const rest = await tenure(key);
+    if (rest.at === 'elsewhere') await notices.elsewhere(name, key);
+    else if (rest.wakeAt !== null) await notices.wakes(name, key, rest.wakeAt, wake);
   };
   return sdk.object({
     name,
@@ -87,6 +58,8 @@ function objectOf(sdk: Libraries['sdk'], name: string, { clock, drive: tenure }:
       abortTimeout: LIMITS.abortMs,
       // What it says is in the log; of its journal nothing is needed when it has ended.
       journalRetention: 0,
+      // The same call twice is one while it waits; when it has come it may be asked for again.
+      idempotencyRetention: LIMITS.keyMs,
       retryPolicy: {
         initialInterval: LIMITS.driveBackoffMs,
         maxInterval: LIMITS.driveBackoffMaxMs,
@@ -97,8 +70,6 @@ function objectOf(sdk: Libraries['sdk'], name: string, { clock, drive: tenure }:
     },
   });
 }
-
-const WAKE = 'wake';
 
 const textOf = (said: unknown): string => {
   if (said instanceof Error) return said.message;

@@ -2,12 +2,9 @@
  * Tells Restate which sessions have something to do, at once or at a time. What could not be told is left to the sweeper:
  * nothing depends on it but the time it takes.
  */
-import type { Ingress } from '@restatedev/restate-sdk-clients';
+import { ask } from './http.ts';
 import { LIMITS } from '../limits.ts';
 import type { Clock, Logger, Timers } from '@perdure/runtime/ports';
-import type { Call } from './endpoint.ts';
-import { CALLS } from './endpoint.ts';
-import type { Libraries } from './sdk.ts';
 
 export type NoticeOptions = {
   name: string;
@@ -18,47 +15,44 @@ export type NoticeOptions = {
   logger: Logger;
 };
 
+/** What Restate is told of a session, and tells whoever it calls. `wake`: the timer (wall ms) by which it comes. */
+export type Call = { wake?: number };
+/** `at`: when (wall ms); missing: now. The same `key` again is the same call. */
+type Told = { service: string; session: string; call: Call; at?: number; key?: string };
+
 /** What the sessions of an agent are called in Restate. */
 export const serviceOf = (name: string, agent: string): string => `${name}.${agent}`;
 
 /** `again`: something turned up after it was sent. */
-type Sending = { ended: Promise<void>; again: boolean };
+type Sending = { ended: Promise<unknown>; again: boolean };
 
 export class Notices {
   readonly #options: NoticeOptions;
-  readonly #ingress: Ingress;
-  readonly #sdk: Libraries['clients'];
   readonly #now = new Map<string, Sending>();
   readonly #stopping = new AbortController();
 
-  constructor(libraries: Libraries, options: NoticeOptions) {
-    const { ingress: url, token } = options;
+  constructor(options: NoticeOptions) {
     this.#options = options;
-    this.#sdk = libraries.clients;
-    this.#ingress = libraries.clients.connect({
-      url,
-      ...(token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } }),
-    });
   }
 
   /** `at`: when (wall ms); null: now. */
   tell(session: string, at: number | null, agent: string): void {
-    if (this.#stopping.signal.aborted) return;
+    const service = serviceOf(this.#options.name, agent);
     if (at !== null) {
-      void this.#send(session, agent, { wake: at }, at);
+      void this.#send({ service, session, call: { wake: at }, at, key: `${session} at ${at}` });
       return;
     }
     const sending = this.#now.get(session);
-    if (sending === undefined) this.#begin(session, agent);
+    if (sending === undefined) this.#begin(service, session);
     else sending.again = true;
   }
 
-  #begin(session: string, agent: string): void {
+  #begin(service: string, session: string): void {
     const sending: Sending = { ended: Promise.resolve(), again: false };
     this.#now.set(session, sending);
-    sending.ended = this.#send(session, agent, {}, null).then(() => {
+    sending.ended = this.#send({ service, session, call: {} }).then(() => {
       this.#now.delete(session);
-      if (sending.again) this.#begin(session, agent);
+      if (sending.again) this.#begin(service, session);
     });
   }
 
@@ -75,38 +69,53 @@ export class Notices {
     });
   }
 
+  /** Another process drives the session now: it is asked for again. All who find it so ask once. Rejects where it fails. */
+  async elsewhere(service: string, session: string): Promise<void> {
+    const turn = Math.floor(this.#options.clock.now() / LIMITS.elsewhereMs) + 2;
+    const key = `${session} elsewhere ${turn}`;
+    await this.#must({ service, session, call: {}, at: turn * LIMITS.elsewhereMs, key });
+  }
+
+  /** It wakes by itself. `by`: the timer that this call came by; one that came too early is set again. Rejects where it fails. */
+  async wakes(service: string, session: string, wakeAt: number, by: number | undefined): Promise<void> {
+    const now = this.#options.clock.now();
+    const at = Math.max(wakeAt, now + LIMITS.wakeMinMs);
+    const key = by === undefined ? `${session} at ${wakeAt}` : `${session} at ${wakeAt} from ${now}`;
+    await this.#must({ service, session, call: { wake: wakeAt }, at, key });
+  }
+
   /** What is not told by now is left to the sweeper of others. */
   stop(): void {
     this.#stopping.abort();
   }
 
-  async #send(session: string, agent: string, parameter: Call, at: number | null): Promise<void> {
-    const { name, clock, logger } = this.#options;
+  async #must(told: Told): Promise<void> {
+    if (!(await this.#send(told))) throw new Error('Restate does not take calls');
+  }
+
+  async #send({ service, session, call, at, key }: Told): Promise<boolean> {
+    const { ingress, token, clock, timers, logger } = this.#options;
     for (let tries = 1; !this.#stopping.signal.aborted; tries += 1) {
-      const waits = at === null ? {} : { delay: Math.max(0, at - clock.now()), idempotencyKey: `${session} at ${at}` };
+      const delay = at === undefined ? '' : `?delay=${Math.max(0, at - clock.now())}ms`;
+      const url = `${ingress.replace(/\/$/, '')}/${service}/${encodeURIComponent(session)}/drive/send${delay}`;
+      let problem: string;
       try {
-        const opts = this.#sdk.rpc.sendOpts<Call>({ ...waits, timeout: LIMITS.requestMs, input: CALLS });
-        await this.#ingress.send<Call>({
-          service: serviceOf(name, agent),
-          handler: 'drive',
-          key: session,
-          parameter,
-          opts,
-        });
-        return;
-      } catch (error) {
+        const headers = key === undefined ? {} : { 'idempotency-key': key };
+        const { status, text } = await ask('POST', url, { timers, token, headers, body: call });
+        if (status < 300) return true;
         // Nobody works on the agent: whoever comes to do so looks for what there is.
-        if (error instanceof this.#sdk.HttpCallError && error.status === 404) return;
-        if (tries < LIMITS.noticeTries) await this.#pause(tries);
-        else {
-          logger.warn(
-            { session, error: String(error) },
-            'Restate could not be told of a session: the sweeper will see it',
-          );
-          return;
-        }
+        if (status === 404) return true;
+        problem = `${status} ${text.slice(0, LIMITS.toldChars)}`;
+      } catch (error) {
+        problem = String(error);
       }
+      if (tries === LIMITS.noticeTries) {
+        logger.warn({ session, error: problem }, 'Restate could not be told of a session: the sweeper will see it');
+        return false;
+      }
+      await this.#pause(tries);
     }
+    return false;
   }
 
   async #pause(tries: number): Promise<void> {

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import type { Clock, Timers } from '@perdure/runtime/ports';
 import { EngineUnavailable } from './admin.ts';
-import { fetched } from './fetched.ts';
+import { ask } from './http.ts';
 import { LIMITS } from '../limits.ts';
 import { EngineMissing } from './sdk.ts';
 
@@ -135,7 +135,7 @@ const pause = async (timers: Timers, ms: number): Promise<void> =>
 
 async function answers(timers: Timers, url: string): Promise<boolean> {
   try {
-    return (await fetched(timers, url)).ok;
+    return (await ask('GET', url, { timers })).status === 200;
   } catch {
     return false;
   }
