@@ -12,18 +12,16 @@ import { Breaker } from './effects/breaker.ts';
 import { base32, sessionId, sha256 } from './log/digest.ts';
 import type { Courier, Driver, LocalOptions } from './drive/driver.ts';
 import { isQuarantined } from './drive/driver.ts';
-import { ConfigError } from './errors.ts';
 import { feed } from './streams/feed.ts';
 import { guarded, guardedStream, refused } from './guard.ts';
-import type { Holding } from './drive/holding.ts';
-import { soleHolding } from './drive/holding.ts';
+import { hear, holdingOf } from './drive/sharing.ts';
 import { createHomecoming } from './drive/homecoming.ts';
-import { leasedHolding } from './drive/node-leases.ts';
 import type { Hook } from './effects/hooks.ts';
 import { LIMITS } from './limits.ts';
 import { createLocalDriver } from './drive/local.ts';
 import type { Marks } from './log/marks.ts';
-import { noMarks, tryTheSuspect } from './log/marks.ts';
+import { noMarks } from './log/marks.ts';
+import { createTrial } from './drive/trial.ts';
 import { createMethods } from './methods/index.ts';
 import { createPerform } from './effects/perform.ts';
 import type { Logger, ModelSource, Sandbox, Store, System, TenantStore } from './ports.ts';
@@ -101,6 +99,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
   let stopped: Promise<void> | null = null;
   const drain = async (options: { drainMs?: number } | undefined): Promise<void> => {
     homecoming.stop();
+    parts.trial.stop();
     stopping.abort();
     parts.relay?.stop();
     parts.streams.end({ type: 'end', reason: 'drain', retryMs: LIMITS.retryMs });
@@ -114,7 +113,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
       await parts.quarantine.load();
       await hear(parts, stopping.signal);
       for (const { text } of parts.agents.list()) await parts.store.blobs.put(Buffer.from(text));
-      await parts.tryTheSuspect();
+      await parts.trial.start();
       await parts.driver.start();
       await homecoming.start();
     },
@@ -235,25 +234,20 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
     step: courier.step,
     reading: { log: store.log, alone: (session, work) => sessions.alone(session, work) },
     submit,
-    tryTheSuspect: async () => tryTheSuspect(marks, { courier, holding, logger }),
+    trial: createTrial({
+      marks,
+      courier,
+      holding,
+      quarantine,
+      timers: system.timers,
+      logger,
+      passed: () => driver.hint(null),
+    }),
     stopping,
     newBodies: () => createBodies({ random: system.random, redactor: options.redactor }),
     newId,
     newSession: () => sessionId(system.random),
   };
-}
-
-/** What other processes commit is heard from before anything is taken. */
-async function hear({ store, holding, sessions, streams, driver }: Parts, stopping: AbortSignal): Promise<void> {
-  if (!holding.isShared) return;
-  const unwatch = store.log.watch((change) => {
-    if (change.own) return;
-    sessions.heard(change.session, change.head);
-    streams.moved(change.session, change.head);
-    driver.hint(change);
-  });
-  stopping.addEventListener('abort', unwatch, { once: true });
-  await holding.start(() => driver.hint(null));
 }
 
 function relayOf(
@@ -264,21 +258,6 @@ function relayOf(
 ): Relay | null {
   if (!shared || reach === undefined) return null;
   return new Relay({ store, self: address ?? null, reach: reach(token), tell, timers: system.timers, logger });
-}
-
-function holdingOf(options: HostOptions, { leases }: TenantStore, newId: () => string): Holding {
-  const { store, system, logger, work, address, leaseMs } = options;
-  if (store.shared) {
-    const more = { ...(address === undefined ? {} : { address }), ...(leaseMs === undefined ? {} : { leaseMs }) };
-    return leasedHolding({ leases, system, logger, newId, work: work ?? {}, ...more });
-  }
-  if (work !== undefined)
-    throw new ConfigError(
-      'invalid_config',
-      'work',
-      `one process owns this data (${store.name}): there is nobody to share work with`,
-    );
-  return soleHolding(store.epoch);
 }
 
 type Core = Pick<
@@ -363,7 +342,10 @@ function upkeep(
       logger.error({ session, reason }, 'the session is quarantined');
       await quarantine.add(session, redactor.text(reason), system.clock.now());
     },
-    admits: async (session) => !(await quarantine.learns(session)),
+    admits: async (session) => {
+      if (await quarantine.learns(session)) return 'parked';
+      return quarantine.onTrial === session ? 'later' : 'admitted';
+    },
     evict: async (busy) => {
       await streams.recheck(store.log);
       if (holding.isShared) for (const session of await quarantine.load()) lifted(session);

@@ -3,6 +3,7 @@ import type { Agents } from './definitions/agents.ts';
 import type { Bodies } from './effects/bodies.ts';
 import type { Driver } from './drive/driver.ts';
 import type { Holding } from './drive/holding.ts';
+import type { Trial } from './drive/trial.ts';
 import type { Logger, ModelSource, Sandbox, System, TenantStore } from './ports.ts';
 import type { Quarantine } from './drive/quarantine.ts';
 import type { Reads } from './methods/views.ts';
@@ -36,7 +37,7 @@ export type Parts = {
   quarantine: Quarantine;
   holding: Holding;
   /** What must come before anything is driven: the session that the process before died in is tried alone. */
-  tryTheSuspect(): Promise<void>;
+  trial: Trial;
   callbackSecret: string;
   search: Search;
   /** For the birth of a session: everything else comes by the driver. */

@@ -33,9 +33,10 @@ export class Custody {
   async take(session: string): Promise<'held' | 'elsewhere' | 'parked'> {
     const holding = this.#holding;
     if ((await holding.hold(session)) === null) return 'elsewhere';
-    if (!holding.isShared || (await this.#courier.admits(session))) return 'held';
-    await holding.release(session, false);
-    return 'parked';
+    const admitted = holding.isShared ? await this.#courier.admits(session) : 'admitted';
+    if (admitted === 'admitted') return 'held';
+    await holding.release(session, admitted === 'later');
+    return admitted === 'parked' ? 'parked' : 'elsewhere';
   }
 
   works(session: string): void {

@@ -16,8 +16,8 @@ export type Courier = {
    * agents that this process works on, and not those that another live process holds; `free`: only what nobody holds.
    */
   due(after: string | null, free?: boolean): Promise<{ sessions: string[]; next: string | null }>;
-  /** Asked of a session that was just taken over: false where another process has parked it. */
-  admits(session: string): Promise<boolean>;
+  /** Asked of a session that was just taken over: another process may have parked it, or it is to be tried first. */
+  admits(session: string): Promise<'admitted' | 'parked' | 'later'>;
   /** The session's own step or perform failed again and again: it is parked, its neighbours live. */
   quarantine(session: string, reason: string): Promise<void>;
   /** Lets idle sessions leave memory, and tells readers what nobody told them: once a sweep. */

@@ -56,7 +56,7 @@ function bench(options: Omit<Partial<LocalOptions>, 'courier'> & { courier?: Par
       return world.onFly(session, effect, signal);
     },
     look: async (session) => ({ agent: 'a', ...world.onLook(session) }),
-    admits: async () => true,
+    admits: async () => 'admitted',
     due: async () => ({ sessions: world.due, next: null }),
     quarantine: async (session) => void parked.push(session),
     evict: async () => 0,

@@ -9,6 +9,8 @@ import type { WorldOptions } from '../../test/world.ts';
 import { World } from '../../test/world.ts';
 import { tool, wait } from '../definitions/agents.ts';
 import { LIMITS } from '../limits.ts';
+import type { Marks } from '../log/marks.ts';
+import { noMarks } from '../log/marks.ts';
 import { decodeFrame } from '../log/frame.ts';
 import { effectKey } from '../log/digest.ts';
 import type { LeaseStore } from '../ports.ts';
@@ -281,6 +283,30 @@ test('a session that one worker parked is not picked up by the others', async ()
   await front.call('sessions.readmit', { session });
   await system.advance(2 * LIMITS.sweepMs);
   assert.equal(model.calls.length, 2, 'and tried again by whoever works where another one says so');
+});
+
+test('a session that may have killed the process is tried alone by the next one, once the lease of the dead is over', async () => {
+  const { start, system, model } = cluster({
+    script: ({ n }) => (n === 0 ? { text: '', hold: never } : { text: 'ok' }),
+  });
+  const freezer = new Freezer();
+  const dying = await start({ freezer });
+  const { session, run } = await dying.open('go');
+  await system.settle();
+  freezer.freeze();
+  const said: string[] = [];
+  const marks: Marks = {
+    ...noMarks,
+    left: () => ({ session, trials: 2 }),
+    accuse: ({ trials }) => void said.push(`trial ${trials} after ${model.calls.length} calls`),
+    acquit: () => void said.push(`acquitted after ${model.calls.length} calls`),
+  };
+  const next = await start({ host: { marks } });
+  await system.advance(LEASE_MS - SOON_MS);
+  assert.ok(said.length > 0 && said.every((line) => line.startsWith('trial 2')), 'what is counted is kept meanwhile');
+  await system.advance(3 * SOON_MS);
+  assert.deepEqual(said.slice(-2), ['trial 3 after 1 calls', 'acquitted after 1 calls']);
+  assert.equal(await statusOf(next, session, run), 'completed');
 });
 
 test('where one process owns the data, sharing work is refused', async () => {

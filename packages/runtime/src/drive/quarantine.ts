@@ -7,6 +7,8 @@ export class Quarantine {
   readonly #docs: DocStore;
   readonly #build: string;
   readonly #sessions = new Map<string, string>();
+  /** This process may have died of it, and takes it only to try it alone. */
+  onTrial: string | null = null;
 
   constructor(docs: DocStore, build: string) {
     this.#docs = docs;

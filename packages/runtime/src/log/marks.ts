@@ -5,13 +5,7 @@
  *  D2 A session is parked only for deaths that happened while it alone was tried. A process killed from outside at an
  *     unlucky moment costs one trial, which passes.
  */
-import type { Effect } from '@perdure/engine';
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
-import type { Courier } from '../drive/driver.ts';
-import type { Holding } from '../drive/holding.ts';
-import { LIMITS } from '../limits.ts';
-import type { Logger } from '../ports.ts';
-import type { StepCommand } from './step.ts';
 
 export type Suspect = { session: string; trials: number };
 
@@ -88,50 +82,4 @@ function parsed(text: string): Suspect | null {
   } catch {
     return null;
   }
-}
-
-/**
- * Before anything else is stepped: the session that the process before died in is stepped alone, as its driver would
- * begin with it, or it is parked for good.
- */
-export async function tryTheSuspect(
-  marks: Marks,
-  parts: {
-    courier: Pick<Courier, 'look' | 'step' | 'quarantine'>;
-    holding: Pick<Holding, 'hold'>;
-    logger: Logger;
-  },
-): Promise<void> {
-  const suspect = marks.left();
-  if (suspect === null) return;
-  const { session, trials } = suspect;
-  const { courier, holding, logger } = parts;
-  if (trials >= LIMITS.deathsToQuarantine) {
-    await courier.quarantine(session, `the process died ${trials} times while it stepped this session alone`);
-    marks.acquit();
-    return;
-  }
-  const epoch = await holding.hold(session);
-  if (epoch === null) {
-    logger.warn({ session, trials }, 'the process before died while it stepped this session: another one has it now');
-    return marks.acquit();
-  }
-  logger.warn({ session, trials }, 'the process before died while it stepped this session: it is tried alone');
-  marks.accuse({ session, trials: trials + 1 });
-  try {
-    const { effects } = await courier.look(session);
-    for (const command of firstOf(effects, epoch))
-      await courier.step(session, { id: `trial ${trials}`, by: { kind: 'system', id: 'driver' }, bodies: [], command });
-  } catch (error) {
-    // It fails and kills nobody: whoever steps it from here on counts that.
-    logger.warn({ session, error: String(error) }, 'the session that was tried fails');
-  }
-  marks.acquit();
-}
-
-function* firstOf(effects: readonly Effect[], epoch: number): Generator<StepCommand> {
-  for (const effect of effects)
-    if (effect.type !== 'gate' && effect.epoch < epoch)
-      yield { kind: 'attempt', effect: effect.id, attempt: effect.attempt, reason: 'lost' };
-  yield { kind: 'settle', effect: 'wake' };
 }
