@@ -3,6 +3,7 @@
 //   npm run torture -- --minutes 60          an hour
 //   npm run torture -- --seed 7              the same choices again
 //   npm run torture -- --sessions 24         so many sessions under way at a time
+//   npm run torture -- --distributed         two gateways and two workers on a Postgres: 50 kills of all of them (--kills N)
 // What this machine cannot inject (no strace, no right to mount) is skipped aloud. Ends with figures; exit code 1 when
 // anything was lost, repeated or left hanging.
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -11,6 +12,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { World } from '../packages/perdure/test/kill-loop/world.ts';
 import { canMount, canTrace } from './torture/abilities.ts';
+import { fleetRound } from './torture/fleet.ts';
 import { failingDisk, fullDisk, slowDisk } from './torture/disks.ts';
 import { hammerFiles } from './torture/hammer.ts';
 import { Report } from './torture/report.ts';
@@ -22,13 +24,17 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '5' },
     seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
     sessions: { type: 'string', default: '16' },
+    distributed: { type: 'boolean', default: false },
+    kills: { type: 'string', default: '50' },
   },
 });
 const [minutes, seed, busy] = [Number(values.minutes), Number(values.seed), Number(values.sessions)];
-if (!(minutes > 0) || !Number.isSafeInteger(seed) || !(busy >= 1)) {
-  process.stderr.write('--minutes is a number above 0, --seed a whole number, --sessions at least 1\n');
+const kills = Number(values.kills);
+if (!(minutes > 0) || !Number.isSafeInteger(seed) || !(busy >= 1) || !(kills >= 1)) {
+  process.stderr.write('--minutes is a number above 0, --seed a whole number, --sessions and --kills at least 1\n');
   process.exit(2);
 }
+if (values.distributed) process.exit(await fleetRound({ seed, busy, kills, say: (line) => console.log(line) }));
 const until = performance.now() + minutes * 60_000;
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const skip = (what: string, why: string): void => say(`SKIPPED: ${what}: ${why}`);

@@ -26,7 +26,13 @@ export type FleetEngine = {
 export type FleetOptions = { leaseMs: number; gateways?: number; workers?: number; engine?: FleetEngine };
 
 /** A place that a process takes, and after its death the next one. */
-export type Seat = { role: 'gateway' | 'worker'; port: number; server: Server | null };
+export type Seat = {
+  role: 'gateway' | 'worker';
+  port: number;
+  server: Server | null;
+  /** Which process of the world it is. */
+  life: number;
+};
 
 /** One reader in so many entries goes to another gateway. */
 const WANDERS = 0.02;
@@ -40,8 +46,8 @@ export class Fleet extends World {
   static async found(seed: number, compiled: string, options: FleetOptions): Promise<Fleet> {
     const seats: Seat[] = [];
     for (let n = 0; n < (options.gateways ?? 2); n += 1)
-      seats.push({ role: 'gateway', port: await freePort(), server: null });
-    for (let n = 0; n < (options.workers ?? 2); n += 1) seats.push({ role: 'worker', port: 0, server: null });
+      seats.push({ role: 'gateway', port: await freePort(), server: null, life: 0 });
+    for (let n = 0; n < (options.workers ?? 2); n += 1) seats.push({ role: 'worker', port: 0, server: null, life: 0 });
     const provider = await createChatEmulator(playModel(dice(seed + 1)), { key: MODEL_KEY });
     const postgres = await startPostgres();
     const parts = [dice(seed), provider, await createOutside(), 0, compiled] as const;
@@ -108,6 +114,7 @@ export class Fleet extends World {
       if (seat.server === server) seat.server = null;
     });
     seat.server = server;
+    seat.life = this.life;
     return server;
   }
 
