@@ -83,7 +83,7 @@ test(
   options,
   async (t) => {
     const { fleet, play, seat, own, came } = await atWork(t, 5_000);
-      seat.server?.signal('SIGSTOP');
+    seat.server?.signal('SIGSTOP');
     assert.ok(await fleet.until(() => own.every((record) => came(record).length >= 2)));
     // What the stopped one was waiting for is on its socket by now, or soon; what was sent after it takes its time.
     const before = fleet.outside.dispatches.length;

@@ -32,6 +32,8 @@ export type Seat = {
   server: Server | null;
   /** Which process of the world it is. */
   life: number;
+  /** What its processes have otherwise than others. */
+  more?: Partial<ServerOptions>;
 };
 
 /** One reader in so many entries goes to another gateway. */
@@ -110,7 +112,7 @@ export class Fleet extends World {
 
   /** The next process takes the seat. */
   seat(seat: Seat): Server {
-    const server = this.launch({ command: seat.role, port: seat.port }, () => {
+    const server = this.launch({ ...seat.more, command: seat.role, port: seat.port }, () => {
       if (seat.server === server) seat.server = null;
     });
     seat.server = server;
