@@ -48,4 +48,4 @@ export type { Runtime, RuntimeOptions } from './runtime.ts';
 export { createRuntime } from './runtime.ts';
 export type { HandlerOptions, ServeOptions } from './serve.ts';
 export { handler, serve } from './serve.ts';
-export { ask, files, readMore, searchHistory, shell, sleep, todo } from './tools.ts';
+export { ask, files, jobs, readMore, searchHistory, shell, sleep, todo } from './tools.ts';

@@ -6,7 +6,7 @@ import type { MethodName, Params, Result } from '@perdure/contract';
 import { outstanding, wakeAt } from '@perdure/engine';
 import type { AgentDefaults, AgentDefinition } from './definitions/agents.ts';
 import { Agents } from './definitions/agents.ts';
-import type { Api, Caller, StreamEvent } from './api.ts';
+import type { Api, Caller } from './api.ts';
 import { createBodies } from './effects/bodies.ts';
 import { Breaker } from './effects/breaker.ts';
 import { base32, sessionId, sha256 } from './log/digest.ts';
@@ -17,6 +17,7 @@ import { guarded, guardedStream, refused } from './guard.ts';
 import { hear, holdingOf } from './drive/sharing.ts';
 import { createHomecoming } from './drive/homecoming.ts';
 import type { Hook } from './effects/hooks.ts';
+import { createJobs } from './jobs/create.ts';
 import { LIMITS } from './limits.ts';
 import { createLocalDriver } from './drive/local.ts';
 import type { Marks } from './log/marks.ts';
@@ -32,12 +33,14 @@ import { createReads, notFound } from './methods/views.ts';
 import { actorOf } from './methods/shared.ts';
 import { exportLines } from './transfer/export.ts';
 import { importSession } from './transfer/import.ts';
+import { ownSecret } from './secrets/own.ts';
 import type { Redactor } from './secrets/redact.ts';
 import { Sessions } from './log/sessions.ts';
 import { tellingSpace } from './log/space.ts';
 import { createStep } from './log/step.ts';
 import type { Reach, Told } from './streams/relay.ts';
 import { Relay } from './streams/relay.ts';
+import { eventsOf } from './streams/events.ts';
 import { Streams } from './streams/stream.ts';
 import { createSearch } from './texts/search.ts';
 import { noSandbox } from './effects/sandbox.ts';
@@ -104,6 +107,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     parts.relay?.stop();
     parts.streams.end({ type: 'end', reason: 'drain', retryMs: LIMITS.retryMs });
     await parts.driver.stop(options);
+    await parts.jobs.close();
     await parts.holding.stop();
     await parts.sessions.settleAll();
   };
@@ -160,25 +164,6 @@ export async function createHost(options: HostOptions): Promise<Host> {
   };
 }
 
-async function* eventsOf(
-  parts: Parts,
-  session: string,
-  streaming: { after: number; deltas: boolean; signal: AbortSignal },
-): AsyncGenerator<StreamEvent> {
-  const { log } = parts.store;
-  const row = await log.get(session);
-  if (row === null) throw notFound(`session ${session}`);
-  const head = row.head.seq;
-  const after = Math.min(streaming.after, head);
-  if (streaming.after > head) yield { type: 'resync', after, reason: `the log ends at ${head}` };
-  if (row.status === 'closed' && after === head) {
-    yield { type: 'caught-up', head };
-    yield { type: 'end', reason: 'closed' };
-    return;
-  }
-  yield* parts.streams.subscribe(log, session, { ...streaming, after });
-}
-
 async function compose(options: HostOptions, stopping: AbortSignal): Promise<Parts> {
   const { system, logger, models, engineHash, marks = noMarks } = options;
   const tenant = options.tenant ?? 'default';
@@ -200,7 +185,16 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
   const quarantine = new Quarantine(store.docs, engineHash);
   const callbackSecret = await ownSecret(store, system, 'callback');
   const search = createSearch({ store, timers: system.timers, logger, stopping });
-  const core = { store, agents, sessions, streams, quarantine, callbackSecret, search, holding };
+  const sandbox = options.sandbox ?? noSandbox;
+  const newBodies: Parts['newBodies'] = () => createBodies({ random: system.random, redactor: options.redactor });
+  const submit: Parts['submit'] = async (session, input) => {
+    if (quarantine.has(session)) throw isQuarantined(session);
+    const result = await driver.submit(session, input);
+    if (!result.ok) throw refused(result.rejection);
+    return result;
+  };
+  const jobs = createJobs(options, { sandbox, store, newId, newBodies, submit });
+  const core = { store, agents, sessions, streams, quarantine, callbackSecret, search, holding, sandbox, jobs };
   // Another process tried a session again that this one has parked.
   const courier = courierOf(options, core, (session) => driver.readmit(session));
   const driver: Driver = (options.driver ?? createLocalDriver)({
@@ -213,18 +207,11 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
     ...(options.sweepMs === undefined ? {} : { sweepMs: options.sweepMs }),
   });
   const reads = createReads({ ...core, models, quarantined: (id) => quarantine.has(id) });
-  const submit: Parts['submit'] = async (session, input) => {
-    if (quarantine.has(session)) throw isQuarantined(session);
-    const result = await driver.submit(session, input);
-    if (!result.ok) throw refused(result.rejection);
-    return result;
-  };
   return {
     ...core,
     tenant,
     relay,
     liveToken,
-    sandbox: options.sandbox ?? noSandbox,
     models,
     reads,
     watches: createWatches(store.log),
@@ -244,7 +231,7 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
       passed: () => driver.hint(null),
     }),
     stopping,
-    newBodies: () => createBodies({ random: system.random, redactor: options.redactor }),
+    newBodies,
     newId,
     newSession: () => sessionId(system.random),
   };
@@ -262,13 +249,22 @@ function relayOf(
 
 type Core = Pick<
   Parts,
-  'store' | 'agents' | 'sessions' | 'streams' | 'quarantine' | 'callbackSecret' | 'search' | 'holding'
+  | 'store'
+  | 'agents'
+  | 'sessions'
+  | 'streams'
+  | 'quarantine'
+  | 'callbackSecret'
+  | 'search'
+  | 'holding'
+  | 'sandbox'
+  | 'jobs'
 >;
 
 /** Step and perform, as the driver is given them. */
 function courierOf(options: HostOptions, core: Core, lifted: (session: string) => void): Courier {
   const { system, logger, redactor, models } = options;
-  const { store, agents, sessions, streams, callbackSecret, search, holding } = core;
+  const { store, agents, sessions, streams, callbackSecret, search, holding, sandbox, jobs } = core;
   const hooks = options.hooks ?? [];
   const { clock, timers, random } = system;
   const breaker = new Breaker(clock, logger);
@@ -291,7 +287,8 @@ function courierOf(options: HostOptions, core: Core, lifted: (session: string) =
     hooks,
     callbackSecret,
     history: search,
-    sandbox: options.sandbox ?? noSandbox,
+    sandbox,
+    jobs,
     results: createResults(sessions),
     progress: (session, run, call, text) => logger.debug({ session, run, call, progress: text }, 'progress'),
   });
@@ -352,15 +349,6 @@ function upkeep(
       return sessions.evict(busy);
     },
   };
-}
-
-/** A secret of this data: what is made with it can be told from what another's data made, by each of its processes. */
-async function ownSecret(store: TenantStore, system: System, id: 'callback' | 'nodes'): Promise<string> {
-  for (;;) {
-    const known = await store.docs.get('secret', id);
-    if (known !== null) return String(known.doc);
-    await store.docs.put('secret', id, base32(system.random.bytes(32)), 0);
-  }
 }
 
 type Methods = ReturnType<typeof createMethods>;

@@ -58,6 +58,14 @@ export const LIMITS = {
   /** How long the others wait for what comes of the one request that tries it again. */
   breakerTryMs: 60_000,
   breakerModels: 1_000,
+  /** Jobs that run at once, of one session and in the process; of what one says the newest is kept, in UTF-16 units. */
+  sessionJobs: 8,
+  jobs: 64,
+  jobOutputChars: 1024 * 1024,
+  /** A line of a job that has not ended is kept back so long, for secrets are looked for in whole lines. */
+  jobLineChars: 64 * 1024,
+  /** Ended jobs that a session's context names. */
+  toldJobs: 16,
   /** One model call, from request to outcome. */
   generateMs: 15 * 60_000,
   toolMs: 60_000,

@@ -6,6 +6,7 @@ import type { Holding } from './drive/holding.ts';
 import type { Trial } from './drive/trial.ts';
 import type { Logger, ModelSource, Sandbox, System, TenantStore } from './ports.ts';
 import type { Quarantine } from './drive/quarantine.ts';
+import type { Jobs } from './jobs/jobs.ts';
 import type { Reads } from './methods/views.ts';
 import type { Reading } from './log/prefix.ts';
 import type { Sessions } from './log/sessions.ts';
@@ -23,6 +24,8 @@ export type Parts = {
   models: ModelSource;
   /** Where tools run commands. */
   sandbox: Sandbox;
+  /** Commands of sessions that go on while they do. */
+  jobs: Jobs;
   sessions: Sessions;
   streams: Streams;
   /** What is said live in other processes; null: nobody is asked. */

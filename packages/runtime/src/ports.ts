@@ -76,6 +76,7 @@ export type {
   ResolvedModel,
   ToolDeclaration,
 } from './ports/models.ts';
+export type { JobState, JobView, SessionJobs } from './ports/jobs.ts';
 export type {
   Sandbox,
   SandboxEnd,

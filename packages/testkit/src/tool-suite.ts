@@ -35,6 +35,13 @@ const contextOf = ({ secrets = {} }: Opened, key: string, attempt = 1): ToolCont
   secret: (name) => secrets[name],
   history: async () => ({ hits: [], next: null, behind: false }),
   result: async () => null,
+  jobs: {
+    start: async () => assert.fail('the suite has no jobs'),
+    read: async () => null,
+    write: async () => false,
+    stop: async () => null,
+    state: async () => null,
+  },
   sandbox: {
     kind: 'unavailable',
     probe: async () => assert.fail('the suite has no sandbox'),

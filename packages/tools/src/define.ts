@@ -8,6 +8,7 @@ type Spec<Input extends z.ZodType> = {
   input: Input;
   timeoutMs: number;
   run(args: z.output<Input>, context: ToolContext): Promise<ToolResult | ToolParks>;
+  verify?: ToolDefinition['verify'];
 };
 
 type Traits = Pick<ToolDefinition, 'effect' | 'approval' | 'edits'>;
@@ -27,6 +28,11 @@ export function defineActing<Input extends z.ZodType>(spec: Spec<Input>): ToolDe
   return define(spec, { effect: 'unsafe', approval: 'always' });
 }
 
+/** A tool of any class. */
+export function defineTool<Input extends z.ZodType>(spec: Spec<Input>, traits: Traits): ToolDefinition {
+  return define(spec, traits);
+}
+
 /**
  * Arguments are parsed with the same schema that the model sees, so that a default exists once; a ToolFailure becomes an
  * error result `code: message`.
@@ -38,6 +44,7 @@ function define<Input extends z.ZodType>(spec: Spec<Input>, traits: Traits): Too
     input: schemaOf(spec.input),
     ...traits,
     timeoutMs: spec.timeoutMs,
+    ...(spec.verify === undefined ? {} : { verify: spec.verify }),
     async run(args, context) {
       context.signal.throwIfAborted();
       const parsed = spec.input.safeParse(args);

@@ -26,7 +26,9 @@ export type ToolFailureCode =
   | 'no_space'
   | 'sandbox_unavailable'
   | 'invalid_folder'
-  | 'not_started';
+  | 'not_started'
+  | 'too_many_jobs'
+  | 'not_running';
 
 /** Ends a tool's run with an error result: the message tells the model what to do, and names nothing outside the root. */
 export class ToolFailure extends Error {

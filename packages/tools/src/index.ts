@@ -9,7 +9,7 @@ export { createBare, createBubblewrap } from './sandbox/index.ts';
 export type { BubblewrapOptions } from './sandbox/index.ts';
 export { searchHistory } from './search-history.ts';
 export type { SearchHistoryOptions } from './search-history.ts';
-export { shell } from './shell/index.ts';
+export { jobs, shell } from './shell/index.ts';
 export type { ShellOptions } from './shell/index.ts';
 export { sleep } from './sleep.ts';
 export { todo } from './todo.ts';

@@ -80,6 +80,10 @@ export const LIMITS = {
   commandMinMs: 100,
   commandMs: 120_000,
   commandMaxMs: 600_000,
+  /** A job lives so long, and at most so long: an hour, a day. One reading waits at most so long. */
+  jobMs: 60 * 60_000,
+  jobMaxMs: 24 * 60 * 60_000,
+  jobWaitMs: 30_000,
   /** What the sandbox takes to end a command and read its last words. */
   commandGraceMs: 30_000,
   /** Of what a command says on each of its two outputs, the beginning and the end that are kept. */

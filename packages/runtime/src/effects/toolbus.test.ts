@@ -9,7 +9,7 @@ import { effectKey, sha256 } from '../log/digest.ts';
 import type { Hook } from './hooks.ts';
 import { LIMITS } from '../limits.ts';
 import { silentLogger } from '../logger.ts';
-import type { EffectClass, ToolContext, ToolParks, ToolResult } from '../ports.ts';
+import type { EffectClass, SessionJobs, ToolContext, ToolParks, ToolResult } from '../ports.ts';
 import { noSandbox } from './sandbox.ts';
 import { Redactor } from '../secrets/redact.ts';
 import { callbackToken, createToolbus } from './toolbus.ts';
@@ -32,6 +32,7 @@ function bench(hooks: readonly Hook[] = []) {
     history: async () => ({ hits: [], next: null, behind: false }),
     results: async () => null,
     sandbox: noSandbox,
+    jobs: { of: () => ({}) as SessionJobs },
     progress: (_session, _run, _call, text) => void progress.push(text),
   });
   const controller = new AbortController();

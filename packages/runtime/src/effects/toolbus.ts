@@ -7,6 +7,7 @@ import { bounded } from './deadline.ts';
 import { effectKey, mac } from '../log/digest.ts';
 import type { Hook } from './hooks.ts';
 import { runHooks } from './hooks.ts';
+import type { Jobs } from '../jobs/jobs.ts';
 import { LIMITS } from '../limits.ts';
 import type {
   Clock,
@@ -54,6 +55,7 @@ export type ToolbusOptions = {
   callbackSecret: string;
   history: Search;
   sandbox: Sandbox;
+  jobs: Pick<Jobs, 'of'>;
   results: Results;
   progress(session: string, run: string, call: string, text: string): void;
 };
@@ -84,6 +86,7 @@ function contextOf(options: ToolbusOptions, on: ToolCall, signal: AbortSignal): 
     secret: (name) => redactor.secret(name),
     history: options.history,
     sandbox: options.sandbox,
+    jobs: options.jobs.of(on.state.id, on.call.id),
     result: async (call) => options.results(on.state.id, call),
   };
 }

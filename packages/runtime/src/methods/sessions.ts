@@ -41,6 +41,7 @@ export function sessionMethods(parts: Parts): Pick<Methods, SessionMethod> {
         parts.sessions.drop(session);
         await store.log.delete(session);
       });
+      await parts.jobs.end(session);
       await readmit(parts, session);
       parts.streams.end({ type: 'end', reason: 'closed' }, session);
       return ok(view);
@@ -58,6 +59,7 @@ export function sessionMethods(parts: Parts): Pick<Methods, SessionMethod> {
     },
     'sessions.close': async (caller, { session }) => {
       await parts.submit(session, { id: parts.newId(), by: actorOf(caller), bodies: [], command: { kind: 'close' } });
+      await parts.jobs.end(session);
       return { status: 202, result: await reads.session(session) };
     },
     'sessions.readmit': async (_caller, { session }) => {

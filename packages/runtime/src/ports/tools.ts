@@ -1,5 +1,6 @@
 /** What the runtime asks of a tool. */
 import type { Digest, EffectClass } from '@perdure/engine';
+import type { SessionJobs } from './jobs.ts';
 import type { JsonSchema } from './models.ts';
 import type { Sandbox } from './sandbox.ts';
 import type { SaidHit } from './stores.ts';
@@ -48,6 +49,8 @@ export type ToolContext = {
   history(query: HistoryQuery): Promise<HistoryPage>;
   /** Where commands run. Its errors are thrown: as a tool's own, they become an error result with their message. */
   sandbox: Sandbox;
+  /** Commands that go on while the conversation does. */
+  jobs: SessionJobs;
   /** All of the result of an earlier call of this session, by the call's id; null where its conversation has none. */
   result(call: string): Promise<string | null>;
 };
