@@ -263,6 +263,30 @@ test('a timer of a session that nobody holds fires though the process that set i
   assert.equal(await statusOf(others[0] ?? setting, session, run), 'completed');
 });
 
+test('what a worker remembers of who has a session does not keep it from taking one that was let go', async () => {
+  const { start, gateway, system, model } = cluster({ script: () => ({ text: 'ok' }) });
+  const [first, second, front] = [await start(), await start(), await gateway()];
+  await system.advance(LIMITS.nodesMs);
+  const send = async (session: string): Promise<void> => {
+    await front.call('runs.start', { session, input: 'go on', mode: 'queue', priority: 0 });
+    await system.settle();
+  };
+  // Begun where it does not come first: there it stays while it works, and the one that would come first is told so.
+  const opened: string[] = [];
+  for (let n = 0; n < 12; n += 1) opened.push((await first.open(`hello ${n}`)).session);
+  await system.settle();
+  const misplaced = opened.filter((session) => second.host.parts.holding.prefers(session));
+  assert.ok(misplaced.length > 0);
+  for (const session of misplaced) await send(session);
+  for (const session of misplaced) assert.equal(first.host.parts.holding.held(session), 1);
+  await system.advance(LIMITS.idleHoldMs + SOON_MS);
+  const before = model.calls.length;
+  for (const session of misplaced) await send(session);
+  await system.advance(2 * LIMITS.nodesMs);
+  assert.equal(model.calls.length - before, misplaced.length, 'long before a sweep');
+  for (const session of misplaced) assert.equal(second.host.parts.holding.held(session), 1);
+});
+
 test('a session that one worker parked is not picked up by the others', async () => {
   const { start, gateway, system, model } = cluster({ script: () => ({ text: '', hold: never }) });
   const freezer = new Freezer();

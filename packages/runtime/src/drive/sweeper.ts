@@ -76,7 +76,11 @@ export class Sweeper {
   async #many(sessions: readonly string[]): Promise<void> {
     const left = sessions.values();
     const taker = async (): Promise<void> => {
-      for (const session of left) await this.#swept.drive(session);
+      for (const session of left) {
+        // The store says that no other one has it: what is remembered of it is out of date.
+        if (this.#holding.held(session) === null) this.#holding.refused(session);
+        await this.#swept.drive(session);
+      }
     };
     await Promise.all(Array.from({ length: Math.min(LIMITS.takenAtOnce, sessions.length) }, taker));
   }
