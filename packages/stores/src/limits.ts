@@ -46,10 +46,11 @@ export const LIMITS = {
   appendTries: 8,
   /**
    * A connection for an append is tried for so long, and the answer to one that was sent and not answered is looked for so
-   * long; the pauses between the tries double, from the first to the last.
+   * long, or only so long while the store is closed; the pauses between the tries double, from the first to the last.
    */
   reconnectMs: 3_000,
   recoverMs: 15_000,
+  closingMs: 1_000,
   recoverFirstMs: 20,
   recoverLastMs: 1_000,
   /** Without LISTEN what others committed is looked for so often; with it, in case that a word was lost. */

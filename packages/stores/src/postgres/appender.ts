@@ -29,6 +29,8 @@ export type AppenderOptions = {
   admit: () => Promise<void>;
   /** Told of each append before it is answered. */
   committed: (request: Append) => void;
+  /** A store that is being closed waits for answers, and for no server to come back. */
+  isClosing: () => boolean;
   /** Told after a group from which others may want to hear. */
   notify: () => void;
 };
@@ -144,7 +146,7 @@ async function settleGroup(options: AppenderOptions, group: readonly Pending[], 
       const failure = error instanceof StoreError ? connectFailure(error) : failureOf(error);
       if (failure === 'again' && tries < LIMITS.appendTries) continue;
       isAgain ||= failure === 'lost' && !(error instanceof StoreError);
-      if (failure === 'lost' && pausedMs < (isAgain ? LIMITS.recoverMs : LIMITS.reconnectMs)) {
+      if (failure === 'lost' && pausedMs < patienceMs(options, isAgain)) {
         await pause(options.timers, pauseMs);
         pausedMs += pauseMs;
         pauseMs = Math.min(pauseMs * 2, LIMITS.recoverLastMs);
@@ -158,6 +160,12 @@ async function settleGroup(options: AppenderOptions, group: readonly Pending[], 
       return refuseGroup(group, failure, messageOf(error));
     }
   }
+}
+
+/** What may have happened is looked for longer than what certainly has not. */
+function patienceMs({ isClosing }: AppenderOptions, isAgain: boolean): number {
+  if (isClosing()) return LIMITS.closingMs;
+  return isAgain ? LIMITS.recoverMs : LIMITS.reconnectMs;
 }
 
 /** Without a connection nothing was sent: it is tried again as one that was lost, and never was there. */

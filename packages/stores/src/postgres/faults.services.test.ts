@@ -146,6 +146,41 @@ describe('faults of postgres', { skip: missing ?? false }, () => {
     await append(home.log, 's1', head);
   });
 
+  test('a store that is closed while the server is down waits for no server', async (t) => {
+    const home = await openFor(t);
+    const head = await append(home.log, 's1', EMPTY_HEAD);
+    await server.stop();
+    try {
+      const pending = home.log.append(appendAfter('s1', head));
+      await home.store.close();
+      const result = await pending;
+      assert.equal(result.ok || result.code, 'unavailable');
+    } finally {
+      await server.start();
+    }
+  });
+
+  test('what others commit is heard again after the server was away, whatever else is said on the channel', async (t) => {
+    const one = await openFor(t);
+    const two = await openFor(t, { schema: one.schema });
+    for (const [at, { store }] of [one, two].entries())
+      await store.tenant('default').leases.claim(`node/${at}`, `node/${at}`, 60_000);
+    let heard = Promise.withResolvers<string>();
+    t.after(one.log.watch(({ session, own }) => (own ? undefined : heard.resolve(session))));
+    const told = async (session: string): Promise<void> => {
+      heard = Promise.withResolvers<string>();
+      await append(two.log, session, EMPTY_HEAD);
+      assert.equal(await heard.promise, session);
+    };
+    await told('s1');
+    await asking(server.url(), `NOTIFY "perdure ${one.schema}", 'no word'; NOTIFY "perdure ${one.schema}", 'null'`);
+    await told('s2');
+    await server.stop();
+    await server.start();
+    await told('s3');
+    await told('s4');
+  });
+
   test('one connection is enough for appends, reads and all else at once', async (t) => {
     const home = await openFor(t, { connections: 1 });
     const { docs, leases } = home.store.tenant('default');

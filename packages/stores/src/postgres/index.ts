@@ -165,6 +165,7 @@ function createStore(parts: Parts): Store {
     listener.start((tenant) => {
       for (const [name, { ear }] of open) if (tenant === null || tenant === name) ear.look();
     });
+  const isClosing = (): boolean => closing !== null;
   return {
     epoch: opening,
     name: 'postgres',
@@ -172,7 +173,7 @@ function createStore(parts: Parts): Store {
     damage: [],
     unavailable: () => (closing === null ? null : 'the store is closed'),
     tenant(tenant) {
-      const known = open.get(tenant) ?? createTenant(parts, tenant, { checkOpen, track, listen });
+      const known = open.get(tenant) ?? createTenant(parts, tenant, { checkOpen, track, listen, isClosing });
       open.set(tenant, known);
       return known.store;
     },
@@ -204,29 +205,35 @@ async function retried(ask: () => Promise<Row[]>): Promise<Row[]> {
   }
 }
 
-function createTenant(
-  parts: Parts,
-  tenant: string,
-  keeping: Pick<Scope, 'checkOpen' | 'track' | 'listen'>,
-): { store: TenantStore; ear: Ear } {
-  const { database, listener, opening, openedAt, timers } = parts;
-  const run = async (query: string, values?: readonly Value[]): Promise<Row[]> => database.run(tenant, query, values);
-  let admitted: Promise<unknown> | null = null;
-  const admit = async (): Promise<void> => {
-    admitted ??= run('SELECT {s}.admit($1)', [LIMITS.stagedMs]);
+/** Does a thing once; one that failed is done again by whoever comes next. */
+function onceDone(work: () => Promise<unknown>): () => Promise<void> {
+  let doing: Promise<unknown> | null = null;
+  return async () => {
+    doing ??= work();
     try {
-      await admitted;
+      await doing;
     } catch (error) {
-      admitted = null;
+      doing = null;
       throw error;
     }
   };
+}
+
+function createTenant(
+  parts: Parts,
+  tenant: string,
+  { isClosing, ...keeping }: Pick<Scope, 'checkOpen' | 'track' | 'listen'> & { isClosing: () => boolean },
+): { store: TenantStore; ear: Ear } {
+  const { database, listener, opening, openedAt, timers } = parts;
+  const run = async (query: string, values?: readonly Value[]): Promise<Row[]> => database.run(tenant, query, values);
+  const admit = onceDone(async () => run('SELECT {s}.admit($1)', [LIMITS.stagedMs]));
   const appender = createAppender({
     database,
     tenant,
     opening,
     timers,
     admit,
+    isClosing,
     committed: (request) => ear.committed(request),
     notify: () => listener.tell(tenant),
   });

@@ -60,21 +60,22 @@ function listen(
   let sinceEchoMs = 0;
   let stopped = false;
   let next: Timer | null = null;
-  const drop = (): void => {
-    const dropped = client;
+  const drop = (dropped: Client | null): void => {
+    if (dropped === null || dropped !== client) return;
     client = null;
     isHearing = false;
-    dropped?.end().catch(() => {});
+    dropped.end().catch(() => {});
   };
   const connect = async (): Promise<void> => {
     const fresh = new driver.Client(connectionOf(url));
     client = fresh;
-    fresh.on('error', drop);
-    fresh.on('end', drop);
+    fresh.on('error', () => drop(fresh));
+    fresh.on('end', () => drop(fresh));
     fresh.on('notification', ({ payload = '' }) => {
-      const { from, tenant }: Word = JSON.parse(payload);
-      if (from !== opening) return heard(tenant);
-      if (tenant === null) isEchoed = isHearing = true;
+      const word = wordOf(payload);
+      if (word === null) return;
+      if (word.from !== opening) heard(word.tenant);
+      else if (word.tenant === null) isEchoed = isHearing = true;
     });
     await fresh.connect();
     await fresh.query(`LISTEN ${driver.escapeIdentifier(channel)}`);
@@ -94,9 +95,9 @@ function listen(
         await say({ from: opening, tenant: null });
       }
     } catch {
-      drop();
+      drop(client);
     }
-    if (stopped) return drop();
+    if (stopped) return drop(client);
     heard(null);
     next = timers.set(isHearing ? LIMITS.listeningPollMs : LIMITS.pollMs, () => void look());
   };
@@ -106,7 +107,18 @@ function listen(
       stopped = true;
       next?.cancel();
       await started;
-      drop();
+      drop(client);
     },
   };
+}
+
+/** Whoever may connect may say anything on the channel. */
+function wordOf(payload: string): Word | null {
+  try {
+    const word: unknown = JSON.parse(payload);
+    const isWord = typeof word === 'object' && word !== null && 'from' in word && 'tenant' in word;
+    return isWord ? (word as Word) : null;
+  } catch {
+    return null;
+  }
 }
