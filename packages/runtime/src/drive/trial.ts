@@ -4,7 +4,7 @@ import type { Courier } from './driver.ts';
 import type { Holding } from './holding.ts';
 import { LIMITS } from '../limits.ts';
 import type { Marks, Suspect } from '../log/marks.ts';
-import type { Logger, Timer, Timers } from '../ports.ts';
+import type { Logger, System, Timer } from '../ports.ts';
 import type { Quarantine } from './quarantine.ts';
 import type { StepCommand } from '../log/step.ts';
 
@@ -13,7 +13,7 @@ export type TrialOptions = {
   courier: Pick<Courier, 'look' | 'step' | 'quarantine'>;
   holding: Pick<Holding, 'hold' | 'release' | 'isShared'>;
   quarantine: Pick<Quarantine, 'onTrial'>;
-  timers: Timers;
+  system: Pick<System, 'timers'>;
   logger: Logger;
   /** The session is free for whoever takes it. */
   passed(): void;
@@ -26,7 +26,7 @@ export type TrialOptions = {
 export type Trial = { start(): Promise<void>; stop(): void };
 
 export function createTrial(options: TrialOptions): Trial {
-  const { marks, courier, holding, quarantine, timers, logger } = options;
+  const { marks, courier, holding, quarantine, system, logger } = options;
   let timer: Timer | null = null;
   let isStopped = false;
   const again = async (suspect: Suspect): Promise<void> => {
@@ -38,7 +38,7 @@ export function createTrial(options: TrialOptions): Trial {
     }
   };
   const later = (suspect: Suspect): void => {
-    if (!isStopped) timer = timers.set(LIMITS.holdAgainMs, () => void again(suspect));
+    if (!isStopped) timer = system.timers.set(LIMITS.holdAgainMs, () => void again(suspect));
   };
   const attempt = async (suspect: Suspect): Promise<void> => {
     const { session, trials } = suspect;

@@ -10,6 +10,7 @@ import { denialText, ruleOn } from '../definitions/policy.ts';
 import { misfitOf } from '../definitions/schema.ts';
 import type { Hot, Sessions } from '../log/sessions.ts';
 import { BodyMissing } from '../log/sessions.ts';
+import { StorageUnavailable } from '../log/storage.ts';
 import { standingOf } from '../streams/standing.ts';
 import type { PreparedCall } from '../log/step.ts';
 import type { ToolCall, Toolbus } from './toolbus.ts';
@@ -110,27 +111,45 @@ export async function callTool(
     : toolbus.run(on, tool, found.args, signal, bodies);
 }
 
+type Arguments = { args: unknown } | { code: string; message: string };
+
+async function readArguments(sessions: Sessions, hot: Hot, call: Call): Promise<Arguments> {
+  try {
+    return { args: await argumentsOf(sessions, hot, call) };
+  } catch (error) {
+    if (!(error instanceof BodyMissing)) throw error;
+    return { code: error.code, message: 'The arguments of this call are erased or missing: not run.' };
+  }
+}
+
 /** The call as the log has it, with what it is to run on; or why it cannot run. Call it with the lock. */
 async function find(
   sessions: Sessions,
   session: string,
   effect: Extract<Effect, { type: 'call' | 'verify' }>,
 ): Promise<Found | 'stopped' | null> {
-  // Another process may have taken the session over: what is not pure always looks before it leaves (DESIGN §6).
   const isPure = effect.type === 'verify' || effect.class === 'pure';
-  const hot = await sessions.current(session, isPure ? LIMITS.confirmedMs : 0);
+  const callOf = (hot: Hot): Call | undefined =>
+    hot.state.runs.get(effect.run)?.asked.find(({ id }) => id === effect.id);
+  let hot = await sessions.load(session);
+  let read: Arguments | null = null;
+  for (let tries = 1; ; tries += 1) {
+    const known = callOf(hot);
+    read = known === undefined ? null : await readArguments(sessions, hot, known);
+    // Another process may have written to the session: what is not pure looks at the newest head, and last (DESIGN §6).
+    const newest = await sessions.current(session, isPure ? LIMITS.confirmedMs : 0);
+    if (newest === hot) break;
+    if (tries === LIMITS.appendTries)
+      throw new StorageUnavailable('unavailable', `session ${session} did not stand still for ${tries} looks`);
+    hot = newest;
+  }
   const run = hot.state.runs.get(effect.run);
-  const call = run?.asked.find(({ id }) => id === effect.id);
+  const call = callOf(hot);
   const standing = standingOf(hot.state, effect);
   if (standing === 'stopped') return standing;
-  if (standing === 'gone' || run === undefined || call === undefined) return null;
-  let args: unknown;
-  try {
-    args = await argumentsOf(sessions, hot, call);
-  } catch (error) {
-    if (!(error instanceof BodyMissing)) throw error;
-    return { code: error.code, message: 'The arguments of this call are erased or missing: not run.' };
-  }
+  if (standing === 'gone' || run === undefined || call === undefined || read === null) return null;
+  if ('code' in read) return read;
+  const { args } = read;
   // What runs is what was asked, or approved, by digest (P14).
   if (argumentsDigest(call.name, args) !== call.digest)
     return { code: 'digest_mismatch', message: 'The arguments are not those that were allowed: not run.' };
