@@ -19,6 +19,7 @@ import { createHomecoming } from './drive/homecoming.ts';
 import type { Hook } from './effects/hooks.ts';
 import { createJobs } from './jobs/create.ts';
 import { LIMITS } from './limits.ts';
+import type { Holding } from './drive/holding.ts';
 import { createLocalDriver } from './drive/local.ts';
 import type { Marks } from './log/marks.ts';
 import { noMarks } from './log/marks.ts';
@@ -197,15 +198,7 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
   const core = { store, agents, sessions, streams, quarantine, callbackSecret, search, holding, sandbox, jobs };
   // Another process tried a session again that this one has parked.
   const courier = courierOf(options, core, (session) => driver.readmit(session));
-  const driver: Driver = (options.driver ?? createLocalDriver)({
-    courier,
-    system,
-    logger,
-    holding,
-    agents: options.agents.map(({ name }) => name).filter((name) => holding.serves(name)),
-    ...(options.effects === undefined ? {} : { effects: options.effects }),
-    ...(options.sweepMs === undefined ? {} : { sweepMs: options.sweepMs }),
-  });
+  const driver: Driver = driverOf(options, courier, holding);
   const reads = createReads({ ...core, models, quarantined: (id) => quarantine.has(id) });
   return {
     ...core,
@@ -227,6 +220,19 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
     newId,
     newSession: () => sessionId(system.random),
   };
+}
+
+function driverOf(options: HostOptions, courier: Courier, holding: Holding): Driver {
+  const { system, logger, agents, effects, sweepMs } = options;
+  return (options.driver ?? createLocalDriver)({
+    courier,
+    system,
+    logger,
+    holding,
+    agents: agents.map(({ name }) => name).filter((name) => holding.serves(name)),
+    ...(effects === undefined ? {} : { effects }),
+    ...(sweepMs === undefined ? {} : { sweepMs }),
+  });
 }
 
 function relayOf(

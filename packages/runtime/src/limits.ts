@@ -39,6 +39,8 @@ export const LIMITS = {
   nodesMs: 500,
   /** A session that was at rest for so long is let go, for whoever works on it next. */
   idleHoldMs: 10_000,
+  /** The same where another engine leads, and another process has come: within so long it is found free. */
+  companyMs: 1_000,
   /** Sessions that are taken over at a time, and when the store is asked again that could not be. */
   takenAtOnce: 32,
   holdAgainMs: 1_000,

@@ -43,12 +43,20 @@ export class Custody {
     if (this.#holding.isShared) this.#resting.delete(session);
   }
 
-  /** Where another engine says who drives a session, its next process must find it free. */
+  /** Where another engine says who drives a session, its next process must find it free: where there is another one. */
   rests({ session, sent }: Mailbox): void {
     if (!this.#holding.isShared || this.#holding.held(session) === null) return;
-    if (this.#isLed || sent.size > 0) return this.#leave(session, sent.size === 0);
+    if (this.#isAwaited() || sent.size > 0) return this.#leave(session, sent.size === 0);
     this.#resting.set(session, this.#system.clock.monotonicMs());
-    this.#timer ??= this.#system.timers.set(LIMITS.idleHoldMs, () => this.#letGo());
+    this.#timer ??= this.#system.timers.set(this.#looksMs(), () => this.#letGo());
+  }
+
+  #isAwaited(): boolean {
+    return this.#isLed && !this.#holding.isAlone();
+  }
+
+  #looksMs(): number {
+    return this.#isLed ? LIMITS.companyMs : LIMITS.idleHoldMs;
   }
 
   #letGo(): void {
@@ -59,16 +67,16 @@ export class Custody {
     for (const [session, since] of this.#resting) {
       const restedMs = now - since;
       // The oldest come first.
-      if (restedMs < LIMITS.idleHoldMs) {
+      if (restedMs < LIMITS.idleHoldMs && !this.#isAwaited()) {
         nextMs = LIMITS.idleHoldMs - restedMs;
         break;
       }
       this.#resting.delete(session);
-      if (this.#isWoken(session, until)) this.#resting.set(session, now);
+      if (this.#isWoken(session, until) && !this.#isAwaited()) this.#resting.set(session, now);
       else this.#leave(session, true);
     }
     if (this.#resting.size > 0)
-      this.#timer = this.#system.timers.set(Math.min(nextMs, LIMITS.idleHoldMs), () => this.#letGo());
+      this.#timer = this.#system.timers.set(Math.min(nextMs, this.#looksMs()), () => this.#letGo());
   }
 
   /** The process ends, and whoever takes the session next goes on where it stands. */

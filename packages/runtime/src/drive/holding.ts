@@ -25,6 +25,8 @@ export interface Holding {
   filter(free: boolean): { holder?: string; agents?: readonly string[] };
   /** Whether this process is to work on sessions of the agent at all. */
   serves(agent: string): boolean;
+  /** No other process works on anything, as far as is known. */
+  isAlone(): boolean;
   /** Whether it is this process that takes the session first where several could. */
   prefers(session: string): boolean;
   /**
@@ -51,6 +53,7 @@ export function soleHolding(epoch: number, works = true): Holding {
     held: () => held,
     filter: () => ({}),
     serves: () => works,
+    isAlone: () => true,
     prefers: () => works,
     release: async () => {},
     start: async () => {},

@@ -663,3 +663,21 @@ test('a process that ends, or cannot read, leaves a led session to be come back 
   await assert.rejects(end, { code: 'unavailable' });
   await assert.rejects(driver.drive('s'), { code: 'unavailable' });
 });
+
+test('a led session that rests is kept while nobody else works, and let go soon when somebody does', async () => {
+  let isAlone = true;
+  const released: string[] = [];
+  const release = async (session: string): Promise<void> => void released.push(session);
+  const holding = { ...soleHolding(EPOCH), isShared: true, isAlone: () => isAlone, release };
+  const { world, driver, system } = bench({ lead: () => {}, holding });
+  await driver.start();
+  world.onLook = () => ({ effects: [], wakeAt: null });
+  await driver.drive('s');
+  await system.advance(2 * LIMITS.companyMs);
+  assert.deepEqual(released, []);
+  isAlone = false;
+  await system.advance(LIMITS.companyMs);
+  assert.deepEqual(released, ['s']);
+  await driver.drive('t');
+  assert.deepEqual(released, ['s', 't'], 'where somebody else works, at once');
+});

@@ -6,8 +6,7 @@
  *     the store, only what this one holds.
  *  L3 An outcome is kept until the log has it: its delivery is retried, the effect is not.
  *  L4 A session that fails by itself again and again is parked; its neighbours live.
- *  L5 Where another engine leads, a session is driven here from `drive` until it rests; what turns up in one that is not
- *     is told to that engine. The sweeper drives what was forgotten all the same: nothing depends on the engine's memory.
+ *  L5 Where another engine leads, a session is driven from its word (`drive`) until it rests; the sweeper needs no word.
  */
 import type { Effect, EffectId } from '@perdure/engine';
 import type { Courier, LocalDriver, LocalOptions } from './driver.ts';
@@ -336,8 +335,10 @@ class Local implements LocalDriver {
     const { session, agent, outstanding } = change;
     if (this.#quarantined.has(session)) return;
     const holding = this.#holding;
-    const isForMe = outstanding > 0 && !this.#tenures.isLed && holding.serves(agent) && holding.prefers(session);
-    if (holding.held(session) === null && !isForMe) return;
+    const isForMe = this.#tenures.isLed
+      ? this.#tenures.has(session)
+      : holding.held(session) !== null || (outstanding > 0 && holding.serves(agent) && holding.prefers(session));
+    if (!isForMe) return;
     const mailbox = this.#mailbox(session);
     mailbox.isStale = true;
     this.#refresh(mailbox);

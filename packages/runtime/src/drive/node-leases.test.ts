@@ -205,3 +205,17 @@ test('a node that stops gives everything back at once', async () => {
   assert.equal(await b.holding.hold('s1'), 2);
   assert.deepEqual(await leases.offer(sessionLease('s1')), { ...(await b.holding.fence('s1', null)) });
 });
+
+test('a node knows whether another one works', async () => {
+  const { started, system } = world();
+  const a = await started();
+  await started({ work: false });
+  await system.advance(LIMITS.nodesMs);
+  assert.equal(a.holding.isAlone(), true, 'one that only takes requests does not');
+  const b = await started();
+  await system.advance(LIMITS.nodesMs);
+  assert.equal(a.holding.isAlone(), false);
+  await b.holding.stop();
+  await system.advance(LIMITS.nodesMs);
+  assert.equal(a.holding.isAlone(), true);
+});

@@ -161,6 +161,12 @@ class NodeLeases implements Holding {
     return this.#agents === null || this.#agents.has(agent);
   }
 
+  isAlone(): boolean {
+    const mine = this.#node?.name;
+    for (const name of this.#nodes) if (name !== mine) return false;
+    return true;
+  }
+
   /** Rendezvous among the nodes that work on the same agents: each session has one that is first, whoever comes and goes. */
   prefers(session: string): boolean {
     const mine = this.#node?.name;
@@ -178,7 +184,7 @@ class NodeLeases implements Holding {
       if (fence === undefined) return;
       this.#held.delete(session);
       try {
-        if (unused) await leases.offer(sessionLease(session), fence);
+        if (unused) this.#remember(session, await leases.offer(sessionLease(session), fence));
         else await leases.release(sessionLease(session), fence.holder, fence.epoch);
       } catch (error) {
         if (fence.holder === this.#node?.name) this.#held.set(session, fence);

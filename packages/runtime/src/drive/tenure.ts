@@ -21,6 +21,11 @@ export class Tenures {
     return this.#lead !== null;
   }
 
+  /** It is driven here. */
+  has(session: string): boolean {
+    return this.#open.has(session);
+  }
+
   /** Whether what turned up in a session is done here; where it is not, the leading engine is told of it. */
   takes(session: string, isWork: boolean, wakeAt: number | null, agent: string): boolean {
     const tenure = this.#open.get(session);
