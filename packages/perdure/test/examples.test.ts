@@ -1,8 +1,10 @@
 /** Each example runs without a key and does what it says. */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
+import { system } from '@perdure/runtime';
+import { createBubblewrap } from '@perdure/tools';
 import { createPlace } from './process.ts';
 
 const examples = resolve(import.meta.dirname, '../../../examples');
@@ -56,6 +58,37 @@ test('the nightly job, started again while it sleeps and after it was killed, is
     await place.leave();
   }
 });
+
+const noSandbox = await createBubblewrap({ timers: system.timers })
+  .probe()
+  .then(
+    () => false as const,
+    (error: unknown) => `NO SANDBOX HERE, so no repair is tried: ${String(error)}`,
+  );
+
+test(
+  'the repair, killed after it has begun and started again, ends with tests that pass',
+  { skip: noSandbox },
+  async () => {
+    const place = placeOf('repair');
+    try {
+      chmodSync(place.directory, 0o755);
+      const killed = place.start(['it']);
+      // At whatever moment, once there is something to lose.
+      while (!existsSync(join(place.directory, 'it/data/perdure.db-wal')))
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      killed.kill('SIGKILL');
+      await killed.ended;
+      const { code, stdout, stderr } = await place.run(['it']);
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, /approval: edit_file .*average\.mjs/);
+      assert.match(stdout, /completed: shell: exit code 0\n.*# pass 1\n/s);
+      assert.match(readFileSync(join(place.directory, 'it/work/average.mjs'), 'utf8'), /sum \/ numbers\.length;/);
+    } finally {
+      await place.leave();
+    }
+  },
+);
 
 test('the app serves the API below its own login', async () => {
   const place = placeOf('hono-app');
