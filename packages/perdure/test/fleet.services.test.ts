@@ -9,7 +9,7 @@ import { judge, tally } from './kill-loop/judge.ts';
 
 /** Made up anew each time; `KILL_LOOP_SEED` plays one again. */
 const SEED = Number(process.env['KILL_LOOP_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
-const KILLS = Number(process.env['KILL_LOOP_KILLS'] ?? 20);
+const KILLS = Number(process.env['KILL_LOOP_KILLS'] ?? 50);
 const missing = postgresMissing();
 
 const compiled = mkdtempSync(join(tmpdir(), 'perdure-compiled-'));
@@ -22,6 +22,7 @@ test(
     console.log(`KILL_LOOP_SEED=${SEED}`);
     const fleet = await Fleet.found(SEED, compiled, { leaseMs: 1_500 });
     t.after(() => fleet.close());
+    // As many as fit: a slow machine has fewer, and `npm run torture -- --distributed` has them all.
     const loop = { kills: KILLS, maxMs: 120_000, busy: 6, settleMs: 60_000, say: console.log };
     const { played, figures } = await playFleet(fleet, loop);
     const judged = await judge(fleet, played);

@@ -170,9 +170,8 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
   const tenant = options.tenant ?? 'default';
   const store = options.store.tenant(tenant);
   const agents = new Agents(options.agents, models, options.defaults);
-  const liveToken = sha256(`live\n${await ownSecret(store, system, 'nodes')}`);
-  const relay = relayOf(options, store, liveToken, (told) => streams.told(told));
-  const streams: Streams = new Streams(relay);
+  const live = await liveOf(options, store, (told) => streams.told(told));
+  const streams: Streams = new Streams(live.relay);
   const sessions = new Sessions({
     store,
     clock: system.clock,
@@ -203,8 +202,7 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
   return {
     ...core,
     tenant,
-    relay,
-    liveToken,
+    ...live,
     models,
     reads,
     watches: createWatches(store.log),
@@ -235,14 +233,18 @@ function driverOf(options: HostOptions, courier: Courier, holding: Holding): Dri
   });
 }
 
-function relayOf(
+async function liveOf(
   { store: { shared }, address, reach, system, logger }: HostOptions,
   store: TenantStore,
-  token: string,
   tell: (told: Told) => void,
-): Relay | null {
-  if (!shared || reach === undefined) return null;
-  return new Relay({ store, self: address ?? null, reach: reach(token), tell, timers: system.timers, logger });
+): Promise<Pick<Parts, 'relay' | 'liveToken'>> {
+  const liveToken = sha256(`live\n${await ownSecret(store, system, 'nodes')}`);
+  if (!shared || reach === undefined) return { relay: null, liveToken };
+  const { timers } = system;
+  return {
+    liveToken,
+    relay: new Relay({ store, self: address ?? null, reach: reach(liveToken), tell, timers, logger }),
+  };
 }
 
 type Core = Pick<

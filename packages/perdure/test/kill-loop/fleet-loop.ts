@@ -48,7 +48,8 @@ export async function playFleet(
     const target = draw(fleet);
     figures.kills[target] = (figures.kills[target] ?? 0) + 1;
     killed += 1;
-    lastDeath = target === 'worker' ? performance.now() : null;
+    // Where the other worker is there to take over.
+    lastDeath = target === 'worker' && workersUp(fleet) > 1 ? performance.now() : null;
     await strike(fleet, target);
     say?.(`kill ${killed}: ${target}, ${play.played.records.length} sessions so far`);
   }
@@ -57,6 +58,9 @@ export async function playFleet(
   await play.settle(settleMs);
   return { played: play.played, figures };
 }
+
+const workersUp = ({ seats }: Fleet): number =>
+  seats.filter(({ role, server }) => role === 'worker' && server?.isUp() === true).length;
 
 function draw({ dice, engine }: Fleet): Target {
   const drawn = dice.below(100);
