@@ -95,6 +95,18 @@ void describe('jobs in the sandbox', { skip }, () => {
     await again.rt.close();
   });
 
+  void test('a session that is moved away leaves no job behind', async () => {
+    using place = makePlace();
+    const { rt, call } = await working(place);
+    const session = await rt.open('worker');
+    const command = '(while :; do date +%s%N > moved; sleep 0.02; done) & wait';
+    await call(session, 'job_start', { command });
+    await until(() => existsSync(join(place.workspace, 'moved')));
+    for await (const _ of rt.exportSession(session.id, { moveTo: 'elsewhere' }));
+    await stillness(join(place.workspace, 'moved'));
+    await rt.close();
+  });
+
   void test('a workspace with the sessions in it is not shown to commands', async () => {
     using place = makePlace();
     const inside = { workspace: place.workspace, data: join(place.workspace, '.perdure') };

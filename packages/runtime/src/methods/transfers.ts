@@ -31,6 +31,8 @@ export function transferMethods(parts: Parts): Pick<Methods, TransferMethod> {
     'sessions.move': async (caller, { session, to }) => {
       const command = { kind: 'move', ...given({ to }) } as const;
       await parts.submit(session, { id: parts.newId(), by: actorOf(caller), bodies: [], command });
+      // They do not move: nobody reads them any more.
+      await parts.jobs.end(session);
       return ok(await reads.session(session));
     },
     'sessions.verify': async (_caller, { session }) => {

@@ -14,7 +14,7 @@ import { SandboxError } from '@perdure/runtime/ports';
 import { processOf } from './child.ts';
 import { BEGUN_FD, entranceTo } from './entrance.ts';
 import type { OpenFolder, Owner } from './folders.ts';
-import { isWithin, openFolders } from './folders.ts';
+import { openFolders } from './folders.ts';
 import { identityFor } from './identity.ts';
 import { argumentsOf, GROUP, HOSTS, PASSWD } from './layout.ts';
 import { LIMITS } from '../limits.ts';
@@ -141,12 +141,12 @@ function launch(
   return child;
 }
 
-/** This process's own interpreter, where whom it runs as can reach it and the machine's `/usr` does not have it anyway. */
+/** This process's own interpreter; null where whoever runs the command cannot reach it. */
 function nodeFor(identity: Owner | null): string | null {
   const path = process.execPath;
   if (identity === null) return path;
   for (let folder = dirname(path); folder !== '/'; folder = dirname(folder))
-    if ((statSync(folder).mode & 0o001) === 0) return isWithin('/usr', path) ? path : null;
+    if ((statSync(folder).mode & 0o001) === 0) return null;
   return path;
 }
 
