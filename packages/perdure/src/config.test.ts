@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { agent, ConfigError, createRuntime, defineConfig, handler, serve } from './index.ts';
 import type { Config, RuntimeOptions } from './index.ts';
+import { startRuntime } from './runtime.ts';
 
 const demo = agent({ name: 'assistant', model: 'demo' });
 const of = (extra: object) => ({ agents: [demo], ...extra }) as Config;
@@ -98,5 +99,13 @@ test('an engine that cannot be meant is refused with its path', async () => {
     );
   await assert.rejects(createRuntime({ agents: [demo], store: 'memory', engine: 'restate' }), {
     code: 'invalid_config',
+  });
+});
+
+test('a process that does a part of the work shares the Restate of the others, which must be named', async () => {
+  const options = { agents: [demo], store: 'memory', engine: 'restate', log: { level: 'silent' } } as const;
+  await assert.rejects(startRuntime(options, {}, { work: false }), {
+    code: 'invalid_config',
+    message: /the Restate that all processes use/,
   });
 });

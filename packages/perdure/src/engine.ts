@@ -71,17 +71,26 @@ export type OpenedEngine = {
   stop(): Promise<void>;
 };
 
+/** `data`: the folder that a server of our own keeps its data and its log in. `isPart`: other processes do what this one does not. */
+export type Around = { data: string | null; logger: Logger; isPart: boolean };
+
 /**
- * `data`: the folder that a server of our own keeps its data and its log in. Throws an Error with code `engine_missing`
+ * Opens what drives sessions. Throws ConfigError where an address or a folder has to be named; an Error with code `engine_missing`
  * where a package has to be installed, and which; `engine_unavailable` where that server does not start.
  */
-export async function openEngine(engine: Engine, data: string | null, logger: Logger): Promise<OpenedEngine> {
+export async function openEngine(engine: Engine, { data, logger, isPart }: Around): Promise<OpenedEngine> {
   if (engine === 'local') return { stop: async () => {} };
   const { createRestateDriver, startRestateServer } = await import('@perdure/drivers/restate');
   const config = engine === 'restate' ? {} : engine.restate;
   const { ingress, admin } = config;
   if (ingress !== undefined && admin !== undefined)
     return { driver: await createRestateDriver({ ...config, ingress, admin }), stop: async () => {} };
+  if (isPart)
+    throw new ConfigError(
+      'invalid_config',
+      'engine',
+      'needs the Restate that all processes use: { restate: { ingress, admin } }',
+    );
   if (data === null)
     throw new ConfigError(
       'invalid_config',

@@ -194,7 +194,7 @@ async function openHost(options: RuntimeOptions, env: Environment, within: Withi
   try {
     if (data !== null) marks = createFileMarks(join(data, MARKS_FILE));
     for (const report of store.damage) logger.error({ ...report }, 'a session is damaged; the others go on');
-    engine = await openEngine(options.engine ?? SETTINGS.engine.initial, data, logger);
+    engine = await openEngine(options.engine ?? SETTINGS.engine.initial, { data, logger, isPart: work !== undefined });
     if (within !== 'idle') joined = await joinOthers(store, { ...sharingOf(options, settings), work }, logger);
     host = await createHost({
       ...joined?.options,

@@ -36,12 +36,14 @@ export async function localOf(context: Context): Promise<Local> {
   const {
     data: _data,
     store: _store,
-    engine: _engine,
+    engine: configured,
     ...config
   } = project?.config ?? { agents: [assistant({ directory: cwd, data, env })] };
   // In memory there is no data; a folder that was named all the same is refused when the runtime starts.
   const named = settings.store === 'memory' && origins.data === 'default' ? {} : { data };
-  const { store, engine, sandbox } = settings;
+  const { store, sandbox } = settings;
+  // Whoever names the engine alone means the one that the configuration describes.
+  const engine = settings.engine === 'restate' && typeof configured === 'object' ? configured : settings.engine;
   const sharing = isPostgres(store) ? sharingOf(settings) : {};
   return {
     options: { ...config, store, engine, sandbox, ...sharing, ...named },
