@@ -3,7 +3,7 @@ import type { Link, Reach } from '@perdure/runtime';
 import type { Logger, Timer, Timers } from '@perdure/runtime/ports';
 import { WebSocket } from 'ws';
 import { LIMITS } from '../limits.ts';
-import { beat } from './listener.ts';
+import { beat } from './beat.ts';
 import type { Wanted } from './messages.ts';
 import { NODE_PATH, readTold } from './messages.ts';
 

@@ -16,6 +16,7 @@ import { WebSocketServer } from 'ws';
 import { LIMITS } from '../limits.ts';
 import { bind } from '../listen.ts';
 import { isWebSocket } from '../websocket.ts';
+import { beat } from './beat.ts';
 import { NODE_PATH, readWanted } from './messages.ts';
 
 /** What is told to the other processes. */
@@ -142,23 +143,6 @@ function listenTo(webSocket: WebSocket, { overhear, timers, logger }: Given): vo
     ears.clear();
   });
   webSocket.on('error', (error) => logger.debug({ error: error.message }, 'a connection of another process broke'));
-}
-
-/** Breaks the connection when nothing is heard of the other side between two pings: a cut line says nothing by itself. */
-export function beat(webSocket: WebSocket, timers: Timers): { cancel(): void } {
-  let isHeard = true;
-  const heard = (): void => {
-    isHeard = true;
-  };
-  for (const sign of ['pong', 'ping', 'message'] as const) webSocket.on(sign, heard);
-  const look = (): void => {
-    if (!isHeard) return webSocket.terminate();
-    isHeard = false;
-    if (webSocket.readyState === webSocket.OPEN) webSocket.ping();
-    timer = timers.set(LIMITS.nodeHeartbeatMs, look);
-  };
-  let timer = timers.set(LIMITS.nodeHeartbeatMs, look);
-  return { cancel: () => timer.cancel() };
 }
 
 function addressOf(server: Server, host: string): string {
