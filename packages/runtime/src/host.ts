@@ -178,6 +178,7 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
     engineHash,
     logger,
     marks,
+    isShared: options.store.shared,
     loaded: (session, head) => streams.moved(session, head),
   });
   const newId = (): string => base32(system.random.bytes(16));

@@ -142,6 +142,19 @@ test('whoever waits at a gateway is answered when a worker comes to the end: a r
   over.abort();
 });
 
+test('what one gateway has shown is there when another one is asked, though nobody told it yet', async () => {
+  const village = new Village([{ text: 'one' }, { text: 'two' }]);
+  const [a, b] = [await village.process('a', { work: false }), await village.process('b', { work: false })];
+  await village.process('worker');
+  const { session, run } = await a.open('go');
+  await village.system.advance(1_000);
+  assert.equal((await b.call('runs.get', { session, run })).status, 'completed');
+  // The notification is on its way.
+  b.host.parts.sessions.heard = () => {};
+  const more = await a.call('runs.start', { session, input: 'more', mode: 'queue', priority: 0 });
+  assert.ok((await b.call('sessions.get', { session })).head >= more.seq);
+});
+
 test('the processes that share the data are listed with what they work on and how much they hold', async () => {
   const gate = held();
   const village = new Village([{ text: 'done', hold: gate.promise }]);

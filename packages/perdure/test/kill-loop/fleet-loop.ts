@@ -56,7 +56,17 @@ export async function playFleet(
   isOpening = false;
   await fleet.assemble();
   await play.settle(settleMs);
+  for (const { id, head } of play.unended()) await tellStanding(fleet, id ?? '', head);
   return { played: play.played, figures };
+}
+
+/** Of a session that never came to its end: how the servers say it stands, and whether more is there than was shown. */
+async function tellStanding(fleet: Fleet, session: string, shown: number): Promise<void> {
+  const view = await fleet.client.call('sessions.get', { session });
+  const { nodes } = await fleet.client.call('nodes.list', {});
+  fleet.violate(`it stands so: ${JSON.stringify({ session, shown, head: view.head, status: view.status, nodes })}`);
+  const logs = fleet.seats.map(({ role, server }) => `${role}: ${server?.log().slice(-1_500) ?? 'gone'}`);
+  fleet.violate(logs.join('\n'));
 }
 
 const workersUp = ({ seats }: Fleet): number =>

@@ -46,6 +46,8 @@ export type SessionsOptions = {
   logger: Logger;
   /** How many stay in memory, about. */
   hotSessions?: number;
+  /** Other processes write, too (default: none does). */
+  isShared?: boolean;
   /** Told of each fold as it begins and ends. */
   marks?: Marks;
   /** A log was read up to `head`: it may hold what nobody here was told of. */
@@ -65,9 +67,11 @@ export class Sessions {
 
   readonly #loaded: (session: string, head: number) => void;
   readonly #marks: Marks;
+  readonly #believedMs: number;
 
   constructor(options: SessionsOptions) {
     this.#loaded = options.loaded ?? (() => {});
+    this.#believedMs = options.isShared === true ? 0 : LIMITS.confirmedMs;
     this.#marks = options.marks ?? noMarks;
     this.#limit = options.hotSessions ?? LIMITS.hotSessions;
     this.#store = options.store;
@@ -78,6 +82,14 @@ export class Sessions {
 
   get size(): number {
     return this.#hot.size;
+  }
+
+  /**
+   * The session as whoever asks must see it: what another process has shown to somebody is here, too, though nothing was
+   * heard of it yet. Call it with the lock.
+   */
+  async shown(id: string): Promise<Hot> {
+    return this.current(id, this.#believedMs);
   }
 
   /** Runs `work` alone on this session, in the order of asking. */

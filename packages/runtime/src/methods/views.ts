@@ -111,7 +111,7 @@ export function createReads(options: Options): Reads {
 
 /** The session as it stands: what another writer has parked is seen here, too. Call it with the lock. Throws `not_found`. */
 export async function existing(sessions: Sessions, id: string): Promise<Hot> {
-  const hot = await sessions.current(id, LIMITS.confirmedMs);
+  const hot = await sessions.shown(id);
   if (hot.state.phase === 'fresh') {
     sessions.drop(id);
     throw notFound(`session ${id}`);
