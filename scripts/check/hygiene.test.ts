@@ -21,6 +21,8 @@ const REFUSED: readonly (readonly [string, readonly string[]])[] = [
   ['a path of one machine', ['"/root/', 'project"']],
 ];
 
+const UNFINISHED = ['<'.repeat(7), '|'.repeat(7), '>'.repeat(7)];
+
 for (const [what, parts] of REFUSED) {
   test(`a file may not hold ${what} (${parts[0]}…)`, () => {
     assert.deepEqual(checkText('a.txt', `first\nhere: ${parts.join('')} \n`), [`a.txt:2 holds ${what}`]);
@@ -34,3 +36,10 @@ test('a made-up secret that says EXAMPLE passes', () => {
 test('a route of the API is no path of a machine', () => {
   assert.deepEqual(checkText('a.txt', 'GET /v1/work/items and docs/root/file'), []);
 });
+
+for (const marker of UNFINISHED) {
+  test(`a file may not hold a conflict marker (${marker.slice(0, 1)})`, () => {
+    assert.deepEqual(checkText('a.md', `first\n${marker} branch\n`), ['a.md:2 holds a merge that was not finished']);
+    assert.deepEqual(checkText('a.md', `an example: ${marker} branch\n`), []);
+  });
+}

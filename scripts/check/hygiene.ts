@@ -1,4 +1,4 @@
-// What must never be in a tracked file: secrets, hosts of package registries, paths of one machine.
+// What must never be in a tracked file: secrets, hosts of package registries, paths of one machine, conflict markers.
 
 type Pattern = { readonly what: string; readonly pattern: RegExp };
 
@@ -31,9 +31,13 @@ const PLACES: readonly Pattern[] = [
   },
 ];
 
+const LEFTOVERS: readonly Pattern[] = [
+  { what: 'a merge that was not finished', pattern: /^(?:<{7}|>{7}|\|{7}) .+$/gm },
+];
+
 export function checkText(path: string, text: string): string[] {
   const secrets = find(path, text, SECRETS).filter(({ found }) => !/example/i.test(found));
-  return [...secrets, ...find(path, text, PLACES)].map(({ problem }) => problem);
+  return [...secrets, ...find(path, text, [...PLACES, ...LEFTOVERS])].map(({ problem }) => problem);
 }
 
 function find(path: string, text: string, patterns: readonly Pattern[]): { problem: string; found: string }[] {
