@@ -55,8 +55,9 @@ export async function playFleet(
   }
   isOpening = false;
   await fleet.assemble();
+  const isSound = fleet.violations.length === 0;
   await play.settle(settleMs);
-  for (const { id, head } of play.unended()) await tellStanding(fleet, id ?? '', head);
+  for (const { id, head } of isSound ? play.unended() : []) await tellStanding(fleet, id ?? '', head);
   return { played: play.played, figures };
 }
 

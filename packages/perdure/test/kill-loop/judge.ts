@@ -74,7 +74,7 @@ async function judgeEntries(world: World, record: SessionRecord): Promise<void> 
 }
 
 /** P1: what a receipt named is there, at that seq. */
-function judgeReceipts({ accepted, resolved, entries }: SessionRecord): void {
+function judgeReceipts({ accepted, resolved, overtaken, entries }: SessionRecord): void {
   for (const { submission, run, seq } of accepted) {
     const entry = entries[seq - 1];
     assert.ok(entry?.kind === 'run.queued', `seq ${seq} is where ${submission} was accepted`);
@@ -86,6 +86,12 @@ function judgeReceipts({ accepted, resolved, entries }: SessionRecord): void {
     assert.ok(entry?.kind === 'wait.resolved', `seq ${seq} is where the answer to ${wait} was accepted`);
     assert.equal(entry.data.wait, wait);
     assert.equal(entry.data.how, 'answered');
+  }
+  for (const wait of overtaken) {
+    const at = entries.findIndex((entry) => entry.kind === 'wait.resolved' && entry.data.wait === wait);
+    const [closed, settled] = entries.slice(at, at + 2);
+    assert.ok(closed?.kind === 'wait.resolved' && closed.data.how === 'cancelled', `${wait} closed by itself`);
+    assert.equal(settled?.kind, 'call.settled', `the outcome that closed ${wait} is in the log`);
   }
 }
 

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { AnswerInput, Entry, WaitView } from '@perdure/contract';
 import { ApiError } from '@perdure/contract';
 import type { Run, SessionRecord } from './record.ts';
+import { history } from './record.ts';
 import type { Task, ToolName } from './tasks.ts';
 import { happened, messageOf } from './tasks.ts';
 import type { World } from './world.ts';
@@ -74,7 +75,10 @@ export async function answer(world: World, record: SessionRecord, entry: Entry):
   } catch (error) {
     // A run that ended in the meantime took its waits with it.
     if (!isCode(error, 'wait_resolved') && !isCode(error, 'not_found')) throw error;
-    if (!record.cancelled.has(entry.run ?? '')) world.violate(`${wait} of ${session} had another answer`);
+    if (record.cancelled.has(entry.run ?? '')) return;
+    // What a person is asked about may be heard while they say it.
+    if (view.kind === 'outcome' && isCode(error, 'wait_resolved')) record.overtaken.push(wait);
+    else world.violate(`${wait} (${view.kind}) of ${session} was not answered: ${error}\n${history(record)}`);
   }
 }
 

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Entry } from '@perdure/contract';
 import { answer, cancel, send } from './people.ts';
-import { SessionRecord } from './record.ts';
+import { history, SessionRecord } from './record.ts';
 import type { FeedSeen, Followed } from './subscribers.ts';
 import { followFeed, subscribe, SUBSCRIBERS } from './subscribers.ts';
 import type { Task } from './tasks.ts';
@@ -88,16 +88,9 @@ export class Play {
   async settle(withinMs: number): Promise<void> {
     const world = this.#world;
     const isOver = (): boolean => this.unended().length === 0 && this.#followers === 0;
-    if (await world.until(isOver, withinMs)) return;
+    // Where something else was violated, nobody waited for the end.
+    if ((await world.until(isOver, withinMs)) || world.violations.length > 0) return;
     for (const record of this.unended()) world.violate(`${record.name} never ended:\n${history(record)}`);
     if (this.#followers > 0) world.violate(`${this.#followers} subscribers never saw the end`);
   }
 }
-
-export const history = ({ id, entries }: SessionRecord): string =>
-  [
-    `session ${id}`,
-    ...entries.map(({ seq, kind, run, effect, data }) =>
-      `  ${seq} ${kind} ${effect ?? run ?? ''} ${JSON.stringify(data)}`.slice(0, 400),
-    ),
-  ].join('\n');

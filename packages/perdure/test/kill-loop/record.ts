@@ -13,6 +13,8 @@ export class SessionRecord {
   id: string | null = null;
   readonly accepted: Accepted[] = [];
   readonly resolved: Resolved[] = [];
+  /** Waits for an outcome that was heard before the answer came. */
+  readonly overtaken: string[] = [];
   /** Runs whose cancel was accepted, with the process that accepted it. */
   readonly cancelled = new Map<string, number>();
   /** Messages that it gets in all. */
@@ -53,3 +55,11 @@ export class SessionRecord {
     return null;
   }
 }
+
+export const history = ({ id, entries }: SessionRecord): string =>
+  [
+    `session ${id}`,
+    ...entries.map(({ seq, kind, run, effect, data }) =>
+      `  ${seq} ${kind} ${effect ?? run ?? ''} ${JSON.stringify(data)}`.slice(0, 400),
+    ),
+  ].join('\n');
