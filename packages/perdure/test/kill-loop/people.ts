@@ -78,7 +78,7 @@ export async function answer(world: World, record: SessionRecord, entry: Entry):
     if (record.cancelled.has(entry.run ?? '')) return;
     // What a person is asked about may be heard while they say it.
     if (view.kind === 'outcome' && isCode(error, 'wait_resolved')) record.overtaken.push(wait);
-    else world.violate(`${wait} (${view.kind}) of ${session} was not answered: ${error}\n${history(record)}`);
+    else world.violate(`${wait} (${view.kind}) of ${session} was not answered: ${String(error)}\n${history(record)}`);
   }
 }
 
