@@ -85,17 +85,17 @@ export async function extendPrefix(
   adapter: ModelAdapter,
   contents: Contents,
 ): Promise<Prefix> {
-  const pieces: string[] = prefix.rendered === '' ? [] : [prefix.rendered];
-  let { fingerprint } = prefix;
+  let { fingerprint, rendered } = prefix;
   for (let i = prefix.items; i < items.length; i += 1) {
     const item = items[i];
     if (item === undefined) break;
-    const rendered = adapter.render(await neutral(item, contents, prefix.model), prefix.model);
-    if (rendered !== '') pieces.push(rendered);
+    const piece = adapter.render(await neutral(item, contents, prefix.model), prefix.model);
+    // Not joined: that would copy a long conversation once more a turn.
+    if (piece !== '') rendered += rendered === '' ? piece : `,${piece}`;
     fingerprint = chain(fingerprint, item);
   }
   const { model, takes, since } = prefix;
-  return { model, takes, since, items: items.length, rendered: pieces.join(','), fingerprint };
+  return { model, takes, since, items: items.length, rendered, fingerprint };
 }
 
 /**

@@ -76,6 +76,8 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
       server = child;
       said = await readiness(child);
       if (said === '') return;
+      // Killed in the moment in which it began to write its own: nobody else starts one here.
+      if (said.includes('lock file "postmaster.pid" is empty')) rmSync(join(data, 'postmaster.pid'), { force: true });
       if (server !== child) throw new Error('Postgres was ended while it started');
       server = null;
     }
