@@ -6,6 +6,7 @@ import type { Cause, Explanation } from './folded.ts';
 import { becauseOf } from './passed.ts';
 import type { CallProgress, CompactionProgress, Progress, RunProgress, WaitProgress } from './progress.ts';
 import { isSettled } from './progress.ts';
+import { taintedText } from './tainted.ts';
 
 /** `now`: wall time in ms. Null: the session has no such run. */
 export function explainRun(state: Progress, id: string, now: number): Explanation | null {
@@ -25,6 +26,7 @@ export function explainRun(state: Progress, id: string, now: number): Explanatio
   };
   if (run.cache.cached + run.cache.predicted > 0) explanation.cache = { ...run.cache };
   if (run.model !== null) explanation.model = run.model;
+  if (state.taint.length > 0) explanation.taint = state.taint.map((source) => ({ ...source }));
   if (run.passed.length > 0) explanation.passed = [...run.passed];
   if (run.phase.at !== 'ended') return explanation;
   const { end } = run.phase;
@@ -76,7 +78,7 @@ function causesOf(state: Progress, run: RunProgress, now: number): Cause[] {
     const cause = callCause(run, call, now);
     if (cause !== null) causes.push(cause);
   }
-  for (const wait of run.waits.values()) causes.push(waitCause(run, wait));
+  for (const wait of run.waits.values()) causes.push(waitCause(state, run, wait));
   if (causes.length > 0) return causes;
   return [{ code: 'between_steps', text: 'It is between two steps: the next one is about to be taken.' }];
 }
@@ -246,7 +248,7 @@ const WAITS: { [K in WaitProgress['kind']]: Words } = {
   },
 };
 
-function waitCause(run: RunProgress, wait: WaitProgress): Cause {
+function waitCause(state: Progress, run: RunProgress, wait: WaitProgress): Cause {
   const call = run.asked.find(({ id }) => id === wait.call);
   const words = WAITS[wait.kind];
   const cause: Cause = { code: words.code, text: words.text(call?.name ?? 'The run', wait), wait: wait.id };
@@ -258,7 +260,7 @@ function waitCause(run: RunProgress, wait: WaitProgress): Cause {
   cause.tool = call.name;
   if (wait.kind === 'approval') {
     cause.rule = call.rule;
-    cause.text = `${call.name} waits for a person’s approval, because of ${call.rule}.`;
+    cause.text = `${call.name} waits for a person’s approval, because of ${call.rule}.${taintedText(state.taint)}`;
   }
   if (wait.kind === 'outcome' && call.error !== null) cause.error = call.error;
   return cause;

@@ -3,7 +3,7 @@ import type { CallOutcome } from '@perdure/engine';
 import { z } from 'zod';
 import { partSchema } from './params.ts';
 import { passedSchema } from './passed.ts';
-import { costSchema, runStatusSchema, shortageSchema, usageSchema } from './values.ts';
+import { costSchema, runStatusSchema, shortageSchema, taintSchema, taintSourceSchema, usageSchema } from './values.ts';
 
 const at = z.int();
 const seq = z.int().min(1);
@@ -27,6 +27,8 @@ export const stepSchema = z.strictObject({
   result: z.unknown().optional(),
   details: z.unknown().optional(),
   wait: z.string().exactOptional(),
+  /** Whose words its result holds. */
+  taint: z.array(taintSchema).exactOptional(),
 });
 export type Step = z.output<typeof stepSchema>;
 
@@ -157,6 +159,8 @@ export const explanationSchema = z.strictObject({
   /** Of the prompts that providers counted: all their tokens, those from a cache, and those that were expected to be. */
   cache: z.strictObject({ prompt: z.int().min(0), cached: z.int().min(0), predicted: z.int().min(0) }).exactOptional(),
   cost: costSchema,
+  /** Whose words the model has read besides its user's, and what brought them first. */
+  taint: z.array(taintSourceSchema).exactOptional(),
   causes: z.array(causeSchema),
 });
 export type Explanation = z.output<typeof explanationSchema>;

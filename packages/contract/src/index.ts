@@ -50,6 +50,7 @@ export { diffSessions } from './diff.ts';
 export type { Progress } from './progress.ts';
 export { applyProgress, emptyProgress } from './progress.ts';
 export { explainRun } from './explain.ts';
+export { taintedText } from './tainted.ts';
 export { buildOpenApi } from './openapi.ts';
 export { buildOpenRpc } from './openrpc.ts';
 export type { Notification, NotificationName, RpcError, SubscriptionName } from './rpc.ts';

@@ -10,12 +10,15 @@ import type {
   Pin,
   RunEnd,
   Shortage,
+  Taint,
   Usage,
   WaitKind,
 } from '@perdure/engine';
 import type { Passed } from './passed.ts';
 import { passedOn, routeOf } from './passed.ts';
 import type { Entry } from './stream.ts';
+import { sumCost, sumUsage } from './sums.ts';
+import { applyToTaint, isTrusted } from './tainted.ts';
 
 type Of<K extends Entry['kind']> = Extract<Entry, { kind: K }>;
 
@@ -30,6 +33,8 @@ export type CallProgress = {
   error: string | null;
   notBefore: number;
   at: 'asked' | 'ready' | 'flying' | 'parked' | 'verifying' | CallOutcome;
+  /** Labels of its result. */
+  taint: readonly Taint[];
 };
 
 export type TurnProgress = {
@@ -58,6 +63,9 @@ export type WaitProgress = {
 export type RunProgress = {
   id: string;
   priority: number;
+  trusted: boolean;
+  /** Untrusted messages that its next turn reads. */
+  steered: boolean;
   model: string | null;
   route: readonly string[];
   passed: readonly Passed[];
@@ -92,6 +100,8 @@ export type Progress = {
   compaction: CompactionProgress | null;
   /** Who summarises where somebody was named for it. */
   summarizer: string | null;
+  /** Labels of the context, with what brought each first, as the engine keeps them. */
+  taint: { label: Taint; from: string }[];
 };
 
 export type CompactionProgress = {
@@ -106,7 +116,16 @@ export type CompactionProgress = {
 
 /** The progress of runs before any entry: the start of a fold by `applyProgress`. */
 export function emptyProgress(): Progress {
-  return { agent: '', route: [], runs: new Map(), queue: [], active: null, compaction: null, summarizer: null };
+  return {
+    agent: '',
+    route: [],
+    runs: new Map(),
+    queue: [],
+    active: null,
+    compaction: null,
+    summarizer: null,
+    taint: [],
+  };
 }
 
 /** Takes the next entry of the log. */
@@ -114,6 +133,7 @@ export function applyProgress(state: Progress, entry: Entry): Progress {
   if (entry.kind === 'session.opened') state.agent = entry.data.agent;
   if (entry.kind === 'run.queued') queueRun(state, entry);
   applyToCompaction(state, entry);
+  applyToTaint(state, entry);
   const run = state.runs.get(entry.run ?? '');
   if (run !== undefined) {
     applyToRun(state, run, entry);
@@ -175,6 +195,8 @@ function queueRun(state: Progress, entry: Of<'run.queued'>): void {
   state.runs.set(id, {
     id,
     priority,
+    trusted: isTrusted(entry.by),
+    steered: false,
     model: null,
     route: [],
     passed: [],
@@ -285,20 +307,6 @@ function comparePrompt({ cache }: RunProgress, usage: Usage, predicted: number):
   cache.predicted += predicted;
 }
 
-const sumCost = (a: Cost, b: Cost): Cost => ({ nanoUsd: a.nanoUsd + b.nanoUsd, price: b.price ?? a.price });
-
-/** So far; the run's end says it exactly, retries included. */
-function sumUsage(a: Usage, b: Usage): Usage {
-  return {
-    input: a.input + b.input,
-    cachedInput: a.cachedInput + b.cachedInput,
-    cacheWrite: a.cacheWrite + b.cacheWrite,
-    output: a.output + b.output,
-    reasoning: a.reasoning + b.reasoning,
-    source: a.source === 'bound' || b.source === 'bound' ? 'bound' : 'provider',
-  };
-}
-
 function applyToCall(run: RunProgress, entry: Entry): void {
   if (entry.kind === 'call.requested') {
     const { name, rule, decision, verify } = entry.data;
@@ -313,6 +321,7 @@ function applyToCall(run: RunProgress, entry: Entry): void {
       error: null,
       notBefore: 0,
       at: decision === 'allow' ? 'ready' : 'asked',
+      taint: [],
     });
     promote(run);
     return;
@@ -335,6 +344,7 @@ function applyToCall(run: RunProgress, entry: Entry): void {
       break;
     case 'call.settled':
       call.at = entry.data.outcome;
+      call.taint = entry.data.taint ?? [];
       promote(run);
       break;
     default:

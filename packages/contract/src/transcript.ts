@@ -201,6 +201,7 @@ function settleStep(step: Step, entry: Of<'call.settled'>, bodies: Bodies): void
   step.status = outcome;
   delete step.wait;
   if (code !== undefined) step.code = code;
+  if (entry.data.taint !== undefined) step.taint = [...entry.data.taint];
   const body = readResult(result, bodies);
   if (body === undefined) return;
   step.result = body.content;

@@ -1,5 +1,6 @@
 /** Values of the engine as they stand on the wire. Each schema is held against the engine's own type. */
 import type {
+  Act,
   Actor,
   Answer,
   BodyRef,
@@ -16,6 +17,7 @@ import type {
   RunId,
   RunStatus,
   Shortage,
+  Taint,
   ToolChoice,
   TurnId,
   Usage,
@@ -108,6 +110,11 @@ export const someLimitsSchema = z.strictObject({
 
 export const modeSchema = z.enum(['ask', 'accept-edits', 'read-only', 'bypass']) satisfies z.ZodType<Mode>;
 export const effectClassSchema = z.enum(['pure', 'keyed', 'unsafe']) satisfies z.ZodType<EffectClass>;
+
+export const taintSchema = z.enum(['web', 'file', 'tool', 'input']) satisfies z.ZodType<Taint>;
+export const actSchema = z.enum(['write', 'egress']) satisfies z.ZodType<Act>;
+/** A label of the context, and what brought it: a call, a run (its message), or a slot (`slot KEY`). */
+export const taintSourceSchema = z.strictObject({ label: taintSchema, from: z.string() });
 
 export const policyRuleSchema = z.strictObject({
   decision: z.enum(['allow', 'ask', 'deny']),

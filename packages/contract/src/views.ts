@@ -11,6 +11,7 @@ import {
   runStatusSchema,
   sessionStatusSchema,
   shortageSchema,
+  taintSourceSchema,
   usageSchema,
   waitKindSchema,
 } from './values.ts';
@@ -89,6 +90,8 @@ export const waitViewSchema = z.strictObject({
       rule: z.string().exactOptional(),
     })
     .exactOptional(),
+  /** Of an approval: whose words the model had read, and from where first. Absent: nobody's but its user's. */
+  taint: z.array(taintSourceSchema).exactOptional(),
   question: z.string().exactOptional(),
   choices: z.array(z.string()).exactOptional(),
   shortage: shortageSchema.exactOptional(),

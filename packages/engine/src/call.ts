@@ -12,6 +12,7 @@ import { callId } from './ids.ts';
 import { LIMITS } from './limits.ts';
 import type { Call, Run, State, Turn } from './state.ts';
 import { giveUp, hear } from './state.ts';
+import { taintOf } from './taint.ts';
 import type { BodyRef, Digest, Located } from './values.ts';
 import { openWait } from './wait.ts';
 
@@ -19,7 +20,7 @@ type Of<K extends Entry['kind']> = Extract<Entry, { kind: K }>;
 
 export function settleCall(
   run: Run,
-  call: Pick<Call, 'id'>,
+  call: Pick<Call, 'id' | 'taint'>,
   attempt: number,
   outcome: CallOutcome,
   code: string | null,
@@ -28,7 +29,11 @@ export function settleCall(
 ): Event {
   const data: EventData['call.settled'] = { attempt, outcome };
   if (code !== null) data.code = code;
-  if (result !== undefined) data.result = result;
+  if (result !== undefined) {
+    data.result = result;
+    const taint = taintOf(outcome, code, call.taint ?? []);
+    if (taint.length > 0) data.taint = [...taint];
+  }
   const event: Event = { kind: 'call.settled', run: run.id, effect: call.id, data };
   if (result !== undefined) event.refs = whole === undefined ? [result.digest] : [result.digest, whole];
   return event;
@@ -61,6 +66,7 @@ export function requestCalls(state: State, run: Run, turn: Turn, calls: readonly
       epoch: input.epoch,
     };
     if (ruled.verify) data.verify = true;
+    if (ruled.taint !== undefined && ruled.taint.length > 0) data.taint = [...ruled.taint];
     events.push({ kind: 'call.requested', run: run.id, effect: id, data });
     const call = { id };
     const { decision } = ruled;
@@ -273,6 +279,7 @@ export function evolveCallRequested(run: Run, entry: Of<'call.requested'>): void
     class: data.class,
     timeoutMs: data.timeoutMs,
     verify: data.verify ?? false,
+    ...(data.taint === undefined ? {} : { taint: data.taint }),
     digest: data.digest,
     rule: data.rule,
     arguments: { at: 'turn', body: turn.body, index: data.index },
@@ -309,11 +316,12 @@ export function evolveCall(
       return;
     }
     case 'call.settled': {
-      const { attempt, outcome, code, result } = entry.data;
+      const { attempt, outcome, code, result, taint } = entry.data;
       if (call.phase.at === 'flying' && call.phase.attempt !== attempt) giveUp(state, call.id, call.phase.attempt);
       hear(state, call.id, attempt);
       const located: Located | null = result === undefined ? null : { ...result, seq: entry.seq };
       call.phase = { at: 'settled', attempt, outcome, code: code ?? null, result: located };
+      if (taint !== undefined) call.phase.taint = taint;
       return;
     }
     default: {

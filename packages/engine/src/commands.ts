@@ -1,6 +1,18 @@
 import type { CallOutcome, Spent } from './events.ts';
 import type { EffectId, RunId, WaitId } from './ids.ts';
-import type { Actor, Answer, BodyRef, Config, Digest, EffectClass, Media, Pin, Shortage, Usage } from './values.ts';
+import type {
+  Actor,
+  Answer,
+  BodyRef,
+  Config,
+  Digest,
+  EffectClass,
+  Media,
+  Pin,
+  Shortage,
+  Taint,
+  Usage,
+} from './values.ts';
 
 export type OpenSession = { id: string; tenant: string; agent: string; key?: string; config?: Config };
 
@@ -88,6 +100,8 @@ export type RuledCall = {
   class: EffectClass;
   timeoutMs: number;
   verify: boolean;
+  /** Labels that every result of it carries. */
+  taint?: readonly Taint[];
   rule: string;
   decision:
     | { verdict: 'allow' }

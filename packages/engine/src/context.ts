@@ -12,6 +12,7 @@ import { LIMITS } from './limits.ts';
 import type { RunId } from './ids.ts';
 import { mediaTokens, takesOf } from './media.ts';
 import type { Context, Item, ItemContent, Run, Slot, Turn } from './state.ts';
+import { isTrusted, markTaint } from './taint.ts';
 import type { Located, Media, Member, Pin } from './values.ts';
 import { addMedia, lessMedia, NO_MEDIA } from './values.ts';
 
@@ -21,6 +22,7 @@ const bytesOf = (item: ItemContent): number =>
 export function addItem(context: Context, item: Item): void {
   const bytes = bytesOf(item);
   context.items.push(item);
+  if (item.kind === 'message' && !item.trusted) markTaint(context, ['input'], item.run, item.seq);
   if (context.sinceCompaction !== null) context.sinceCompaction += bytes;
   context.newBytes += bytes;
   context.totalBytes += bytes;
@@ -33,6 +35,8 @@ export function addItem(context: Context, item: Item): void {
 /** Moves what the last turn led to into the context (C1). */
 export function flushPending(context: Context, run: Run, seq: number): void {
   for (const item of pendingItems(run)) addItem(context, { ...item, seq });
+  for (const { id, phase } of run.asked)
+    if (phase.at === 'settled' && phase.taint !== undefined) markTaint(context, phase.taint, id, seq);
   run.asked = [];
   run.misfit = null;
   run.steers = [];
@@ -71,6 +75,8 @@ export function setSlot(context: Context, slot: Slot): void {
   const place = context.slots.findIndex(({ key }) => key === slot.key);
   context.slots = place < 0 ? [...context.slots, slot] : context.slots.with(place, slot);
   context.revision = slot.revision;
+  // The runtime's own words are no outside text.
+  if (!isTrusted(slot.by) && slot.by.kind !== 'system') markTaint(context, ['input'], `slot ${slot.key}`, slot.seq);
   context.newBytes += bytesOfSlot(slot);
 }
 

@@ -18,6 +18,7 @@ import type {
   Media,
   Pin,
   RunEnd,
+  Taint,
   Usage,
   WaitKind,
 } from './values.ts';
@@ -102,6 +103,8 @@ export type EventData = {
     class: EffectClass;
     timeoutMs: number;
     verify?: true;
+    /** Labels that every result of it carries. */
+    taint?: Taint[];
     /** The rule that decided, as people read it in an explanation. */
     rule: string;
     decision: 'allow' | 'ask' | 'deny' | 'invalid';
@@ -111,7 +114,14 @@ export type EventData = {
   'call.failed': { attempt: number; code: string };
   'call.unknown': { attempt: number; reason: string; epoch: number };
   /** `attempt`: whose outcome this is; 0: of none (it never flew, a person said so, it was given up). */
-  'call.settled': { attempt: number; outcome: CallOutcome; code?: string; result?: BodyRef };
+  'call.settled': {
+    attempt: number;
+    outcome: CallOutcome;
+    code?: string;
+    result?: BodyRef;
+    /** Whose words the result holds: from the next turn on they are in the context (see taint.ts). */
+    taint?: Taint[];
+  };
 
   'wait.opened': {
     wait: WaitId;

@@ -3,6 +3,7 @@ export { runId, turnId, callId, waitId, compactionId, runOf, turnOf, isCallId, i
 export { LIMITS, DEFAULT_LIMITS } from './limits.ts';
 export type {
   AccountId,
+  Act,
   Actor,
   Amount,
   Answer,
@@ -36,6 +37,7 @@ export type {
   RunEnd,
   RunStatus,
   Shortage,
+  Taint,
   ToolChoice,
   Usage,
   WaitKind,
@@ -70,6 +72,7 @@ export type {
   Run,
   Slot,
   State,
+  TaintSource,
   Turn,
   Wait,
 } from './state.ts';
@@ -81,6 +84,7 @@ export { outstanding, statusOf, wakeAt } from './outstanding.ts';
 export { costOf, isCapped, lacksPrice, runAccount, sessionAccount, sessionCaps } from './budget.ts';
 export { failedOver, memberOf, membersOf, PROVIDER_FAILURES } from './route.ts';
 export { isClosedTo, pendingItems, readable } from './context.ts';
+export { isTrusted } from './taint.ts';
 export { takesOf } from './media.ts';
 export { mergeConfig, runConfig } from './config.ts';
 export { attemptsOf, flying } from './state.ts';

@@ -13,6 +13,7 @@ import { LIMITS } from './limits.ts';
 import { refusalOfMedia } from './media.ts';
 import { endCancelled } from './run.ts';
 import type { Run, State } from './state.ts';
+import { isTrusted } from './taint.ts';
 import type { CancelReason, Digest, Media, Receipt } from './values.ts';
 import { ZERO_USAGE } from './values.ts';
 
@@ -134,7 +135,7 @@ export function evolveRunQueued(state: State, entry: Of<'run.queued'>, id: RunId
     priority: data.mode === 'interrupt' ? INTERRUPT : data.priority,
     message: { ...data.message, seq: entry.seq },
     ...(data.media === undefined ? {} : { media: data.media }),
-    trusted: entry.by.kind === 'user' || entry.by.kind === 'key',
+    trusted: isTrusted(entry.by),
     config: located(data.config ?? {}, entry.seq),
     phase: { at: 'queued' },
     held: false,
@@ -182,7 +183,7 @@ function remember(state: State, entry: Of<'run.queued' | 'run.steered'>, run: Ru
 }
 
 export function evolveRunSteered(state: State, run: Run, entry: Of<'run.steered'>): void {
-  const trusted = entry.by.kind === 'user' || entry.by.kind === 'key';
+  const trusted = isTrusted(entry.by);
   const { message, media } = entry.data;
   run.steers.push({ body: { ...message, seq: entry.seq }, trusted, ...(media === undefined ? {} : { media }) });
   remember(state, entry, run.id);

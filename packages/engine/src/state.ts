@@ -18,6 +18,7 @@ import type {
   Pin,
   PinnedModel,
   Receipt,
+  Taint,
   Usage,
   WaitKind,
 } from './values.ts';
@@ -49,6 +50,9 @@ export type ItemContent =
 /** A catalog that every request carries under its key. `by` says whose words they are: what trust they have. */
 export type Slot = Located & { key: string; revision: number; at: number; by: Actor };
 
+/** A label of the context, and what brought it first: a call, a run (its message), or a slot (`slot KEY`). */
+export type TaintSource = { label: Taint; from: string; seq: number };
+
 export type Context = {
   items: Item[];
   /** Never changed in place: a turn keeps the ones it was sealed with. */
@@ -69,6 +73,8 @@ export type Context = {
   /** The same for images and files. */
   newMedia: Media;
   totalMedia: Media;
+  /** Each label once. It stays: what was read is not unread by a compaction. */
+  taint: readonly TaintSource[];
 };
 
 export type TurnPhase =
@@ -103,7 +109,14 @@ export type CallPhase =
   | { at: 'parked'; wait: WaitId; attempt: number }
   /** It may have happened, and its tool is asked: that question is numbered as an attempt. */
   | { at: 'verifying'; attempt: number; epoch: number }
-  | { at: 'settled'; attempt: number; outcome: CallOutcome; code: string | null; result: Located | null };
+  | {
+      at: 'settled';
+      attempt: number;
+      outcome: CallOutcome;
+      code: string | null;
+      result: Located | null;
+      taint?: readonly Taint[];
+    };
 
 export type Call = {
   id: CallId;
@@ -112,6 +125,7 @@ export type Call = {
   class: EffectClass;
   timeoutMs: number;
   verify: boolean;
+  taint?: readonly Taint[];
   digest: Digest;
   /** What decided on it, for people. */
   rule: string;
@@ -286,6 +300,7 @@ export function freshState(): State {
       totalBytes: 0,
       newMedia: NO_MEDIA,
       totalMedia: NO_MEDIA,
+      taint: [],
     },
     compaction: null,
     compactionAsked: null,

@@ -51,6 +51,11 @@ export type Limits = {
 /** How a tool behaves when nobody knows whether it happened (DESIGN §6). */
 export type EffectClass = 'pure' | 'keyed' | 'unsafe';
 
+/** Whose words a model has read besides its user's: the web's, files', other outside text of tools, a message of somebody untrusted. */
+export type Taint = 'web' | 'file' | 'tool' | 'input';
+/** What a call may do to the world: change something, or send something out of it. */
+export type Act = 'write' | 'egress';
+
 export type ToolChoice = 'auto' | 'none' | 'required' | { tool: string };
 export type Mode = 'ask' | 'accept-edits' | 'read-only' | 'bypass';
 export type PolicyRule = { decision: 'allow' | 'ask' | 'deny'; tool: string; reason?: string };

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Params } from '@perdure/contract';
 import { World } from '../test/world.ts';
-import { tool } from './definitions/agents.ts';
+import { tool } from './definitions/tool.ts';
 import { findSession } from './handles.ts';
 import { effectKey } from './log/digest.ts';
 import { decodeFrame } from './log/frame.ts';

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { Params } from '@perdure/contract';
 import type { FeedEvent } from './api.ts';
 import { World } from '../test/world.ts';
-import { tool, wait } from './definitions/agents.ts';
+import { tool, wait } from './definitions/tool.ts';
 import { findSession, openSession } from './handles.ts';
 import { LIMITS } from './limits.ts';
 import { untilRest } from './streams/rest.ts';

@@ -9,9 +9,9 @@ type Spec<Input extends z.ZodType> = {
   timeoutMs: number;
   run(args: z.output<Input>, context: ToolContext): Promise<ToolResult | ToolParks>;
   verify?: ToolDefinition['verify'];
-};
+} & Pick<ToolDefinition, 'taint'>;
 
-type Traits = Pick<ToolDefinition, 'effect' | 'approval' | 'edits'>;
+type Traits = Pick<ToolDefinition, 'effect' | 'approval' | 'edits' | 'acts'>;
 
 /** A tool without effects on the world: it runs unasked and may run again. */
 export function definePure<Input extends z.ZodType>(spec: Spec<Input>): ToolDefinition {
@@ -20,12 +20,12 @@ export function definePure<Input extends z.ZodType>(spec: Spec<Input>): ToolDefi
 
 /** A tool that changes files and may run again, because it knows what it did from what it has to do; it asks first. */
 export function defineEdit<Input extends z.ZodType>(spec: Spec<Input>): ToolDefinition {
-  return define(spec, { effect: 'keyed', approval: 'always', edits: true });
+  return define(spec, { effect: 'keyed', approval: 'always', edits: true, acts: ['write'] });
 }
 
 /** A tool that acts on the world and cannot know whether it did: at most once, and it asks first. */
 export function defineActing<Input extends z.ZodType>(spec: Spec<Input>): ToolDefinition {
-  return define(spec, { effect: 'unsafe', approval: 'always' });
+  return define(spec, { effect: 'unsafe', approval: 'always', acts: ['write', 'egress'] });
 }
 
 /** A tool of any class. */
@@ -45,6 +45,7 @@ function define<Input extends z.ZodType>(spec: Spec<Input>, traits: Traits): Too
     ...traits,
     timeoutMs: spec.timeoutMs,
     ...(spec.verify === undefined ? {} : { verify: spec.verify }),
+    ...(spec.taint === undefined ? {} : { taint: spec.taint }),
     async run(args, context) {
       context.signal.throwIfAborted();
       const parsed = spec.input.safeParse(args);

@@ -1,5 +1,6 @@
 /** A person's words as the answer that a wait takes, and a wait in words. */
 import type { AnswerInput, WaitView } from '@perdure/contract';
+import { taintedText } from '@perdure/contract';
 import { UsageError } from './exit.ts';
 import { plain } from './render.ts';
 
@@ -90,7 +91,7 @@ export function described(wait: WaitView): string {
   const call = wait.call === undefined ? '' : `${wait.call.name} ${plain(wait.call.arguments)}`;
   switch (wait.kind) {
     case 'approval':
-      return `approve ${call}${wait.call?.rule === undefined ? '' : ` (${wait.call.rule})`}`;
+      return `approve ${call}${wait.call?.rule === undefined ? '' : ` (${wait.call.rule})`}${taintedText(wait.taint ?? [])}`;
     case 'question': {
       const choices = (wait.choices ?? []).map((choice, index) => `${index + 1} ${choice}`).join(', ');
       return `${wait.question ?? ''}${choices === '' ? '' : ` [${choices}]`}`;

@@ -3,8 +3,10 @@ import { test } from 'node:test';
 import type { Config, Pin, Policies } from '@perdure/engine';
 import { createScriptedModel } from '@perdure/testkit';
 import { z } from 'zod';
-import type { AgentOptions, ToolOptions } from './agents.ts';
-import { agent, Agents, tool } from './agents.ts';
+import type { AgentOptions } from './agents.ts';
+import type { ToolOptions } from './tool.ts';
+import { agent, Agents } from './agents.ts';
+import { tool } from './tool.ts';
 import { ConfigError } from '../errors.ts';
 import type { ToolDefinition } from '../ports.ts';
 

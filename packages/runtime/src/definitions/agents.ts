@@ -7,21 +7,13 @@ import { ConfigError } from '../errors.ts';
 import { checked } from './checked.ts';
 import { OUTPUT_WORDS_BYTES } from '../effects/output.ts';
 import { LIMITS } from '../limits.ts';
-import type {
-  EffectClass,
-  JsonSchema,
-  ModelSource,
-  ToolContent,
-  ToolContext,
-  ToolDefinition,
-  ToolParks,
-  ToolResult,
-} from '../ports.ts';
+import type { JsonSchema, ModelSource, ToolDefinition } from '../ports.ts';
 import { compactionOf, compactionSchema, isNative } from './compaction.ts';
-import { joinPolicies } from './policy.ts';
+import { joinPolicies } from '../policy/policy.ts';
 import type { Manner, Route, Tier } from './route.ts';
 import { mannerOf, mannerSchema, memberOf, resolveRoute, routeSchema, unfitChoice, unfitOf } from './route.ts';
-import { compileSchema } from './schema.ts';
+import type { ToolDeclaration } from './tool.ts';
+import { checkSchema, checkToolSchema, declarationOf, jsonSchemaOf } from './tool.ts';
 import { bindingOf, versionOf } from './version.ts';
 
 export type AgentDefinition = {
@@ -44,17 +36,7 @@ export type Manifest = {
   model: Route;
   instructions: string;
   description: string;
-  tools: {
-    name: string;
-    description: string;
-    input: JsonSchema;
-    effect: EffectClass;
-    approval: 'always' | 'never';
-    /** Absent where it is false, so that the version of an agent without such tools stays what it was. */
-    edits?: true;
-    timeoutMs: number;
-    verify: boolean;
-  }[];
+  tools: ToolDeclaration[];
   policies: Policies;
   limits: Partial<Limits>;
   output: JsonSchema | null;
@@ -89,107 +71,6 @@ export const policiesSchema = z.strictObject({
 export const DEFAULT_QUEUE = 'default';
 const NAME = /^[a-z][a-z0-9_-]{0,63}$/;
 export const AGENT_NAME = NAME;
-const TOOL_NAME = /^[a-zA-Z][a-zA-Z0-9_-]{0,63}$/;
-const toolShape = z.strictObject({
-  name: z.string().regex(TOOL_NAME, 'a tool name has letters, digits, _ and -, starts with a letter, at most 64'),
-  description: z.string().min(1),
-  input: z.custom<JsonSchema | z.ZodType>(
-    (value) => typeof value === 'object' && value !== null,
-    'a zod schema or a JSON Schema object',
-  ),
-  effect: z.enum(['pure', 'keyed', 'unsafe']).optional(),
-  approval: z.enum(['always', 'never']).optional(),
-  edits: z.boolean().optional(),
-  timeoutMs: z.int().positive().optional(),
-  run: z.custom<ToolDefinition['run']>((value) => typeof value === 'function', 'a function'),
-  verify: z
-    .custom<NonNullable<ToolDefinition['verify']>>((value) => typeof value === 'function', 'a function')
-    .optional(),
-});
-
-type Verified =
-  | { outcome: 'done'; content: ToolContent }
-  | { outcome: 'failed'; message: string }
-  | { outcome: 'unknown' };
-export type ToolOptions<Input> = {
-  name: string;
-  description: string;
-  /** A zod schema (the arguments of `run` are its output) or a JSON Schema object. */
-  input: z.ZodType<Input> | JsonSchema;
-  /** What may be done after an ambiguous crash (default `unsafe`: at most once). */
-  effect?: EffectClass;
-  /** `always`: a person approves each call, unless a policy grants it (default `never`). */
-  approval?: 'always' | 'never';
-  /** It changes files of a workspace, and nothing else: the mode `accept-edits` lifts its `approval: 'always'`. */
-  edits?: boolean;
-  /** Default 60,000. */
-  timeoutMs?: number;
-  run(
-    args: Input,
-    context: ToolContext,
-  ): Promise<ToolResult | ToolParks | ToolContent> | ToolResult | ToolParks | ToolContent;
-  /** Did the call with this key happen? Reads, never acts. */
-  verify?(key: string, args: Input, context: ToolContext): Promise<Verified>;
-};
-
-/**
- * Defines a tool. Arguments are validated before `run`; a throw, a timeout or unfit arguments become a typed error
- * result to the model. Throws ConfigError `invalid_tool` for a definition that cannot work.
- */
-export function tool<Input = unknown>(options: ToolOptions<Input>): ToolDefinition {
-  const shape = checked(toolShape, options, 'invalid_tool', 'tool');
-  const schema: unknown = shape.input;
-  const isZod = schema instanceof z.ZodType;
-  const input = isZod ? jsonSchemaOf(schema, 'input', `tool ${shape.name}`) : (schema as JsonSchema);
-  const parse = (args: unknown): Input => (isZod ? (schema.parse(args) as Input) : (args as Input));
-  const definition: ToolDefinition = {
-    name: shape.name,
-    description: shape.description,
-    input,
-    effect: shape.effect ?? 'unsafe',
-    approval: shape.approval ?? 'never',
-    edits: shape.edits ?? false,
-    timeoutMs: shape.timeoutMs ?? LIMITS.toolMs,
-    run: async (args, context) => options.run(parse(args), context),
-  };
-  if (options.verify !== undefined) {
-    const verify = options.verify.bind(options);
-    definition.verify = async (key, args, context) => verify(key, parse(args), context);
-  }
-  checkToolSchema(definition);
-  return definition;
-}
-
-/** Throws ConfigError `invalid_tool` for a schema that JSON Schema has no words for, such as one of dates. */
-function jsonSchemaOf(schema: z.ZodType, io: 'input' | 'output', at: string): JsonSchema {
-  try {
-    return z.toJSONSchema(schema, { io }) as JsonSchema;
-  } catch (error) {
-    throw new ConfigError('invalid_tool', at, `its schema cannot be told to a model: ${messageOf(error)}`);
-  }
-}
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
-/** What a tool returns to park its call until the wait is answered; the answer is the call's result. */
-export function wait(parks: ToolParks['wait']): ToolParks {
-  return { wait: parks };
-}
-
-function checkToolSchema({ name, input }: ToolDefinition): void {
-  checkSchema(input, 'invalid_tool', `tool ${name}`, 'its input schema');
-}
-
-function checkSchema(schema: JsonSchema, code: ConfigError['code'], at: string, what: string): void {
-  const compiled = compileSchema(schema);
-  if (!compiled.ok) throw new ConfigError(code, at, `${what} is broken: ${compiled.message}`);
-  try {
-    canonicalJson(schema);
-  } catch (error) {
-    throw new ConfigError(code, at, `${what} cannot be stored: ${messageOf(error)}`);
-  }
-}
-
 const agentShape = z.strictObject({
   name: z.string().regex(AGENT_NAME, 'an agent name has lower-case letters, digits, _ and -, at most 64'),
   model: routeSchema,
@@ -381,10 +262,4 @@ export class Agents {
     this.#pins.set(key, pin);
     return pin;
   }
-}
-
-function declarationOf(definition: ToolDefinition): Manifest['tools'][number] {
-  const { name, description, input, effect, approval, timeoutMs } = definition;
-  const declared = { name, description, input, effect, approval, timeoutMs, verify: definition.verify !== undefined };
-  return definition.edits === true ? { ...declared, edits: true } : declared;
 }

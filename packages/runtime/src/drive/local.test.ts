@@ -4,7 +4,7 @@ import type { Effect, Entry } from '@perdure/engine';
 import { LIMITS as ENGINE } from '@perdure/engine';
 import { createVirtualSystem } from '@perdure/testkit';
 import { World } from '../../test/world.ts';
-import { tool } from '../definitions/agents.ts';
+import { tool } from '../definitions/tool.ts';
 import type { Courier, LocalOptions } from './driver.ts';
 import { soleHolding } from './holding.ts';
 import { FrameTooLarge } from '../log/frame.ts';

@@ -7,7 +7,7 @@ import { createScriptedModel, createVirtualSystem } from '@perdure/testkit';
 import { Freezer } from '../../test/freezer.ts';
 import type { WorldOptions } from '../../test/world.ts';
 import { World } from '../../test/world.ts';
-import { tool, wait } from '../definitions/agents.ts';
+import { tool, wait } from '../definitions/tool.ts';
 import { LIMITS } from '../limits.ts';
 import type { Marks } from '../log/marks.ts';
 import { noMarks } from '../log/marks.ts';

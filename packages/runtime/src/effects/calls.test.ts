@@ -46,6 +46,8 @@ test('a call has the facts of the declaration that its run is pinned to, and the
     effect: 'keyed',
     approval: 'always',
     edits: false,
+    taint: [],
+    acts: ['write', 'egress'],
     timeoutMs: 5,
     verify: true,
     invalid: null,

@@ -1,19 +1,21 @@
 /** Calls on their way from the model's words to a tool: parsed, validated, bound by digest, run. */
-import type { Call, Effect, Policies, ToolOutcome } from '@perdure/engine';
+import type { Act, Call, Effect, Policies, ToolOutcome } from '@perdure/engine';
 import type { Agents, Manifest } from '../definitions/agents.ts';
 import type { TurnBody } from './assemble.ts';
 import type { Bodies } from './bodies.ts';
 import { clipped } from './clip.ts';
 import { argumentsDigest } from '../log/digest.ts';
 import { LIMITS } from '../limits.ts';
-import { denialText, ruleOn } from '../definitions/policy.ts';
+import { denialText, ruleOn } from '../policy/policy.ts';
 import { misfitOf } from '../definitions/schema.ts';
 import type { Hot, Sessions } from '../log/sessions.ts';
 import { BodyMissing } from '../log/sessions.ts';
 import { StorageUnavailable } from '../log/storage.ts';
 import { standingOf } from '../streams/standing.ts';
-import type { PreparedCall } from '../log/step.ts';
+import type { PreparedCall } from '../policy/turn.ts';
 import type { ToolCall, Toolbus } from './toolbus.ts';
+
+const BOTH: readonly Act[] = ['write', 'egress'];
 
 /** Parses and validates what the model asked for, against the declaration the run is pinned to. `policies`: all that bind the run. */
 export async function prepareCall(
@@ -30,6 +32,8 @@ export async function prepareCall(
     effect: declared?.effect ?? 'unsafe',
     approval: declared?.approval ?? 'always',
     edits: declared?.edits ?? false,
+    taint: declared?.taint === undefined ? [] : [declared.taint],
+    acts: declared?.acts ?? (declared?.effect === 'pure' ? [] : BOTH),
     timeoutMs: declared?.timeoutMs ?? LIMITS.toolMs,
     verify: declared?.verify ?? false,
   } as const;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ScriptedCall } from '@perdure/testkit';
 import { World } from '../../test/world.ts';
-import { tool, wait } from '../definitions/agents.ts';
+import { tool, wait } from '../definitions/tool.ts';
 import { effectKey } from '../log/digest.ts';
 import type { Hook } from './hooks.ts';
 import { LIMITS } from '../limits.ts';

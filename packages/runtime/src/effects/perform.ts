@@ -14,7 +14,7 @@ import type {
 } from '@perdure/engine';
 import { LIMITS as ENGINE } from '@perdure/engine';
 import type { Agents, Manifest } from '../definitions/agents.ts';
-import { joinPolicies } from '../definitions/policy.ts';
+import { joinPolicies } from '../policy/policy.ts';
 import type { TurnBody } from './assemble.ts';
 import type { Bodies } from './bodies.ts';
 import { createBodies } from './bodies.ts';
@@ -44,7 +44,8 @@ import { askModel } from './model.ts';
 import type { BuiltRequest } from './request.ts';
 import { buildRequest } from './request.ts';
 import { standingOf } from '../streams/standing.ts';
-import type { PreparedCall, PreparedTurn, StepInput } from '../log/step.ts';
+import type { StepInput } from '../log/step.ts';
+import type { PreparedCall, PreparedTurn } from '../policy/turn.ts';
 import type { Toolbus } from './toolbus.ts';
 
 export type Performable = Extract<Effect, { type: 'generate' | 'call' | 'verify' | 'compact' }>;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { World } from '../../test/world.ts';
-import { tool } from '../definitions/agents.ts';
+import { tool } from '../definitions/tool.ts';
 
 const look = tool({
   name: 'look',

@@ -2,23 +2,7 @@
  * The step: load, fold, transition, append. It is the only writer of logs. One input, one append; a stale head folds
  * again, a refusal of the ledger is folded again as a fact. Nothing is acknowledged before the append is durable.
  */
-import type {
-  Actor,
-  Command,
-  Effect,
-  EffectId,
-  Entry,
-  Input,
-  Policies,
-  Receipt,
-  Rejection,
-  Run,
-  State,
-  RuledCall,
-  TurnOutcome,
-  Usage,
-  BodyRef,
-} from '@perdure/engine';
+import type { Actor, Command, Effect, EffectId, Entry, Input, Receipt, Rejection, Run, State } from '@perdure/engine';
 import { outstanding, transition, wakeAt } from '@perdure/engine';
 import type { Agents } from '../definitions/agents.ts';
 import type { Breaker } from '../effects/breaker.ts';
@@ -28,40 +12,16 @@ import { clipped } from '../effects/clip.ts';
 import { encodeFrame, FrameTooLarge } from './frame.ts';
 import { ledgerOps } from './ledger.ts';
 import { LIMITS } from '../limits.ts';
-import { decisionOf, joinPolicies, ruleOn } from '../definitions/policy.ts';
+import type { PreparedTurn } from '../policy/turn.ts';
+import { preparedOf, ruled } from '../policy/turn.ts';
 import type { Holding } from '../drive/holding.ts';
-import type { Append, AppendResult, Body, Clock, EffectClass, Fence, Head, Shortage, TenantStore } from '../ports.ts';
+import type { Append, AppendResult, Body, Clock, Fence, Head, Shortage, TenantStore } from '../ports.ts';
 import type { Base, Birth } from './prefix.ts';
 import type { Hot, Sessions } from './sessions.ts';
 import { remember } from './sessions.ts';
 import { StorageUnavailable, storageTrouble } from './storage.ts';
 import { changedRows, indexOf } from './views.ts';
 
-/** A call as `perform` prepared it: parsed, validated, with the facts of its declaration; the step rules on it. */
-export type PreparedCall = {
-  name: string;
-  providerId: string;
-  digest: string;
-  effect: EffectClass;
-  approval: 'always' | 'never';
-  edits: boolean;
-  timeoutMs: number;
-  verify: boolean;
-  invalid: { code: string; result: BodyRef } | null;
-  /** What the model is told where the policies deny the call. */
-  denial?: BodyRef;
-};
-export type PreparedTurn = {
-  type: 'prepared-turn';
-  stop: 'end' | 'calls' | 'length' | 'filtered' | 'empty' | 'invalid_output';
-  body: BodyRef;
-  usage: Usage;
-  calls: PreparedCall[];
-  misfit?: BodyRef;
-  /** Of the pinned manifest. */
-  policies: Policies;
-  built?: string;
-};
 export type StepCommand = Command | { kind: 'settle'; effect: string; attempt: number; outcome: PreparedTurn };
 
 /** An input: its id makes a doubled delivery harmless; `bodies` and `blobs` are what its command refers to. */
@@ -157,13 +117,6 @@ function tooLarge(input: StepInput): StepInput | null {
   return { ...input, bodies: [], command: { ...prepared, effect: prepared.effect as EffectId, outcome } };
 }
 
-type PreparedSettle = Extract<StepCommand, { outcome: PreparedTurn }>;
-
-function preparedOf(command: StepCommand): PreparedSettle | null {
-  if (command.kind !== 'settle' || !('outcome' in command)) return null;
-  return command.outcome.type === 'prepared-turn' ? (command as PreparedSettle) : null;
-}
-
 /** One fold of the input: stepped, or the ledger's refusal, or `again` because the head had moved. */
 async function attempt(
   options: StepOptions,
@@ -193,7 +146,7 @@ async function attempt(
   const runs = new Map<string, Run>(state.runs);
   let moved: ReturnType<typeof transition>;
   try {
-    const command = ruled(hot, step.command, at);
+    const command = ruled(hot.state, step.command, at);
     moved = sessions.transit(hot, () => transition(state, { id: step.id, at, by: step.by, epoch, command, facts }));
   } catch (error) {
     sessions.drop(session);
@@ -375,25 +328,4 @@ function sealCompaction(hot: Hot, entry: Extract<Entry, { kind: 'compaction.requ
   const run = compaction.run === null ? undefined : runs.get(compaction.run);
   compaction.fingerprint = sealOfCompaction(hot, compaction, run ?? null);
   entry.data.fingerprint = compaction.fingerprint;
-}
-
-/** The command as the engine takes it: every call that a turn asked for is ruled on. */
-function ruled(hot: Hot, command: StepCommand, at: number): Command {
-  const settle = preparedOf(command);
-  if (settle === null) return command as Command;
-  const prepared = settle.outcome;
-  const run = hot.state.active === null ? undefined : hot.state.runs.get(hot.state.active);
-  const policies = joinPolicies(prepared.policies, run?.config.policies);
-  const calls = prepared.calls.map((call): RuledCall => {
-    const { name, providerId, digest, effect, timeoutMs, verify, invalid } = call;
-    const facts = { name, providerId, digest, class: effect, timeoutMs, verify };
-    if (invalid !== null) return { ...facts, rule: invalid.code, decision: { verdict: 'invalid', ...invalid } };
-    const ruling = ruleOn(call, policies);
-    return { ...facts, rule: ruling.rule, decision: decisionOf(ruling, policies, at, call.denial ?? null) };
-  });
-  const { stop, body, usage, misfit, built } = prepared;
-  const outcome: Extract<TurnOutcome, { type: 'turn' }> = { type: 'turn', stop, body, usage, calls };
-  if (misfit !== undefined) outcome.misfit = misfit;
-  if (built !== undefined) outcome.built = built;
-  return { kind: 'settle', effect: settle.effect as EffectId, attempt: settle.attempt, outcome };
 }

@@ -1,7 +1,8 @@
 /** Context slots: catalogs beside the conversation, kept by whoever uses the session. */
 import type { ContextSlot, Params } from '@perdure/contract';
 import type { Actor, Command, Entry, Slot } from '@perdure/engine';
-import { contentText, isTrusted } from '../effects/assemble.ts';
+import { isTrusted } from '@perdure/engine';
+import { contentText } from '../effects/assemble.ts';
 import type { Hot } from '../log/sessions.ts';
 import type { Parts } from '../parts.ts';
 import type { Answered, Methods } from './shared.ts';

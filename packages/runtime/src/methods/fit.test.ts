@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import type { Params } from '@perdure/contract';
 import type { WorldOptions } from '../../test/world.ts';
 import { World } from '../../test/world.ts';
-import { agent, tool } from '../definitions/agents.ts';
+import { agent } from '../definitions/agents.ts';
+import { tool } from '../definitions/tool.ts';
 
 const rates = { input: 10, cachedInput: 10, cacheWrite: 10, output: 20, source: 'made up', date: '2026-01-01' };
 /** One model has a tier and a larger output; the other one is unknown to everybody. */

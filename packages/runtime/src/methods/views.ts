@@ -227,6 +227,8 @@ async function waitView(options: Options, hot: Hot, id: string): Promise<WaitVie
     attempt: 'attempt' in call.phase ? call.phase.attempt : 0,
     rule: call.rule,
   };
+  const { taint } = hot.state.context;
+  if (wait.kind === 'approval' && taint.length > 0) view.taint = taint.map(({ label, from }) => ({ label, from }));
   if (wait.kind === 'outcome')
     view.evidence = `attempt ${view.call.attempt} was dispatched and its outcome was never recorded`;
   return view;

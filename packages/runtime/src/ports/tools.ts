@@ -1,5 +1,5 @@
 /** What the runtime asks of a tool. */
-import type { Digest, EffectClass } from '@perdure/engine';
+import type { Act, Digest, EffectClass, Taint } from '@perdure/engine';
 import type { SessionJobs } from './jobs.ts';
 import type { JsonSchema } from './models.ts';
 import type { Sandbox } from './sandbox.ts';
@@ -63,6 +63,10 @@ export type ToolDefinition = {
   approval: 'always' | 'never';
   /** It changes files of a workspace, and nothing else: the mode `accept-edits` lets it run unasked. */
   edits?: boolean;
+  /** Whose words each of its results holds, besides its own; missing: nobody's. */
+  taint?: Exclude<Taint, 'input'>;
+  /** What a call may do to the world; missing: a `pure` tool nothing, any other both. */
+  acts?: readonly Act[];
   timeoutMs: number;
   /** `arguments` have passed the schema. A throw is a typed error result to the model. */
   run(args: unknown, context: ToolContext): Promise<ToolResult | ToolParks | ToolContent>;

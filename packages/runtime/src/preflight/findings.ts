@@ -2,7 +2,7 @@
 import type { Call, Pin, Run, State, Wait } from '@perdure/engine';
 import { lacksPrice, membersOf, runConfig } from '@perdure/engine';
 import type { Agents, Manifest, Registered } from '../definitions/agents.ts';
-import { joinPolicies, ruleOn } from '../definitions/policy.ts';
+import { joinPolicies, ruleOn } from '../policy/policy.ts';
 import { misfitOf } from '../definitions/schema.ts';
 import { versionOf } from '../definitions/version.ts';
 import { canonicalJson } from '../log/digest.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createVirtualSystem } from '@perdure/testkit';
 import { World } from '../../test/world.ts';
-import { tool } from '../definitions/agents.ts';
+import { tool } from '../definitions/tool.ts';
 import { LIMITS } from '../limits.ts';
 import type { HistoryPage, LogStore, ToolContext } from '../ports.ts';
 import { StoreDamage } from '../ports.ts';

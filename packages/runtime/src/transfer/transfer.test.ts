@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { ApiError } from '@perdure/contract';
 import { World } from '../../test/world.ts';
 import type { WorldOptions } from '../../test/world.ts';
-import { tool } from '../definitions/agents.ts';
+import { tool } from '../definitions/tool.ts';
 import { chainHash, effectKey, sha256 } from '../log/digest.ts';
 import { LIMITS } from '../limits.ts';
 import { checkExport } from './check.ts';

@@ -19,6 +19,7 @@ const input = z.strictObject({
 export function createGlob(root: Root, name: string): ToolDefinition {
   return definePure({
     name,
+    taint: 'file',
     description: DESCRIPTION,
     input,
     timeoutMs: LIMITS.searchTimeoutMs,

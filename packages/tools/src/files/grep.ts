@@ -30,6 +30,7 @@ const input = z.strictObject({
 export function createGrep(root: Root, name: string): ToolDefinition {
   return definePure({
     name,
+    taint: 'file',
     description: DESCRIPTION,
     input,
     timeoutMs: LIMITS.searchTimeoutMs,

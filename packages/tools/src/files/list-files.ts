@@ -18,6 +18,7 @@ const MARK: Record<Entry['kind'], string> = { file: '', directory: '/', link: '@
 export function createListFiles(root: Root, name: string): ToolDefinition {
   return definePure({
     name,
+    taint: 'file',
     description: DESCRIPTION,
     input,
     timeoutMs: LIMITS.readTimeoutMs,

@@ -29,6 +29,7 @@ const input = z.strictObject({
 export function createReadFile(root: Root, name: string, { digests }: { digests: boolean }): ToolDefinition {
   return definePure({
     name,
+    taint: 'file',
     description: digests ? DESCRIPTION + ON_DIGESTS : DESCRIPTION,
     input,
     timeoutMs: LIMITS.readTimeoutMs,

@@ -51,7 +51,7 @@ function startTool(options: ShellOptions): ToolDefinition {
       },
       verify: async (_key, _args, context) => verified(context),
     },
-    { effect: 'unsafe', approval: 'always' },
+    { effect: 'unsafe', approval: 'always', acts: ['write', 'egress'] },
   );
 }
 
@@ -66,6 +66,7 @@ function readTool(): ToolDefinition {
   return defineTool(
     {
       name: 'job_read',
+      taint: 'tool',
       description:
         'Shows how a job stands and what it has said since an offset, both outputs as they came. With waitMs it waits for something new.',
       input: z.strictObject({
@@ -111,7 +112,7 @@ function writeTool(): ToolDefinition {
         throw await notRunning(all, name);
       },
     },
-    { effect: 'unsafe', approval: 'always' },
+    { effect: 'unsafe', approval: 'always', acts: ['write', 'egress'] },
   );
 }
 
@@ -128,7 +129,7 @@ function stopTool(): ToolDefinition {
         return { content: `job ${name}: ${shown(state)}`, details: { job: name, ...state } };
       },
     },
-    { effect: 'keyed', approval: 'never' },
+    { effect: 'keyed', approval: 'never', acts: ['write'] },
   );
 }
 

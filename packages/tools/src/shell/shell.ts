@@ -28,6 +28,7 @@ export function shell(options: ShellOptions): ToolDefinition {
   const place = placeOf(options);
   return defineActing({
     name: 'shell',
+    taint: 'tool',
     description: `Runs a command of bash to its end. ${describePlace(options)} Nothing that it starts outlives it. It reads no input.`,
     input: z.strictObject({
       command: z.string().min(1).max(LIMITS.commandChars),

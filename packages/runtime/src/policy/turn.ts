@@ -1,0 +1,72 @@
+/** What a turn asked for, on its way into the log: prepared by `perform`, ruled on by the step. */
+import type {
+  Act,
+  BodyRef,
+  Command,
+  EffectId,
+  Policies,
+  RuledCall,
+  State,
+  Taint,
+  TurnOutcome,
+  Usage,
+} from '@perdure/engine';
+import type { EffectClass } from '../ports.ts';
+import type { StepCommand } from '../log/step.ts';
+import { decisionOf, joinPolicies, ruleOn } from './policy.ts';
+
+/** A call as `perform` prepared it: parsed, validated, with the facts of its declaration; the step rules on it. */
+export type PreparedCall = {
+  name: string;
+  providerId: string;
+  digest: string;
+  effect: EffectClass;
+  approval: 'always' | 'never';
+  edits: boolean;
+  /** Labels that its results carry. */
+  taint: readonly Taint[];
+  acts: readonly Act[];
+  timeoutMs: number;
+  verify: boolean;
+  invalid: { code: string; result: BodyRef } | null;
+  /** What the model is told where the policies deny the call. */
+  denial?: BodyRef;
+};
+export type PreparedTurn = {
+  type: 'prepared-turn';
+  stop: 'end' | 'calls' | 'length' | 'filtered' | 'empty' | 'invalid_output';
+  body: BodyRef;
+  usage: Usage;
+  calls: PreparedCall[];
+  misfit?: BodyRef;
+  /** Of the pinned manifest. */
+  policies: Policies;
+  built?: string;
+};
+export type PreparedSettle = Extract<StepCommand, { outcome: PreparedTurn }>;
+
+export function preparedOf(command: StepCommand): PreparedSettle | null {
+  if (command.kind !== 'settle' || !('outcome' in command)) return null;
+  return command.outcome.type === 'prepared-turn' ? (command as PreparedSettle) : null;
+}
+
+/** The command as the engine takes it: every call that a turn asked for is ruled on. */
+export function ruled(state: State, command: StepCommand, at: number): Command {
+  const settle = preparedOf(command);
+  if (settle === null) return command as Command;
+  const prepared = settle.outcome;
+  const run = state.active === null ? undefined : state.runs.get(state.active);
+  const policies = joinPolicies(prepared.policies, run?.config.policies);
+  const calls = prepared.calls.map((call): RuledCall => {
+    const { name, providerId, digest, effect, timeoutMs, verify, taint, invalid } = call;
+    const facts = { name, providerId, digest, class: effect, timeoutMs, verify, taint };
+    if (invalid !== null) return { ...facts, rule: invalid.code, decision: { verdict: 'invalid', ...invalid } };
+    const ruling = ruleOn(call, policies);
+    return { ...facts, rule: ruling.rule, decision: decisionOf(ruling, policies, at, call.denial ?? null) };
+  });
+  const { stop, body, usage, misfit, built } = prepared;
+  const outcome: Extract<TurnOutcome, { type: 'turn' }> = { type: 'turn', stop, body, usage, calls };
+  if (misfit !== undefined) outcome.misfit = misfit;
+  if (built !== undefined) outcome.built = built;
+  return { kind: 'settle', effect: settle.effect as EffectId, attempt: settle.attempt, outcome };
+}
