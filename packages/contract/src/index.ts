@@ -1,7 +1,8 @@
 export { LIMITS } from './limits.ts';
 export type { ErrorBody, ErrorCode, ErrorDetails } from './errors.ts';
 export { ApiError, ERROR_STATUS, errorBodySchema } from './errors.ts';
-export type { AnswerKind, SessionStatus } from './values.ts';
+export type { AnswerKind, MountInput, SessionStatus } from './values.ts';
+export { mountPathSchema, workspaceNameSchema } from './values.ts';
 export type { MediaKind } from './media.ts';
 export { attachmentOf, brokenMedia, MEDIA_TYPES, mediaKind, mediaTypeOf, nameOf, readText } from './media.ts';
 export type { AnswerInput, ConfigPatch, InputPart, MessageInput, Part } from './params.ts';
@@ -62,3 +63,16 @@ export { createRpcClient } from './rpc-client.ts';
 export type { StreamTimers } from './reconnect.ts';
 export type { Live, LiveCall, LiveTurn } from './live.ts';
 export { applyDelta, applyToLive } from './live.ts';
+export { faultOfPath, foldersOf, foldPath } from './workspaces/paths.ts';
+export type { Tree, TreeChange, TreeFile, TreeLink, TreeNode } from './workspaces/tree.ts';
+export {
+  clashesIn,
+  decodeTree,
+  diffTrees,
+  encodeTree,
+  isLink,
+  mergeTrees,
+  sameNode,
+  sizeOfTree,
+  TreeError,
+} from './workspaces/tree.ts';

@@ -47,6 +47,19 @@ export const LIMITS = {
   runTextBytes: 1024 * 1024,
   /** One blob, sent or fetched. */
   blobBytes: 32 * 1024 * 1024,
+  /** Files and links of one workspace, the bytes of all its files, and what a path of one may be. */
+  treeEntries: 20_000,
+  treeBytes: 2 * 1024 * 1024 * 1024,
+  treePathChars: 1_024,
+  treeNameBytes: 255,
+  treeDepth: 32,
+  /** A workspace's name, and where one is mounted. */
+  workspaceChars: 64,
+  mountPathChars: 200,
+  /** Workspaces of one session. */
+  mounts: 16,
+  /** Digests that are asked for at a time. */
+  askedBlobs: 1_000,
   /** An exported session that is sent to be imported: 4 GiB. */
   importBytes: 4 * 1024 * 1024 * 1024,
   /** Characters of one event of a stream that the client takes; a larger one breaks the connection off. */

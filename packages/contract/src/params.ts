@@ -2,11 +2,13 @@
 import type { Config } from '@perdure/engine';
 import { z } from 'zod';
 import { LIMITS } from './limits.ts';
+import type { MountInput } from './values.ts';
 import {
   blobDigestSchema,
   capsSchema,
   compactionSchema,
   digestSchema,
+  mountsSchema,
   nameSchema,
   policiesSchema,
   routeSchema,
@@ -59,7 +61,8 @@ export const configPatchSchema = z.strictObject({
   limits: someLimitsSchema.exactOptional(),
   policies: policiesSchema.exactOptional(),
   compaction: compactionSchema.exactOptional(),
-}) satisfies z.ZodType<Omit<Config, 'instructions'> & { instructions?: string }>;
+  mounts: mountsSchema.exactOptional(),
+}) satisfies z.ZodType<Omit<Config, 'instructions' | 'mounts'> & { instructions?: string; mounts?: MountInput[] }>;
 export type ConfigPatch = z.output<typeof configPatchSchema>;
 
 /** `digest` is what the approver saw (P14); `arguments` replaces what the model asked for. */

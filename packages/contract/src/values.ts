@@ -11,6 +11,7 @@ import type {
   EffectClass,
   Limits,
   Mode,
+  Mount,
   Policies,
   PolicyRule,
   Price,
@@ -26,6 +27,7 @@ import type {
 } from '@perdure/engine';
 import { z } from 'zod';
 import { LIMITS } from './limits.ts';
+import { faultOfPath, foldPath } from './workspaces/paths.ts';
 
 const count = z.int().min(0);
 /** A text of a fixed form whose type says so. */
@@ -137,6 +139,42 @@ export const compactionSchema = z.strictObject({
   auto: z.boolean().exactOptional(),
   native: z.enum(['auto', 'never']).exactOptional(),
 }) satisfies z.ZodType<CompactionConfig>;
+
+export const workspaceNameSchema = z
+  .string()
+  .max(LIMITS.workspaceChars)
+  .regex(/^[a-z0-9]+(?:[._-]+[a-z0-9]+)*$/, {
+    error: 'is no name of a workspace: small letters and digits, with . _ - between them',
+  });
+/** Where tools find a workspace: absolute, in names that mean the same everywhere; `/` for all that tools see. */
+export const mountPathSchema = z
+  .string()
+  .max(LIMITS.mountPathChars)
+  .refine((path) => path === '/' || (path.startsWith('/') && faultOfPath(path.slice(1)) === null), {
+    error: 'is no place for a workspace: write it absolute and without a trailing slash, such as /site',
+  });
+
+export const mountSchema = z.strictObject({
+  path: mountPathSchema,
+  workspace: workspaceNameSchema,
+  mode: z.enum(['read-only', 'read-write']),
+  /** Where the workspace stands; sent, it must stand there. */
+  tree: blobDigestSchema.exactOptional(),
+}) satisfies z.ZodType<Omit<Mount, 'tree'> & { tree?: Mount['tree'] }>;
+export type MountInput = z.output<typeof mountSchema>;
+
+const liesIn = (outer: string, path: string): boolean =>
+  path === outer || path.startsWith(outer === '/' ? outer : `${outer}/`);
+const apart = (mounts: readonly MountInput[]): boolean =>
+  mounts.every(({ path, workspace }, index) =>
+    mounts.every(
+      (other, at) => at === index || (!liesIn(foldPath(path), foldPath(other.path)) && workspace !== other.workspace),
+    ),
+  );
+export const mountsSchema = z
+  .array(mountSchema)
+  .max(LIMITS.mounts)
+  .refine(apart, { error: 'have a workspace twice, or one within another' });
 
 export const toolChoiceSchema = z.union([
   z.enum(['auto', 'none', 'required']),

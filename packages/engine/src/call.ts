@@ -241,6 +241,16 @@ function settleOrRetry(
   return [failed, attemptCall(run, call, attempt + 1, code, input, notBefore)];
 }
 
+/** What the call has changed, before how it ended. Where another attempt follows, that one says it. */
+export function withTrees(run: Run, call: Call, outcome: ToolOutcome, events: Event[]): Event[] {
+  if (!('changed' in outcome) || events.some(({ kind }) => kind === 'call.attempted')) return events;
+  const changes = (outcome.changed ?? []).map(({ workspace, before, after }): Event => {
+    const data = { workspace, before, after };
+    return { kind: 'workspace.changed', run: run.id, effect: call.id, refs: [before, after], data };
+  });
+  return [...changes, ...events];
+}
+
 /** Answers what has not flown, because the run stops; what flies is aborted and awaited. */
 export function stopCalls(run: Run): Event[] {
   const code = stopCode(run);

@@ -11,6 +11,7 @@ import type {
   Pin,
   Shortage,
   Taint,
+  TreeChanged,
   Usage,
 } from './values.ts';
 
@@ -121,8 +122,10 @@ export type ToolOutcome =
       /** The blob with all of a result that was cut. */
       whole?: Digest;
       retry?: Retry;
+      /** Workspaces that the call has changed, whichever of its attempts did. */
+      changed?: TreeChanged[];
     }
-  | { type: 'call-unknown'; reason: string }
+  | { type: 'call-unknown'; reason: string; changed?: TreeChanged[] }
   | { type: 'call-waits'; wait: ToolWait }
   /** The tool is not in this process: the call parks until it is (or a person answers). */
   | { type: 'call-homeless' };

@@ -1,10 +1,16 @@
 import type { Facts, Rejection, Unfit } from './commands.ts';
-import type { Config, Pin } from './values.ts';
+import type { Config, Digest, Pin } from './values.ts';
 
 /** Says where the instructions of a configuration are to be read. */
 export function located(config: Config, seq: number): Config {
   return config.instructions === undefined ? config : { ...config, instructions: { ...config.instructions, seq } };
 }
+
+/** All content that a configuration names. */
+export const configRefs = ({ instructions, mounts = [] }: Config): Digest[] => [
+  ...(instructions === undefined ? [] : [instructions.digest]),
+  ...mounts.map(({ tree }) => tree),
+];
 
 export const isUnfit = (pin: Pin | Unfit | null): pin is Unfit => pin !== null && 'unfit' in pin;
 
@@ -20,7 +26,7 @@ export function refusalOfConfig(facts: Facts, config: Config): Rejection | null 
   return isUnfit(pin) ? refusalOf(pin) : null;
 }
 
-/** A configuration changed by another, which goes before it. Limits, policies and compaction change by member. */
+/** A configuration changed by another, which goes before it. Limits, policies and compaction change by member; mounts as a whole. */
 export function mergeConfig(base: Config, over: Config): Config {
   const merged: Config = { ...base, ...over };
   if (base.limits !== undefined || over.limits !== undefined) merged.limits = { ...base.limits, ...over.limits };

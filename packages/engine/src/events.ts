@@ -19,6 +19,7 @@ import type {
   Pin,
   RunEnd,
   Taint,
+  TreeChanged,
   Usage,
   WaitKind,
 } from './values.ts';
@@ -189,6 +190,9 @@ export type EventData = {
   'compaction.failed': { attempt: number; code: string; spent: Spent };
   /** `attempt` 0: none was made. Where it is done, `context.compacted` follows in the same append. */
   'compaction.settled': CompactionEnd & { attempt: number; usage: Usage; cost: Cost; built?: Digest };
+
+  /** A call has changed a workspace: what is recorded of it stands beside how the call ended. */
+  'workspace.changed': TreeChanged;
 
   /** An outcome that came after another was recorded: evidence, never state (P4). */
   'effect.late': { attempt: number; outcome: string; result?: BodyRef; spent?: Spent };

@@ -27,6 +27,7 @@ export type {
   MediaBound,
   Member,
   Mode,
+  Mount,
   Pin,
   PinnedModel,
   Policies,
@@ -39,6 +40,7 @@ export type {
   Shortage,
   Taint,
   ToolChoice,
+  TreeChanged,
   Usage,
   WaitKind,
 } from './values.ts';

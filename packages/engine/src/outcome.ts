@@ -4,7 +4,7 @@
  *  O2 What was delivered before changes nothing.
  */
 import { expireWaits } from './answer.ts';
-import { gateCall, loseCall, settleLate, settleToolOutcome } from './call.ts';
+import { gateCall, loseCall, settleLate, settleToolOutcome, withTrees } from './call.ts';
 import type { Command, Input, Outcome } from './commands.ts';
 import { loseCompaction, settleCompaction } from './compaction.ts';
 import type { Event, EventData } from './events.ts';
@@ -80,9 +80,9 @@ export function decideSettle(state: State, command: Settle, input: Input): Event
   if (call === null || call.phase.at === 'settled') return lateOutcome(state, command);
   const { phase } = call;
   if ((phase.at === 'flying' || phase.at === 'verifying') && phase.attempt === attempt)
-    return settleToolOutcome(state, run, call, attempt, outcome, input);
+    return withTrees(run, call, outcome, settleToolOutcome(state, run, call, attempt, outcome, input));
   const settled = outcome.type === 'call' ? settleLate(state, run, call, attempt, outcome) : null;
-  return settled ?? lateOutcome(state, command);
+  return settled === null ? lateOutcome(state, command) : withTrees(run, call, outcome, settled);
 }
 
 /** O1: [] where this attempt was heard before, or says nothing about what happened. */

@@ -5,7 +5,7 @@
  */
 import { lacksPrice } from './budget.ts';
 import type { Command, Input, Rejection } from './commands.ts';
-import { isUnfit, located, refusalOf, runConfig } from './config.ts';
+import { configRefs, isUnfit, located, refusalOf, runConfig } from './config.ts';
 import type { Entry, Event, EventData } from './events.ts';
 import type { RunId } from './ids.ts';
 import { runId } from './ids.ts';
@@ -78,7 +78,7 @@ function mediaOf({ media }: Send): { media?: Media } {
 const refsOf = ({ message, media, config }: Send): Digest[] => [
   message.digest,
   ...(media?.digests ?? []),
-  ...(config?.instructions === undefined ? [] : [config.instructions.digest]),
+  ...configRefs(config ?? {}),
 ];
 
 export const cancelling = (run: Run, reason: CancelReason): Event => ({

@@ -7,7 +7,7 @@
  */
 import { closeSessionAccount } from './budget.ts';
 import type { Command, Input, Rejection } from './commands.ts';
-import { located, mergeConfig, refusalOfConfig } from './config.ts';
+import { configRefs, located, mergeConfig, refusalOfConfig } from './config.ts';
 import { setSlot, slotOf, unsetSlot } from './context.ts';
 import type { Entry, Event, EventData } from './events.ts';
 import { LIMITS } from './limits.ts';
@@ -34,7 +34,8 @@ export function openSession(state: State, command: Open, input: Input): Event[] 
 }
 
 function withConfigRefs(event: Event, config: Config | undefined): Event {
-  if (config?.instructions !== undefined) event.refs = [config.instructions.digest];
+  const refs = configRefs(config ?? {});
+  if (refs.length > 0) event.refs = refs;
   return event;
 }
 
@@ -113,6 +114,7 @@ export function evolveSession(state: State, entry: Entry): void {
       state.agent = entry.data.agent;
       state.key = entry.data.key ?? null;
       state.config = located(entry.data.config ?? {}, entry.seq);
+      mounted(state, entry.data.config);
       state.revision = 1;
       state.opened = { input: entry.input, payload: entry.data.payload ?? null };
       state.createdAt = entry.at;
@@ -121,7 +123,11 @@ export function evolveSession(state: State, entry: Entry): void {
     case 'session.configured':
       state.revision = entry.data.revision;
       state.config = mergeConfig(state.config, located(entry.data.config, entry.seq));
+      mounted(state, entry.data.config);
       state.configured = { input: entry.input, receipt: { seq: entry.seq } };
+      return;
+    case 'workspace.changed':
+      if (state.trees.has(entry.data.workspace)) state.trees.set(entry.data.workspace, entry.data.after);
       return;
     case 'session.closing':
       state.phase = 'closing';
@@ -156,4 +162,9 @@ export function evolveSession(state: State, entry: Entry): void {
     default:
     // Kinds of later versions and of runs that have ended change nothing here.
   }
+}
+
+function mounted(state: State, config: Config | undefined): void {
+  if (config?.mounts === undefined) return;
+  state.trees = new Map(config.mounts.map(({ workspace, tree }) => [workspace, tree]));
 }

@@ -248,6 +248,8 @@ export type State = {
   /** Attempts that were given up before anybody heard their outcome: one that comes now is evidence, once (P4). */
   unheard: Map<EffectId, number[]>;
   context: Context;
+  /** Where each workspace that is mounted stood when this session mounted it, or last changed it. */
+  trees: Map<string, Digest>;
   compaction: Compaction | null;
   /** The last time somebody asked for one; `open`: it has not been requested yet. */
   compactionAsked: { input: string; seq: number; open: boolean } | null;
@@ -302,6 +304,7 @@ export function freshState(): State {
       totalMedia: NO_MEDIA,
       taint: [],
     },
+    trees: new Map(),
     compaction: null,
     compactionAsked: null,
     compactorsTried: [],

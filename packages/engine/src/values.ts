@@ -61,6 +61,15 @@ export type Mode = 'ask' | 'accept-edits' | 'read-only' | 'bypass';
 export type PolicyRule = { decision: 'allow' | 'ask' | 'deny'; tool: string; reason?: string };
 export type Policies = { mode?: Mode; rules?: PolicyRule[]; approvalTtlMs?: number };
 
+/**
+ * A workspace that tools find at a path. `tree`: where it stood when it was mounted; where it stands now is said by its
+ * head, which others may move as well.
+ */
+export type Mount = { path: string; workspace: string; mode: 'read-only' | 'read-write'; tree: Digest };
+
+/** A workspace was changed from one tree to another. */
+export type TreeChanged = { workspace: string; before: Digest; after: Digest };
+
 /** Configuration a session or a single run may override. Instructions are content and live in a body. */
 export type Config = {
   /** One model, or several in the order in which they are tried. */
@@ -78,6 +87,7 @@ export type Config = {
   limits?: Partial<Limits>;
   policies?: Policies;
   compaction?: CompactionConfig;
+  mounts?: Mount[];
 };
 
 /**

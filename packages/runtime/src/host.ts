@@ -48,6 +48,7 @@ import { noSandbox } from './effects/sandbox.ts';
 import { createResults } from './effects/results.ts';
 import { createToolbus } from './effects/toolbus.ts';
 import { createWatches } from './streams/watch.ts';
+import { Workspaces } from './workspaces/workspaces.ts';
 import { waitsToStart } from './log/views.ts';
 
 export type HostOptions = {
@@ -195,7 +196,20 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
     return result;
   };
   const jobs = createJobs(options, { sandbox, store, newId, newBodies, submit });
-  const core = { store, agents, sessions, streams, quarantine, callbackSecret, search, holding, sandbox, jobs };
+  const workspaces = new Workspaces({ ...store, clock: system.clock });
+  const core = {
+    store,
+    agents,
+    sessions,
+    streams,
+    quarantine,
+    callbackSecret,
+    search,
+    holding,
+    sandbox,
+    jobs,
+    workspaces,
+  };
   // Another process tried a session again that this one has parked.
   const courier = courierOf(options, core, (session) => driver.readmit(session));
   const driver: Driver = driverOf(options, courier, holding);
@@ -260,12 +274,13 @@ type Core = Pick<
   | 'holding'
   | 'sandbox'
   | 'jobs'
+  | 'workspaces'
 >;
 
 /** Step and perform, as the driver is given them. */
 function courierOf(options: HostOptions, core: Core, lifted: (session: string) => void): Courier {
   const { system, logger, redactor, models } = options;
-  const { store, agents, sessions, streams, callbackSecret, search, holding, sandbox, jobs } = core;
+  const { store, agents, sessions, streams, callbackSecret, search, holding, sandbox, jobs, workspaces } = core;
   const hooks = options.hooks ?? [];
   const { clock, timers, random } = system;
   const breaker = new Breaker(clock, logger);
@@ -290,6 +305,7 @@ function courierOf(options: HostOptions, core: Core, lifted: (session: string) =
     history: search,
     sandbox,
     jobs,
+    workspaces,
     results: createResults(sessions),
     progress: (session, run, call, text) => logger.debug({ session, run, call, progress: text }, 'progress'),
   });

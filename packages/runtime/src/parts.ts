@@ -15,6 +15,7 @@ import type { Search } from './texts/search.ts';
 import type { Relay } from './streams/relay.ts';
 import type { Streams } from './streams/stream.ts';
 import type { Watches } from './streams/watch.ts';
+import type { Workspaces } from './workspaces/workspaces.ts';
 
 /** All parts of a running host, for methods and the library. */
 export type Parts = {
@@ -26,6 +27,7 @@ export type Parts = {
   sandbox: Sandbox;
   /** Commands of sessions that go on while they do. */
   jobs: Jobs;
+  workspaces: Workspaces;
   sessions: Sessions;
   streams: Streams;
   /** What is said live in other processes; null: nobody is asked. */

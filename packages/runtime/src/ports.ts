@@ -77,6 +77,8 @@ export type {
   ToolDeclaration,
 } from './ports/models.ts';
 export type { JobState, JobView, SessionJobs } from './ports/jobs.ts';
+export type { Found, Mount, Placed, SessionWorkspaces, WorkspaceErrorCode } from './ports/workspaces.ts';
+export { WorkspaceError } from './ports/workspaces.ts';
 export type {
   Sandbox,
   SandboxEnd,

@@ -42,6 +42,13 @@ const contextOf = ({ secrets = {} }: Opened, key: string, attempt = 1): ToolCont
     stop: async () => null,
     state: async () => null,
   },
+  workspaces: {
+    mounts: [],
+    open: async () => assert.fail('the suite mounts nothing'),
+    earlier: async () => null,
+    content: async () => assert.fail('the suite mounts nothing'),
+    change: async () => assert.fail('the suite mounts nothing'),
+  },
   sandbox: {
     kind: 'unavailable',
     probe: async () => assert.fail('the suite has no sandbox'),

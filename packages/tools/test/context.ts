@@ -20,6 +20,7 @@ export function contextOf(signal: AbortSignal = new AbortController().signal, sa
     secret: unused,
     history: unused,
     result: unused,
+    workspaces: { mounts: [], open: unused, earlier: unused, content: unused, change: unused },
     jobs: { start: unused, read: unused, write: unused, stop: unused, state: unused },
     sandbox: sandbox ?? { kind: 'unused', probe: unused, run: unused, close: unused },
   };

@@ -163,6 +163,7 @@ async function find(
       run: { id: run.id },
       call: { id: call.id, name: call.name, class: call.class, timeoutMs: call.timeoutMs },
       attempt: effect.attempt,
+      mounts: run.config.mounts ?? [],
     },
     agent: hot.state.agent,
     args,

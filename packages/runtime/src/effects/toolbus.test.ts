@@ -12,6 +12,7 @@ import { silentLogger } from '../logger.ts';
 import type { EffectClass, SessionJobs, ToolContext, ToolParks, ToolResult } from '../ports.ts';
 import { noSandbox } from './sandbox.ts';
 import { Redactor } from '../secrets/redact.ts';
+import { Workspaces } from '../workspaces/workspaces.ts';
 import { callbackToken, createToolbus } from './toolbus.ts';
 
 const SECRET = 'hunter2-hunter2';
@@ -33,6 +34,7 @@ function bench(hooks: readonly Hook[] = []) {
     results: async () => null,
     sandbox: noSandbox,
     jobs: { of: () => ({}) as SessionJobs },
+    workspaces: new Workspaces({ ...store, clock: system.clock }),
     progress: (_session, _run, _call, text) => void progress.push(text),
   });
   const controller = new AbortController();
@@ -41,6 +43,7 @@ function bench(hooks: readonly Hook[] = []) {
     run: { id: 'r1' as const },
     call: { id: 'r1t1c0' as const, name: 'work', class: effect, timeoutMs: 100 },
     attempt: 1,
+    mounts: [],
     readsOn: false,
   });
   const bodies = createBodies({ random: system.random, redactor });

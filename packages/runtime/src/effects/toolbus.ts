@@ -1,5 +1,5 @@
 /** Runs tools: arguments in, an honest outcome out. Whatever a tool does, the run goes on. */
-import type { Call, Run, State, ToolOutcome } from '@perdure/engine';
+import type { Call, Mount, Run, State, ToolOutcome } from '@perdure/engine';
 import { contentText } from './assemble.ts';
 import type { Bodies } from './bodies.ts';
 import { clipped } from './clip.ts';
@@ -24,6 +24,8 @@ import type {
 import type { Redactor } from '../secrets/redact.ts';
 import type { Results } from './results.ts';
 import type { Search } from '../texts/search.ts';
+import { changesBy, mountedFor } from '../workspaces/mounted.ts';
+import type { Workspaces } from '../workspaces/workspaces.ts';
 
 export type Toolbus = {
   run(call: ToolCall, tool: ToolDefinition, args: unknown, signal: AbortSignal, bodies: Bodies): Promise<ToolOutcome>;
@@ -40,6 +42,7 @@ export type ToolCall = {
   run: Pick<Run, 'id'>;
   call: Pick<Call, 'id' | 'name' | 'class' | 'timeoutMs'>;
   attempt: number;
+  mounts: readonly Mount[];
   /** The agent can read on in a result that is cut. */
   readsOn: boolean;
 };
@@ -56,21 +59,33 @@ export type ToolbusOptions = {
   history: Search;
   sandbox: Sandbox;
   jobs: Pick<Jobs, 'of'>;
+  workspaces: Workspaces;
   results: Results;
   progress(session: string, run: string, call: string, text: string): void;
 };
 
 export function createToolbus(options: ToolbusOptions): Toolbus {
   return {
-    run: async (on, tool, args, signal, bodies) => runTool(options, on, tool, args, signal, bodies),
-    verify: async (on, tool, args, signal, bodies) => verifyCall(options, on, tool, args, signal, bodies),
+    run: async (on, tool, args, signal, bodies) =>
+      withChanges(options, on, await runTool(options, on, tool, args, signal, bodies)),
+    verify: async (on, tool, args, signal, bodies) =>
+      withChanges(options, on, await verifyCall(options, on, tool, args, signal, bodies)),
   };
+}
+
+const keyOf = ({ state, call }: ToolCall): string => effectKey(state.tenant, state.id, call.id);
+
+/** What it changed is told with how it ended, whatever that was. */
+async function withChanges({ workspaces }: ToolbusOptions, on: ToolCall, outcome: ToolOutcome): Promise<ToolOutcome> {
+  if (on.call.class === 'pure' || (outcome.type !== 'call' && outcome.type !== 'call-unknown')) return outcome;
+  const changed = await changesBy(workspaces, on.mounts, keyOf(on));
+  return changed.length === 0 ? outcome : { ...outcome, changed };
 }
 
 function contextOf(options: ToolbusOptions, on: ToolCall, signal: AbortSignal): ToolContext {
   const { store, redactor, callbackSecret } = options;
   return {
-    key: effectKey(on.state.tenant, on.state.id, on.call.id),
+    key: keyOf(on),
     attempt: on.attempt,
     signal,
     session: on.state.id,
@@ -87,6 +102,11 @@ function contextOf(options: ToolbusOptions, on: ToolCall, signal: AbortSignal): 
     history: options.history,
     sandbox: options.sandbox,
     jobs: options.jobs.of(on.state.id, on.call.id),
+    workspaces: mountedFor({ workspaces: options.workspaces, blobs: store.blobs }, on.mounts, {
+      key: keyOf(on),
+      session: on.state.id,
+      call: on.call.id,
+    }),
     result: async (call) => options.results(on.state.id, call),
   };
 }
@@ -130,7 +150,7 @@ async function verifyCall(
 ): Promise<ToolOutcome> {
   if (tool.verify === undefined) return { type: 'call-unknown', reason: 'the tool has no verify' };
   const bounds = { timeoutMs: on.call.timeoutMs, graceMs: LIMITS.abortGraceMs, signal };
-  const key = effectKey(on.state.tenant, on.state.id, on.call.id);
+  const key = keyOf(on);
   const ended = await bounded(options.timers, bounds, async (inner) => {
     const said = await tool.verify?.(key, options.redactor.restore(args), contextOf(options, on, inner));
     return said ?? { outcome: 'unknown' as const };

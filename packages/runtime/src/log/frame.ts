@@ -65,6 +65,7 @@ const NEWEST: { readonly [K in EventKind]: number } = {
   'compaction.attempted': 1,
   'compaction.failed': 1,
   'compaction.settled': 1,
+  'workspace.changed': 1,
   'effect.late': 1,
 };
 

@@ -20,12 +20,12 @@ export function forkMethods(parts: Parts): Pick<Methods, 'sessions.fork'> {
 
 async function fork(parts: Parts, caller: Caller, params: Params<'sessions.fork'>): Answered<'sessions.fork'> {
   const { session, at, config, submission } = params;
-  const { tenant, reads, models } = parts;
+  const { tenant, reads } = parts;
   const id = submission === undefined ? parts.newSession() : derivedSessionId(tenant, session, 'fork', submission);
   const bodies = parts.newBodies();
   const payload = sha256(canonicalJson({ at: at ?? null, config: config ?? null }));
   const command: Command = { kind: 'fork', id, tenant, payload };
-  if (config !== undefined) command.config = await configOf(config, models, bodies);
+  if (config !== undefined) command.config = await configOf(config, parts, bodies);
   const birth: Birth = {
     origin: { session },
     base: async () => {

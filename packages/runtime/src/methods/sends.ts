@@ -1,7 +1,7 @@
 /** Messages on their way in: bodies, configuration, submissions. Everything is checked before anything is written. */
-import type { ConfigPatch, MessageInput } from '@perdure/contract';
+import type { ConfigPatch, MessageInput, MountInput } from '@perdure/contract';
 import { ApiError, textOf } from '@perdure/contract';
-import type { Actor, Config, OpenSession } from '@perdure/engine';
+import type { Actor, Config, Mount, OpenSession } from '@perdure/engine';
 import type { Agents } from '../definitions/agents.ts';
 import type { Route } from '../definitions/route.ts';
 import { resolveRoute } from '../definitions/route.ts';
@@ -10,6 +10,7 @@ import { canonicalJson, sha256 } from '../log/digest.ts';
 import type { ModelSource } from '../ports.ts';
 import type { StepInput } from '../log/step.ts';
 import type { Parts } from '../parts.ts';
+import type { Workspaces } from '../workspaces/workspaces.ts';
 import { admitMessage } from './media.ts';
 
 export type Opening = { id: string; tenant: string; agent: string; key?: string; config?: ConfigPatch };
@@ -32,13 +33,34 @@ export function agentFor(agents: Agents, name: string | undefined): string {
   throw new ApiError('not_found', `no agent ${name ?? ''} is defined here; defined: ${known.join(', ') || 'none'}`);
 }
 
-/** A configuration as the log keeps it: instructions are content. A model that is not to be had is refused now. */
-export async function configOf(patch: ConfigPatch | undefined, models: ModelSource, bodies: Bodies): Promise<Config> {
+/**
+ * A configuration as the log keeps it: instructions are content, and a mount says where its workspace stands. A model or a
+ * workspace that is not to be had is refused now.
+ */
+export async function configOf(
+  patch: ConfigPatch | undefined,
+  { models, workspaces }: Pick<Parts, 'models' | 'workspaces'>,
+  bodies: Bodies,
+): Promise<Config> {
   if (patch === undefined) return {};
-  const { instructions, ...rest } = patch;
+  const { instructions, mounts, ...rest } = patch;
   if (patch.model !== undefined) checkRoute(models, patch.model);
-  const config = rest as Config;
-  return instructions === undefined ? config : { ...config, instructions: await bodies.add(instructions) };
+  const config: Config = rest;
+  if (mounts !== undefined) config.mounts = await Promise.all(mounts.map(async (mount) => mountOf(workspaces, mount)));
+  if (instructions !== undefined) config.instructions = await bodies.add(instructions);
+  return config;
+}
+
+async function mountOf(workspaces: Workspaces, { tree, ...mount }: MountInput): Promise<Mount> {
+  const { workspace } = mount;
+  const head = await workspaces.head(workspace);
+  if (head === null)
+    throw new ApiError('not_found', `there is no workspace ${workspace} to mount: perdure workspace push makes one`);
+  if (tree !== undefined && tree !== head.tree)
+    throw new ApiError('revision_conflict', `workspace ${workspace} does not stand at tree ${tree}`, {
+      details: { workspace, tree: head.tree },
+    });
+  return { ...mount, tree: head.tree };
 }
 
 /** A route of which a model is not to be had is refused now, not when it is needed. */
@@ -49,26 +71,30 @@ export function checkRoute(models: ModelSource, route: Route): void {
 
 /** One input for one message; `payload` binds its submission to exactly this. Throws ApiError as `admitMessage` does. */
 export async function sendInput(
-  { models, store, newBodies }: Pick<Parts, 'models' | 'store' | 'newBodies'>,
+  parts: Pick<Parts, 'models' | 'workspaces' | 'store' | 'newBodies'>,
   message: Message,
   by: Actor,
 ): Promise<StepInput> {
   const { input, submission, mode, priority, open } = message;
-  const bodies = newBodies();
-  const { parts, media } = await admitMessage(input, bodies, store.blobs);
+  const bodies = parts.newBodies();
+  const { parts: said, media } = await admitMessage(input, bodies, parts.store.blobs);
   const { agent = null, key = null, config: opened = null } = open ?? {};
   const config = message.config ?? null;
   const payload = sha256(canonicalJson({ input, mode, priority, config, agent, key, opened }));
-  const ref = await bodies.add({ parts });
-  const text = textOf(parts);
+  const ref = await bodies.add({ parts: said });
+  const text = textOf(said);
   const command: StepInput['command'] = { kind: 'send', submission, payload, mode, priority, message: ref };
   if (media !== null) command.media = media;
-  if (message.config !== undefined) command.config = await configOf(message.config, models, bodies);
-  if (open !== undefined) command.open = await openingOf(open, models, bodies);
+  if (message.config !== undefined) command.config = await configOf(message.config, parts, bodies);
+  if (open !== undefined) command.open = await openingOf(open, parts, bodies);
   return { id: submission, by, ...bodies.stored, command, title: text.replaceAll(/\s+/g, ' ').trim() };
 }
 
-export async function openingOf(open: Opening, models: ModelSource, bodies: Bodies): Promise<OpenSession> {
+export async function openingOf(
+  open: Opening,
+  parts: Pick<Parts, 'models' | 'workspaces'>,
+  bodies: Bodies,
+): Promise<OpenSession> {
   const { config, ...rest } = open;
-  return config === undefined ? rest : { ...rest, config: await configOf(config, models, bodies) };
+  return config === undefined ? rest : { ...rest, config: await configOf(config, parts, bodies) };
 }

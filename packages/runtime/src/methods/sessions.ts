@@ -21,7 +21,7 @@ type SessionMethod =
   | 'sessions.readmit';
 
 export function sessionMethods(parts: Parts): Pick<Methods, SessionMethod> {
-  const { reads, store, models } = parts;
+  const { reads, store } = parts;
   return {
     'sessions.create': async (caller, params) => createSession(parts, caller, params),
     'sessions.list': async (_caller, { agent, status, cursor, limit }) => {
@@ -48,7 +48,7 @@ export function sessionMethods(parts: Parts): Pick<Methods, SessionMethod> {
     },
     'sessions.configure': async (caller, { session, ifRevision, ...patch }) => {
       const bodies = parts.newBodies();
-      const config = await configOf(patch, models, bodies);
+      const config = await configOf(patch, parts, bodies);
       await parts.submit(session, {
         id: parts.newId(),
         by: actorOf(caller),
@@ -140,7 +140,7 @@ async function openEmpty(
   const { id, agent, key = null, config = null } = open;
   const bodies = parts.newBodies();
   const payload = sha256(canonicalJson({ agent, key, config }));
-  const command = { kind: 'open' as const, ...(await openingOf(open, parts.models, bodies)), payload };
+  const command = { kind: 'open' as const, ...(await openingOf(open, parts, bodies)), payload };
   const { receipt } = await parts.submit(id, { id: submission, by: actorOf(caller), ...bodies.stored, command, isNew });
   return { status: 201, result: { session: await parts.reads.session(id), seq: receipt.seq } };
 }

@@ -4,6 +4,7 @@ import type { SessionJobs } from './jobs.ts';
 import type { JsonSchema } from './models.ts';
 import type { Sandbox } from './sandbox.ts';
 import type { SaidHit } from './stores.ts';
+import type { SessionWorkspaces } from './workspaces.ts';
 
 export type ToolContent = string | { [key: string]: unknown } | readonly unknown[];
 export type ToolResult = {
@@ -51,6 +52,8 @@ export type ToolContext = {
   sandbox: Sandbox;
   /** Commands that go on while the conversation does. */
   jobs: SessionJobs;
+  /** What the session has mounted. */
+  workspaces: SessionWorkspaces;
   /** All of the result of an earlier call of this session, by the call's id; null where its conversation has none. */
   result(call: string): Promise<string | null>;
 };
