@@ -4,6 +4,7 @@
 //   npm run torture -- --seed 7              the same choices again
 //   npm run torture -- --sessions 24         so many sessions under way at a time
 //   npm run torture -- --distributed         two gateways and two workers on a Postgres: 50 kills of all of them (--kills N)
+//   npm run torture -- --distributed --engine restate    the same, driven by Restate, which is killed as well
 // What this machine cannot inject (no strace, no right to mount) is skipped aloud. Ends with figures; exit code 1 when
 // anything was lost, repeated or left hanging.
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -26,17 +27,23 @@ const { values } = parseArgs({
     sessions: { type: 'string', default: '16' },
     distributed: { type: 'boolean', default: false },
     kills: { type: 'string', default: '50' },
+    engine: { type: 'string', default: 'local' },
   },
 });
 const [minutes, seed, busy] = [Number(values.minutes), Number(values.seed), Number(values.sessions)];
 const kills = Number(values.kills);
-if (!(minutes > 0) || !Number.isSafeInteger(seed) || !(busy >= 1) || !(kills >= 1)) {
-  process.stderr.write('--minutes is a number above 0, --seed a whole number, --sessions and --kills at least 1\n');
+const refuse = (problem: string): never => {
+  process.stderr.write(`${problem}\n`);
   process.exit(2);
-}
-if (values.distributed) process.exit(await fleetRound({ seed, busy, kills, say: (line) => console.log(line) }));
-const until = performance.now() + minutes * 60_000;
+};
+if (!(minutes > 0) || !Number.isSafeInteger(seed) || !(busy >= 1) || !(kills >= 1))
+  refuse('--minutes is a number above 0, --seed a whole number, --sessions and --kills at least 1');
+const isRestate = values.engine === 'restate';
+if (isRestate ? !values.distributed : values.engine !== 'local')
+  refuse('--engine is local, or restate with --distributed');
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
+if (values.distributed) process.exit(await fleetRound({ seed, busy, kills, isRestate, say }));
+const until = performance.now() + minutes * 60_000;
 const skip = (what: string, why: string): void => say(`SKIPPED: ${what}: ${why}`);
 const compiled = mkdtempSync(join(tmpdir(), 'perdure-compiled-'));
 const report = new Report();

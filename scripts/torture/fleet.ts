@@ -3,30 +3,36 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
+import { restateMissing } from '../../packages/drivers/src/restate/index.ts';
+import { dice } from '../../packages/perdure/test/kill-loop/dice.ts';
 import { Fleet } from '../../packages/perdure/test/kill-loop/fleet.ts';
 import { playFleet } from '../../packages/perdure/test/kill-loop/fleet-loop.ts';
 import { judge, tally } from '../../packages/perdure/test/kill-loop/judge.ts';
+import { restateEngine } from '../../packages/perdure/test/kill-loop/restate.ts';
 import { postgresMissing } from '../../packages/testkit/src/services/index.ts';
 
 const LEASE_MS = 1_500;
 const SETTLE_MS = 120_000;
 
-type Options = { seed: number; busy: number; kills: number; say: (line: string) => void };
+type Options = { seed: number; busy: number; kills: number; isRestate: boolean; say: (line: string) => void };
 
 /** Plays the loop and says its figures; the exit code. */
-export async function fleetRound({ seed, busy, kills, say }: Options): Promise<number> {
-  const missing = postgresMissing();
+export async function fleetRound({ seed, busy, kills, isRestate, say }: Options): Promise<number> {
+  const missing = postgresMissing() ?? (isRestate ? restateMissing() : null);
   if (missing !== null) {
     say(`SKIPPED: ${missing}`);
     return 0;
   }
-  say(`${kills} kills of gateways, workers and Postgres, --seed ${seed}`);
+  const what = `gateways, workers${isRestate ? ', Restate' : ''} and Postgres`;
+  say(`${kills} kills of ${what}, --seed ${seed}`);
   const compiled = mkdtempSync(join(tmpdir(), 'perdure-compiled-'));
-  const fleet = await Fleet.found(seed, compiled, { leaseMs: LEASE_MS });
+  const engine = isRestate ? { engine: await restateEngine({ isBalanced: dice(seed).chance(0.5) }) } : {};
+  const fleet = await Fleet.found(seed, compiled, { leaseMs: LEASE_MS, ...engine });
   try {
     const { played, figures } = await playFleet(fleet, { kills, busy, settleMs: SETTLE_MS, say });
     const judged = await judge(fleet, played);
-    say(JSON.stringify({ ...judged, ...tally(played), ...figures }));
+    const stalls = fleet.judgeStalls(played);
+    say(JSON.stringify({ ...judged, ...tally(played), ...figures, ...stalls }));
     return 0;
   } catch (error) {
     say(`FAILED (--seed ${seed}): ${inspect(error)}\n${fleet.violations.join('\n')}`);

@@ -7,10 +7,10 @@ import type { HostOptions } from '@perdure/runtime';
 import type { Store } from '@perdure/runtime/ports';
 import { openSqliteStore } from '@perdure/stores/sqlite';
 import type { DriverGround, ProcessParts } from '@perdure/testkit';
+import type { Balancer } from '@perdure/testkit/services';
+import { startBalancer } from '@perdure/testkit/services';
 import type { Listening } from '../src/restate/index.ts';
 import { createRestateDriver, listenOn } from '../src/restate/index.ts';
-import type { Balancer } from './balancer.ts';
-import { startBalancer } from './balancer.ts';
 
 /** What Restate is trusted with, the sweeper must not do. */
 export const NEVER_MS = 24 * 60 * 60_000;

@@ -4,6 +4,7 @@ import type { HostOptions } from '@perdure/runtime';
 import { ConfigError, system } from '@perdure/runtime';
 import type { Logger } from '@perdure/runtime/ports';
 import { z } from 'zod';
+import { SettingError } from './errors.ts';
 
 export type RestateConfig = {
   /** Where Restate takes calls (`http://host:8080`) and is administered (`http://host:9070`): both, or neither. */
@@ -50,6 +51,45 @@ export const engineSchema = z.union(
   [z.enum(['local', 'restate']), z.strictObject({ restate: restateSchema })],
   "is 'local', 'restate' or { restate: { ingress, admin } }",
 );
+
+export type RestateAddresses = Required<Pick<RestateConfig, 'ingress' | 'admin'>>;
+export type RestateListen = NonNullable<RestateConfig['listen']>;
+
+/** What settings say of the engine beside its name. */
+type Settled = {
+  engine: Engine;
+  restate: RestateAddresses | null;
+  restateListen: RestateListen | null;
+  restateUrl: string | null;
+  restateToken: string | null;
+};
+
+/**
+ * The engine that is meant: whoever names it alone means the one that the configuration describes, and what the settings
+ * say of Restate goes before what stands there. To name a Restate is to choose it. Throws SettingError where something of
+ * Restate is set and another engine was named.
+ */
+export function engineOf(
+  settings: Settled,
+  origins: { [name in keyof Settled]: string },
+  configured: Engine | undefined,
+): Engine {
+  const { engine, restate, restateListen: listen, restateUrl: url, restateToken: token } = settings;
+  const more: RestateConfig = {
+    ...restate,
+    ...(listen === null ? {} : { listen }),
+    ...(url === null ? {} : { url }),
+    ...(token === null ? {} : { token }),
+  };
+  const described = engine === 'restate' && typeof configured === 'object' ? configured : engine;
+  const [set] = (['restate', 'restateListen', 'restateUrl', 'restateToken'] as const).filter(
+    (name) => settings[name] !== null,
+  );
+  if (set === undefined) return described;
+  if (described === 'local' && (restate === null || origins.engine !== 'default'))
+    throw new SettingError(origins[set], 'means nothing where sessions are not driven by Restate: --engine restate');
+  return { restate: { ...(typeof described === 'object' ? described.restate : {}), ...more } };
+}
 
 /** What of it must appear nowhere. */
 export function secretsOfEngine(engine: Engine | undefined): { [name: string]: string } {

@@ -8,6 +8,8 @@ import { commandHelp } from './cli/commands/help.ts';
 import { COMMANDS } from './cli/table.ts';
 import { configShape } from './config.ts';
 import { merged, readDotenv } from './environment.ts';
+import type { Engine } from './engine.ts';
+import { engineOf } from './engine.ts';
 import { SettingError } from './errors.ts';
 import { envExample, readSettings, SETTINGS } from './settings.ts';
 import type { SettingName, Sources } from './settings.ts';
@@ -42,6 +44,9 @@ test('a value that cannot be meant is refused, and the refusal names where it st
     [{ dotenv: { PERDURE_PORT: '1e3' } }, '.env PERDURE_PORT'],
     [{ env: { PERDURE_LOG_LEVEL: 'loud' } }, 'PERDURE_LOG_LEVEL'],
     [{ env: { PERDURE_LOG_FORMAT: 'xml' } }, 'PERDURE_LOG_FORMAT'],
+    [{ flags: { restate: 'http://restate:8080' } }, '--restate'],
+    [{ env: { PERDURE_RESTATE: 'restate:8080,restate:9070' } }, 'PERDURE_RESTATE'],
+    [{ env: { PERDURE_RESTATE_LISTEN: 'host:port' } }, 'PERDURE_RESTATE_LISTEN'],
   ] as const;
   for (const [sources, source] of refused)
     assert.throws(
@@ -61,6 +66,30 @@ test('a store is named by its kind or by the address of a Postgres; what is refu
       () => store(refused),
       (error) => error instanceof SettingError && !error.message.includes('EXAMPLE'),
     );
+});
+
+test('the Restate that all processes share is named by a flag or a variable, and goes before what the configuration says', () => {
+  const config = { file: 'perdure.config.ts', values: {} };
+  const engine = (sources: Partial<Sources>, configured?: Engine) => {
+    const values = configured === undefined ? {} : { engine: configured };
+    const { settings, origins } = read({ ...sources, config: { ...config, values } });
+    return engineOf(settings, origins, configured);
+  };
+  const given = { ingress: 'http://a:8080', admin: 'http://a:9070' };
+  const flags = { restate: 'http://a:8080, http://a:9070' };
+  assert.deepEqual(engine({ flags }), { restate: given });
+  assert.deepEqual(engine({ flags: { ...flags, engine: 'restate' } }), { restate: given });
+  const described = { restate: { ingress: 'http://b:1', admin: 'http://b:2', name: 'mine' } };
+  assert.deepEqual(engine({ flags: { engine: 'restate' } }, described), described);
+  const env = { PERDURE_RESTATE_LISTEN: '0.0.0.0:9080', PERDURE_RESTATE_URL: 'http://lb', PERDURE_RESTATE_TOKEN: 't' };
+  assert.deepEqual(engine({ flags, env }, described), {
+    restate: { ...given, name: 'mine', listen: { host: '0.0.0.0', port: 9080 }, url: 'http://lb', token: 't' },
+  });
+  assert.deepEqual(engine({ env: { PERDURE_RESTATE_LISTEN: '9080' } }, described), {
+    restate: { ...described.restate, listen: { port: 9080 } },
+  });
+  for (const sources of [{ flags: { ...flags, engine: 'local' } }, { env }])
+    assert.throws(() => engine(sources), SettingError);
 });
 
 test('.env.example has each variable of the table, and nothing else (write it anew from envExample() when this fails)', () => {

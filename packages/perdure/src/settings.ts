@@ -4,7 +4,7 @@
  * off it.
  */
 import type { LogFormat, LogLevel } from '@perdure/runtime';
-import type { Engine } from './engine.ts';
+import type { Engine, RestateAddresses, RestateListen } from './engine.ts';
 import { SettingError } from './errors.ts';
 import { LIMITS } from './limits.ts';
 
@@ -68,6 +68,28 @@ export const SETTINGS = {
     initial: 'local',
     about: 'Who drives sessions: local (this process), or restate; see the guide on scaling.',
     read: (value) => oneOf<'local' | 'restate'>(['local', 'restate'], value),
+  }),
+  restate: typed<RestateAddresses | null>({
+    flag: 'INGRESS,ADMIN',
+    env: 'PERDURE_RESTATE',
+    initial: null,
+    about: 'The Restate that drives sessions, by both its addresses: http://restate:8080,http://restate:9070.',
+    read: readRestate,
+  }),
+  restateListen: typed<RestateListen | null>({
+    env: 'PERDURE_RESTATE_LISTEN',
+    initial: null,
+    about: 'HOST:PORT where Restate calls this process. Default: 127.0.0.1 and a free port.',
+    read: readListen,
+  }),
+  restateUrl: optional({
+    env: 'PERDURE_RESTATE_URL',
+    about: "The address at which Restate reaches all workers, such as a balancer's. Default: the process's own.",
+  }),
+  restateToken: optional({
+    env: 'PERDURE_RESTATE_TOKEN',
+    secret: true,
+    about: 'Sent to Restate with each request.',
   }),
   internalHost: optional({
     env: 'PERDURE_INTERNAL_HOST',
@@ -228,6 +250,21 @@ function readPort(value: string): number {
   if (!(port <= LIMITS.portMax))
     throw new Error(`'${value}' is not a port: a whole number from 0 to ${LIMITS.portMax}`);
   return port;
+}
+
+/** Both addresses, with a comma between. */
+function readRestate(value: string): RestateAddresses {
+  const [ingress = '', admin = '', ...more] = value.split(',').map((one) => one.trim());
+  const isAddress = (one: string): boolean => URL.canParse(one) && /^https?:/.test(one);
+  if (!isAddress(ingress) || !isAddress(admin) || more.length > 0)
+    throw new Error("is no Restate: name its ingress and its admin's address, http://host:8080,http://host:9070");
+  return { ingress, admin };
+}
+
+function readListen(value: string): RestateListen {
+  const [, host = '', port = ''] = /^(?:(.+):)?(\d+)$/.exec(value.trim()) ?? [];
+  const listen = { port: readPort(port) };
+  return host === '' ? listen : { ...listen, host: host.replace(/^\[|\]$/g, '') };
 }
 
 function readLease(value: string): number {

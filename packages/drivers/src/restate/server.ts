@@ -19,6 +19,8 @@ export type RestateServerOptions = {
   directory: string;
   clock: Clock;
   timers: Timers;
+  /** Where it listens: for calls, for its administration, for its own nodes. Default: free ones. */
+  ports?: readonly [ingress: number, admin: number, node: number];
   /** Further settings, as the environment variables by which the server takes them. */
   settings?: { readonly [name: string]: string };
 };
@@ -44,7 +46,7 @@ export async function startRestateServer(options: RestateServerOptions): Promise
   mkdirSync(options.directory, { recursive: true });
   for (let tries = 1; ; tries += 1) {
     // A port that was free may be taken by the time it is used.
-    const server = await startOn(binary, await freePorts(3), options);
+    const server = await startOn(binary, options.ports ?? (await freePorts(3)), options);
     if (server !== null) return server;
     if (tries === LIMITS.serverTries)
       throw new EngineUnavailable(`the Restate server does not start: ${tail(logOf(options.directory))}`);
@@ -96,7 +98,11 @@ async function freePorts(count: number): Promise<number[]> {
 const LEASH =
   'exec 3<&0; "$@" </dev/null & p=$!; (cat <&3 >/dev/null; kill -TERM $p 2>/dev/null) & w=$!; wait $p; s=$?; kill $w 2>/dev/null; exit $s';
 
-async function startOn(binary: string, ports: number[], options: RestateServerOptions): Promise<RestateServer | null> {
+async function startOn(
+  binary: string,
+  ports: readonly number[],
+  options: RestateServerOptions,
+): Promise<RestateServer | null> {
   const { directory, timers } = options;
   const [ingressPort = 0, adminPort = 0, nodePort = 0] = ports;
   const log = openSync(logOf(directory), 'a');

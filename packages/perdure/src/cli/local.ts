@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { assistant } from '../assistant.ts';
 import type { AgentFolder } from '../agent-folders.ts';
 import { loadProject } from '../config-file.ts';
+import { engineOf } from '../engine.ts';
 import type { Sharing } from '../node.ts';
 import type { RuntimeOptions } from '../runtime.ts';
 import type { Origins, Settings } from '../settings.ts';
@@ -42,8 +43,7 @@ export async function localOf(context: Context): Promise<Local> {
   // In memory there is no data; a folder that was named all the same is refused when the runtime starts.
   const named = settings.store === 'memory' && origins.data === 'default' ? {} : { data };
   const { store, sandbox } = settings;
-  // Whoever names the engine alone means the one that the configuration describes.
-  const engine = settings.engine === 'restate' && typeof configured === 'object' ? configured : settings.engine;
+  const engine = engineOf(settings, origins, configured);
   const sharing = isPostgres(store) ? sharingOf(settings) : {};
   return {
     options: { ...config, store, engine, sandbox, ...sharing, ...named },

@@ -16,12 +16,13 @@ import { environmentOf } from './serving.ts';
 /** Throws StoreNotSharedError, and CommandError for an engine that every process would start for itself. */
 export async function sharedLocal(context: Context): Promise<Local & { place: string }> {
   const local = await localOf(context);
-  const { store, engine } = local.settings;
+  const { store } = local.settings;
+  const { engine } = local.options;
   if (!isPostgres(store)) throw new StoreNotSharedError(store);
   if (engine === 'restate' || (typeof engine === 'object' && engine.restate.ingress === undefined))
     throw new CommandError(
       EXIT.failed,
-      'processes that share a store need one Restate for all: engine: { restate: { ingress, admin } }',
+      'processes that share a store need one Restate for all: --restate http://host:8080,http://host:9070',
     );
   return { ...local, place: placeOf(store) };
 }

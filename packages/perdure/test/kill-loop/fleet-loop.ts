@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Fleet, Seat } from './fleet.ts';
 import { openSession } from './loop.ts';
 import type { Played } from './play.ts';
+import type { Who } from './outages.ts';
 import { Play } from './play.ts';
 
 export type FleetFigures = {
@@ -19,8 +20,6 @@ export type FleetLoop = {
   settleMs: number;
   say?: (line: string) => void;
 };
-
-type Target = 'worker' | 'gateway' | 'postgres' | 'engine';
 
 /** Everybody is up at its end. What went wrong on the way stands in the world's violations. */
 export async function playFleet(
@@ -73,29 +72,23 @@ async function tellStanding(fleet: Fleet, session: string, shown: number): Promi
 const workersUp = ({ seats }: Fleet): number =>
   seats.filter(({ role, server }) => role === 'worker' && server?.isUp() === true).length;
 
-function draw({ dice, engine }: Fleet): Target {
+function draw({ dice, engine }: Fleet): Who {
   const drawn = dice.below(100);
   if (engine !== null && drawn < 20) return 'engine';
   if (drawn < 60) return 'worker';
   return drawn < 80 ? 'gateway' : 'postgres';
 }
 
-async function strike(fleet: Fleet, target: Target): Promise<void> {
-  const { dice, engine } = fleet;
+async function strike(fleet: Fleet, target: Who): Promise<void> {
+  const { dice } = fleet;
   if (target === 'postgres') {
     const again = dice.chance(0.3) ? dice.below(200) : null;
     return fleet.strikePostgres(dice.chance(0.5) ? 'stop' : 'kill', again);
   }
-  if (target === 'engine') {
-    await engine?.kill();
-    await delay(dice.below(300));
-    return engine?.start();
-  }
+  if (target === 'engine') return fleet.strikeEngine(dice.below(300));
   const seats = fleet.seats.filter(({ role }) => role === target);
   const seat = seats[dice.below(seats.length)] as Seat;
-  await seat.server?.kill();
-  await delay(dice.below(300));
-  const { ready } = fleet.seat(seat);
+  const { ready } = await fleet.strikeSeat(seat, dice.below(300));
   // Sometimes the next kill comes while this one still starts.
   if (dice.chance(0.7)) await ready.catch(() => undefined);
 }

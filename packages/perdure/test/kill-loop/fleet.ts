@@ -10,14 +10,20 @@ import type { PostgresService } from '@perdure/testkit/services';
 import { startPostgres } from '@perdure/testkit/services';
 import { dice } from './dice.ts';
 import { playModel } from './model.ts';
+import { Outages } from './outages.ts';
 import { createOutside } from './outside.ts';
+import type { Played } from './play.ts';
 import type { Exit, Server, ServerOptions } from './server.ts';
 import { freePort } from './server.ts';
+import type { Stalls } from './stalls.ts';
+import { judgeStalls } from './stalls.ts';
 import { eager, MODEL_KEY, World } from './world.ts';
 
 /** What drives sessions in place of the workers' own driver: told to every process, and killed like they are. */
 export type FleetEngine = {
   env: { [name: string]: string };
+  /** What the processes of one worker's seat are told besides. */
+  seat(): Promise<{ [name: string]: string }>;
   kill(): Promise<void>;
   start(): Promise<void>;
   close(): Promise<void>;
@@ -44,12 +50,16 @@ export class Fleet extends World {
   readonly seats: Seat[];
   readonly leaseMs: number;
   readonly engine: FleetEngine | null;
+  readonly outages = new Outages();
 
   static async found(seed: number, compiled: string, options: FleetOptions): Promise<Fleet> {
     const seats: Seat[] = [];
     for (let n = 0; n < (options.gateways ?? 2); n += 1)
       seats.push({ role: 'gateway', port: await freePort(), server: null, life: 0 });
-    for (let n = 0; n < (options.workers ?? 2); n += 1) seats.push({ role: 'worker', port: 0, server: null, life: 0 });
+    for (let n = 0; n < (options.workers ?? 2); n += 1) {
+      const env = (await options.engine?.seat()) ?? {};
+      seats.push({ role: 'worker', port: 0, server: null, life: 0, more: { env } });
+    }
     const provider = await createChatEmulator(playModel(dice(seed + 1)), { key: MODEL_KEY });
     const postgres = await startPostgres();
     const parts = [dice(seed), provider, await createOutside(), 0, compiled] as const;
@@ -117,6 +127,10 @@ export class Fleet extends World {
     });
     seat.server = server;
     seat.life = this.life;
+    server.ready.then(
+      () => this.outages.back(seat),
+      () => undefined,
+    );
     return server;
   }
 
@@ -146,6 +160,7 @@ export class Fleet extends World {
 
   /** Stops Postgres at once, or kills it; it comes back after a moment, and may be ended again while it recovers. */
   async strikePostgres(how: 'stop' | 'kill', again: number | null): Promise<void> {
+    this.outages.begin('postgres', this.postgres);
     await this.postgres[how]();
     if (again !== null) {
       const starting = this.postgres.start().catch(() => undefined);
@@ -154,5 +169,36 @@ export class Fleet extends World {
       await starting;
     }
     await this.postgres.start();
+    this.outages.back(this.postgres);
+  }
+
+  async strikeEngine(afterMs: number): Promise<void> {
+    if (this.engine === null) return;
+    this.outages.begin('engine', this.engine);
+    await this.engine.kill();
+    await delay(afterMs);
+    await this.engine.start();
+    this.outages.back(this.engine);
+  }
+
+  /** The next process takes its place after a moment. */
+  async strikeSeat(seat: Seat, afterMs: number): Promise<Server> {
+    this.outages.begin(seat.role, seat);
+    await seat.server?.kill();
+    await delay(afterMs);
+    return this.seat(seat);
+  }
+
+  /** Nobody was stuck for longer than the lease and a second. Throws where one was. */
+  judgeStalls(played: Played): Stalls {
+    const { outages } = this;
+    const workers = this.seats.filter(({ role }) => role === 'worker').length;
+    const disturbed = {
+      deaths: outages.of('worker').map(({ at }) => at),
+      crippled: [...outages.of('postgres'), ...outages.together('worker', workers)],
+      untimed: outages.of('engine'),
+      strikes: outages.of(),
+    };
+    return judgeStalls(played.records, disturbed, this.leaseMs);
   }
 }

@@ -43,6 +43,7 @@ async function post(world: World, session: string | null, task: Task, submission
 /** Cancels a run, unless it has ended before. What was accepted stays a cancel, whatever happens to the server. */
 export async function cancel(world: World, record: SessionRecord, run: Run): Promise<void> {
   const session = record.id ?? '';
+  record.asked.add(run);
   try {
     const life = await world.insist(async (client) => {
       await client.call('runs.cancel', { session, run });
@@ -75,7 +76,7 @@ export async function answer(world: World, record: SessionRecord, entry: Entry):
   } catch (error) {
     // A run that ended in the meantime took its waits with it.
     if (!isCode(error, 'wait_resolved') && !isCode(error, 'not_found')) throw error;
-    if (record.cancelled.has(entry.run ?? '')) return;
+    if (record.asked.has(entry.run ?? '')) return;
     // What a person is asked about may be heard while they say it.
     if (view.kind === 'outcome' && isCode(error, 'wait_resolved')) record.overtaken.push(wait);
     else world.violate(`${wait} (${view.kind}) of ${session} was not answered: ${String(error)}\n${history(record)}`);

@@ -15,6 +15,8 @@ export class SessionRecord {
   readonly resolved: Resolved[] = [];
   /** Waits for an outcome that was heard before the answer came. */
   readonly overtaken: string[] = [];
+  /** Runs that were asked to end, whoever heard it. */
+  readonly asked = new Set<string>();
   /** Runs whose cancel was accepted, with the process that accepted it. */
   readonly cancelled = new Map<string, number>();
   /** Messages that it gets in all. */

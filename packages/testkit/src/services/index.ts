@@ -1,3 +1,5 @@
+export type { Balancer } from './balancer.ts';
+export { startBalancer } from './balancer.ts';
 export { startPooler } from './pooler.ts';
 export type { Pooler, PoolerOptions } from './pooler.ts';
 export { postgresMissing, startPostgres } from './postgres.ts';

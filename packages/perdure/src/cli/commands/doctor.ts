@@ -50,9 +50,15 @@ export const doctor: Run = async (context) => {
 
 function shown(name: SettingName, settings: Settings, origins: Origins): { value: string; from: string } {
   const value = settings[name];
-  const plain = typeof value === 'object' ? shownEngine(settings.engine) : String(value);
-  const text = value === null ? '' : SETTINGS[name].secret ? '(set)' : isPostgres(value) ? placeOf(value) : plain;
+  const text =
+    value === null ? '' : SETTINGS[name].secret ? '(set)' : isPostgres(value) ? placeOf(value) : plain(name, settings);
   return { value: text, from: origins[name] };
+}
+
+function plain(name: SettingName, settings: Settings): string {
+  const value = settings[name];
+  if (name === 'engine') return shownEngine(settings.engine);
+  return typeof value === 'object' ? Object.values(value ?? {}).join(',') : String(value);
 }
 
 async function configured(context: Context, checks: Check[]): Promise<Local | null> {
