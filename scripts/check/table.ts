@@ -54,7 +54,7 @@ export const TABLE: Readonly<Record<string, Row>> = {
     libraries: ['undici', 'eventsource-parser'],
     typeOnly: ['openai', '@anthropic-ai/sdk'],
   }),
-  tools: row({ workspace: ['runtime', 'contract'], libraries: ['zod', 're2js'] }),
+  tools: row({ workspace: ['runtime', 'contract'], libraries: ['zod', 're2js', 'ipaddr.js', 'turndown', 'yaml'] }),
   drivers: row({ workspace: ['runtime'], libraries: ['@restatedev/restate-sdk'] }),
   gateway: row({ workspace: ['runtime', 'contract'], libraries: ['hono', '@hono/node-server', 'ws'] }),
   testkit: row({

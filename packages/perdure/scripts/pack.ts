@@ -64,7 +64,7 @@ function libraries(): Dependencies {
 /** Bundles the workspace's own code; gives the libraries that the bundle imports. */
 async function bundle(): Promise<Dependencies> {
   const known = libraries();
-  // The threads of the store are files of their own, beside whatever chunk starts them.
+  // Threads are files of their own, beside whatever chunk starts them.
   const threads = join(root, 'packages/stores/src/sqlite');
   const { metafile } = await build({
     entryPoints: {
@@ -73,6 +73,7 @@ async function bundle(): Promise<Dependencies> {
       committer: join(threads, 'committer.ts'),
       verifier: join(threads, 'verifier.ts'),
       searcher: join(threads, 'searcher.ts'),
+      converter: join(root, 'packages/tools/src/web/converter.ts'),
     },
     outdir: dist,
     bundle: true,

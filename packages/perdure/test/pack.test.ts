@@ -93,6 +93,7 @@ test('the package names exact libraries and the Node binaries, and nothing of th
     'dist/committer.js',
     'dist/verifier.js',
     'dist/searcher.js',
+    'dist/converter.js',
   ])
     assert.ok(existsSync(join(installed, name)), name);
   assert.ok(!existsSync(join(installed, 'src')) && !existsSync(join(installed, 'dist/source-manifest.json')));

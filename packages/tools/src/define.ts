@@ -28,6 +28,11 @@ export function defineActing<Input extends z.ZodType>(spec: Spec<Input>): ToolDe
   return define(spec, { effect: 'unsafe', approval: 'always', acts: ['write', 'egress'] });
 }
 
+/** A tool that reads from strangers and may run again; it asks first, as what is asked for tells them something. */
+export function defineWeb<Input extends z.ZodType>(spec: Spec<Input>): ToolDefinition {
+  return define({ ...spec, taint: 'web' }, { effect: 'pure', approval: 'always', acts: ['egress'] });
+}
+
 /** A tool of any class. */
 export function defineTool<Input extends z.ZodType>(spec: Spec<Input>, traits: Traits): ToolDefinition {
   return define(spec, traits);

@@ -1,3 +1,5 @@
+import type { GuardCode } from './network/failure.ts';
+
 /** What the first word of a failed result says; a model and a test switch on it, never on the text after it. */
 export type ToolFailureCode =
   | 'invalid_arguments'
@@ -14,6 +16,10 @@ export type ToolFailureCode =
   | 'not_readable'
   | 'binary'
   | 'too_large'
+  | GuardCode
+  | 'http_status'
+  | 'unsupported_type'
+  | 'unreadable'
   | 'past_end'
   | 'out_of_range'
   | 'not_read'
@@ -39,10 +45,18 @@ export class ToolFailure extends Error {
   }
 }
 
+export type ToolOptionsCode =
+  | 'invalid_root'
+  | 'invalid_prefix'
+  | 'invalid_host'
+  | 'invalid_port'
+  | 'invalid_origin'
+  | 'invalid_proxy';
+
 /** Thrown where tools are made with options that cannot be obeyed. */
 export class ToolOptionsError extends Error {
-  readonly code: 'invalid_root' | 'invalid_prefix' | 'invalid_host';
-  constructor(code: 'invalid_root' | 'invalid_prefix' | 'invalid_host', message: string) {
+  readonly code: ToolOptionsCode;
+  constructor(code: ToolOptionsCode, message: string) {
     super(message);
     this.code = code;
   }

@@ -56,11 +56,18 @@ export const LIMITS = {
   undoneTexts: 1_000,
   undoneChars: 64 * 1024 * 1024,
 
-  /** Hosts that a command is granted, connections it has open at once, and how long one may be silent. */
-  sandboxHosts: 200,
+  /** Hosts of one list of an operator's. */
+  ruledHosts: 200,
+  /** Connections that a command has open at once, and how long one may be silent. */
   proxyConnections: 64,
   proxyIdleMs: 60_000,
   portMax: 65_535,
+
+  /** To a server that a model chose: the time to connect, that without a byte, an answer's headers, and redirects. */
+  connectMs: 10_000,
+  silenceMs: 15_000,
+  headerBytes: 16 * 1024,
+  redirects: 5,
   /** A sandbox gets so long to let its command begin, and so many UTF-16 units to say why it did not. */
   sandboxStartMs: 30_000,
   sandboxWordsChars: 2_000,
@@ -100,6 +107,17 @@ export const LIMITS = {
     cpuSeconds: 600,
     openFiles: 1_024,
   },
+
+  /** A URL; an answer of the web that is read, and of it so much is told, in UTF-16 units. */
+  urlChars: 2_048,
+  pageBytes: 2 * 1024 * 1024,
+  pageChars: 512 * 1024,
+  titleChars: 300,
+  fetchTimeoutMs: 45_000,
+  /** Threads that turn pages into Markdown at once, and the memory of one. */
+  pageThreads: 2,
+  pageMegabytes: 256,
+  pageStackMegabytes: 1,
 
   readTimeoutMs: 30_000,
   writeTimeoutMs: 60_000,

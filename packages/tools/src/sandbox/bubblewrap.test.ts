@@ -21,7 +21,7 @@ import { SandboxError } from '@perdure/runtime/ports';
 import { exited, LIMITS_HERE, makeSandbox, NOBODY, textOf, whyNoSandbox } from '../../test/sandbox.ts';
 import { createBubblewrap } from './bubblewrap.ts';
 import { openExit } from './network/exit.ts';
-import { hostRules } from './network/hosts.ts';
+import { hostRules } from '../network/hosts.ts';
 
 const skip = await whyNoSandbox();
 const asRoot = process.getuid?.() === 0;

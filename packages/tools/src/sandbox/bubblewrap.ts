@@ -20,7 +20,7 @@ import { argumentsOf, GROUP, HOSTS, PASSWD } from './layout.ts';
 import { LIMITS } from '../limits.ts';
 import type { Exit } from './network/exit.ts';
 import { openExit } from './network/exit.ts';
-import { hostRules } from './network/hosts.ts';
+import { hostRules } from '../network/hosts.ts';
 import { probeWalls } from './probe.ts';
 import { cannotBegin, suitable } from './program.ts';
 import { seccompProgram } from './seccomp.ts';

@@ -7,7 +7,7 @@ import { SandboxError } from '@perdure/runtime/ports';
 import { ToolFailure, ToolOptionsError } from '../failure.ts';
 import { LIMITS } from '../limits.ts';
 import { isWithin } from '../sandbox/folders.ts';
-import { hostRules } from '../sandbox/network/hosts.ts';
+import { hostRules } from '../network/hosts.ts';
 
 export type ShellOptions = {
   /** The workspace: a folder that commands see as `/workspace` and begin in. Read when the tool is made, and fixed from then on. */

@@ -3,7 +3,7 @@ import { chmodSync, chownSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Owner } from '../identity.ts';
-import type { HostRule } from './hosts.ts';
+import type { HostRule } from '../../network/hosts.ts';
 import { startProxy } from './proxy.ts';
 
 export type Exit = { readonly socket: string; close(): void };

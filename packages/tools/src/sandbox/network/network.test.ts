@@ -7,8 +7,8 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { isPublic } from './addresses.ts';
-import { allows, hostRules } from './hosts.ts';
+import { isPublic } from '../../network/addresses.ts';
+import { allows, hostRules } from '../../network/hosts.ts';
 import { startProxy } from './proxy.ts';
 import type { Proxy } from './proxy.ts';
 

@@ -5,16 +5,15 @@
  * N2 The name is resolved here, once, and the connection goes to what was found; where any of it is not public, to none.
  * N3 Connections, their number and the time without a byte are bounded; they end with the command.
  */
-import { lookup as systemLookup } from 'node:dns/promises';
 import { createServer, request as httpRequest } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect, isIP } from 'node:net';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { LIMITS } from '../../limits.ts';
-import { isPublic } from './addresses.ts';
-import { allows } from './hosts.ts';
-import type { HostRule } from './hosts.ts';
+import { allows } from '../../network/hosts.ts';
+import type { HostRule } from '../../network/hosts.ts';
+import { resolveAllowed, systemResolve } from '../../network/resolve.ts';
 
 export type Proxy = { close(): void };
 export type ProxyOptions = {
@@ -141,10 +140,6 @@ async function forward(
 }
 
 async function resolvePublic(host: string): Promise<string> {
-  const found = await systemLookup(host, { all: true });
-  const [first] = found;
-  if (first === undefined) throw new Error(`${host} has no address`);
-  if (!found.every(({ address }) => isPublic(address)))
-    throw new Error(`${host} leads to an address that is not public`);
+  const [first] = await resolveAllowed(host, systemResolve);
   return first.address;
 }

@@ -1,7 +1,7 @@
-/** Which hosts a command may reach, as an operator writes them. */
+/** Which hosts may be reached, as an operator writes them. */
 import { isIP } from 'node:net';
-import { ToolOptionsError } from '../../failure.ts';
-import { LIMITS } from '../../limits.ts';
+import { ToolOptionsError } from '../failure.ts';
+import { LIMITS } from '../limits.ts';
 
 export type HostRule = { name: string; suffix: boolean; port: number | null };
 
@@ -10,8 +10,8 @@ const USUAL_PORTS: ReadonlySet<number> = new Set([80, 443]);
 
 /** `example.com`, `*.example.com` (what ends with it, not itself), each with `:PORT`. Throws ToolOptionsError `invalid_host`. */
 export function hostRules(hosts: readonly string[]): HostRule[] {
-  if (hosts.length > LIMITS.sandboxHosts)
-    throw new ToolOptionsError('invalid_host', `${hosts.length} hosts are too many: at most ${LIMITS.sandboxHosts}`);
+  if (hosts.length > LIMITS.ruledHosts)
+    throw new ToolOptionsError('invalid_host', `${hosts.length} hosts are too many: at most ${LIMITS.ruledHosts}`);
   return hosts.map((host) => {
     const [, star, name = '', port] = RULE.exec(host.toLowerCase()) ?? [];
     if (name === '' || isIP(name) !== 0 || name.includes('..') || Number(port ?? 1) > LIMITS.portMax)
