@@ -63,7 +63,7 @@ export { createRpcClient } from './rpc-client.ts';
 export type { StreamTimers } from './reconnect.ts';
 export type { Live, LiveCall, LiveTurn } from './live.ts';
 export { applyDelta, applyToLive } from './live.ts';
-export { faultOfPath, foldersOf, foldPath } from './workspaces/paths.ts';
+export { faultOfPath, foldersOf, foldPath, isKeptApart } from './workspaces/paths.ts';
 export type { Tree, TreeChange, TreeFile, TreeLink, TreeNode } from './workspaces/tree.ts';
 export {
   clashesIn,

@@ -52,7 +52,7 @@ export const LIMITS = {
   treeBytes: 2 * 1024 * 1024 * 1024,
   treePathChars: 1_024,
   treeNameBytes: 255,
-  treeDepth: 32,
+  treeDepth: 64,
   /** A workspace's name, and where one is mounted. */
   workspaceChars: 64,
   mountPathChars: 200,

@@ -41,3 +41,6 @@ export type { Link, Reach, Told } from './streams/relay.ts';
 export { isAtRest, isEnded, untilRest } from './streams/rest.ts';
 export { StorageUnavailable } from './log/storage.ts';
 export { environment, system } from './system.ts';
+export type { Head, Move } from './workspaces/workspaces.ts';
+export { Workspaces } from './workspaces/workspaces.ts';
+export { mountedFor } from './workspaces/mounted.ts';

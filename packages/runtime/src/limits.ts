@@ -71,8 +71,6 @@ export const LIMITS = {
   /** Moves that the head of a workspace remembers, and decoded trees that are kept in memory. */
   keptMoves: 64,
   keptTrees: 16,
-  /** A call that finds a workspace changed at the same moment looks and tries again so many times. */
-  workspaceTries: 16,
   /** One model call, from request to outcome. */
   generateMs: 15 * 60_000,
   toolMs: 60_000,

@@ -3,6 +3,9 @@ export const LIMITS = {
   /** A prefix of tool names: providers take names of up to 64 characters. */
   prefixChars: 32,
 
+  /** A change that finds a workspace changed at the same moment is planned anew so many times. */
+  workspaceTries: 16,
+
   /** A path as a model writes it. */
   pathChars: 4_096,
   /** Symbolic links followed on the way to one file; what the kernel allows, too. */

@@ -41,8 +41,13 @@ function faultOfName(name: string): string | null {
   const folded = foldName(name);
   // Before a dot, spaces are passed over as well.
   if (DEVICES.test(folded.replace(/ +(?=\.|$)/g, ''))) return 'has a name that is a device on some systems';
-  if (KEPT_APART.has(folded.replace(/[. ]+$/, ''))) return 'belongs to version control, or to Perdure';
+  if (isKeptApart(name)) return 'belongs to version control, or to Perdure';
   return null;
+}
+
+/** Whether a path lies in what version control or Perdure keeps in a folder, however a file system spells that (X2). */
+export function isKeptApart(path: string): boolean {
+  return path.split('/').some((name) => KEPT_APART.has(foldName(name).replace(/[. ]+$/, '')));
 }
 
 /** Equal for names that some file system takes for one: in any case, composed in any way, with what is not seen or without. */

@@ -1,6 +1,6 @@
 import type { ToolResult } from '@perdure/runtime/ports';
-import type { Change, Changes } from './replace.ts';
-import { showName } from './root.ts';
+import type { Change, Changes } from './space.ts';
+import { showName } from './space.ts';
 
 /**
  * What was changed, with the digests to go on with. Where something stopped it in the middle, the call did take effect:

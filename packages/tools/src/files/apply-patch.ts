@@ -7,15 +7,15 @@ import { LIMITS } from '../limits.ts';
 import { answerOf } from './answer.ts';
 import { digestOf } from './content.ts';
 import { editWish } from './edit-file.ts';
-import { changeFiles } from './replace.ts';
-import type { Wish } from './replace.ts';
-import { quote } from './root.ts';
-import type { Root } from './root.ts';
+import type { SpaceOf, Wish } from './space.ts';
+import { quote } from './space.ts';
 import { applyHunks, createdText, editsOf, parsePatch } from './unified-diff.ts';
 import type { FileDiff } from './unified-diff.ts';
 
 const DESCRIPTION = `Changes, creates and deletes text files by one unified diff: "--- a/PATH", "+++ b/PATH", hunks that \
-start with @@; /dev/null stands for no file. Each hunk must fit exactly: its line number is only a hint, its unchanged and \
+start with import type { SpaceOf, Wish } from './space.ts';
+import { quote } from './space.ts';
+; /dev/null stands for no file. Each hunk must fit exactly: its line number is only a hint, its unchanged and \
 removed lines are not. Each file that is there needs the digest that read_file told of it. All files are checked before \
 the first one is changed; then they change one after another, and the answer says which did. At most \
 ${LIMITS.patchedFiles} files; nothing is renamed.`;
@@ -30,7 +30,7 @@ const input = z.strictObject({
 });
 
 /** Class `keyed`: file by file as `edit_file` and `write_file`, so a call that runs again does what is left of it. */
-export function createApplyPatch(root: Root, name: string): ToolDefinition {
+export function createApplyPatch(spaceOf: SpaceOf, name: string): ToolDefinition {
   return defineEdit({
     name,
     description: DESCRIPTION,
@@ -40,7 +40,7 @@ export function createApplyPatch(root: Root, name: string): ToolDefinition {
       const known = new Map(digests.map(({ path, digest }) => [posix.normalize(path), digest]));
       const diffs = parsePatch(patch);
       const wishes = diffs.map((diff) => wishOf(diff, known.get(posix.normalize(diff.path))));
-      return answerOf(await changeFiles(root, wishes, context));
+      return answerOf(await spaceOf(context).change(wishes, context));
     },
   });
 }

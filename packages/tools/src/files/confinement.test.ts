@@ -17,6 +17,7 @@ import { createListFiles } from './list-files.ts';
 import { createReadFile } from './read-file.ts';
 import { createWriteFile } from './write-file.ts';
 import { identityDescriptors, kernelDescriptors, openReal, openRoot, type Descriptors } from './root.ts';
+import { folderSpace } from './folder.ts';
 
 const linux = process.platform === 'linux';
 const CANARY = 'CANARY';
@@ -116,7 +117,8 @@ function hostilePaths({ base, root, outside, secret, descriptor, traps }: Traps)
 }
 
 const toolsOn = (root: string, descriptors: Descriptors): ToolDefinition[] => {
-  const confined = openRoot({ root, hide: ['private'] }, descriptors);
+  const space = folderSpace(openRoot({ root, hide: ['private'] }, descriptors));
+  const confined = () => space;
   return [
     createReadFile(confined, 'read_file', { digests: false }),
     createListFiles(confined, 'list_files'),
@@ -126,7 +128,8 @@ const toolsOn = (root: string, descriptors: Descriptors): ToolDefinition[] => {
 };
 
 const writersOn = (root: string, descriptors: Descriptors): ToolDefinition[] => {
-  const confined = openRoot({ root, hide: ['private'] }, descriptors);
+  const space = folderSpace(openRoot({ root, hide: ['private'] }, descriptors));
+  const confined = () => space;
   return [
     createWriteFile(confined, 'write_file'),
     createEditFile(confined, 'edit_file'),

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { ToolFailure } from '../failure.ts';
 import { LIMITS } from '../limits.ts';
-import { quote } from './root.ts';
-import type { Opened } from './root.ts';
+import type { Opened } from './space.ts';
+import { quote } from './space.ts';
 import { readBytes } from './text.ts';
 
 /** What tells one content from another: the start of its SHA-256, short enough for a model to copy. */

@@ -6,9 +6,7 @@ import { answerOf } from './answer.ts';
 import { digestOf, textOf } from './content.ts';
 import { applyEdits, undoneTexts } from './edits.ts';
 import type { Edit } from './edits.ts';
-import { changeFiles } from './replace.ts';
-import type { Wish } from './replace.ts';
-import type { Root } from './root.ts';
+import type { SpaceOf, Wish } from './space.ts';
 
 const DESCRIPTION = `Replaces text in a file, with the digest that read_file told of it. "old" is the text exactly as it \
 stands there, with enough around it to stand there once; with all: true each place is replaced. Edits are made in order, \
@@ -37,7 +35,7 @@ const input = z.strictObject({
  * then changes nothing (W2 in `replace.ts`). Where it cannot find out, because the file was changed again or edits are too
  * many ways undone, it refuses as `stale`; what an attempt before it did is then recorded as unknown.
  */
-export function createEditFile(root: Root, name: string): ToolDefinition {
+export function createEditFile(spaceOf: SpaceOf, name: string): ToolDefinition {
   return defineEdit({
     name,
     description: DESCRIPTION,
@@ -45,7 +43,7 @@ export function createEditFile(root: Root, name: string): ToolDefinition {
     timeoutMs: LIMITS.writeTimeoutMs,
     async run({ path, digest, edits }, context) {
       return answerOf(
-        await changeFiles(root, [editWish(path, digest, (text) => applyEdits(text, edits), edits)], context),
+        await spaceOf(context).change([editWish(path, digest, (text) => applyEdits(text, edits), edits)], context),
       );
     },
   });

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { definePure } from '../define.ts';
 import { LIMITS } from '../limits.ts';
 import { compileGlob } from './patterns.ts';
-import { openNamed, showName, showPath, type Root } from './root.ts';
+import { showName, type SpaceOf } from './space.ts';
 import { emptyTally, notesOnWalk, walkFiles } from './walk.ts';
 
 const DESCRIPTION = `Finds files by name, sorted by folder. "*" and "?" stay within a name, "**/" is any number of folders, \
@@ -16,23 +16,25 @@ const input = z.strictObject({
   path: z.string().min(1).max(LIMITS.pathChars).default('.').describe('The folder to search, relative to the root.'),
 });
 
-export function createGlob(root: Root, name: string): ToolDefinition {
+export function createGlob(spaceOf: SpaceOf, name: string): ToolDefinition {
   return definePure({
     name,
     taint: 'file',
     description: DESCRIPTION,
     input,
     timeoutMs: LIMITS.searchTimeoutMs,
-    async run({ pattern, path }, { signal }) {
+    async run({ pattern, path }, context) {
+      const { signal } = context;
+      const space = spaceOf(context);
       const matches = compileGlob(pattern);
-      await using start = await openNamed(root, path, 'directory');
+      await using start = await space.open(path, 'directory');
       const tally = emptyTally();
       const paths: string[] = [];
       let full = false;
       let chars = 0;
-      for await (const file of walkFiles(root, start, tally, signal)) {
+      for await (const file of walkFiles(space, start, tally, signal)) {
         if (!matches(file.below)) continue;
-        const shown = showName(showPath(root, file.at));
+        const shown = showName(space.shown(file.at));
         chars += shown.length + 1;
         full = paths.length === LIMITS.globPaths || chars > LIMITS.answerChars;
         if (full) break;

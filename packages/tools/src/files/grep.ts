@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { definePure } from '../define.ts';
 import { LIMITS } from '../limits.ts';
 import { compileExpression, compileGlob } from './patterns.ts';
-import { openNamed, type Root } from './root.ts';
+import type { SpaceOf } from './space.ts';
 import { notesOnSearch, searchFile, searchFound, startSearch } from './search.ts';
 import { emptyTally, notesOnWalk, walkFiles } from './walk.ts';
 
@@ -27,22 +27,24 @@ const input = z.strictObject({
   context: z.int().min(0).max(LIMITS.contextLines).default(0).describe('Lines shown before and after each match.'),
 });
 
-export function createGrep(root: Root, name: string): ToolDefinition {
+export function createGrep(spaceOf: SpaceOf, name: string): ToolDefinition {
   return definePure({
     name,
     taint: 'file',
     description: DESCRIPTION,
     input,
     timeoutMs: LIMITS.searchTimeoutMs,
-    async run({ pattern, path, include, ignoreCase, context }, { signal }) {
-      const search = startSearch(compileExpression(pattern, ignoreCase), context);
+    async run({ pattern, path, include, ignoreCase, context: around }, context) {
+      const { signal } = context;
+      const space = spaceOf(context);
+      const search = startSearch(compileExpression(pattern, ignoreCase), around);
       const included = include === undefined ? () => true : compileGlob(include);
       const tally = emptyTally();
-      await using start = await openNamed(root, path);
+      await using start = await space.open(path);
       if (start.kind === 'file') await searchFile(start, search, signal);
       else
-        for await (const found of walkFiles(root, start, tally, signal)) {
-          if (included(found.below)) await searchFound(root, found.at, search, signal);
+        for await (const found of walkFiles(space, start, tally, signal)) {
+          if (included(found.below)) await searchFound(space, found.at, search, signal);
           if (search.end !== null) break;
         }
       const { lines, matches, files, bytes, passedOver, end } = search;

@@ -8,8 +8,8 @@ import { lstat, rm } from 'node:fs/promises';
 import { ToolFailure } from '../failure.ts';
 import { inFolder, openPlace } from './place.ts';
 import type { Place } from './place.ts';
-import { openNamed, openReal, readEntries } from './root.ts';
-import type { Opened, Root } from './root.ts';
+import { openNamed, openReal } from './root.ts';
+import type { OpenedReal, Root } from './root.ts';
 
 /** Of one attempt at one of the files of a change. */
 export const temporaryName = (key: string, attempt: number, index: number): string =>
@@ -17,8 +17,8 @@ export const temporaryName = (key: string, attempt: number, index: number): stri
 const TEMPORARY = /^\.perdure-[a-z2-7]{1,26}-\d{1,9}-\d{1,9}\.tmp$/;
 
 /** As `openNamed` opens a file. */
-export async function openMended(root: Root, path: string): Promise<Opened> {
-  const open = async (): Promise<Opened> => openNamed(root, path, 'file');
+export async function openMended(root: Root, path: string): Promise<OpenedReal> {
+  const open = async (): Promise<OpenedReal> => openNamed(root, path, 'file');
   return open().catch(async (error: unknown) => {
     if (!isHardLinked(error)) throw error;
     const mend = async (): Promise<boolean> => {
@@ -32,8 +32,8 @@ export async function openMended(root: Root, path: string): Promise<Opened> {
 }
 
 /** As `openReal` opens the file of a place. */
-export async function openInPlace(root: Root, place: Place): Promise<Opened> {
-  const open = async (): Promise<Opened> => openReal(root, place.at, 'file');
+export async function openInPlace(root: Root, place: Place): Promise<OpenedReal> {
+  const open = async (): Promise<OpenedReal> => openReal(root, place.at, 'file');
   return open().catch(async (error: unknown) => {
     if (!isHardLinked(error) || !(await takeAway(root, place).catch(() => false))) throw error;
     return open();
@@ -49,7 +49,7 @@ async function takeAway(root: Root, place: Place): Promise<boolean> {
     return `${dev}:${ino}`;
   };
   const id = await idOf(place.name);
-  const { entries } = await readEntries(root, place.folder);
+  const { entries } = await place.folder.entries();
   let taken = false;
   for (const { name } of entries) {
     if (!TEMPORARY.test(name) || (await idOf(name).catch(() => null)) !== id) continue;

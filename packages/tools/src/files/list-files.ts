@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { definePure } from '../define.ts';
 import { ToolFailure } from '../failure.ts';
 import { LIMITS } from '../limits.ts';
-import { openNamed, readEntries, showName, type Entry, type Root } from './root.ts';
+import { showName, type Entry, type SpaceOf } from './space.ts';
 
 const DESCRIPTION = `Lists what a folder holds, sorted by name: "name/" is a folder, "name@" a link, "name|" neither file \
 nor folder. One answer holds at most ${LIMITS.listedEntries} entries; when there are more, its last line says how to go on.`;
@@ -15,20 +15,24 @@ const input = z.strictObject({
 
 const MARK: Record<Entry['kind'], string> = { file: '', directory: '/', link: '@', other: '|' };
 
-export function createListFiles(root: Root, name: string): ToolDefinition {
+export function createListFiles(spaceOf: SpaceOf, name: string): ToolDefinition {
   return definePure({
     name,
     taint: 'file',
     description: DESCRIPTION,
     input,
     timeoutMs: LIMITS.readTimeoutMs,
-    async run({ path, offset }, { signal }) {
-      await using folder = await openNamed(root, path, 'directory');
-      const { entries, cut } = await readEntries(root, folder);
+    async run({ path, offset }, context) {
+      const { signal } = context;
+      const space = spaceOf(context);
+      await using folder = await space.open(path, 'directory');
+      const { entries, cut } = await folder.entries();
       signal.throwIfAborted();
       if (offset > 1 && offset > entries.length)
         throw new ToolFailure('past_end', `There are only ${entries.length} entries: use a smaller offset.`);
-      const page = entries.slice(offset - 1, offset - 1 + LIMITS.listedEntries);
+      const page = entries
+        .slice(offset - 1, offset - 1 + LIMITS.listedEntries)
+        .map(({ name: entry, kind }) => ({ name: entry, kind }));
       const next = offset - 1 + page.length < entries.length ? offset + page.length : null;
       const lines = page.map((entry) => showName(entry.name) + MARK[entry.kind]);
       if (entries.length === 0) lines.push('[the folder is empty]');

@@ -3,8 +3,9 @@ import { mkdir } from 'node:fs/promises';
 import { basename, dirname, join, relative, sep } from 'node:path';
 import { ToolFailure } from '../failure.ts';
 import { LIMITS } from '../limits.ts';
-import { changed, locate, misnamed, notFound, openReal, quote, showPath } from './root.ts';
-import type { Opened, Root } from './root.ts';
+import { changed, locate, openReal, showPath } from './root.ts';
+import type { OpenedReal, Root } from './root.ts';
+import { misnamed, notFound, quote } from './space.ts';
 
 /**
  * `folder` is open and verified: the file's own, or the deepest one that is there, with the names of those to be made
@@ -14,7 +15,7 @@ export type Place = AsyncDisposable & {
   readonly at: string;
   readonly name: string;
   readonly shown: string;
-  folder: Opened;
+  folder: OpenedReal;
   toMake: string[];
 };
 
@@ -47,12 +48,12 @@ export async function openPlace(root: Root, path: string): Promise<Place> {
 
 /** The name of something in the place's folder, reached through the folder that was verified. */
 export function inFolder(root: Root, { folder }: Place, name: string): string {
-  return join(root.descriptors.reachedAs(folder.handle, folder.real), name);
+  return join(root.descriptors.reachedAs(folder.handle, folder.at), name);
 }
 
 /** The folder is still the one that was verified, and where it was. */
 export async function checkFolder(root: Root, { folder, shown }: Place): Promise<void> {
-  if ((await root.descriptors.pathOf(folder.handle, folder.real)) !== folder.real) throw changed(shown);
+  if ((await root.descriptors.pathOf(folder.handle, folder.at)) !== folder.at) throw changed(shown);
 }
 
 /** Makes the folders that are missing, one below the other, each verified before anything is made in it. */
@@ -63,11 +64,11 @@ export async function makeFolders(root: Root, place: Place): Promise<void> {
       if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
     });
     await place.folder.handle.sync();
-    const made = await openReal(root, join(place.folder.real, name), 'directory');
+    const made = await openReal(root, join(place.folder.at, name), 'directory');
     const outer = place.folder;
     place.folder = made;
     await outer[Symbol.asyncDispose]();
-    if (made.real !== join(outer.real, name)) throw changed(place.shown);
+    if (made.at !== join(outer.at, name)) throw changed(place.shown);
   }
 }
 

@@ -4,8 +4,7 @@ import { definePure } from '../define.ts';
 import { ToolFailure } from '../failure.ts';
 import { LIMITS } from '../limits.ts';
 import { digestOf, readWhole } from './content.ts';
-import { openMended } from './leftover.ts';
-import { openNamed, quote, type Opened, type Root } from './root.ts';
+import { quote, type Opened, type SpaceOf } from './space.ts';
 import { decodeText, excerptOf, readText, type Excerpt } from './text.ts';
 
 const DESCRIPTION = `Reads a text file, as it is. One answer holds at most ${LIMITS.readLines} lines and \
@@ -26,15 +25,17 @@ const input = z.strictObject({
 });
 
 /** With `digests` the whole file is read each time, and its digest told. */
-export function createReadFile(root: Root, name: string, { digests }: { digests: boolean }): ToolDefinition {
+export function createReadFile(spaceOf: SpaceOf, name: string, { digests }: { digests: boolean }): ToolDefinition {
   return definePure({
     name,
     taint: 'file',
     description: digests ? DESCRIPTION + ON_DIGESTS : DESCRIPTION,
     input,
     timeoutMs: LIMITS.readTimeoutMs,
-    async run({ path, offset, column, limit }, { signal }) {
-      await using file = await (digests ? openMended(root, path) : openNamed(root, path, 'file'));
+    async run({ path, offset, column, limit }, context) {
+      const { signal } = context;
+      const space = spaceOf(context);
+      await using file = await (digests ? space.openToChange(path) : space.open(path, 'file'));
       const range = { offset, column, limit, chars: LIMITS.answerChars };
       if (!digests) return answer(file, offset, await excerptOf(readText(file, signal), range));
       const bytes = await readWhole(file, signal);

@@ -20,33 +20,11 @@ import { openInPlace, temporaryName } from './leftover.ts';
 import { alone } from './locks.ts';
 import { checkFolder, inFolder, makeFolders, openPlace } from './place.ts';
 import type { Place } from './place.ts';
-import { changed, failureOf, notFound, quote } from './root.ts';
+import { changed, failureOf } from './root.ts';
 import type { Root } from './root.ts';
-
-/** One file and what is to become of it. */
-export type Wish = {
-  path: string;
-  /** What it was read with; undefined: it is not there yet. */
-  digest: string | undefined;
-  /** The content after, of the content before; null: no file. Throws ToolFailure. */
-  change(before: Buffer | null): Buffer | null;
-  /** Whether this content is what the change makes of the content with the digest (W2). */
-  isDone(now: Buffer | null): boolean;
-};
-
-type State = { digest: string; bytes: number };
-export type Change = {
-  path: string;
-  /** `kept`: it was as it should be already. */
-  did: 'created' | 'changed' | 'deleted' | 'kept';
-  before: State | null;
-  after: State | null;
-};
-/** `failed`: what stopped it after some files had changed; null where all did. `unflushed`: the disk did not confirm them. */
-export type Changes = { done: Change[]; failed: { path: string; failure: ToolFailure } | null; unflushed: boolean };
-
-/** Who asks: names the files that are written beside their places, so that attempts do not meet. */
-export type Asker = { key: string; attempt: number; signal: AbortSignal };
+import type { Asker, Change, Changes, Wish } from './space.ts';
+import { quote } from './space.ts';
+import { changeOf, contentAfter } from './wish.ts';
 
 /** Throws ToolFailure where nothing was changed. */
 export async function changeFiles(root: Root, wishes: readonly Wish[], asker: Asker): Promise<Changes> {
@@ -86,29 +64,9 @@ async function planOf(root: Root, place: Place, wish: Wish, asker: Asker & { ind
   for (let earlier = 1; earlier < attempt && place.toMake.length === 0; earlier += 1)
     await rm(inFolder(root, place, tempOf(earlier)), { force: true });
   const seen = place.toMake.length > 0 ? null : await readPlace(root, place, signal);
-  const after = afterOf(wish, place, seen);
+  const after = contentAfter(wish, place.shown, seen);
   const change = changeOf(place.shown, seen, after);
   return { path: wish.path, place, seen, after, change, temp: tempOf(attempt) };
-}
-
-/** The content that the wish asks for; the one that is there where it is met already (W1, W2). */
-function afterOf(wish: Wish, { shown }: Place, seen: Seen | null): Buffer | null {
-  if (seen?.digest === wish.digest) return wish.change(seen?.bytes ?? null);
-  if (wish.isDone(seen?.bytes ?? null)) return seen?.bytes ?? null;
-  if (seen === null) throw notFound(shown);
-  if (wish.digest === undefined)
-    throw new ToolFailure('not_read', `${quote(shown)} is there already: read it first, and give the digest it has.`);
-  throw new ToolFailure(
-    'stale',
-    `${quote(shown)} is not as it was read: read it again, and give the digest it has now.`,
-  );
-}
-
-function changeOf(path: string, seen: Seen | null, content: Buffer | null): Change {
-  const before = seen === null ? null : { digest: seen.digest, bytes: seen.bytes.length };
-  const after = content === null ? null : { digest: digestOf(content), bytes: content.length };
-  if (before?.digest === after?.digest) return { path, did: 'kept', before, after };
-  return { path, did: before === null ? 'created' : after === null ? 'deleted' : 'changed', before, after };
 }
 
 async function readPlace(root: Root, place: Place, signal: AbortSignal): Promise<Seen | null> {
@@ -120,7 +78,7 @@ async function readPlace(root: Root, place: Place, signal: AbortSignal): Promise
     throw error;
   }
   await using opened = file;
-  if (opened.real !== place.at) throw changed(place.shown);
+  if (opened.at !== place.at) throw changed(place.shown);
   const mark = await markOf(opened.handle);
   const { mode, uid, gid } = await opened.handle.stat();
   const bytes = await readWhole(opened, signal);

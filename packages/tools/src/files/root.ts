@@ -17,6 +17,8 @@ import { join, parse, relative, resolve, sep } from 'node:path';
 import process from 'node:process';
 import { ToolFailure, ToolOptionsError } from '../failure.ts';
 import { LIMITS } from '../limits.ts';
+import type { Entry, Kind, Opened } from './space.ts';
+import { misnamed, notFound, quote } from './space.ts';
 
 export type RootOptions = {
   /** The folder: read when the tools are made, and fixed from then on. Neither the file system's root nor in `/proc`. */
@@ -39,10 +41,8 @@ export type Root = {
   readonly descriptors: Descriptors;
 };
 
-export type Kind = 'file' | 'directory';
-/** An open descriptor whose place has been verified; `shown` is its path below the root, with `/`. */
-export type Opened = AsyncDisposable & { handle: FileHandle; real: string; shown: string; kind: Kind; bytes: number };
-export type Entry = { name: string; kind: Kind | 'link' | 'other' };
+/** An open descriptor whose place has been verified: `at` is where it really is. */
+export type OpenedReal = Opened & { readonly handle: FileHandle };
 
 /** How to learn where an open descriptor is. */
 export type Descriptors = {
@@ -100,7 +100,7 @@ export function openRoot(options: RootOptions, descriptors = usualDescriptors())
 }
 
 /** Opens what a model named. Throws ToolFailure. The caller disposes of it. */
-export async function openNamed(root: Root, path: string, wanted?: Kind): Promise<Opened> {
+export async function openNamed(root: Root, path: string, wanted?: Kind): Promise<OpenedReal> {
   try {
     const found = await locate(root, path);
     if (found.missing.length > 0) throw notFound(path);
@@ -114,7 +114,7 @@ export async function openNamed(root: Root, path: string, wanted?: Kind): Promis
 }
 
 /** Opens a path without links in it, as a walk composes it from what it read. Throws ToolFailure or a system error. */
-export async function openReal(root: Root, at: string, kind: Kind): Promise<Opened> {
+export async function openReal(root: Root, at: string, kind: Kind): Promise<OpenedReal> {
   const handle = await open(at, kind === 'directory' ? FLAGS | DIRECTORY : FLAGS);
   try {
     const real = await root.descriptors.pathOf(handle, at);
@@ -129,34 +129,46 @@ export async function openReal(root: Root, at: string, kind: Kind): Promise<Open
         'hard_linked',
         `${quote(showPath(root, at))} has a second name on the disk, which may be outside the root; it is not shown.`,
       );
-    return {
+    const opened: OpenedReal = {
       handle,
-      real,
+      at: real,
       shown: showPath(root, real),
       kind,
       bytes: stats.size,
+      pieces: () => piecesOf(handle),
+      entries: async () => readEntries(root, opened),
       [Symbol.asyncDispose]: () => handle.close(),
     };
+    return opened;
   } catch (error) {
     await handle.close();
     throw error;
   }
 }
 
-/** The entries that a folder holds, sorted by name, without the hidden ones; `cut`: it holds more than were read. */
-export async function readEntries(root: Root, folder: Opened): Promise<{ entries: Entry[]; cut: boolean }> {
+async function* piecesOf(handle: FileHandle): AsyncGenerator<Uint8Array> {
+  const buffer = Buffer.allocUnsafe(LIMITS.chunkBytes);
+  for (;;) {
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, null);
+    if (bytesRead === 0) return;
+    yield buffer.subarray(0, bytesRead);
+  }
+}
+
+async function readEntries(root: Root, folder: OpenedReal): Promise<{ entries: Entry[]; cut: boolean }> {
   const entries: Entry[] = [];
   let cut = false;
-  const listing = await opendir(root.descriptors.reachedAs(folder.handle, folder.real), { bufferSize: 512 });
+  const listing = await opendir(root.descriptors.reachedAs(folder.handle, folder.at), { bufferSize: 512 });
   for await (const dirent of listing) {
     if (entries.length === LIMITS.directoryEntries) {
       cut = true;
       break;
     }
-    if (!isHidden(root, join(folder.real, dirent.name))) entries.push({ name: dirent.name, kind: entryKind(dirent) });
+    const at = join(folder.at, dirent.name);
+    if (!isHidden(root, at)) entries.push({ name: dirent.name, kind: entryKind(dirent), at });
   }
   // Where the kernel cannot list a descriptor (R1), the name must still lead to it after the reading.
-  const real = await root.descriptors.pathOf(folder.handle, folder.real);
+  const real = await root.descriptors.pathOf(folder.handle, folder.at);
   if (real === null || !isWithin(root.real, real)) throw changed(folder.shown);
   return { entries: entries.sort((a, b) => (a.name < b.name ? -1 : 1)), cut };
 }
@@ -164,19 +176,6 @@ export async function readEntries(root: Root, folder: Opened): Promise<{ entries
 /** The path below the root, with `/`; the root itself is `.`. */
 export function showPath(root: Root, real: string): string {
   return relative(root.real, real).split(sep).join('/') || '.';
-}
-
-/** A name or path on one line, with what cannot be seen or turns the text around written out. */
-export function showName(name: string): string {
-  return name.replaceAll(
-    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu,
-    (unseen) => `\\u{${unseen.codePointAt(0)?.toString(16)}}`,
-  );
-}
-
-/** As a message shows a path: bounded and on one line. */
-export function quote(path: string): string {
-  return `"${showName(path.length > 200 ? `${path.slice(0, 200)}…` : path)}"`;
 }
 
 const FLAGS =
@@ -270,17 +269,8 @@ function entryKind(dirent: Dirent): Entry['kind'] {
   return dirent.isSymbolicLink() ? 'link' : 'other';
 }
 
-export const notFound = (path: string): ToolFailure =>
-  new ToolFailure('not_found', `There is no ${quote(path)}: see what there is with list_files or glob.`);
-
 export const changed = (path: string): ToolFailure =>
   new ToolFailure('changed', `${quote(path)} was replaced while it was opened: try again.`);
-
-export function misnamed(path: string, wanted: Kind): ToolFailure {
-  return wanted === 'file'
-    ? new ToolFailure('not_a_file', `${quote(path)} is a folder: see what it holds with list_files.`)
-    : new ToolFailure('not_a_directory', `${quote(path)} is a file: read it with read_file.`);
-}
 
 /** The system's errors in the model's words: its path, and never the system's message, which names the real one. */
 export function failureOf(error: unknown, path: string): unknown {

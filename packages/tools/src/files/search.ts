@@ -1,7 +1,7 @@
 import { ToolFailure } from '../failure.ts';
 import { LIMITS } from '../limits.ts';
 import type { Expression } from './patterns.ts';
-import { openReal, showName, type Opened, type Root } from './root.ts';
+import { showName, type FileSpace, type Opened } from './space.ts';
 import { cutText, readText, splitLines } from './text.ts';
 
 /** A search for lines over many files: what it asks, what it has found, and what it could not look at. */
@@ -38,9 +38,9 @@ export function startSearch(expression: Expression, context: number): Search {
 }
 
 /** Searches one file that a walk found; one that cannot be searched is counted and passed over. */
-export async function searchFound(root: Root, at: string, search: Search, signal: AbortSignal): Promise<void> {
+export async function searchFound(space: FileSpace, at: string, search: Search, signal: AbortSignal): Promise<void> {
   try {
-    await using file = await openReal(root, at, 'file');
+    await using file = await space.openFound(at, 'file');
     await searchFile(file, search, signal);
   } catch (error) {
     signal.throwIfAborted();

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { open } from 'node:fs/promises';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { makePlace } from '../../test/context.ts';
 import { LIMITS } from '../limits.ts';
-import type { Opened } from './root.ts';
+import { openNamed, openRoot } from './root.ts';
+import type { Opened } from './space.ts';
 import { cutText, excerptOf, readText, splitLines } from './text.ts';
 
 const pieces = async function* (...texts: string[]): AsyncGenerator<string> {
@@ -18,17 +18,9 @@ async function* read(bytes: Uint8Array, claimed = bytes.length, signal = idle): 
   using place = makePlace();
   const path = join(place.base, 'file');
   writeFileSync(path, bytes);
-  const handle = await open(path);
-  const file: Opened = {
-    handle,
-    real: path,
-    shown: 'file',
-    kind: 'file',
-    bytes: claimed,
-    [Symbol.asyncDispose]: () => handle.close(),
-  };
-  await using _closed = file;
-  yield* readText(file, signal);
+  await using file = await openNamed(openRoot({ root: place.base }), 'file');
+  const opened: Opened = { ...file, bytes: claimed };
+  yield* readText(opened, signal);
 }
 
 const text = fc.string({ unit: fc.constantFrom('a', 'é', '😀', '\n', '\r\n', ' ', 'xyz'), maxLength: 60 });

@@ -1,20 +1,18 @@
 import { ToolFailure } from '../failure.ts';
 import { LIMITS } from '../limits.ts';
-import { quote, type Opened } from './root.ts';
+import { quote, type Opened } from './space.ts';
 
 /** A file's bytes, piece by piece; each is good until the next. Throws ToolFailure `too_large`, or the signal's reason. */
 export async function* readBytes(file: Opened, signal: AbortSignal): AsyncGenerator<Buffer> {
   if (file.bytes > LIMITS.fileBytes) throw tooLarge(file);
-  const buffer = Buffer.allocUnsafe(LIMITS.chunkBytes);
   let total = 0;
-  for (;;) {
+  signal.throwIfAborted();
+  for await (const piece of file.pieces()) {
     signal.throwIfAborted();
-    const { bytesRead } = await file.handle.read(buffer, 0, buffer.length, null);
-    if (bytesRead === 0) return;
-    total += bytesRead;
+    total += piece.length;
     // However large the file said it was.
     if (total > LIMITS.fileBytes) throw tooLarge(file);
-    yield buffer.subarray(0, bytesRead);
+    yield Buffer.from(piece.buffer, piece.byteOffset, piece.length);
   }
 }
 

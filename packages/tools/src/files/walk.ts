@@ -1,6 +1,5 @@
-import { join } from 'node:path';
 import { LIMITS } from '../limits.ts';
-import { openReal, readEntries, type Opened, type Root } from './root.ts';
+import type { FileSpace, Opened } from './space.ts';
 
 /** Folders that a search leaves out unless it starts in them. */
 export const LEFT_OUT: ReadonlySet<string> = new Set(['.git', 'node_modules']);
@@ -26,28 +25,28 @@ export type WalkedFile = { at: string; below: string };
  * are not followed. What cannot be opened, or is replaced meanwhile, is counted and passed over.
  */
 export async function* walkFiles(
-  root: Root,
+  space: FileSpace,
   start: Opened,
   tally: WalkTally,
   signal: AbortSignal,
 ): AsyncGenerator<WalkedFile> {
-  const ahead: { at: string; below: string; depth: number }[] = [{ at: start.real, below: '', depth: 0 }];
+  const ahead: { at: string; below: string; depth: number }[] = [{ at: start.at, below: '', depth: 0 }];
   for (let folder = ahead.pop(); folder !== undefined; folder = ahead.pop()) {
     signal.throwIfAborted();
-    const listed = await listFolder(root, folder.at);
+    const listed = await listFolder(space, folder.at);
     if (listed === null) {
       tally.unreadable += 1;
       continue;
     }
     tally.cut ||= listed.cut;
     const folders: typeof ahead = [];
-    for (const { name, kind } of listed.entries) {
+    for (const { name, kind, at } of listed.entries) {
       if (tally.entries === LIMITS.walkedEntries) {
         tally.cut = true;
         return;
       }
       tally.entries += 1;
-      const found = { at: join(folder.at, name), below: folder.below + name };
+      const found = { at, below: folder.below + name };
       if (kind === 'file') yield found;
       else if (kind === 'link') tally.links += 1;
       else if (kind === 'directory' && LEFT_OUT.has(name)) tally.leftOut += 1;
@@ -59,10 +58,10 @@ export async function* walkFiles(
   }
 }
 
-async function listFolder(root: Root, at: string): Promise<Awaited<ReturnType<typeof readEntries>> | null> {
+async function listFolder(space: FileSpace, at: string): Promise<Awaited<ReturnType<Opened['entries']>> | null> {
   try {
-    await using folder = await openReal(root, at, 'directory');
-    return await readEntries(root, folder);
+    await using folder = await space.openFound(at, 'directory');
+    return await folder.entries();
   } catch {
     return null;
   }

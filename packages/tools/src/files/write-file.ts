@@ -4,8 +4,7 @@ import { defineEdit } from '../define.ts';
 import { LIMITS } from '../limits.ts';
 import { answerOf } from './answer.ts';
 import { digestOf } from './content.ts';
-import { changeFiles } from './replace.ts';
-import type { Root } from './root.ts';
+import type { SpaceOf } from './space.ts';
 
 const DESCRIPTION = `Writes a whole text file, in UTF-8 and exactly as given. A file that is there is replaced only with \
 the digest that read_file told of it; a new one needs none, and its folders are made. At most ${LIMITS.writtenChars} \
@@ -21,7 +20,7 @@ const input = z.strictObject({
  * Class `keyed`: the content says what is to be there, so a call that runs again finds it there and changes nothing
  * (W2 in `replace.ts`).
  */
-export function createWriteFile(root: Root, name: string): ToolDefinition {
+export function createWriteFile(spaceOf: SpaceOf, name: string): ToolDefinition {
   return defineEdit({
     name,
     description: DESCRIPTION,
@@ -31,7 +30,7 @@ export function createWriteFile(root: Root, name: string): ToolDefinition {
       const bytes = Buffer.from(content);
       const wanted = digestOf(bytes);
       const isDone = (now: Buffer | null): boolean => now !== null && digestOf(now) === wanted;
-      return answerOf(await changeFiles(root, [{ path, digest, change: () => bytes, isDone }], context));
+      return answerOf(await spaceOf(context).change([{ path, digest, change: () => bytes, isDone }], context));
     },
   });
 }

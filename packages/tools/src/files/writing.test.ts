@@ -9,6 +9,7 @@ import { digestOf } from './content.ts';
 import { createApplyPatch } from './apply-patch.ts';
 import { files } from './index.ts';
 import { kernelDescriptors, openRoot, type Descriptors } from './root.ts';
+import { folderSpace } from './folder.ts';
 import { createWriteFile } from './write-file.ts';
 
 const linux = process.platform === 'linux';
@@ -415,7 +416,7 @@ describe('apply_patch', () => {
         return kernelDescriptors.pathOf(handle, openedAs);
       },
     };
-    const tool = createApplyPatch(openRoot({ root: place.root }, meanwhile), 'apply_patch');
+    const tool = createApplyPatch(() => folderSpace(openRoot({ root: place.root }, meanwhile)), 'apply_patch');
     const digests = [
       { path: 'a.txt', digest: a },
       { path: 'b.txt', digest: b },
@@ -483,7 +484,7 @@ describe('attempts and askers', () => {
           return path;
         },
       };
-      const tool = createWriteFile(openRoot({ root: place.root }, swapping), 'write_file');
+      const tool = createWriteFile(() => folderSpace(openRoot({ root: place.root }, swapping)), 'write_file');
       const { content, isError } = await call([tool], 'write_file', { path: 'sub/a.txt', ...args });
       assert.equal(isError, true, content);
       fs.rmSync(at('sub'));
