@@ -82,6 +82,8 @@ export const LIMITS = {
   drainMs: 30_000,
   /** Everything else does: a process with nothing unsafe under way exits within five seconds. */
   drainIdleMs: 3_000,
+  /** What one name of a secret stood for before and stands for now: so many values of it are kept out of sight. */
+  secretValues: 8,
   /** Arguments of one call and the text of one result, as the model sees it. */
   argumentBytes: 256 * 1024,
   resultBytes: 1024 * 1024,

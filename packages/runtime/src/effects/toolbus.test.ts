@@ -56,7 +56,7 @@ function bench(hooks: readonly Hook[] = []) {
     tool({ name: 'work', description: 'Works.', input: { type: 'object' }, run, ...more });
   const run = async (work: ToolOptions<unknown>['run'], effect: EffectClass = 'pure', args: unknown = {}) =>
     toolbus.run(on(effect), define(work), args, controller.signal, bodies);
-  return { system, store, toolbus, controller, on, bodies, bodyOf, define, run, progress };
+  return { system, store, redactor, toolbus, controller, on, bodies, bodyOf, define, run, progress };
 }
 
 type Bench = ReturnType<typeof bench>;
@@ -216,18 +216,38 @@ test('hooks see a result without secrets, and what they write is cleaned again',
   assert.deepEqual(result.details, { deep: ['{{secret:DB}}'] });
 });
 
-test('placeholders of registered secrets are put back at the last hop, and only these', async () => {
+test('placeholders of secrets that are bound to a tool are put back at the last hop, and only these', async () => {
   let given: unknown;
-  const args = { query: 'with {{secret:DB}}', other: '{{secret:NONE}}' };
-  await bench().run((received) => ((given = received), 'ok'), 'pure', args);
-  assert.deepEqual(given, { query: `with ${SECRET}`, other: '{{secret:NONE}}' });
-  assert.equal(args.query, 'with {{secret:DB}}');
+  const args = { query: 'with {{secret:OWN}}', other: '{{secret:NONE}} {{secret:DB}}' };
+  const world = bench();
+  world.redactor.register('OWN', 'own-password', { tools: ['work'] });
+  await world.run((received) => ((given = received), 'ok'), 'pure', args);
+  assert.deepEqual(given, { query: 'with own-password', other: '{{secret:NONE}} {{secret:DB}}' });
+  assert.equal(args.query, 'with {{secret:OWN}}');
+});
+
+test('a call that would take a secret elsewhere does not run, and says what the secret is bound to', async () => {
+  const world = bench();
+  world.redactor.register('OWN', 'own-password', { hosts: ['api.example.com'] });
+  let ran = 0;
+  const call = async (url: string) =>
+    settled(world, () => ((ran += 1), 'ok'), 'unsafe', { url, headers: { key: '{{secret:OWN}}' } });
+  assert.equal((await call('https://api.example.com/v1')).content, 'ok');
+  const refused = await call('https://evil.example/?api.example.com');
+  assert.equal(refused.code, 'secret_refused');
+  assert.match(
+    refused.content,
+    /^Not run: secret OWN is bound to host api\.example\.com: it is not given to evil\.example/,
+  );
+  assert.equal(ran, 1);
 });
 
 test('arguments named __proto__ reach a tool as an ordinary member', async () => {
   let given: Record<string, unknown> = {};
-  const args = JSON.parse('{"__proto__":{"polluted":"{{secret:DB}}"}}') as unknown;
-  await bench().run((received) => ((given = received as Record<string, unknown>), 'ok'), 'pure', args);
+  const args = JSON.parse('{"__proto__":{"polluted":"{{secret:OWN}}"}}') as unknown;
+  const world = bench();
+  world.redactor.register('OWN', 'own-password', { tools: ['work'] });
+  await world.run((received) => ((given = received as Record<string, unknown>), 'ok'), 'pure', args);
   assert.equal(({} as { polluted?: unknown }).polluted, undefined);
   assert.equal(Object.getPrototypeOf(given), Object.prototype);
 });

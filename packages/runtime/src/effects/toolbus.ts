@@ -21,6 +21,7 @@ import type {
   ToolParks,
   ToolResult,
 } from '../ports.ts';
+import { SecretRefused, urlsIn } from '../secrets/bindings.ts';
 import type { Redactor } from '../secrets/redact.ts';
 import type { Results } from './results.ts';
 import type { Search } from '../texts/search.ts';
@@ -98,7 +99,12 @@ function contextOf(options: ToolbusOptions, on: ToolCall, signal: AbortSignal): 
       return { path: `/v1/callbacks/${token}`, token };
     },
     blobs: { put: async (bytes) => store.blobs.put(bytes), get: async (digest) => store.blobs.get(digest) },
-    secret: (name) => redactor.secret(name),
+    secret: (name, { url, command } = {}) =>
+      redactor.secret(name, {
+        tool: on.call.name,
+        ...(url === undefined ? {} : { urls: [url] }),
+        ...(command === undefined ? {} : { command }),
+      }),
     history: options.history,
     sandbox: options.sandbox,
     jobs: options.jobs.of(on.state.id, on.call.id),
@@ -119,11 +125,11 @@ async function runTool(
   signal: AbortSignal,
   bodies: Bodies,
 ): Promise<ToolOutcome> {
-  const { timers, clock, redactor } = options;
+  const { timers, clock } = options;
+  const given = restored(options, on, args);
+  if (!given.ok) return failed(bodies, given.code, given.message);
   const bounds = { timeoutMs: on.call.timeoutMs, graceMs: LIMITS.abortGraceMs, signal };
-  const ended = await bounded(timers, bounds, async (inner) =>
-    tool.run(redactor.restore(args), contextOf(options, on, inner)),
-  );
+  const ended = await bounded(timers, bounds, async (inner) => tool.run(given.args, contextOf(options, on, inner)));
   switch (ended.ended) {
     case 'value':
       return isParked(ended.value)
@@ -140,6 +146,18 @@ async function runTool(
   }
 }
 
+type Restored = { ok: true; args: unknown } | { ok: false; code: string; message: string };
+
+/** The arguments with the secrets that are bound to where they go; refused before anything has begun. */
+function restored({ redactor }: ToolbusOptions, { call }: ToolCall, args: unknown): Restored {
+  try {
+    return { ok: true, args: redactor.restore(args, { tool: call.name, urls: urlsIn(args) }) };
+  } catch (error) {
+    if (!(error instanceof SecretRefused)) throw error;
+    return { ok: false, code: error.code, message: `Not run: ${error.message}.` };
+  }
+}
+
 async function verifyCall(
   options: ToolbusOptions,
   on: ToolCall,
@@ -149,10 +167,12 @@ async function verifyCall(
   bodies: Bodies,
 ): Promise<ToolOutcome> {
   if (tool.verify === undefined) return { type: 'call-unknown', reason: 'the tool has no verify' };
+  const given = restored(options, on, args);
+  if (!given.ok) return { type: 'call-unknown', reason: `verify: ${given.code}` };
   const bounds = { timeoutMs: on.call.timeoutMs, graceMs: LIMITS.abortGraceMs, signal };
   const key = keyOf(on);
   const ended = await bounded(options.timers, bounds, async (inner) => {
-    const said = await tool.verify?.(key, options.redactor.restore(args), contextOf(options, on, inner));
+    const said = await tool.verify?.(key, given.args, contextOf(options, on, inner));
     return said ?? { outcome: 'unknown' as const };
   });
   if (ended.ended !== 'value') return { type: 'call-unknown', reason: `verify: ${ended.ended}` };

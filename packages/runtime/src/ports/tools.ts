@@ -42,7 +42,12 @@ export type ToolContext = {
   /** A URL path and token that resolve this call's callback wait; derived from the key. */
   callback(): { path: string; token: string };
   blobs: { put(bytes: Uint8Array): Promise<Digest>; get(digest: Digest): Promise<Uint8Array | null> };
-  secret(name: string): string | undefined;
+  /**
+   * The value of a secret; undefined where there is none of that name. One that is bound to hosts is given for the `url`
+   * it will be sent to, one that is bound to commands for the program (`command`) that gets it. Throws an Error with code
+   * `secret_refused` where it is bound elsewhere.
+   */
+  secret(name: string, to?: { url?: string; command?: string }): string | undefined;
   /**
    * Searches what was said in all sessions of the tenant, whoever had them. Throws an Error with code `invalid_request`
    * for a query without words, or a cursor that is none.

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { LIMITS } from '../limits.ts';
+import type { Bindings, Place } from './bindings.ts';
+import { SecretRefused } from './bindings.ts';
 import { encodingsOf } from './encodings.ts';
+import type { SecretUse } from './redact.ts';
 import { Redactor } from './redact.ts';
 
 const SECRET = 'p@ss/w0rd "quoted" & <b>+ö';
@@ -90,27 +94,118 @@ test('a clean value is returned as it is, and names are cleaned too', () => {
   assert.deepEqual(redactor.value({ tok_1234567890: 1 }), { '{{secret:TOKEN}}': 1 });
 });
 
-test('the last hop puts back registered names only, and pollutes no prototype', () => {
+const there = { tool: 'fetch' };
+const given = (use: SecretUse, name = 'TOKEN', value = 'tok_1234567890'): Redactor => {
+  const redactor = new Redactor();
+  redactor.register(name, value, use);
+  return redactor;
+};
+
+test('the last hop puts back what is bound to it, and pollutes no prototype', () => {
+  const redactor = given({ tools: ['fetch'] });
   const args = JSON.parse(
     '{"__proto__":{"polluted":"{{secret:TOKEN}}"},"a":["{{secret:DB}}","{{secret:NONE}}"]}',
   ) as object;
-  const restored = redactor.restore(args) as { a: string[] };
-  assert.deepEqual(restored.a, [SECRET, '{{secret:NONE}}']);
+  const restored = redactor.restore(args, there) as { a: string[] };
+  assert.deepEqual(restored.a, ['{{secret:DB}}', '{{secret:NONE}}']);
+  assert.deepEqual(Object.entries(restored)[0], ['__proto__', { polluted: 'tok_1234567890' }]);
   assert.equal(({} as { polluted?: unknown }).polluted, undefined);
   assert.equal(Object.getPrototypeOf(restored), Object.prototype);
   assert.ok(Object.hasOwn(restored, '__proto__'));
 });
 
 test('a value that holds another placeholder is put back as it is', () => {
-  const nested = new Redactor({ A: '{{secret:B}} and more', B: 'bbbbbbbbbb' });
-  assert.equal(nested.restore('{{secret:A}}'), '{{secret:B}} and more');
+  const nested = given({ tools: ['fetch'] }, 'A', '{{secret:B}} and more');
+  nested.register('B', 'bbbbbbbbbb', { tools: ['fetch'] });
+  assert.equal(nested.restore('{{secret:A}}', there), '{{secret:B}} and more');
+});
+
+test('what a model writes is no reason to give a secret that is bound to nothing; code is given it by its name', () => {
+  assert.equal(given({}).restore('{{secret:TOKEN}}', there), '{{secret:TOKEN}}');
+  assert.equal(given({}).secret('TOKEN', there), 'tok_1234567890');
+});
+
+test('a credential of the process is given to nobody, and appears nowhere', () => {
+  const redactor = new Redactor({}, { TOKEN: 'tok_1234567890' });
+  assert.equal(redactor.restore('{{secret:TOKEN}}', there), '{{secret:TOKEN}}');
+  assert.equal(redactor.secret('TOKEN', there), undefined);
+  assert.equal(redactor.text('it is tok_1234567890'), 'it is {{secret:TOKEN}}');
+});
+
+test('a secret goes where it is bound to: its hosts, its tools, its commands, all of them that are named', () => {
+  const at = (use: Bindings, place: Partial<Place>): boolean => {
+    try {
+      return given(use).restore('{{secret:TOKEN}}', { ...there, ...place }) === 'tok_1234567890';
+    } catch (error) {
+      assert.ok(error instanceof SecretRefused && error.code === 'secret_refused', String(error));
+      assert.ok(!error.message.includes('tok_'), error.message);
+      return false;
+    }
+  };
+  const hosts = ['api.example.com', '*.own.example'];
+  const cases: [Bindings, Partial<Place>, boolean][] = [
+    [{ hosts }, { urls: ['https://api.example.com/v1?x=1'] }, true],
+    [{ hosts }, { urls: ['https://API.example.com:8443/'] }, true],
+    [{ hosts }, { urls: ['https://a.b.own.example'] }, true],
+    [{ hosts }, { urls: ['https://own.example'] }, false],
+    [{ hosts }, { urls: ['https://notown.example'] }, false],
+    [{ hosts }, { urls: ['http://api.example.com'] }, false],
+    [{ hosts }, { urls: ['https://api.example.com@evil.example/'] }, false],
+    [{ hosts }, { urls: ['https://evil.example/api.example.com'] }, false],
+    [{ hosts }, { urls: ['https://api.example.com', 'https://evil.example'] }, false],
+    [{ hosts }, { urls: ['https://api.example.com.{{secret:TOKEN}}/'] }, false],
+    [{ hosts }, {}, false],
+    [{ hosts: ['localhost'] }, { urls: ['http://localhost:8080'] }, true],
+    [{ tools: ['fetch'] }, {}, true],
+    [{ tools: ['other'] }, {}, false],
+    [{ tools: ['fetch'], hosts }, {}, false],
+    [{ tools: ['fetch'], hosts }, { urls: ['https://api.example.com'] }, true],
+    [{ commands: ['gh'] }, { command: 'gh' }, true],
+    [{ commands: ['gh'] }, { command: 'curl' }, false],
+    [{ commands: ['gh'] }, {}, false],
+    [{ hosts: [] }, { urls: ['https://api.example.com'] }, false],
+  ];
+  for (const [use, place, is] of cases) assert.equal(at(use, place), is, JSON.stringify([use, place]));
+});
+
+test('what is set while a stream flows is held back from then on, and what a name stood for before stays out of sight', () => {
+  const redactor = new Redactor();
+  const stream = redactor.stream();
+  assert.equal(stream.push('open '), 'open ');
+  redactor.register('DOOR', 'sesame-seeds', {});
+  assert.equal(stream.push('sesame-se'), '');
+  assert.equal(stream.push('eds now '), '{{secret:DOOR}} now ');
+  redactor.register('DOOR', 'other-password', {});
+  redactor.forget('DOOR');
+  assert.equal(redactor.text('sesame-seeds, other-password'), '{{secret:DOOR}}, {{secret:DOOR}}');
+  assert.equal(redactor.secret('DOOR', there), undefined);
+});
+
+test('of one name the newest values are kept out of sight, and what it stands for now among them', () => {
+  const redactor = new Redactor();
+  for (let n = 0; n < 50; n += 1) redactor.register('DOOR', `password-${n}-of-many`, {});
+  assert.equal(redactor.text('password-49-of-many'), '{{secret:DOOR}}');
+  assert.equal(redactor.text(`password-${50 - LIMITS.secretValues}-of-many`), '{{secret:DOOR}}');
+  assert.equal(
+    redactor.text(`password-${49 - LIMITS.secretValues}-of-many`),
+    `password-${49 - LIMITS.secretValues}-of-many`,
+  );
+});
+
+test('thousands of secrets are found like one, whatever they share, and the longest wins', () => {
+  const secrets = Object.fromEntries(
+    Array.from({ length: 3_000 }, (_, n) => [`S${n}`, `issuer-v1-${(n * 7_919 + 1_000_003).toString(36)}-${n}`]),
+  );
+  const redactor = new Redactor(secrets);
+  for (const [name, value] of Object.entries(secrets).slice(0, 300))
+    for (const form of encodingsOf(value)) assert.equal(redactor.text(`a ${form} b`), `a {{secret:${name}}} b`, form);
 });
 
 test('a value too short to be told from words is named as unprotected, and tools still get it', () => {
   const short = new Redactor({ SHORT: 'abc', LONG: 'abcdefgh' });
   assert.deepEqual(short.unprotected, ['SHORT']);
   assert.equal(short.text('abc abcdefgh'), 'abc {{secret:LONG}}');
-  assert.equal(short.secret('SHORT'), 'abc');
+  assert.equal(short.secret('SHORT', there), 'abc');
   assert.throws(() => new Redactor({ 'a"b': 'abcdefgh' }), { code: 'invalid_config' });
 });
 
@@ -183,10 +278,13 @@ test('cleaning is linear in the text', () => {
     '-'.repeat(500_000),
     'sk-'.repeat(200_000),
     'xoxb'.repeat(100_000),
+    'aaaaaaaa'.repeat(60_000),
+    '\\u0061'.repeat(60_000),
   ];
+  const redactor = new Redactor({ A: 'aaaaaaaa', B: 'aaaaaaaaaaaaaaab' });
   for (const text of hostile) {
     redactor.text(text);
-    streamed([text]);
+    streamed([text], redactor);
   }
 });
 

@@ -5,8 +5,12 @@
  *  X2 A JSON value stays valid JSON: its strings are cleaned one by one.
  *  X3 Every scan is linear in the text, whatever the text is.
  */
-import { encodingsOf } from './encodings.ts';
 import { ConfigError } from '../errors.ts';
+import { LIMITS } from '../limits.ts';
+import type { Bindings, Place } from './bindings.ts';
+import { isBound, refusalOf, SecretRefused } from './bindings.ts';
+import { encodingsOf } from './encodings.ts';
+import { Forms } from './forms.ts';
 
 /** Shapes of well-known credentials, from their issuers' documentation of key formats. Linear: no nested repeats. */
 const SHAPES =
@@ -29,47 +33,65 @@ const SHORTEST_SECRET = 8;
 
 const SECRET_NAME = /^[A-Za-z0-9_.-]{1,128}$/;
 
-type Form = { text: string; placeholder: string };
+/** Who is given a secret: who it is bound to; or nobody (`hidden`): a credential of this process, which is to appear nowhere. */
+export type SecretUse = Bindings | 'hidden';
+type Known = { value: string; use: SecretUse };
 
 export class Redactor {
-  readonly #values = new Map<string, string>();
-  /** Longest first: a form that holds another one is found before it. */
-  readonly #forms: readonly Form[];
-  /** The forms as they stand in the text of a JSON value. */
-  readonly #escaped: readonly string[];
-  readonly #byFirst = new Map<string, Form[]>();
-  /** Names of values that are too short to be told from ordinary words: they are not protected. */
-  readonly unprotected: readonly string[];
+  /** What each name stands for now. */
+  readonly #known = new Map<string, Known>();
+  /** What it stood for before and stands for now, oldest first: none of it is to appear. */
+  readonly #values = new Map<string, string[]>();
+  #forms = new Forms();
 
-  /** Throws ConfigError `invalid_config` for a name that could not stand in a placeholder. */
-  constructor(secrets: Readonly<Record<string, string>> = {}) {
-    const forms: Form[] = [];
-    const unprotected: string[] = [];
-    for (const [name, value] of Object.entries(secrets)) {
-      if (!SECRET_NAME.test(name))
-        throw new ConfigError(
-          'invalid_config',
-          `secrets.${name}`,
-          'a name of a secret has letters, digits, _, . and -',
-        );
-      this.#values.set(name, value);
-      if (value.length < SHORTEST_SECRET) unprotected.push(name);
-      else forms.push(...encodingsOf(value).map((text) => ({ text, placeholder: placeholderOf(name) })));
+  /** `hidden`: credentials of this process. Throws ConfigError `invalid_config` for a name that could not stand in a placeholder. */
+  constructor(secrets: Readonly<Record<string, string>> = {}, hidden: Readonly<Record<string, string>> = {}) {
+    for (const [name, value] of Object.entries(hidden)) this.register(name, value, 'hidden');
+    for (const [name, value] of Object.entries(secrets)) this.register(name, value, {});
+  }
+
+  /**
+   * From now on the value is a secret by this name: everything that is made clean later is clean of it, streams under way
+   * included. What the name stood for before stays out of sight. Throws ConfigError `invalid_config`.
+   */
+  register(name: string, value: string, use: SecretUse): void {
+    if (!SECRET_NAME.test(name))
+      throw new ConfigError('invalid_config', `secrets.${name}`, 'a name of a secret has letters, digits, _, . and -');
+    this.#known.set(name, { value, use });
+    this.#hide(name, value);
+  }
+
+  /** Nobody is given it any more; its values stay out of sight. */
+  forget(name: string): void {
+    this.#known.delete(name);
+  }
+
+  #hide(name: string, value: string): void {
+    const values = this.#values.get(name) ?? [];
+    if (values.includes(value)) return;
+    this.#values.set(name, [...values, value].slice(-LIMITS.secretValues));
+    if (values.length < LIMITS.secretValues) {
+      addForms(this.#forms, name, value);
+      return;
     }
-    this.unprotected = unprotected;
-    this.#forms = forms.toSorted((a, b) => b.text.length - a.text.length);
-    this.#escaped = this.#forms.map(({ text }) => JSON.stringify(text).slice(1, -1));
-    for (const form of this.#forms) {
-      const first = form.text.charAt(0);
-      this.#byFirst.set(first, [...(this.#byFirst.get(first) ?? []), form]);
-    }
+    this.#forms = new Forms();
+    for (const [each, all] of this.#values) for (const one of all) addForms(this.#forms, each, one);
+  }
+
+  /** Names of values that are too short to be told from ordinary words: they are not protected. */
+  get unprotected(): readonly string[] {
+    return [...this.#known].flatMap(([name, { value }]) => (value.length < SHORTEST_SECRET ? [name] : []));
   }
 
   /** The text without secrets. */
   text(text: string): string {
-    let clean = text;
-    for (const form of this.#forms)
-      if (clean.includes(form.text)) clean = clean.replaceAll(form.text, () => form.placeholder);
+    let clean = '';
+    let done = 0;
+    for (const { at, end, name } of this.#forms.in(text)) {
+      clean += text.slice(done, at) + placeholderOf(name);
+      done = end;
+    }
+    clean += text.slice(done);
     if (clean.includes(KEY_MARK)) clean = withoutKeys(clean);
     return HINT.test(clean) ? clean.replace(TOKENS, BLANK) : clean;
   }
@@ -88,24 +110,33 @@ export class Redactor {
 
   /** Whether anything in this JSON text may have to be cleaned: most has nothing, and one look at the whole is enough. */
   #isSuspect(text: string): boolean {
-    return text.includes(KEY_MARK) || HINT.test(text) || this.#escaped.some((form) => text.includes(form));
+    return text.includes(KEY_MARK) || HINT.test(text) || this.#forms.isIn(text);
   }
 
-  /** The last hop: placeholders of registered secrets become their values, in every string of a JSON value. */
-  restore(value: unknown): unknown {
-    return mapStrings(value, (text) => this.#restoreText(text));
-  }
-
-  #restoreText(text: string): string {
-    if (!text.includes('{{secret:')) return text;
-    return text.replace(
-      /\{\{secret:([^{}]+)\}\}/g,
-      (placeholder, name: string) => this.#values.get(name) ?? placeholder,
+  /**
+   * The last hop: placeholders of secrets that are bound to where they would go become their values, in every string of a
+   * JSON value; those of what is bound to nothing stay as they are. Throws SecretRefused where one is bound elsewhere.
+   */
+  restore(value: unknown, place: Place): unknown {
+    return mapStrings(value, (text) =>
+      text.includes('{{secret:')
+        ? text.replace(PLACEHOLDER, (placeholder, name: string) => this.#bound(name, place) ?? placeholder)
+        : text,
     );
   }
 
-  secret(name: string): string | undefined {
-    return this.#values.get(name);
+  #bound(name: string, place: Place): string | undefined {
+    const use = this.#known.get(name)?.use;
+    return use === undefined || use === 'hidden' || !isBound(use) ? undefined : this.secret(name, place);
+  }
+
+  /** The value for code that asks by name; undefined: there is none for anybody. Throws SecretRefused where it is bound elsewhere. */
+  secret(name: string, place: Place): string | undefined {
+    const known = this.#known.get(name);
+    if (known === undefined || known.use === 'hidden') return undefined;
+    const refusal = refusalOf(name, known.use, place);
+    if (refusal !== null) throw new SecretRefused(name, refusal);
+    return known.value;
   }
 
   /** A stream that holds back what may be the beginning of a secret. */
@@ -118,29 +149,28 @@ export class Redactor {
    * only have begun at its end, reaches over that place.
    */
   settled(text: string): number {
-    let end = Math.min(this.#openForm(text), openToken(text), openKeyLine(text));
+    let end = Math.min(this.#forms.open(text), openToken(text), openKeyLine(text));
+    const stretches = this.#forms.stretches(text);
     for (let before = -1; before !== end;) {
       before = end;
       end = tokenOver(text, keyOver(text, end));
-      for (const form of this.#forms) {
-        const at = text.indexOf(form.text, Math.max(0, end - form.text.length + 1));
-        if (at >= 0 && at < end) end = at;
-      }
+      const last = stretches.findLast(({ at }) => at < end);
+      if (last !== undefined && last.end > end) end = last.at;
     }
     return end;
   }
-
-  /** Where the earliest form begins that the end of the text cuts off; else the text's length. */
-  #openForm(text: string): number {
-    const longest = this.#forms[0]?.text.length ?? 0;
-    for (let at = Math.max(0, text.length - longest + 1); at < text.length; at += 1) {
-      for (const form of this.#byFirst.get(text.charAt(at)) ?? [])
-        if (form.text.length > text.length - at && form.text.startsWith(text.slice(at))) return at;
-    }
-    return text.length;
-  }
 }
 
+/** The forms of one value, and how each stands in the text of a JSON value. */
+function addForms(forms: Forms, name: string, value: string): void {
+  if (value.length < SHORTEST_SECRET) return;
+  const texts = encodingsOf(value);
+  const known = new Set(texts);
+  const escaped = texts.map((text) => JSON.stringify(text).slice(1, -1)).filter((text) => !known.has(text));
+  forms.add(name, texts, escaped);
+}
+
+const PLACEHOLDER = /\{\{secret:([^{}]+)\}\}/g;
 const placeholderOf = (name: string): string => `{{secret:${name}}}`;
 
 /** Maps strings and names at any depth; what has nothing to change is returned as it is. */
