@@ -5,6 +5,7 @@
 //   npm run torture -- --sessions 24         so many sessions under way at a time
 //   npm run torture -- --distributed         two gateways and two workers on a Postgres: 50 kills of all of them (--kills N)
 //   npm run torture -- --distributed --engine restate    the same, driven by Restate, which is killed as well
+//   npm run torture -- --secrets             100,000 secrets, planted in twelve encodings wherever a session takes something in
 // What this machine cannot inject (no strace, no right to mount) is skipped aloud. Ends with figures; exit code 1 when
 // anything was lost, repeated or left hanging.
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -12,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { World } from '../packages/perdure/test/kill-loop/world.ts';
+import { plant } from '../packages/runtime/test/planted.ts';
 import { canMount, canTrace } from './torture/abilities.ts';
 import { fleetRound } from './torture/fleet.ts';
 import { failingDisk, fullDisk, slowDisk } from './torture/disks.ts';
@@ -27,6 +29,7 @@ const { values } = parseArgs({
     sessions: { type: 'string', default: '16' },
     distributed: { type: 'boolean', default: false },
     kills: { type: 'string', default: '50' },
+    secrets: { type: 'boolean', default: false },
     engine: { type: 'string', default: 'local' },
   },
 });
@@ -43,6 +46,11 @@ if (isRestate ? !values.distributed : values.engine !== 'local')
   refuse('--engine is local, or restate with --distributed');
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 if (values.distributed) process.exit(await fleetRound({ seed, busy, kills, isRestate, say }));
+if (values.secrets) {
+  say(`100,000 secrets, --seed ${seed}`);
+  say(JSON.stringify(await plant(100_000, 1_000, seed)));
+  process.exit(0);
+}
 const until = performance.now() + minutes * 60_000;
 const skip = (what: string, why: string): void => say(`SKIPPED: ${what}: ${why}`);
 const compiled = mkdtempSync(join(tmpdir(), 'perdure-compiled-'));

@@ -170,7 +170,7 @@ type Opened = {
 
 async function openHost(options: RuntimeOptions, env: Environment, within: Within | 'idle'): Promise<Opened> {
   const { settings } = readSettings({ flags: {}, env, dotenv: {} });
-  const redactor = new Redactor(secretsOf(options, env));
+  const redactor = new Redactor(options.secrets, credentialsOf(options, env));
   const logger = loggerOf(options, settings, redactor, env);
   const setting = options.store ?? SETTINGS.store.initial;
   const data = typeof setting === 'object' ? null : folderOf(setting, options.data);
@@ -269,8 +269,8 @@ function loggerOf(options: RuntimeOptions, settings: Settings, redactor: Redacto
   return createLogger({ level, redactor, destination: logSink(format, process.stderr, env) });
 }
 
-/** What must appear nowhere (P13): the configuration's own secrets and every credential that this process was given. */
-function secretsOf(options: RuntimeOptions, env: Environment): { [name: string]: string } {
+/** What must appear nowhere beside the configuration's own secrets (P13), and is for no tool: what this process was given for itself. */
+function credentialsOf(options: RuntimeOptions, env: Environment): { [name: string]: string } {
   const secrets: { [name: string]: string } = {};
   const add = (name: string, value: string | undefined): void => {
     const trimmed = value?.trim() ?? '';
@@ -280,7 +280,7 @@ function secretsOf(options: RuntimeOptions, env: Environment): { [name: string]:
   for (const { found } of keysFound(env)) if (found !== null) add(found, env[found]);
   Object.assign(secrets, secretsOfStore(options.store), secretsOfEngine(options.engine));
   for (const endpoint of options.models?.endpoints ?? []) addEndpoint(endpoint, env, add);
-  return { ...secrets, ...options.secrets };
+  return secrets;
 }
 
 const CREDENTIAL_HEADER = /auth|key|token|secret|cookie/i;

@@ -13,18 +13,20 @@ import { BodyMissing } from './log/sessions.ts';
 import { KeyTaken } from './log/step.ts';
 import { BadExport } from './transfer/format.ts';
 import { storageTrouble } from './log/storage.ts';
+import type { Redactor } from './secrets/redact.ts';
 
 export const refused = ({ code, message, details }: Rejection): ApiError =>
   new ApiError(code, message, details === undefined ? {} : { details });
 
+type Telling = { logger: Logger; redactor: Redactor };
+
 /** Failures of the outside as codes; what is left is a bug, logged and told by its request id alone (P13). */
-export async function guarded<T>(parts: { logger: Logger }, caller: Caller, work: () => Promise<T>): Promise<T> {
+export async function guarded<T>(parts: Telling, caller: Caller, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof ApiError) throw error;
-    const known = knownFailure(error);
-    if (known !== null) throw known;
+    const known = error instanceof ApiError ? error : knownFailure(error);
+    if (known !== null) throw clean(known, parts.redactor);
     parts.logger.error(
       { requestId: caller.requestId, error: error instanceof Error ? (error.stack ?? error.message) : String(error) },
       'a request failed',
@@ -36,11 +38,7 @@ export async function guarded<T>(parts: { logger: Logger }, caller: Caller, work
 }
 
 /** The same for a stream: what breaks it off is told in the same codes. */
-export async function* guardedStream<T>(
-  parts: { logger: Logger },
-  caller: Caller,
-  stream: AsyncGenerator<T>,
-): AsyncGenerator<T> {
+export async function* guardedStream<T>(parts: Telling, caller: Caller, stream: AsyncGenerator<T>): AsyncGenerator<T> {
   try {
     for (;;) {
       const next = await guarded(parts, caller, async () => stream.next());
@@ -50,6 +48,16 @@ export async function* guardedStream<T>(
   } finally {
     await stream.return(undefined);
   }
+}
+
+/** What it says back may be what was asked with. */
+function clean(error: ApiError, redactor: Redactor): ApiError {
+  const told = { message: error.message, details: error.details };
+  const { message, details } = redactor.value(told);
+  if (message === told.message && details === told.details) return error;
+  const more = details === undefined ? {} : { details };
+  const { code, requestId } = error;
+  return new ApiError(code, message, requestId === undefined ? more : { ...more, requestId });
 }
 
 /** Null: nobody foresaw this. */

@@ -219,6 +219,7 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
     tenant,
     ...live,
     models,
+    redactor: options.redactor,
     reads,
     watches: createWatches(store.log),
     driver,

@@ -7,6 +7,7 @@ import type { Trial } from './drive/trial.ts';
 import type { Logger, ModelSource, Sandbox, System, TenantStore } from './ports.ts';
 import type { Quarantine } from './drive/quarantine.ts';
 import type { Jobs } from './jobs/jobs.ts';
+import type { Redactor } from './secrets/redact.ts';
 import type { Reads } from './methods/views.ts';
 import type { Reading } from './log/prefix.ts';
 import type { Sessions } from './log/sessions.ts';
@@ -44,6 +45,7 @@ export type Parts = {
   /** What must come before anything is driven: the session that the process before died in is tried alone. */
   trial: Trial;
   callbackSecret: string;
+  redactor: Redactor;
   search: Search;
   /** For the birth of a session: everything else comes by the driver. */
   step: Step;

@@ -27,7 +27,7 @@ function secretOf(random: System['random'], n: number): string {
 
 const json = (text: string): string => JSON.stringify(text).slice(1, -1);
 const each = (text: string, map: (point: number) => string): string =>
-  [...text].map((sign) => map(sign.codePointAt(0) ?? 0)).join('');
+  Array.from(text, (sign) => map(sign.codePointAt(0) ?? 0)).join('');
 /** Of the base64 of a longer text, what says nothing but the secret. */
 const within = (secret: string, encoding: 'base64' | 'base64url', ahead: string): { sent: string; core: string } => {
   const sent = Buffer.from(`${ahead}:${secret}:rest`).toString(encoding);
@@ -52,7 +52,7 @@ const ENCODINGS: readonly ((secret: string) => string | { sent: string; core: st
       .map((byte) => byte.toString(16).padStart(2, '0'))
       .join('')
       .replaceAll(/..../g, (unit) => `\\u${unit}`),
-  (secret) => [...secret].toReversed().join(''),
+  (secret) => Array.from(secret).toReversed().join(''),
 ];
 const percent = (byte: number): string => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
 const HTML = new Map([

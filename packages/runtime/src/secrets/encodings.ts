@@ -10,7 +10,7 @@
 /** Below this a part of an encoded value could be an ordinary word. */
 const SHORTEST_FORM = 8;
 
-/** All forms of a value. Longest first, each once. */
+/** All forms of a value, each also as JSON escapes it. Longest first, each once. */
 export function encodingsOf(value: string): string[] {
   const bytes = Buffer.from(value);
   const hex = bytes.toString('hex');
@@ -26,9 +26,11 @@ export function encodingsOf(value: string): string[] {
     hex.toUpperCase(),
     ...urlEncoded(value, hex),
     ...escapedUnits(value),
-    [...value].toReversed().join(''),
+    Array.from(value).toReversed().join(''),
   ];
-  return [...new Set(forms)].filter((form) => form.length >= SHORTEST_FORM).toSorted((a, b) => b.length - a.length);
+  // Each may stand in a JSON text: a call's arguments are one, and what a server answers.
+  const all = [...forms, ...forms.map(escapedJson)];
+  return [...new Set(all)].filter((form) => form.length >= SHORTEST_FORM).toSorted((a, b) => b.length - a.length);
 }
 
 const escapedJson = (text: string): string => JSON.stringify(text).slice(1, -1);
@@ -37,7 +39,7 @@ const HTML: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>':
 const escapedHtml = (text: string): string => text.replaceAll(/[&<>"']/g, (sign) => HTML[sign] ?? sign);
 
 function numericHtml(text: string): string[] {
-  const points = [...text].map((sign) => sign.codePointAt(0) ?? 0);
+  const points = Array.from(text, (sign) => sign.codePointAt(0) ?? 0);
   const hex = points.map((point) => point.toString(16));
   return [
     points.map((point) => `&#${point};`).join(''),
