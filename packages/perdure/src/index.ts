@@ -35,7 +35,15 @@ export { ApiError } from '@perdure/contract';
 export type { EndpointRecord, ModelRecord, PriceRecord, Quirks } from '@perdure/models';
 export { ModelConfigError } from '@perdure/models';
 export { StoreError } from '@perdure/stores/sqlite';
-export type { FilesOptions, SearchHistoryOptions, ShellOptions, TodoItem, WebFetchOptions } from '@perdure/tools';
+export type {
+  FilesOptions,
+  SearchHistoryOptions,
+  ShellOptions,
+  TodoItem,
+  WebFetchOptions,
+  WebSearchOptions,
+  SearchEndpoint,
+} from '@perdure/tools';
 export type { Listening } from '@perdure/gateway';
 export { ListenError } from '@perdure/gateway';
 export type { AgentFolderOptions } from './agent-folders.ts';
@@ -48,4 +56,4 @@ export type { Runtime, RuntimeOptions } from './runtime.ts';
 export { createRuntime } from './runtime.ts';
 export type { HandlerOptions, ServeOptions } from './serve.ts';
 export { handler, serve } from './serve.ts';
-export { ask, files, jobs, readMore, searchHistory, shell, sleep, todo, webFetch } from './tools.ts';
+export { ask, files, jobs, readMore, searchHistory, shell, sleep, todo, webFetch, webSearch } from './tools.ts';

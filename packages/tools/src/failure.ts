@@ -20,6 +20,7 @@ export type ToolFailureCode =
   | 'http_status'
   | 'unsupported_type'
   | 'unreadable'
+  | 'not_configured'
   | 'past_end'
   | 'out_of_range'
   | 'not_read'
@@ -51,7 +52,8 @@ export type ToolOptionsCode =
   | 'invalid_host'
   | 'invalid_port'
   | 'invalid_origin'
-  | 'invalid_proxy';
+  | 'invalid_proxy'
+  | 'invalid_endpoint';
 
 /** Thrown where tools are made with options that cannot be obeyed. */
 export class ToolOptionsError extends Error {

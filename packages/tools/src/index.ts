@@ -19,5 +19,8 @@ export type { ShellOptions } from './shell/index.ts';
 export { sleep } from './sleep.ts';
 export { todo } from './todo.ts';
 export type { TodoItem } from './todo.ts';
+export type { SearchEndpoint } from './web/endpoints.ts';
 export { webFetch } from './web/fetch.ts';
 export type { WebFetchOptions } from './web/fetch.ts';
+export { webSearch } from './web/search.ts';
+export type { WebSearchOptions } from './web/search.ts';

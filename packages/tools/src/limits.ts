@@ -117,6 +117,11 @@ export const LIMITS = {
   pageChars: 512 * 1024,
   titleChars: 300,
   fetchTimeoutMs: 45_000,
+  /** A search of the web, its results at most and where nobody says how many, and of one the words that are told. */
+  searchChars: 400,
+  searchHits: 20,
+  usualHits: 8,
+  snippetChars: 500,
   /** Threads that turn pages into Markdown at once, and the memory of one. */
   pageThreads: 2,
   pageMegabytes: 256,
