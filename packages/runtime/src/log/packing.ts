@@ -1,6 +1,7 @@
 /**
  * What an entry leaves out in its frame, and how it is put back. Generic over kinds: the run that its effect names,
- * references that its data names, counters that are zero. Unpacking is total: an entry written in full reads the same.
+ * references that its data names, counters that are zero; by kind: what nearly every entry says. Unpacking is total: an
+ * entry written in full reads the same.
  */
 import type { Cost, EffectId, Entry, Usage } from '@perdure/engine';
 import { isCompactionId, runOf, ZERO_USAGE } from '@perdure/engine';
@@ -10,7 +11,7 @@ export type Packed = { kind: Entry['kind']; v?: number; run?: string; effect?: s
 const FREE: Cost = { nanoUsd: 0, price: null };
 
 export function packEntry(entry: Entry): Packed {
-  const packed: Packed = { kind: entry.kind, data: packData(withoutInput(entry)) };
+  const packed: Packed = { kind: entry.kind, data: withoutUsual(entry.kind, packData(withoutInput(entry))) };
   if (entry.v !== 1) packed.v = entry.v;
   if (entry.effect !== undefined) packed.effect = entry.effect;
   if (entry.run !== undefined && entry.run !== runIn(entry.effect)) packed.run = entry.run;
@@ -20,7 +21,7 @@ export function packEntry(entry: Entry): Packed {
 
 /** `input`: of the frame, which a message's submission mostly is. */
 export function unpackEntry(packed: Packed, input: string): Packed {
-  const data = withInput(packed.kind, unpackData(packed.data), input);
+  const data = withUsual(packed.kind, withInput(packed.kind, unpackData(packed.data), input));
   const entry: Packed = { ...packed, data };
   const run = packed.run ?? runIn(packed.effect as EffectId | undefined);
   if (run !== undefined) entry.run = run;
@@ -44,6 +45,26 @@ function withoutInput({ kind, data, input }: Entry): object {
 
 const withInput = (kind: Entry['kind'], data: object, input: string): object =>
   MESSAGES.has(kind) && !('submission' in data) ? { submission: input, ...data } : data;
+
+/** The members of `run.queued` stand in this order, whatever was left out: an entry that is read is the one that was shown. */
+function withUsual(kind: Entry['kind'], data: object): object {
+  if (kind !== 'run.queued') return { ...USUAL[kind], ...data };
+  const { submission, payload, ...rest } = data as { submission?: string; payload?: string };
+  return { submission, payload, ...USUAL[kind], ...rest };
+}
+
+/** What is meant where it is missing. These never change: frames that lie in stores were written so. */
+const USUAL: { readonly [K in Entry['kind']]?: { readonly [member: string]: string | number } } = {
+  'run.queued': { mode: 'queue', priority: 0 },
+  'turn.settled': { attempt: 1 },
+  'call.settled': { attempt: 1 },
+};
+
+function withoutUsual(kind: Entry['kind'], data: object): object {
+  const usual = USUAL[kind];
+  if (usual === undefined) return data;
+  return Object.fromEntries(Object.entries(data).filter(([name, value]) => usual[name] !== value));
+}
 
 /** Digests of the bodies that data refers to (`{digest, bytes}`), in the order of its members. */
 function refsIn(data: object): string[] {
