@@ -43,7 +43,7 @@ export const TABLE: Readonly<Record<string, Row>> = {
   contract: row({ libraries: ['zod'], typeOnly: ['engine'], node: 'none' }),
   runtime: row({
     workspace: ['engine', 'contract'],
-    libraries: ['zod', 'ajv', 'ajv-formats', 'pino'],
+    libraries: ['zod', 'ajv', 'ajv-formats', 'pino', 're2js', 'unbash'],
     node: { except: [...TIME, ...SERVERS, 'node:process', 'node:child_process'] },
     bannedNames: { 'node:crypto': RANDOM },
     free: ['system.ts'],

@@ -2,7 +2,7 @@ export { LIMITS } from './limits.ts';
 export type { ErrorBody, ErrorCode, ErrorDetails } from './errors.ts';
 export { ApiError, ERROR_STATUS, errorBodySchema } from './errors.ts';
 export type { AnswerKind, MountInput, SessionStatus } from './values.ts';
-export { mountPathSchema, workspaceNameSchema } from './values.ts';
+export { mountPathSchema, policyRuleSchema, workspaceNameSchema } from './values.ts';
 export type { MediaKind } from './media.ts';
 export { attachmentOf, brokenMedia, MEDIA_TYPES, mediaKind, mediaTypeOf, nameOf, readText } from './media.ts';
 export type { AnswerInput, ConfigPatch, InputPart, MessageInput, Part } from './params.ts';

@@ -27,6 +27,9 @@ export const LIMITS = {
   tokenChars: 200,
   cursorChars: 1_000,
   rules: 1_000,
+  /** One pattern of a rule, and patterns of one condition. */
+  patternChars: 1_000,
+  patterns: 100,
   /** Higher goes first; 0 where it is not said. */
   priorityMax: 1_000,
   /** Long poll of events. */

@@ -118,9 +118,30 @@ export const actSchema = z.enum(['write', 'egress']) satisfies z.ZodType<Act>;
 /** A label of the context, and what brought it: a call, a run (its message), or a slot (`slot KEY`). */
 export const taintSourceSchema = z.strictObject({ label: taintSchema, from: z.string() });
 
+const pattern = z.string().min(1).max(LIMITS.patternChars);
+const patterns = z.array(pattern).min(1).max(LIMITS.patterns);
+const argumentCondition = z.union([
+  z.strictObject({ equals: z.json() }),
+  z.strictObject({ glob: pattern }),
+  z.strictObject({ regex: pattern }),
+]);
 export const policyRuleSchema = z.strictObject({
   decision: z.enum(['allow', 'ask', 'deny']),
   tool: nameSchema,
+  /** Conditions on arguments, by name or JSON pointer: a value, or the form of each text in it. */
+  args: z
+    .record(z.string().min(1).max(LIMITS.nameChars), argumentCondition)
+    .refine((args) => Object.keys(args).length <= LIMITS.patterns, {
+      error: `has more than ${LIMITS.patterns} arguments`,
+    })
+    .exactOptional(),
+  paths: patterns.exactOptional(),
+  hosts: patterns.exactOptional(),
+  command: z.union([pattern, patterns]).exactOptional(),
+  tainted: z.union([z.boolean(), z.array(taintSchema).min(1)]).exactOptional(),
+  acts: z.array(actSchema).min(1).exactOptional(),
+  maxNanoUsd: count.exactOptional(),
+  expiresAt: count.exactOptional(),
   reason: z.string().max(LIMITS.reasonChars).exactOptional(),
 }) satisfies z.ZodType<PolicyRule>;
 

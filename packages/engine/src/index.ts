@@ -7,6 +7,8 @@ export type {
   Actor,
   Amount,
   Answer,
+  ArgumentCondition,
+  ArgumentNames,
   BodyRef,
   CancelReason,
   CacheRule,

@@ -58,7 +58,33 @@ export type Act = 'write' | 'egress';
 
 export type ToolChoice = 'auto' | 'none' | 'required' | { tool: string };
 export type Mode = 'ask' | 'accept-edits' | 'read-only' | 'bypass';
-export type PolicyRule = { decision: 'allow' | 'ask' | 'deny'; tool: string; reason?: string };
+/** What an argument must be: this value; or each text in it of this form (`*` is any run of characters; regex by RE2). */
+export type ArgumentCondition = { equals: unknown } | { glob: string } | { regex: string };
+/**
+ * A rule counts for a call when all of its conditions hold. `allow` wants them of everything that the call names, `ask`
+ * and `deny` of anything, and also where it cannot be told.
+ */
+export type PolicyRule = {
+  decision: 'allow' | 'ask' | 'deny';
+  /** `*` stands for any run of characters. */
+  tool: string;
+  /** By name, or by JSON pointer. */
+  args?: { [argument: string]: ArgumentCondition };
+  /** Globs of files and folders that its arguments name. */
+  paths?: string[];
+  /** Globs of hosts. */
+  hosts?: string[];
+  /** The beginning of a command, such as `git status`; of several any one. */
+  command?: string | string[];
+  /** Labels of the context: any of these, any at all, or none (false). */
+  tainted?: boolean | Taint[];
+  acts?: Act[];
+  /** `allow` counts while the run has cost at most so much, `ask` and `deny` once it has cost more. */
+  maxNanoUsd?: number;
+  /** Wall ms; from then on it does not count. */
+  expiresAt?: number;
+  reason?: string;
+};
 export type Policies = { mode?: Mode; rules?: PolicyRule[]; approvalTtlMs?: number };
 
 /**
@@ -69,6 +95,18 @@ export type Mount = { path: string; workspace: string; mode: 'read-only' | 'read
 
 /** A workspace was changed from one tree to another. */
 export type TreeChanged = { workspace: string; before: Digest; after: Digest };
+
+/** What the arguments of a tool name in the world: by name, or by JSON pointer in which `*` is any member. */
+export type ArgumentNames = {
+  paths?: readonly string[];
+  /** Paths of which all that is below counts. */
+  trees?: readonly string[];
+  /** Unified diffs: the paths in them. */
+  patches?: readonly string[];
+  urls?: readonly string[];
+  /** Scripts of bash. */
+  commands?: readonly string[];
+};
 
 /** Configuration a session or a single run may override. Instructions are content and live in a body. */
 export type Config = {

@@ -19,7 +19,7 @@ export function preflightAtStart(runtime: Runtime): Background {
     const counts = noCounts();
     const skip = (session: string): boolean => quarantine.has(session);
     let complete = true;
-    for await (const one of preflight({ store, agents, models, alone: reading.alone, skip })) {
+    for await (const one of preflight({ now: system.clock.now(), store, agents, models, alone: reading.alone, skip })) {
       countPreflight(counts, one);
       complete = !stopped && clock.monotonicMs() - began < LIMITS.preflightMs;
       if (!complete) break;

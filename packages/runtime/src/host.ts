@@ -317,6 +317,7 @@ function courierOf(options: HostOptions, core: Core, lifted: (session: string) =
     models,
     toolbus,
     breaker,
+    clock,
     timers,
     random,
     logger,

@@ -51,6 +51,15 @@ export const LIMITS = {
   /** The pause before the driver says something again: doubled from the first to the last. */
   faultBackoffMs: 100,
   faultBackoffMaxMs: 5_000,
+  /** What an entry says of the rules that decided. */
+  ruleChars: 400,
+  /** Patterns of rules that are kept compiled; texts of one call's arguments that rules look at. */
+  compiledPatterns: 5_000,
+  ruledTexts: 10_000,
+  /** A script of bash beyond these is not understood: characters, commands, scripts within scripts. */
+  shellChars: 64 * 1024,
+  shellCommands: 1_000,
+  shellDepth: 8,
   /** Models of one route. */
   routeModels: 8,
   /** A model that fails so often in a row within the time is passed over for a while, by runs that have another one. */

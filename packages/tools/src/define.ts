@@ -9,7 +9,7 @@ type Spec<Input extends z.ZodType> = {
   timeoutMs: number;
   run(args: z.output<Input>, context: ToolContext): Promise<ToolResult | ToolParks>;
   verify?: ToolDefinition['verify'];
-} & Pick<ToolDefinition, 'taint'>;
+} & Pick<ToolDefinition, 'taint' | 'names'>;
 
 type Traits = Pick<ToolDefinition, 'effect' | 'approval' | 'edits' | 'acts'>;
 
@@ -50,6 +50,7 @@ function define<Input extends z.ZodType>(spec: Spec<Input>, traits: Traits): Too
     ...traits,
     timeoutMs: spec.timeoutMs,
     ...(spec.verify === undefined ? {} : { verify: spec.verify }),
+    names: spec.names ?? {},
     ...(spec.taint === undefined ? {} : { taint: spec.taint }),
     async run(args, context) {
       context.signal.throwIfAborted();

@@ -1,6 +1,7 @@
 /** Definitions: agents, tools, and the manifest that a run is pinned to. */
 import type { CompactionConfig, Config, Limits, Pin, Policies, Unfit } from '@perdure/engine';
 import { DEFAULT_LIMITS, membersOf } from '@perdure/engine';
+import { policyRuleSchema } from '@perdure/contract';
 import { z } from 'zod';
 import { canonicalJson, sha256 } from '../log/digest.ts';
 import { ConfigError } from '../errors.ts';
@@ -10,6 +11,7 @@ import { LIMITS } from '../limits.ts';
 import type { JsonSchema, ModelSource, ToolDefinition } from '../ports.ts';
 import { compactionOf, compactionSchema, isNative } from './compaction.ts';
 import { joinPolicies } from '../policy/policy.ts';
+import { misfitOfPolicies } from '../policy/rules.ts';
 import type { Manner, Route, Tier } from './route.ts';
 import { mannerOf, mannerSchema, memberOf, resolveRoute, routeSchema, unfitChoice, unfitOf } from './route.ts';
 import type { ToolDeclaration } from './tool.ts';
@@ -52,20 +54,16 @@ export const limitsSchema = z.strictObject({
   ...caps,
   session: z.strictObject(caps).optional(),
 });
-export const policiesSchema = z.strictObject({
-  mode: z.enum(['ask', 'accept-edits', 'read-only', 'bypass']).optional(),
-  rules: z
-    .array(
-      z.strictObject({
-        decision: z.enum(['allow', 'ask', 'deny']),
-        tool: z.string().min(1),
-        reason: z.string().optional(),
-      }),
-    )
-    .max(1_000)
-    .optional(),
-  approvalTtlMs: z.int().positive().optional(),
-});
+export const policiesSchema = z
+  .strictObject({
+    mode: z.enum(['ask', 'accept-edits', 'read-only', 'bypass']).optional(),
+    rules: z.array(policyRuleSchema).max(1_000).optional(),
+    approvalTtlMs: z.int().positive().optional(),
+  })
+  .superRefine((policies, context) => {
+    const misfit = misfitOfPolicies(policies as Policies);
+    if (misfit !== null) context.addIssue({ code: 'custom', path: misfit.path.split('.'), message: misfit.message });
+  });
 
 /** Of an agent that names none. */
 export const DEFAULT_QUEUE = 'default';

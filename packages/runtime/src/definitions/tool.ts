@@ -1,5 +1,5 @@
 /** Tools as people define them, and as manifests declare them. */
-import type { Act, Taint } from '@perdure/engine';
+import type { Act, ArgumentNames, Taint } from '@perdure/engine';
 import { z } from 'zod';
 import { ConfigError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
@@ -26,11 +26,13 @@ export type ToolDeclaration = {
   edits?: true;
   taint?: Taint;
   acts?: readonly Act[];
+  names?: ArgumentNames;
   timeoutMs: number;
   verify: boolean;
 };
 
 const TOOL_NAME = /^[a-zA-Z][a-zA-Z0-9_-]{0,63}$/;
+const argumentNames = z.array(z.string().min(1)).optional();
 const toolShape = z.strictObject({
   name: z.string().regex(TOOL_NAME, 'a tool name has letters, digits, _ and -, starts with a letter, at most 64'),
   description: z.string().min(1),
@@ -43,6 +45,15 @@ const toolShape = z.strictObject({
   edits: z.boolean().optional(),
   taint: z.enum(['web', 'file', 'tool']).optional(),
   acts: z.array(z.enum(['write', 'egress'])).optional(),
+  names: z
+    .strictObject({
+      paths: argumentNames,
+      trees: argumentNames,
+      patches: argumentNames,
+      urls: argumentNames,
+      commands: argumentNames,
+    })
+    .optional(),
   timeoutMs: z.int().positive().optional(),
   run: z.custom<ToolDefinition['run']>((value) => typeof value === 'function', 'a function'),
   verify: z
@@ -69,6 +80,8 @@ export type ToolOptions<Input> = {
   taint?: Exclude<Taint, 'input'>;
   /** What a call may do to the world (default: a `pure` tool nothing, any other tool both). Rules may ask for it. */
   acts?: readonly Act[];
+  /** Which arguments are paths, URLs or commands, for rules on them (default: rules look at each text in them). */
+  names?: ArgumentNames;
   /** Default 60,000. */
   timeoutMs?: number;
   run(
@@ -101,6 +114,7 @@ export function tool<Input = unknown>(options: ToolOptions<Input>): ToolDefiniti
   };
   if (shape.taint !== undefined) definition.taint = shape.taint;
   if (shape.acts !== undefined) definition.acts = shape.acts;
+  if (shape.names !== undefined) definition.names = shape.names as ArgumentNames;
   if (options.verify !== undefined) {
     const verify = options.verify.bind(options);
     definition.verify = async (key, args, context) => verify(key, parse(args), context);
@@ -153,5 +167,6 @@ export function declarationOf(definition: ToolDefinition): ToolDeclaration {
   if (definition.edits === true) declared.edits = true;
   if (definition.taint !== undefined) declared.taint = definition.taint;
   if (definition.acts !== undefined) declared.acts = definition.acts;
+  if (definition.names !== undefined) declared.names = definition.names;
   return declared;
 }

@@ -31,27 +31,29 @@ const manifest = {
 
 const prepare = async (name: string, args: string, policies: Policies = {}) => {
   const bodies = createBodies({ random: createVirtualSystem().random, redactor: new Redactor() });
-  const call = await prepareCall(manifest, { id: 'call_1', name, arguments: args }, bodies, policies);
+  const call = await prepareCall(manifest, { id: 'call_1', name, arguments: args }, bodies, {
+    policies,
+    filed: [],
+    standing: { at: 0, taint: [], nanoUsd: 0 },
+  });
   const said =
     bodies.stored.bodies.find(({ digest }) => digest === (call.denial ?? call.invalid?.result)?.digest)?.text ?? '{}';
   return { ...call, said: (JSON.parse(said) as { content?: string }).content ?? '' };
 };
 
 test('a call has the facts of the declaration that its run is pinned to, and the digest of its arguments', async () => {
-  const { said: _said, ...call } = await prepare('pay', ' {"amount": 5} ');
+  const { said: _said, judged, ...call } = await prepare('pay', ' {"amount": 5} ');
   assert.deepEqual(call, {
     name: 'pay',
     providerId: 'call_1',
     digest: argumentsDigest('pay', { amount: 5 }),
     effect: 'keyed',
-    approval: 'always',
-    edits: false,
     taint: [],
-    acts: ['write', 'egress'],
     timeoutMs: 5,
     verify: true,
     invalid: null,
   });
+  assert.partialDeepStrictEqual(judged, { approval: 'always', edits: false, acts: ['write', 'egress'] });
 });
 
 test('a call that the policies deny carries the reason for the model; any other carries none', async () => {
@@ -67,7 +69,7 @@ test('a tool that is not there is answered with those that are', async () => {
   const call = await prepare('steal', '{}');
   assert.equal(call.invalid?.code, 'unknown_tool');
   assert.match(call.said, /no tool steal\. Tools: pay\./);
-  assert.deepEqual([call.effect, call.approval], ['unsafe', 'always']);
+  assert.deepEqual([call.effect, call.judged], ['unsafe', null]);
   for (const name of ['__proto__', 'constructor', 'toString', ''])
     assert.equal((await prepare(name, '{}')).invalid?.code, 'unknown_tool');
 });

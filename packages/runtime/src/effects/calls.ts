@@ -1,12 +1,13 @@
 /** Calls on their way from the model's words to a tool: parsed, validated, bound by digest, run. */
-import type { Act, Call, Effect, Policies, ToolOutcome } from '@perdure/engine';
+import type { Call, Effect, ToolOutcome } from '@perdure/engine';
 import type { Agents, Manifest } from '../definitions/agents.ts';
 import type { TurnBody } from './assemble.ts';
 import type { Bodies } from './bodies.ts';
 import { clipped } from './clip.ts';
 import { argumentsDigest } from '../log/digest.ts';
 import { LIMITS } from '../limits.ts';
-import { denialText, ruleOn } from '../policy/policy.ts';
+import type { Binding } from '../policy/policy.ts';
+import { denialText, judged, ruleOn } from '../policy/policy.ts';
 import { misfitOf } from '../definitions/schema.ts';
 import type { Hot, Sessions } from '../log/sessions.ts';
 import { BodyMissing } from '../log/sessions.ts';
@@ -15,14 +16,12 @@ import { standingOf } from '../streams/standing.ts';
 import type { PreparedCall } from '../policy/turn.ts';
 import type { ToolCall, Toolbus } from './toolbus.ts';
 
-const BOTH: readonly Act[] = ['write', 'egress'];
-
-/** Parses and validates what the model asked for, against the declaration the run is pinned to. `policies`: all that bind the run. */
+/** Parses and validates what the model asked for, against the declaration the run is pinned to. `binding`: what it is ruled by, as things stand. */
 export async function prepareCall(
   manifest: Manifest,
   asked: TurnBody['calls'][number],
   bodies: Bodies,
-  policies: Policies,
+  binding: Binding,
 ): Promise<PreparedCall> {
   const declared = manifest.tools.find(({ name }) => name === asked.name);
   const facts = {
@@ -30,15 +29,13 @@ export async function prepareCall(
     providerId: asked.id,
     digest: '',
     effect: declared?.effect ?? 'unsafe',
-    approval: declared?.approval ?? 'always',
-    edits: declared?.edits ?? false,
     taint: declared?.taint === undefined ? [] : [declared.taint],
-    acts: declared?.acts ?? (declared?.effect === 'pure' ? [] : BOTH),
     timeoutMs: declared?.timeoutMs ?? LIMITS.toolMs,
     verify: declared?.verify ?? false,
   } as const;
   const invalid = async (code: string, message: string): Promise<PreparedCall> => ({
     ...facts,
+    judged: null,
     invalid: { code, result: await bodies.add({ content: clipped(message, LIMITS.messageChars) }) },
   });
   if (declared === undefined) {
@@ -60,10 +57,11 @@ export async function prepareCall(
   }
   const misfit = misfitOf(declared.input, parsed.value);
   if (misfit !== null) return invalid('invalid_arguments', `The arguments do not fit the tool's schema: ${misfit}`);
-  const { verdict, rule } = ruleOn(facts, policies);
-  if (verdict !== 'deny') return { ...facts, digest, invalid: null };
+  const call = { ...facts, digest, invalid: null, judged: judged(asked.name, declared, parsed.value) };
+  const { verdict, rule } = ruleOn(call.judged, binding);
+  if (verdict !== 'deny') return call;
   const denial = await bodies.add({ content: clipped(denialText(rule), LIMITS.messageChars) });
-  return { ...facts, digest, invalid: null, denial };
+  return { ...call, denial };
 }
 
 /** An empty text stands for no arguments, as some providers send it. */

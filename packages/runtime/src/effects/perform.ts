@@ -2,19 +2,11 @@
  * Performs one effect and gives its outcome as an input. It reads the session, and writes to it through the step alone; it
  * never throws for an outcome; what it sends is built from exactly what the log says.
  */
-import type {
-  Actor,
-  BodyRef,
-  Effect,
-  Policies,
-  Spent,
-  SummaryOutcome,
-  ToolOutcome,
-  TurnOutcome,
-} from '@perdure/engine';
+import type { Actor, BodyRef, Effect, Spent, SummaryOutcome, ToolOutcome, TurnOutcome } from '@perdure/engine';
 import { LIMITS as ENGINE } from '@perdure/engine';
 import type { Agents, Manifest } from '../definitions/agents.ts';
-import { joinPolicies } from '../policy/policy.ts';
+import type { Binding } from '../policy/policy.ts';
+import { joinPolicies, standingNow } from '../policy/policy.ts';
 import type { TurnBody } from './assemble.ts';
 import type { Bodies } from './bodies.ts';
 import { createBodies } from './bodies.ts';
@@ -24,6 +16,7 @@ import type { Hook } from './hooks.ts';
 import { runHooks } from './hooks.ts';
 import { LIMITS } from '../limits.ts';
 import type {
+  Clock,
   Delta,
   GenerateOutcome,
   GenerateRequest,
@@ -64,6 +57,7 @@ export type PerformOptions = {
   models: ModelSource;
   toolbus: Toolbus;
   breaker: Breaker;
+  clock: Clock;
   timers: Timers;
   random: Random;
   logger: Logger;
@@ -152,8 +146,8 @@ const failedTurn = (code: string, detail: string, spent: Spent = { kind: 'none' 
   spent,
 });
 
-/** `policies`: the agent's, with those of the run. */
-type Prepared = BuiltRequest & { manifest: Manifest; policies: Policies; sealed: string };
+/** `binding`: what the calls of the turn are ruled by, as things stand before it is answered. */
+type Prepared = BuiltRequest & { manifest: Manifest; binding: Binding; sealed: string };
 type Unfit = { code: string; detail: string };
 
 async function generate(
@@ -212,7 +206,8 @@ async function prepare(
   try {
     const policies = joinPolicies(manifest.policies, run.config.policies);
     const built = await buildRequest(options, manifest, hot, run, effect.attempt);
-    return 'code' in built ? built : { ...built, manifest, policies, sealed: turn.fingerprint };
+    const binding = { policies, filed: [], standing: standingNow(hot.state, run, options.clock.now()) };
+    return 'code' in built ? built : { ...built, manifest, binding, sealed: turn.fingerprint };
   } catch (error) {
     if (!(error instanceof BodyMissing)) throw error;
     return { code: error.code, detail: error.message };
@@ -298,7 +293,7 @@ const CHANGED = 'an answer was changed (a secret, or a hook): only its text and 
 
 async function settleTurn(
   options: PerformOptions,
-  { manifest, request: { model }, policies: bound }: Prepared,
+  { manifest, request: { model }, binding }: Prepared,
   session: string,
   effect: OfRun,
   outcome: Extract<GenerateOutcome, { type: 'done' }>,
@@ -319,7 +314,7 @@ async function settleTurn(
   const turn: TurnBody = { ...clean, text: hooked.text, native: isAsItCame ? clean.native : null };
   const { stop, misfit } = await stopOf(turn, outcome.stop, manifest, bodies);
   const calls: PreparedCall[] = [];
-  for (const asked of turn.calls) calls.push(await prepareCall(manifest, asked, bodies, bound));
+  for (const asked of turn.calls) calls.push(await prepareCall(manifest, asked, bodies, binding));
   const { policies } = manifest;
   const prepared: PreparedTurn = { type: 'prepared-turn', stop, body: await bodies.add(turn), usage, calls, policies };
   return misfit === undefined ? prepared : { ...prepared, misfit };

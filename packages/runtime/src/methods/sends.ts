@@ -1,13 +1,14 @@
 /** Messages on their way in: bodies, configuration, submissions. Everything is checked before anything is written. */
 import type { ConfigPatch, MessageInput, MountInput } from '@perdure/contract';
 import { ApiError, textOf } from '@perdure/contract';
-import type { Actor, Config, Mount, OpenSession } from '@perdure/engine';
+import type { Actor, Config, Mount, OpenSession, Policies } from '@perdure/engine';
 import type { Agents } from '../definitions/agents.ts';
 import type { Route } from '../definitions/route.ts';
 import { resolveRoute } from '../definitions/route.ts';
 import type { Bodies } from '../effects/bodies.ts';
 import { canonicalJson, sha256 } from '../log/digest.ts';
 import type { ModelSource } from '../ports.ts';
+import { misfitOfPolicies } from '../policy/rules.ts';
 import type { StepInput } from '../log/step.ts';
 import type { Parts } from '../parts.ts';
 import type { Workspaces } from '../workspaces/workspaces.ts';
@@ -45,7 +46,8 @@ export async function configOf(
   if (patch === undefined) return {};
   const { instructions, mounts, ...rest } = patch;
   if (patch.model !== undefined) checkRoute(models, patch.model);
-  const config: Config = rest;
+  const config = rest as Config;
+  checkPolicies(config.policies);
   if (mounts !== undefined) config.mounts = await Promise.all(mounts.map(async (mount) => mountOf(workspaces, mount)));
   if (instructions !== undefined) config.instructions = await bodies.add(instructions);
   return config;
@@ -61,6 +63,13 @@ async function mountOf(workspaces: Workspaces, { tree, ...mount }: MountInput): 
       details: { workspace, tree: head.tree },
     });
   return { ...mount, tree: head.tree };
+}
+
+/** Throws `invalid_request` with the path of a rule that cannot be obeyed. */
+export function checkPolicies(policies: Policies | undefined): void {
+  const misfit = policies === undefined ? null : misfitOfPolicies(policies);
+  if (misfit !== null)
+    throw new ApiError('invalid_request', misfit.message, { details: { path: `policies.${misfit.path}` } });
 }
 
 /** A route of which a model is not to be had is refused now, not when it is needed. */

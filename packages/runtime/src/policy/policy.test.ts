@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Mode, PolicyRule } from '@perdure/engine';
-import { decisionOf, joinPolicies, matchesTool, ruleOn } from './policy.ts';
+import type { Mode, Policies, PolicyRule } from '@perdure/engine';
+import { matchesTool } from './patterns.ts';
+import type { Ruling } from './policy.ts';
+import { decisionOf, joinPolicies, judged, ruleOn as rule } from './policy.ts';
+
+type Declared = { name: string } & Parameters<typeof judged>[1];
+const ruleOn = ({ name, ...declared }: Declared, policies: Policies): Ruling =>
+  rule(judged(name, declared, {}), { policies, filed: [], standing: { at: 0, taint: [], nanoUsd: 0 } });
 
 const MODES: (Mode | undefined)[] = [undefined, 'ask', 'accept-edits', 'read-only', 'bypass'];
 const CLASSES = ['pure', 'keyed', 'unsafe'] as const;

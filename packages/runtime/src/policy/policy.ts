@@ -3,53 +3,74 @@
  * circuit breakers and deny rules → ask rules and the tool's own approval → grants (`allow` rules lift ask, never
  * deny) → the mode. The mode `accept-edits` lifts the approval that a tool for edits asks for by itself, not what a rule asks.
  */
-import type { BodyRef, Policies, PolicyRule, RuledCall } from '@perdure/engine';
+import type { Act, ArgumentNames, BodyRef, Policies, PolicyRule, Run, RuledCall, State } from '@perdure/engine';
+import { clipped } from '../effects/clip.ts';
+import { LIMITS } from '../limits.ts';
 import type { EffectClass } from '../ports.ts';
+import type { Judged, Standing } from './conditions.ts';
+import { allowing, counts } from './conditions.ts';
+import { actsOf, factsOf } from './facts.ts';
+import { ruleText } from './rules.ts';
 
 export type Ruling = { verdict: 'allow' | 'ask' | 'deny'; rule: string };
-export type Ruled = { name: string; effect: EffectClass; approval: 'always' | 'never'; edits?: boolean };
+export type Ruled = Judged & { effect: EffectClass; approval: 'always' | 'never'; edits?: boolean };
+/** A rule that stands in a document: `told` is what people read of it. */
+export type FiledRule = { rule: PolicyRule; told: string };
 
-/** `*` stands for any run of characters; everything else for itself. */
-export function matchesTool(pattern: string, name: string): boolean {
-  const parts = pattern.split('*');
-  if (parts.length === 1) return pattern === name;
-  let at = 0;
-  for (const [index, part] of parts.entries()) {
-    if (index === 0) {
-      if (!name.startsWith(part)) return false;
-      at = part.length;
-    } else if (index === parts.length - 1) {
-      return name.length - part.length >= at && name.endsWith(part);
-    } else {
-      const found = name.indexOf(part, at);
-      if (found < 0) return false;
-      at = found + part.length;
-    }
-  }
-  return true;
+/** All that a call is ruled by. */
+export type Binding = { policies: Policies; filed: readonly FiledRule[]; standing: Standing };
+
+/** How things stand for a call of the run's turn that has just been answered. */
+export function standingNow({ context }: State, run: Pick<Run, 'cost'> | undefined, at: number): Standing {
+  return { at, taint: context.taint.map(({ label }) => label), nanoUsd: run?.cost.nanoUsd ?? 0 };
 }
 
-export function ruleOn(call: Ruled, policies: Policies): Ruling {
-  const mode = policies.mode ?? 'ask';
-  const rules = policies.rules ?? [];
-  const first = (decision: PolicyRule['decision']): PolicyRule | undefined =>
-    rules.find((rule) => rule.decision === decision && matchesTool(rule.tool, call.name));
-  const said = (rule: PolicyRule): string =>
-    `rule ${rule.decision} ${rule.tool}${rule.reason === undefined ? '' : `: ${rule.reason}`}`;
+type Declared = {
+  effect: EffectClass;
+  approval: 'always' | 'never';
+  edits?: boolean;
+  acts?: readonly Act[];
+  names?: ArgumentNames;
+};
+/** What is ruled on: a call with these arguments, of a tool that is declared so. */
+export function judged(name: string, declared: Declared, args: unknown): Ruled {
+  const { effect, approval, edits = false, names } = declared;
+  return { name, effect, approval, edits, acts: actsOf(declared), facts: factsOf(names, args) };
+}
 
+export function ruleOn(call: Ruled, { policies, filed, standing }: Binding): Ruling {
+  const mode = policies.mode ?? 'ask';
+  const configured = (policies.rules ?? []).map((rule): FiledRule => ({ rule, told: `rule ${ruleText(rule)}` }));
+  const counting = [...configured, ...filed].filter(({ rule }) => counts(rule, call, standing));
+  const first = (decision: PolicyRule['decision']): string | undefined => {
+    const told = counting.find(({ rule }) => rule.decision === decision)?.told;
+    return told === undefined ? undefined : clipped(told, LIMITS.ruleChars);
+  };
   const denied = first('deny');
-  if (denied !== undefined) return { verdict: 'deny', rule: said(denied) };
+  if (denied !== undefined) return { verdict: 'deny', rule: denied };
   if (mode === 'read-only' && call.effect !== 'pure')
     return { verdict: 'deny', rule: 'mode read-only allows only pure tools' };
   const asked = first('ask');
-  const must = asked !== undefined ? said(asked) : call.approval === 'always' ? 'the tool asks for approval' : null;
+  const must = asked ?? (call.approval === 'always' ? 'the tool asks for approval' : null);
   if (must === null) return { verdict: 'allow', rule: 'the tool needs no approval' };
-  const granted = first('allow');
-  if (granted !== undefined) return { verdict: 'allow', rule: said(granted) };
+  const granted = grantedBy(counting, call);
+  if (granted !== null) return { verdict: 'allow', rule: granted };
   if (mode === 'accept-edits' && call.edits === true && asked === undefined)
     return { verdict: 'allow', rule: 'mode accept-edits' };
   if (mode === 'bypass') return { verdict: 'allow', rule: 'mode bypass' };
   return { verdict: 'ask', rule: must };
+}
+
+/** The rules that together allow the call, as people read them; null where they do not. */
+function grantedBy(counting: readonly FiledRule[], { facts }: Ruled): string | null {
+  const allows = counting.filter(({ rule }) => rule.decision === 'allow');
+  const used = allowing(
+    allows.map(({ rule }) => rule),
+    facts,
+  );
+  if (used === null) return null;
+  const told = used.map((rule) => allows.find((each) => each.rule === rule)?.told ?? '');
+  return clipped(told.join('; '), LIMITS.ruleChars);
 }
 
 /** What the model is told of a denial: the reason is there for it to do otherwise. */

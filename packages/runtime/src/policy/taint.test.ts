@@ -42,3 +42,28 @@ test('an approver is told of nothing where the model has read nothing but its us
   assert.deepEqual([wait?.kind, wait?.taint], ['approval', undefined]);
   assert.equal((await world.call('explain.get', { session, run: 'r1' })).taint, undefined);
 });
+
+test('a rule on a tainted context denies the call that leaves the machine, and the model is told why', async () => {
+  const rules = [{ decision: 'deny', tool: '*', tainted: ['web'], acts: ['egress'], reason: 'no way out' } as const];
+  const post = tool({ name: 'post', description: 'Posts.', input, run: () => 'posted' });
+  const script = [
+    { calls: [{ name: 'post' }] },
+    { calls: [{ name: 'fetch' }, { name: 'post' }] },
+    { calls: [{ name: 'post' }] },
+    { text: 'ok' },
+  ];
+  const world = await World.create({ tools: [fetch, post], script, agent: { policies: { rules: [...rules] } } });
+  const { session } = await world.open();
+  await world.system.settle();
+  const { messages } = await world.call('messages.list', { session, limit: 20 });
+  const outcomes = messages.flatMap(({ steps = [] }) => steps.map(({ name, status }) => `${name} ${status}`));
+  // What is asked for together with the page was asked for before it was read.
+  assert.deepEqual(outcomes, ['post done', 'fetch done', 'post done', 'post denied']);
+  assert.match(String(messages.at(-2)?.steps?.[0]?.result), /after words of web; to egress.*no way out/);
+});
+
+test('a rule that cannot be obeyed is refused where it is given', async () => {
+  const world = await World.create({ tools: [fetch] });
+  const policies = { rules: [{ decision: 'allow', tool: '*', command: 'sudo' }] };
+  assert.equal(await world.code('sessions.create', { config: { policies } } as never), 'invalid_request');
+});

@@ -1,6 +1,5 @@
 /** What a turn asked for, on its way into the log: prepared by `perform`, ruled on by the step. */
 import type {
-  Act,
   BodyRef,
   Command,
   EffectId,
@@ -13,7 +12,8 @@ import type {
 } from '@perdure/engine';
 import type { EffectClass } from '../ports.ts';
 import type { StepCommand } from '../log/step.ts';
-import { decisionOf, joinPolicies, ruleOn } from './policy.ts';
+import type { Binding, Ruled } from './policy.ts';
+import { decisionOf, joinPolicies, ruleOn, standingNow } from './policy.ts';
 
 /** A call as `perform` prepared it: parsed, validated, with the facts of its declaration; the step rules on it. */
 export type PreparedCall = {
@@ -21,13 +21,12 @@ export type PreparedCall = {
   providerId: string;
   digest: string;
   effect: EffectClass;
-  approval: 'always' | 'never';
-  edits: boolean;
   /** Labels that its results carry. */
   taint: readonly Taint[];
-  acts: readonly Act[];
   timeoutMs: number;
   verify: boolean;
+  /** What the policies rule on; or why there is nothing to rule on. */
+  judged: Ruled | null;
   invalid: { code: string; result: BodyRef } | null;
   /** What the model is told where the policies deny the call. */
   denial?: BodyRef;
@@ -57,11 +56,13 @@ export function ruled(state: State, command: StepCommand, at: number): Command {
   const prepared = settle.outcome;
   const run = state.active === null ? undefined : state.runs.get(state.active);
   const policies = joinPolicies(prepared.policies, run?.config.policies);
+  const binding: Binding = { policies, filed: [], standing: standingNow(state, run, at) };
   const calls = prepared.calls.map((call): RuledCall => {
-    const { name, providerId, digest, effect, timeoutMs, verify, taint, invalid } = call;
+    const { name, providerId, digest, effect, timeoutMs, verify, taint, invalid, judged } = call;
     const facts = { name, providerId, digest, class: effect, timeoutMs, verify, taint };
     if (invalid !== null) return { ...facts, rule: invalid.code, decision: { verdict: 'invalid', ...invalid } };
-    const ruling = ruleOn(call, policies);
+    if (judged === null) throw new TypeError(`call ${name} has nothing to rule on`);
+    const ruling = ruleOn(judged, binding);
     return { ...facts, rule: ruling.rule, decision: decisionOf(ruling, policies, at, call.denial ?? null) };
   });
   const { stop, body, usage, misfit, built } = prepared;

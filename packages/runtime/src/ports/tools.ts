@@ -1,5 +1,5 @@
 /** What the runtime asks of a tool. */
-import type { Act, Digest, EffectClass, Taint } from '@perdure/engine';
+import type { Act, ArgumentNames, Digest, EffectClass, Taint } from '@perdure/engine';
 import type { SessionJobs } from './jobs.ts';
 import type { JsonSchema } from './models.ts';
 import type { Sandbox } from './sandbox.ts';
@@ -75,6 +75,8 @@ export type ToolDefinition = {
   taint?: Exclude<Taint, 'input'>;
   /** What a call may do to the world; missing: a `pure` tool nothing, any other both. */
   acts?: readonly Act[];
+  /** What its arguments name; missing: nobody says, and rules look at each text in them. */
+  names?: ArgumentNames;
   timeoutMs: number;
   /** `arguments` have passed the schema. A throw is a typed error result to the model. */
   run(args: unknown, context: ToolContext): Promise<ToolResult | ToolParks | ToolContent>;

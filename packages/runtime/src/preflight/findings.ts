@@ -2,7 +2,7 @@
 import type { Call, Pin, Run, State, Wait } from '@perdure/engine';
 import { lacksPrice, membersOf, runConfig } from '@perdure/engine';
 import type { Agents, Manifest, Registered } from '../definitions/agents.ts';
-import { joinPolicies, ruleOn } from '../policy/policy.ts';
+import { joinPolicies, judged, ruleOn, standingNow } from '../policy/policy.ts';
 import { misfitOf } from '../definitions/schema.ts';
 import { versionOf } from '../definitions/version.ts';
 import { canonicalJson } from '../log/digest.ts';
@@ -38,6 +38,8 @@ export type Finding = {
 };
 
 export type Looking = {
+  /** Wall ms. */
+  now: number;
   agents: Agents;
   models: ModelSource;
   /** The manifest that a run was pinned to; null where it was lost. */
@@ -71,7 +73,7 @@ async function activeFindings(state: State, run: Run, registered: Registered, lo
       continue;
     }
     found.push(...(await toolFindings(call, tool, before, looking)).map((finding) => ({ ...finding, ...of })));
-    const approval = approvalFinding(state, run, call, tool, registered);
+    const approval = await approvalFinding(state, run, call, tool, registered, looking);
     if (approval !== null) found.push({ ...approval, ...of });
   }
   return found;
@@ -119,16 +121,17 @@ async function toolFindings(
 }
 
 /** What the policies of now would say of a call that was ruled on before. */
-function approvalFinding(
+async function approvalFinding(
   state: State,
   run: Run,
   call: Call,
   tool: ToolDefinition,
   { manifest }: Registered,
-): Finding | null {
-  const { name, effect, approval, edits } = tool;
+  looking: Looking,
+): Promise<Finding | null> {
   const policies = joinPolicies(manifest.policies, run.config.policies);
-  const ruling = ruleOn({ name, effect, approval, ...(edits === undefined ? {} : { edits }) }, policies);
+  const binding = { policies, filed: [], standing: standingNow(state, run, looking.now) };
+  const ruling = ruleOn(judged(call.name, tool, await looking.argumentsOf(call)), binding);
   const wait = waitOf(state, call);
   if (wait?.kind === 'approval') {
     if (ruling.verdict === 'ask') return null;

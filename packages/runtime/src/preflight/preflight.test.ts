@@ -34,7 +34,7 @@ async function look(world: World, now: Now = {}): Promise<SessionPreflight[]> {
   const found: SessionPreflight[] = [];
   const { store } = world.host.parts;
   const agents = new Agents([definition], models);
-  for await (const one of preflight({ store, agents, models, ...options })) found.push(one);
+  for await (const one of preflight({ now: 0, store, agents, models, ...options })) found.push(one);
   return found;
 }
 

@@ -17,6 +17,8 @@ import type { Finding, Looking } from './findings.ts';
 import { findingsOf } from './findings.ts';
 
 export type PreflightOptions = {
+  /** Wall ms: rules expire. */
+  now: number;
   store: ReadTenant;
   agents: Agents;
   models: ModelSource;
@@ -147,12 +149,13 @@ function differenceOf(row: SessionRow, now: SessionIndex): string[] {
   return names.filter((name) => canonicalJson(row[name] ?? null) !== canonicalJson(now[name] ?? null));
 }
 
-function lookingFor({ store, agents, models }: PreflightOptions, session: string): Looking {
+function lookingFor({ store, agents, models, now }: PreflightOptions, session: string): Looking {
   const blobText = async (digest: Digest): Promise<string | null> => {
     const blob = await store.blobs.get(digest);
     return blob === null ? null : Buffer.from(blob).toString();
   };
   return {
+    now,
     agents,
     models,
     async manifest(digest) {

@@ -33,6 +33,7 @@ const input = z.strictObject({
 export function createApplyPatch(spaceOf: SpaceOf, name: string): ToolDefinition {
   return defineEdit({
     name,
+    names: { patches: ['patch'], paths: ['/digests/*/path'] },
     description: DESCRIPTION,
     input,
     timeoutMs: LIMITS.writeTimeoutMs,

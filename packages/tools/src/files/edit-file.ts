@@ -38,6 +38,7 @@ const input = z.strictObject({
 export function createEditFile(spaceOf: SpaceOf, name: string): ToolDefinition {
   return defineEdit({
     name,
+    names: { paths: ['path'] },
     description: DESCRIPTION,
     input,
     timeoutMs: LIMITS.writeTimeoutMs,

@@ -20,6 +20,7 @@ export function createGlob(spaceOf: SpaceOf, name: string): ToolDefinition {
   return definePure({
     name,
     taint: 'file',
+    names: { trees: ['path'] },
     description: DESCRIPTION,
     input,
     timeoutMs: LIMITS.searchTimeoutMs,

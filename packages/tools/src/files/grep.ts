@@ -31,6 +31,7 @@ export function createGrep(spaceOf: SpaceOf, name: string): ToolDefinition {
   return definePure({
     name,
     taint: 'file',
+    names: { trees: ['path'] },
     description: DESCRIPTION,
     input,
     timeoutMs: LIMITS.searchTimeoutMs,

@@ -19,6 +19,7 @@ export function createListFiles(spaceOf: SpaceOf, name: string): ToolDefinition 
   return definePure({
     name,
     taint: 'file',
+    names: { paths: ['path'] },
     description: DESCRIPTION,
     input,
     timeoutMs: LIMITS.readTimeoutMs,

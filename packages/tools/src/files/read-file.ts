@@ -29,6 +29,7 @@ export function createReadFile(spaceOf: SpaceOf, name: string, { digests }: { di
   return definePure({
     name,
     taint: 'file',
+    names: { paths: ['path'] },
     description: digests ? DESCRIPTION + ON_DIGESTS : DESCRIPTION,
     input,
     timeoutMs: LIMITS.readTimeoutMs,

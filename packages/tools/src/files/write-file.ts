@@ -23,6 +23,7 @@ const input = z.strictObject({
 export function createWriteFile(spaceOf: SpaceOf, name: string): ToolDefinition {
   return defineEdit({
     name,
+    names: { paths: ['path'] },
     description: DESCRIPTION,
     input,
     timeoutMs: LIMITS.writeTimeoutMs,

@@ -27,6 +27,7 @@ function startTool(options: ShellOptions): ToolDefinition {
   return defineTool(
     {
       name: 'job_start',
+      names: { commands: ['command'], paths: ['cwd'] },
       description: `Starts a command of bash that goes on beside the conversation, such as a server, and gives its name. ${describePlace(options)}`,
       input: z.strictObject({
         command: z.string().min(1).max(LIMITS.commandChars),
@@ -100,6 +101,7 @@ function writeTool(): ToolDefinition {
   return defineTool(
     {
       name: 'job_write',
+      names: { commands: ['text'] },
       description: 'Writes to the input of a job that runs; end closes its input.',
       input: z.strictObject({
         job,

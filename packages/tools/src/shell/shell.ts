@@ -29,6 +29,7 @@ export function shell(options: ShellOptions): ToolDefinition {
   return defineActing({
     name: 'shell',
     taint: 'tool',
+    names: { commands: ['command'], paths: ['cwd'] },
     description: `Runs a command of bash to its end. ${describePlace(options)} Nothing that it starts outlives it. It reads no input.`,
     input: z.strictObject({
       command: z.string().min(1).max(LIMITS.commandChars),

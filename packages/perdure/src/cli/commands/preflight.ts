@@ -29,7 +29,7 @@ export const checkFlight: Run = async (context) => {
     };
     const agents = new Agents(options.agents, models, defaults);
     const counts = noCounts();
-    for await (const one of preflight({ store: beside.tenant('default'), agents, models })) {
+    for await (const one of preflight({ now: system.clock.now(), store: beside.tenant('default'), agents, models })) {
       countPreflight(counts, one);
       tellOne(context, one);
     }

@@ -1,0 +1,182 @@
+/**
+ * What a script of bash would run, as far as that can be told without running it.
+ *
+ * H1 What is allowed is what is understood: a command is `plain` only where its name is written out, it sets nothing, it
+ *    writes nowhere, it runs nothing else, and all of the script around it was read.
+ * H2 What is denied is found wherever it may stand: behind `env`, in `$(…)`, in `sh -c '…'`, in a function; and where the
+ *    script cannot be read to its end (`clear: false`), nobody can say that it is not there.
+ */
+import type { Assignment, Command, Redirection, SyntaxNode, Word } from 'unbash';
+import { forEachChild, parse } from 'unbash';
+import { LIMITS } from '../limits.ts';
+import { hidesCode, nestedScript, runsOthers } from './programs.ts';
+
+/** One simple command. `null` in its words: known only when it runs. */
+export type ShellCommand = {
+  words: readonly (string | null)[];
+  /** It runs as it is written, and does nothing besides. */
+  plain: boolean;
+  /** It runs another command that stands in its words. */
+  carries: boolean;
+};
+export type ShellScript = {
+  /** Nothing in it is hidden. */
+  clear: boolean;
+  /** All of it is commands, in constructs that add nothing of their own. */
+  plain: boolean;
+  commands: readonly ShellCommand[];
+  /** Every word in it, what it reads and writes included; `null` for one that is known only when it runs. */
+  texts: readonly (string | null)[];
+};
+
+/** Constructs that run the commands in them, and nothing else. */
+const TRANSPARENT: ReadonlySet<SyntaxNode['type']> = new Set<SyntaxNode['type']>([
+  'Script',
+  'Statement',
+  'CompoundList',
+  'Pipeline',
+  'AndOr',
+  'Negation',
+  'Time',
+  'Subshell',
+  'BraceGroup',
+  'If',
+  'Elif',
+  'For',
+  'While',
+  'Case',
+  'CaseItem',
+  'Function',
+  'Command',
+  'Redirected',
+  'Word',
+  'Literal',
+  'Glob',
+  'SingleQuoted',
+  'DoubleQuoted',
+  'AnsiCQuoted',
+  'LocaleString',
+  'SimpleExpansion',
+  'ParameterExpansion',
+  'CommandExpansion',
+  'ProcessSubstitution',
+  'ExtendedGlob',
+  'BraceExpansion',
+  'Assignment',
+  'Redirect',
+  'HereString',
+  'HereDoc',
+  'HereDocDelimiter',
+  'HereDocBody',
+  'FileDescriptor',
+  'Default',
+  'Remove',
+  'Replace',
+  'Slice',
+  'CaseModification',
+]);
+
+/** Reads a script. Never throws: what it cannot read is not clear. */
+export function readScript(text: string): ShellScript {
+  return new Reading().read(text, 0);
+}
+
+// oxlint-disable-next-line no-control-regex -- a shell drops some of these, and a terminal hides them
+const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f]/;
+
+class Reading {
+  readonly #commands: ShellCommand[] = [];
+  readonly #texts: (string | null)[] = [];
+  #clear = true;
+  #plain = true;
+
+  read(text: string, depth: number): ShellScript {
+    this.#script(text, depth);
+    return { clear: this.#clear, plain: this.#clear && this.#plain, commands: this.#commands, texts: this.#texts };
+  }
+
+  #script(text: string, depth: number): void {
+    const isLong = text.length > LIMITS.shellChars || this.#commands.length > LIMITS.shellCommands;
+    if (isLong || depth > LIMITS.shellDepth || CONTROL.test(text)) {
+      this.#clear = false;
+      return;
+    }
+    try {
+      this.#visit(parse(text), depth);
+    } catch {
+      this.#clear = false;
+    }
+  }
+
+  #visit(node: SyntaxNode, depth: number): void {
+    if (!TRANSPARENT.has(node.type)) this.#plain = false;
+    if (hides(node)) this.#clear = false;
+    if (node.type === 'Word') this.#texts.push(wordOf(node));
+    if (node.type === 'Redirected' && node.redirects.some(writes)) this.#plain = false;
+    if (node.type === 'Command') this.#command(node, depth);
+    forEachChild(node, (child) => {
+      this.#visit(child, depth);
+    });
+  }
+
+  #command(node: Command, depth: number): void {
+    const words = [...(node.name === undefined ? [] : [nameOf(node.name)]), ...node.args.map(wordOf)];
+    if (words.length === 0) {
+      // Alone, an assignment or a redirection changes what follows.
+      this.#plain = false;
+      return;
+    }
+    const carries = runsOthers(words);
+    const changes = node.prefix.some(({ type }) => type === 'Assignment') || node.redirects.some(writes);
+    this.#commands.push({ words, plain: words[0] !== null && !changes && !carries, carries });
+    const nested = nestedScript(words);
+    if (nested !== null) this.#script(nested, depth + 1);
+    else if (words[0] === null || hidesCode(words)) this.#clear = false;
+  }
+}
+
+/** What the parser has met and could not read, or what becomes code only when it runs. */
+function hides(node: SyntaxNode): boolean {
+  switch (node.type) {
+    case 'Script':
+      return 'errors' in node && (node.errors?.length ?? 0) > 0;
+    case 'CommandExpansion':
+    case 'ProcessSubstitution':
+      return node.script === undefined;
+    case 'ArithmeticExpansion':
+    case 'ArithmeticCommand':
+      return node.expression === undefined;
+    case 'ParameterExpansion':
+      return node.prefix === '!' || node.operation?.type === 'Unknown' || node.operation?.type === 'Transform';
+    default:
+      return false;
+  }
+}
+
+/** A redirection to anything but another descriptor or nowhere may write. */
+function writes(redirection: Redirection): boolean {
+  if (redirection.type !== 'Redirect') return false;
+  const target = redirection.target === undefined ? null : wordOf(redirection.target);
+  if (target === '/dev/null') return false;
+  if (redirection.operator === '>&' || redirection.operator === '<&')
+    return target === null || !/^(?:\d+|-)$/.test(target);
+  return true;
+}
+
+const FIXED: ReadonlySet<string> = new Set(['Literal', 'SingleQuoted', 'AnsiCQuoted', 'DoubleQuoted']);
+
+/** The text of a word that is the same whenever it runs. */
+function wordOf(word: Word | Assignment): string | null {
+  if (word.type === 'Assignment') return isFixedAssignment(word) ? word.text : null;
+  for (const part of word.parts ?? []) {
+    if (!FIXED.has(part.type)) return null;
+    if (part.type === 'DoubleQuoted' && part.parts.some(({ type }) => type !== 'Literal')) return null;
+  }
+  return word.value;
+}
+
+const isFixedAssignment = ({ value, index }: Assignment): boolean =>
+  index === undefined && value.type === 'Word' && wordOf(value) !== null;
+
+/** In the place of a command `~` is expanded, too. */
+const nameOf = (word: Word): string | null => (word.text.startsWith('~') ? null : wordOf(word));
