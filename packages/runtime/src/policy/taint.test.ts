@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { PolicyRule } from '@perdure/engine';
 import { World } from '../../test/world.ts';
 import { tool } from '../definitions/tool.ts';
 
@@ -44,7 +45,9 @@ test('an approver is told of nothing where the model has read nothing but its us
 });
 
 test('a rule on a tainted context denies the call that leaves the machine, and the model is told why', async () => {
-  const rules = [{ decision: 'deny', tool: '*', tainted: ['web'], acts: ['egress'], reason: 'no way out' } as const];
+  const rules: PolicyRule[] = [
+    { decision: 'deny', tool: '*', tainted: ['web'], acts: ['egress'], reason: 'no way out' },
+  ];
   const post = tool({ name: 'post', description: 'Posts.', input, run: () => 'posted' });
   const script = [
     { calls: [{ name: 'post' }] },
@@ -52,7 +55,7 @@ test('a rule on a tainted context denies the call that leaves the machine, and t
     { calls: [{ name: 'post' }] },
     { text: 'ok' },
   ];
-  const world = await World.create({ tools: [fetch, post], script, agent: { policies: { rules: [...rules] } } });
+  const world = await World.create({ tools: [fetch, post], script, agent: { policies: { rules } } });
   const { session } = await world.open();
   await world.system.settle();
   const { messages } = await world.call('messages.list', { session, limit: 20 });
