@@ -64,6 +64,8 @@ export type { StreamTimers } from './reconnect.ts';
 export type { Live, LiveCall, LiveTurn } from './live.ts';
 export { applyDelta, applyToLive } from './live.ts';
 export { faultOfPath, foldersOf, foldPath, isKeptApart } from './workspaces/paths.ts';
+export type { WorkspaceView } from './workspaces/views.ts';
+export { workspaceViewSchema } from './workspaces/views.ts';
 export type { Tree, TreeChange, TreeFile, TreeLink, TreeNode } from './workspaces/tree.ts';
 export {
   clashesIn,

@@ -9,12 +9,19 @@ import { CONTEXT_METHODS } from './methods/context.ts';
 import { RUN_METHODS } from './methods/runs.ts';
 import { SESSION_METHODS } from './methods/sessions.ts';
 import { VIEW_METHODS } from './methods/views.ts';
+import { WORKSPACE_METHODS } from './methods/workspaces.ts';
 
 export type { Method, Verb } from './methods/method.ts';
 export { COMMON_ERRORS } from './methods/method.ts';
 
 /** Every method of the interface, by name: what REST, JSON-RPC, the client and the command are made of. */
-export const METHODS = { ...SESSION_METHODS, ...RUN_METHODS, ...CONTEXT_METHODS, ...VIEW_METHODS };
+export const METHODS = {
+  ...SESSION_METHODS,
+  ...RUN_METHODS,
+  ...CONTEXT_METHODS,
+  ...VIEW_METHODS,
+  ...WORKSPACE_METHODS,
+};
 export type MethodName = keyof typeof METHODS;
 /** What a method's handler is given: defaults are in. */
 export type Params<K extends MethodName> = z.output<(typeof METHODS)[K]['params']>;

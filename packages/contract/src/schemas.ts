@@ -14,6 +14,7 @@ import {
   sessionViewSchema,
   waitViewSchema,
 } from './views.ts';
+import { workspaceViewSchema } from './workspaces/views.ts';
 
 export type Json = { [name: string]: unknown };
 
@@ -35,6 +36,7 @@ const NAMED: { [name: string]: z.ZodType } = {
   Span: spanSchema,
   Explanation: explanationSchema,
   SessionDiff: sessionDiffSchema,
+  WorkspaceView: workspaceViewSchema,
 };
 const NAMED_INPUTS: { [name: string]: z.ZodType } = {
   Input: inputSchema,

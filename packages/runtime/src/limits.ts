@@ -80,6 +80,12 @@ export const LIMITS = {
   /** Moves that the head of a workspace remembers, and decoded trees that are kept in memory. */
   keptMoves: 64,
   keptTrees: 16,
+  /** An undoing that finds a workspace changed at the same moment looks again so often; it names so many paths that stand in its way. */
+  undoTries: 8,
+  /** Of a forked workspace's name, what it has of the one it comes from, and of its session. */
+  forkedNameChars: 40,
+  forkedSuffixChars: 10,
+  toldConflicts: 20,
   /** One model call, from request to outcome. */
   generateMs: 15 * 60_000,
   toolMs: 60_000,

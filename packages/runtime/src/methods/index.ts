@@ -11,6 +11,7 @@ import { sessionMethods } from './sessions.ts';
 import type { Methods } from './shared.ts';
 import { transferMethods } from './transfers.ts';
 import { waitMethods } from './waits.ts';
+import { workspaceMethods } from './workspaces.ts';
 
 export function createMethods(parts: Parts): Methods {
   return {
@@ -24,5 +25,6 @@ export function createMethods(parts: Parts): Methods {
     ...waitMethods(parts),
     ...catalogMethods(parts),
     ...nodeMethods(parts),
+    ...workspaceMethods(parts),
   };
 }
