@@ -16,6 +16,7 @@ const PATH_VALUES: { [name: string]: string } = {
   name: 'assistant',
   key: 'notes',
   digest: DIGEST,
+  workspace: 'site',
 };
 /** A valid request for each row: a row that is not here fails the matrix. */
 const BODIES: { [name: string]: unknown } = {
@@ -37,6 +38,9 @@ const BODIES: { [name: string]: unknown } = {
   'blobs.put': undefined,
   'sessions.move': { to: 'there' },
   'sessions.import': undefined,
+  'workspaces.move': { to: DIGEST },
+  'blobs.missing': { digests: [DIGEST] },
+  'runs.undo': undefined,
 };
 /** What a row's query cannot be without. */
 const QUERIES: { [name: string]: { [name: string]: string } } = { 'messages.search': { q: 'tea' } };
@@ -126,7 +130,7 @@ for (const { name, row, path, isMethod, isWhole } of rows) {
     test(`${name}: a name in the path that cannot exist is not there`, async () => {
       const { api, request } = createWorld();
       const first = pathParams(row.path)[0] ?? '';
-      const wrong = path.replace(PATH_VALUES[first] ?? '', 'nope');
+      const wrong = path.replace(PATH_VALUES[first] ?? '', 'NOPE!');
       const response = await request(wrong, send(row, BODIES[name]));
       assert.deepEqual([response.status, (await errorOf(response)).code], [404, 'not_found']);
       assert.equal(api.calls.length, 0);

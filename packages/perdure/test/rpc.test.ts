@@ -76,6 +76,8 @@ describe('a server with a session', () => {
     name: 'assistant',
     key: 'notes',
     token: 'none',
+    workspace: 'site',
+    digests: ['A'.repeat(43)],
   });
   const rows = Object.entries(METHODS) as [MethodName, { scope: string; params: { shape: object } }][];
   for (const [name, row] of rows) {
@@ -93,7 +95,13 @@ describe('a server with a session', () => {
       });
     }
     test(`${name} is refused through JSON-RPC as through REST`, async () => {
-      const absent = { ...there(), session: `ses_${'0'.repeat(26)}`, name: 'nobody', submission: 'x'.repeat(1_000) };
+      const absent = {
+        ...there(),
+        session: `ses_${'0'.repeat(26)}`,
+        name: 'nobody',
+        submission: 'x'.repeat(1_000),
+        digests: [''],
+      };
       const given = paramsOf({ ...absent, answer: { answer: 'x' }, payload: 1, limit: 'many' });
       // What takes nothing refuses something.
       const params = Object.keys(given).length === 0 ? { surprise: 1 } : given;
