@@ -239,7 +239,7 @@ const WAITS: { [K in WaitProgress['kind']]: Words } = {
       shortage === null
         ? 'A budget is used up.'
         : `Account ${shortage.account} is short of ${shortage.limit}: the next step needs ${shortage.needed}, ${shortage.free} are free.`,
-    next: 'Raise the cap, or deny: then the run closes as limited.',
+    next: 'Raise the cap (that of a day, a month or in all with perdure budget set), or deny: then the run closes as limited.',
   },
   tool: {
     code: 'tool_missing',

@@ -29,6 +29,8 @@ export {
   turnRequestSchema,
   waitViewSchema,
 } from './views.ts';
+export type { BudgetView } from './budgets.ts';
+export { budgetViewSchema } from './budgets.ts';
 export type { ContextSlot } from './context.ts';
 export { contextSlotSchema } from './context.ts';
 export type { Cause, Explanation, Found, Message, Span, Step } from './folded.ts';

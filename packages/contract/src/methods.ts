@@ -5,6 +5,7 @@
  * one parameter that is the whole body).
  */
 import type { z } from 'zod';
+import { BUDGET_METHODS } from './methods/budgets.ts';
 import { CONTEXT_METHODS } from './methods/context.ts';
 import { RUN_METHODS } from './methods/runs.ts';
 import { SESSION_METHODS } from './methods/sessions.ts';
@@ -21,6 +22,7 @@ export const METHODS = {
   ...CONTEXT_METHODS,
   ...VIEW_METHODS,
   ...WORKSPACE_METHODS,
+  ...BUDGET_METHODS,
 };
 export type MethodName = keyof typeof METHODS;
 /** What a method's handler is given: defaults are in. */

@@ -21,7 +21,7 @@ export function resolveWait(
   const { answer } = command;
   const run = state.runs.get(wait.run);
   if (run === undefined) throw new ImpossibleState(`wait ${wait.id} is open, and its run ${wait.run} is not there`);
-  const unfit = misfit(run, wait, answer);
+  const unfit = misfit(state, run, wait, answer);
   if (unfit !== null) return unfit;
   const data: EventData['wait.resolved'] = { wait: wait.id, how: 'answered', answer, digest: command.digest };
   if (answer.kind === 'approval' && answer.decision === 'approve') data.epoch = input.epoch;
@@ -32,7 +32,7 @@ export function resolveWait(
   return [resolved, ...consequences(state, run, wait, call, answer, input)];
 }
 
-function misfit(run: Run, wait: Wait, answer: Answer): Rejection | null {
+function misfit(state: State, run: Run, wait: Wait, answer: Answer): Rejection | null {
   if (answer.kind !== wait.kind) {
     return {
       code: 'invalid_request',
@@ -46,12 +46,14 @@ function misfit(run: Run, wait: Wait, answer: Answer): Rejection | null {
       details: { expected: wait.digest ?? '', given: answer.digest },
     };
   }
-  return answer.kind === 'budget' && answer.decision === 'raise' ? misfitCap(run, wait, answer.cap) : null;
+  return answer.kind === 'budget' && answer.decision === 'raise' ? misfitCap(state, run, wait, answer.cap) : null;
 }
 
-function misfitCap(run: Run, wait: Wait, cap: Caps): Rejection | null {
+function misfitCap(state: State, run: Run, wait: Wait, cap: Caps): Rejection | null {
   const short = wait.shortage?.limit === 'tokens' ? 'tokens' : 'nanoUsd';
   const wrong = (message: string): Rejection => ({ code: 'invalid_request', message });
+  const account = wait.shortage?.account ?? state.id;
+  if (account !== state.id) return wrong(`${account} is a budget above the session: raise it with budget set`);
   if (cap[short] === undefined) return wrong(`wait ${wait.id} is for a cap of ${short}: the answer names none`);
   for (const value of Object.values(cap)) {
     if (!Number.isSafeInteger(value) || value < 0) return wrong('a cap is a whole number, zero or more');
@@ -136,9 +138,10 @@ function expireCall(state: State, run: Run, wait: Wait, call: Call): Event {
     case 'callback':
     case 'child':
       return settleCall(run, call, attempt, call.class === 'pure' ? 'failed' : 'unknown', 'expired');
+    // A budget's period is over: no call waits for it.
+    case 'budget':
     case 'outcome':
     case 'tool':
-    case 'budget':
       throw new ImpossibleState(`wait ${wait.id} of kind ${wait.kind} has an end`);
     default: {
       const never: never = wait.kind;

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { answered, call, failed, given, lost, open, resolve, returned, send, Spec, usage } from '@perdure/testkit/spec';
 import { costOf, isCapped, runAccount } from './budget.ts';
+import type { Command } from './commands.ts';
 import { LIMITS } from './limits.ts';
-import type { Caps, Limits, Price } from './values.ts';
+import { wakeAt } from './outstanding.ts';
+import type { Budget, Caps, Limits, Price } from './values.ts';
 
 /** A nano-USD a token, two for output. */
 const PRICE: Price = { id: 'list', input: 1_000, cachedInput: 100, cacheWrite: 1_250, output: 2_000 };
@@ -339,15 +341,16 @@ describe('a refusal of the ledger is a fact of the same input', () => {
     });
   });
 
-  it('that parks the run where the account is another one, which a raise does not make the session’s', () => {
+  it('that parks the run where the account is another one, which no answer of this session raises', () => {
     refused('agent/clerk', 100)
       .leadsTo('run.queued', 'run.started', {
         kind: 'wait.opened',
         data: { kind: 'budget', account: 'agent/clerk', free: 100 },
       })
       .when(cap({ tokens: 9_000 }))
-      .leadsTo('wait.resolved', { kind: 'budget.raised', data: { account: 'agent/clerk' } }, 'turn.requested')
-      .and((s) => assert.deepEqual(s.state.caps, {}));
+      .isRefused('invalid_request')
+      .when(refuse)
+      .leadsTo('wait.resolved', { kind: 'run.limited', data: { limit: 'tokens' } }, 'turn.requested');
   });
 
   it('that limits the run where the account is its own', () => {
@@ -363,6 +366,124 @@ describe('a refusal of the ledger is a fact of the same input', () => {
     const spec = under({ tokens: 100_000 }).given({ restart: true });
     spec.refusal = { account: 'ses_1', limit: 'tokens', needed: 2_000, free: INPUT + 300 };
     spec.when(lost('r1t1')).leadsTo('turn.settled', { kind: 'turn.requested', data: { maxOutputTokens: 300 } });
+  });
+});
+
+describe('a budget above the session', () => {
+  const DAY = 'tenant@2026-11-21';
+  const ENDS = 5_000_000;
+  const tenant = (caps: Caps, endsAt: number | null = ENDS): Budget => ({
+    account: DAY,
+    accounts: [
+      { id: DAY, caps, endsAt },
+      { id: 'tenant@total', caps: {}, endsAt: null },
+    ],
+  });
+  const wake: Command = { kind: 'settle', effect: 'wake' };
+  const within = (caps: Caps, price: Price | null = null, endsAt: number | null = ENDS) => {
+    const spec = new Spec({ pin: { price } });
+    spec.budgets = [tenant(caps, endsAt)];
+    return spec.given(open());
+  };
+  const parked = (endsAt: number | null = ENDS) => {
+    const spec = within({ tokens: 9_000 }, null, endsAt);
+    spec.refusal = { account: DAY, limit: 'tokens', needed: 2_000, free: 10 };
+    return spec.given(send('one'));
+  };
+
+  it('is named with each request that draws on it, and with each attempt (B4)', () => {
+    const spec = within({ tokens: 9_000 });
+    spec
+      .when(send('one'))
+      .leadsTo('run.queued', 'run.started', { kind: 'turn.requested', data: { draws: [DAY] } })
+      .and((s) => assert.deepEqual(s.state.runs.get('r1')?.turn?.draws, [DAY]));
+    spec.budgets = [{ ...tenant({}), account: 'tenant@2026-11-22' }];
+    spec
+      .when(failed('r1t1'))
+      .leadsTo('turn.failed', { kind: 'turn.attempted', data: { draws: ['tenant@2026-11-22'] } })
+      .and((s) => assert.deepEqual(s.state.runs.get('r1')?.turn?.draws, ['tenant@2026-11-22']));
+    spec.budgets = [];
+    spec
+      .given({ restart: true })
+      .when(lost('r1t1', 2))
+      .leadsTo({ kind: 'turn.attempted', data: { n: 3 } })
+      .and((s) => assert.deepEqual(s.state.runs.get('r1')?.turn?.draws, []));
+  });
+
+  it('parks a run until its period is over: then it asks again', () => {
+    const spec = parked();
+    spec.and((s) => {
+      assert.equal(s.state.waits.get('w1')?.expiresAt, ENDS);
+      assert.equal(wakeAt(s.state), ENDS);
+    });
+    spec.at = ENDS;
+    spec.when(wake).leadsTo({ kind: 'wait.resolved', data: { how: 'expired' } }, 'turn.requested');
+  });
+
+  it('whose next period is short, too, parks it again until that is over', () => {
+    const spec = parked();
+    spec.at = ENDS;
+    spec.budgets = [tenant({ tokens: 5 }, 2 * ENDS)];
+    spec.refusal = { account: DAY, limit: 'tokens', needed: 2_000, free: 5 };
+    spec
+      .when(wake)
+      .leadsTo(
+        { kind: 'wait.resolved', data: { how: 'expired' } },
+        { kind: 'wait.opened', data: { expiresAt: 2 * ENDS } },
+      );
+  });
+
+  it('without an end is waited for until somebody raises it', () => {
+    parked(null).and((s) => assert.equal(wakeAt(s.state), 86_400_000 + (s.state.runs.get('r1')?.startedAt ?? 0)));
+  });
+
+  it('that has room again lets the run go on; one that has none leaves the log as it was', () => {
+    const spec = parked();
+    spec.refusal = { account: DAY, limit: 'tokens', needed: 2_000, free: 10 };
+    spec.when(wake).leadsTo();
+    spec.when(wake).leadsTo({ kind: 'wait.resolved', data: { how: 'freed' } }, 'turn.requested');
+  });
+
+  it('that has a little room again shrinks the output to it', () => {
+    const spec = parked();
+    spec.refusal = { account: DAY, limit: 'tokens', needed: 2_000, free: INPUT + 300 };
+    spec
+      .when(wake)
+      .leadsTo(
+        { kind: 'wait.resolved', data: { how: 'freed' } },
+        { kind: 'turn.requested', data: { maxOutputTokens: 300 } },
+      );
+  });
+
+  it('is asked again by no run that is held', () => {
+    parked().given({ kind: 'hold', run: 'r1' }).when(wake).leadsTo();
+  });
+
+  it('of money takes no model without a price: not at the door, and not in the middle of a run', () => {
+    within({ nanoUsd: 5 }).when(send('one')).isRefused('invalid_request');
+    const spec = new Spec().given(open(), send('one'));
+    spec.budgets = [tenant({ nanoUsd: 5 })];
+    spec
+      .when(answered('r1t1', [call()]))
+      .leadsTo('turn.settled', 'call.requested')
+      .when(returned('r1t1c0'))
+      .leadsTo('call.settled', { kind: 'run.ended', data: { status: 'failed', detail: 'unpriced_model' } });
+  });
+
+  it('closes a run whose bill passed what was reserved (B3)', () => {
+    within({ tokens: 90_000 })
+      .given(send('one'))
+      .when(answered('r1t1', [call()], { usage: usage({ input: 5_000, output: 1_000 }) }))
+      .leadsTo('turn.settled', { kind: 'budget.overrun', data: { limit: 'tokens' } }, 'call.requested')
+      .and((s) => assert.equal(s.state.runs.get('r1')?.overrun, 'tokens'));
+  });
+
+  it('is drawn on by a compaction as by a turn', () => {
+    const spec = within({ tokens: 90_000 }).given(send('one'), answered('r1t1'));
+    spec
+      .when({ kind: 'compact' })
+      .leadsTo('compaction.asked', { kind: 'compaction.requested', data: { draws: [DAY] } })
+      .and((s) => assert.deepEqual(s.state.compaction?.draws, [DAY]));
   });
 });
 

@@ -3,15 +3,29 @@
  *  B1 At every dispatch, spent plus reserved is within each cap (P9).
  *  B2 The bound of a call is what was counted, one token a byte of what is new, and the maximum output, at list price.
  *  B3 A bill above its reservation is an entry, and closes the account: nothing is reserved on it again.
+ *  B4 Budgets above the session are the ledger's: what a request draws on is on record with it, and what they refuse is a
+ *     fact of the next fold.
  */
-import type { Input } from './commands.ts';
+import type { Facts, Input } from './commands.ts';
 import { ImpossibleState } from './commands.ts';
 import { boundInputTokens } from './context.ts';
 import type { Event, EventData, Spent } from './events.ts';
 import { LIMITS } from './limits.ts';
 import { memberOf, membersOf } from './route.ts';
 import type { Run, State, Turn } from './state.ts';
-import type { Amount, Caps, Cost, Member, Pin, PinnedModel, Price, Rates, Shortage, Usage } from './values.ts';
+import type {
+  AccountId,
+  Amount,
+  Caps,
+  Cost,
+  Member,
+  Pin,
+  PinnedModel,
+  Price,
+  Rates,
+  Shortage,
+  Usage,
+} from './values.ts';
 import { addUsage, tokensOf, ZERO_USAGE } from './values.ts';
 
 export type TurnPlan =
@@ -42,14 +56,33 @@ export function sessionCaps(state: State, pin: Pin | null): Caps {
 }
 
 /** What a request draws on: its run's account below the session's, or the session's alone. */
-function accountsOf(state: State, run: Run | null, pin: Pin, refusal: Shortage | undefined): Account[] {
+function accountsOf(state: State, run: Run | null, pin: Pin, refusals: readonly Shortage[] = []): Account[] {
   const session = sessionAccount(state);
   const accounts: Account[] = [{ id: session, owner: 'other', free: room(sessionCaps(state, pin), state.spent) }];
   const own = run === null ? null : runAccount(state, run);
   if (run !== null && own !== null) accounts.unshift({ id: own, owner: 'run', free: room(pin.limits, run.spent) });
-  if (refusal === undefined) return accounts;
-  const free = refusal.limit === 'tokens' ? { tokens: refusal.free } : { nanoUsd: refusal.free };
-  return [...accounts, { id: refusal.account, owner: refusal.account === own ? 'run' : 'other', free }];
+  for (const { account, limit, free } of refusals) {
+    const owner = account === own ? 'run' : 'other';
+    accounts.push({ id: account, owner, free: limit === 'tokens' ? { tokens: free } : { nanoUsd: free } });
+  }
+  return accounts;
+}
+
+/** B4: the accounts above the session that a request is reserved on from now. */
+export function drawsOf({ budgets = [] }: Facts): { draws?: AccountId[] } {
+  return budgets.length === 0 ? {} : { draws: budgets.map(({ account }) => account) };
+}
+
+/** Which limits are capped above the session. */
+function cappedAbove({ budgets = [] }: Pick<Facts, 'budgets'>): { tokens: boolean; money: boolean } {
+  const caps = budgets.flatMap(({ accounts }) => accounts.map((account) => account.caps));
+  return { tokens: caps.some((cap) => cap.tokens !== undefined), money: caps.some((cap) => cap.nanoUsd !== undefined) };
+}
+
+/** When the period is over in which an account is short; nothing where it has none. */
+export function periodOf({ budgets = [] }: Facts, account: AccountId): { expiresAt?: number } {
+  const endsAt = budgets.flatMap(({ accounts }) => accounts).find(({ id }) => id === account)?.endsAt ?? null;
+  return endsAt === null ? {} : { expiresAt: endsAt };
 }
 
 const inputRate = (rates: Rates): number => Math.max(rates.input, rates.cachedInput, rates.cacheWrite);
@@ -121,7 +154,7 @@ export function planRequest(state: State, run: Run | null, pin: Pin, input: Inpu
     return { ok: false, shortage, owner: 'run' };
   }
   let { output } = wanted;
-  for (const account of accountsOf(state, run, pin, input.facts.refusal)) {
+  for (const account of accountsOf(state, run, pin, input.facts.refusals)) {
     const affordable = affordableOutput(account.free, inputTokens, output, price);
     if (affordable < least)
       return { ok: false, shortage: shortageOf(account, inputTokens, least, price), owner: account.owner };
@@ -139,11 +172,11 @@ export function affordsReserve(
   bill: Bill,
   input: Input,
 ): boolean {
-  if (overrunOf(state, run, pin, reserve, bill) !== null || (run !== null && run.overrun !== null)) return false;
+  if (overrunOf(state, run, pin, reserve, bill, input) !== null || (run !== null && run.overrun !== null)) return false;
   const cost = costAmount(bill);
   const after = { ...state, spent: plus(state.spent, cost) };
   const drawn = run === null ? null : { ...run, spent: plus(run.spent, cost) };
-  return accountsOf(after, drawn, pin, input.facts.refusal).every(
+  return accountsOf(after, drawn, pin, input.facts.refusals).every(
     ({ free }) =>
       (free.tokens === undefined || free.tokens >= reserve.tokens) &&
       (free.nanoUsd === undefined || free.nanoUsd >= reserve.nanoUsd),
@@ -157,7 +190,7 @@ export function affordsAgain(state: State, run: Run, turn: Turn, bill: Bill, inp
   const { pin } = run;
   const member = memberOf(run);
   const cost = costAmount(bill);
-  if (pin === null || member === null || overrunOf(state, run, pin, turn.reserve, bill) !== null) return false;
+  if (pin === null || member === null || overrunOf(state, run, pin, turn.reserve, bill, input) !== null) return false;
   const after = { ...state, spent: plus(state.spent, cost) };
   const plan = planTurn(after, { ...run, spent: plus(run.spent, cost) }, member, input, turn.closing !== null);
   return plan.ok && plan.maxOutputTokens >= turn.maxOutputTokens;
@@ -178,14 +211,20 @@ export const unpricedOf = (pin: Pin): PinnedModel | null =>
   membersOf(pin).find(({ price }) => price === null) ?? (pin.summarizer?.price === null ? pin.summarizer : null);
 
 /** A run under a money cap with a model that has no price cannot be bounded, so it cannot run: which one. */
-export function lacksPrice(state: State, pin: Pin): PinnedModel | null {
+export function lacksPrice(state: State, pin: Pin, above: Pick<Facts, 'budgets'>): PinnedModel | null {
   const capped =
     pin.limits.nanoUsd !== undefined || pin.limits.session?.nanoUsd !== undefined || state.caps.nanoUsd !== undefined;
-  return capped ? unpricedOf(pin) : null;
+  return capped || cappedAbove(above).money ? unpricedOf(pin) : null;
 }
 
 /** Whether a run with this pin has a cap at all. */
-export function isCappedBy(state: State, { limits }: Pin): boolean {
+export function isBound(state: State, pin: Pin, facts: Facts): boolean {
+  const above = cappedAbove(facts);
+  return isCappedBy(state, pin) || above.tokens || above.money;
+}
+
+/** The same, in its own accounts. */
+function isCappedBy(state: State, { limits }: Pin): boolean {
   const { caps } = state;
   return [limits, limits.session ?? {}, caps].some(({ tokens, nanoUsd }) => (tokens ?? nanoUsd) !== undefined);
 }
@@ -205,20 +244,36 @@ export function boundUsage(reserve: Amount, maxOutputTokens: number): Usage {
 type Overrun = EventData['budget.overrun'];
 
 /** By how much a bill passes what was reserved, in what a cap counts; null: it does not. */
-function overrunOf(state: State, run: Run | null, pin: Pin, reserve: Amount, bill: Bill): Overrun | null {
+function overrunOf(
+  state: State,
+  run: Run | null,
+  pin: Pin,
+  reserve: Amount,
+  bill: Bill,
+  { facts }: Input,
+): Overrun | null {
   const over = {
     tokens: Math.max(0, tokensOf(bill.usage) - reserve.tokens),
     nanoUsd: Math.max(0, bill.cost.nanoUsd - reserve.nanoUsd),
   };
-  const caps = capsOf(state, run, pin);
+  const own = capsOf(state, run, pin);
+  const above = cappedAbove(facts);
+  const caps = { tokens: own.tokens || above.tokens, money: own.money || above.money };
   const account = run === null ? sessionAccount(state) : runAccount(state, run);
   if (over.nanoUsd > 0 && caps.money) return { account, limit: 'money', over };
   return over.tokens > 0 && caps.tokens ? { account, limit: 'tokens', over } : null;
 }
 
 /** The entry for a bill above what was reserved (B3); none where no cap was at stake. */
-export function overrun(state: State, run: Run | null, pin: Pin | null, reserve: Amount, bill: Bill): Event[] {
-  const data = pin === null ? null : overrunOf(state, run, pin, reserve, bill);
+export function overrun(
+  state: State,
+  run: Run | null,
+  pin: Pin | null,
+  reserve: Amount,
+  bill: Bill,
+  input: Input,
+): Event[] {
+  const data = pin === null ? null : overrunOf(state, run, pin, reserve, bill, input);
   if (data === null) return [];
   return run === null ? [{ kind: 'budget.overrun', data }] : [{ kind: 'budget.overrun', run: run.id, data }];
 }

@@ -4,6 +4,7 @@ import type {
   Actor,
   Answer,
   BodyRef,
+  Budget,
   Config,
   Digest,
   EffectClass,
@@ -145,8 +146,10 @@ export type Facts = {
   pin: (config: Config) => Pin | Unfit | null;
   /** Why the circuit breaker of a model is open; null or missing: it is not. */
   breaker?: (model: string) => string | null;
-  /** The ledger refused the append of this same input: the account is short. */
-  refusal?: Shortage;
+  /** The ledger refused the append of this same input: these accounts are short. */
+  refusals?: readonly Shortage[];
+  /** What requests draw on above their session, each of them; missing: nothing. */
+  budgets?: readonly Budget[];
 };
 
 /** One input, one append. Time, ids, digests and the epoch come in; nothing else is looked up. */

@@ -10,7 +10,7 @@
  */
 import { retryAt } from './backoff.ts';
 import type { Bill } from './budget.ts';
-import { affordsReserve, billOf, book, boundUsage, costAmount, costOf, overrun } from './budget.ts';
+import { affordsReserve, billOf, book, boundUsage, costAmount, costOf, drawsOf, overrun } from './budget.ts';
 import type { Input, Rejection, SummaryOutcome } from './commands.ts';
 import { compactorKey, compactorsOf, planCompaction } from './compactors.ts';
 import {
@@ -111,7 +111,7 @@ function requestCompaction(state: State, run: Run | null, pin: Pin, cause: Compa
   const cut = cutOf(state.context, run, state.head + 1);
   if (cut === null) return NOTHING;
   let refused: Request = NOTHING;
-  for (const compactor of compactorsOf(state, run, pin, cause)) {
+  for (const compactor of compactorsOf(state, run, pin, cause, input.facts)) {
     const plan = planCompaction(state, run, pin, compactor, input);
     if (!plan.ok) {
       refused = plan;
@@ -126,6 +126,7 @@ function requestCompaction(state: State, run: Run | null, pin: Pin, cause: Compa
       upTo: cut.upTo,
       reserve,
       maxOutputTokens,
+      ...drawsOf(input.facts),
     };
     const { model } = compactor.model;
     if (model !== summarizerOf(null, pin).model) data.model = model;
@@ -151,11 +152,11 @@ export function settleCompaction(state: State, compaction: Compaction, outcome: 
   const { price } = compaction.model;
   if (outcome.type === 'summary') {
     const bill = { usage: outcome.usage, cost: costOf(outcome.usage, price) };
-    return settleSummary(state, run, compaction, outcome, bill);
+    return settleSummary(state, run, compaction, outcome, bill, input);
   }
   const { code, detail, spent } = outcome;
   const bill = billOf(spent, reserve, maxOutputTokens, price);
-  const over = overrun(state, run, pin, reserve, bill);
+  const over = overrun(state, run, pin, reserve, bill, input);
   if (isCompactionStopping(state)) return [settled(compaction, run, { outcome: 'cancelled' }, bill), ...over];
   const next = nextAttemptAfter(state, run, compaction, outcome, input);
   if (next === null || !affordsReserve(state, run, pin, reserve, bill, input))
@@ -181,10 +182,11 @@ function settleSummary(
   compaction: Compaction,
   { body: summary, built, opaque }: Extract<SummaryOutcome, { type: 'summary' }>,
   bill: Bill,
+  input: Input,
 ): Event[] {
   const { context } = state;
   const { upTo, pin, reserve, id } = compaction;
-  const over = overrun(state, run, pin, reserve, bill);
+  const over = overrun(state, run, pin, reserve, bill, input);
   const model = opaque === true && compaction.by === 'native' ? compaction.model.model : null;
   const before = context.totalBytes;
   const after = itemsBytes(compacted(context, upTo, { ...summary, seq: 0 }, state.active, model));
@@ -239,10 +241,10 @@ function attempted(
   { id, phase }: Compaction,
   run: Run | null,
   reason: string,
-  { epoch }: Input,
+  { epoch, facts }: Input,
   more: { notBefore?: number; charged?: Amount; inputBytes?: number },
 ): Event {
-  const data: EventData['compaction.attempted'] = { n: phase.attempt + 1, reason, epoch, ...more };
+  const data: EventData['compaction.attempted'] = { n: phase.attempt + 1, reason, epoch, ...more, ...drawsOf(facts) };
   return named({ kind: 'compaction.attempted', effect: id, data }, run);
 }
 
@@ -313,7 +315,7 @@ function closeAsked(state: State): void {
 }
 
 function evolveRequested(state: State, run: Run | null, entry: Of<'compaction.requested'>): void {
-  const { epoch, fingerprint, cause, upTo, reserve, maxOutputTokens, inputBytes, by = null } = entry.data;
+  const { epoch, fingerprint, cause, upTo, reserve, maxOutputTokens, draws = [], inputBytes, by = null } = entry.data;
   closeAsked(state);
   if (run !== null) {
     // The turn that is over is over: what it led to is part of what is compacted, and the next turn is a new one.
@@ -340,6 +342,7 @@ function evolveRequested(state: State, run: Run | null, entry: Of<'compaction.re
     slots: state.context.slots,
     reserve,
     maxOutputTokens,
+    draws,
     inputBytes: inputBytes ?? null,
     failures: 0,
   };
@@ -348,7 +351,7 @@ function evolveRequested(state: State, run: Run | null, entry: Of<'compaction.re
 function evolveAttempted(state: State, run: Run | null, entry: Of<'compaction.attempted'>): void {
   const { compaction } = state;
   if (compaction === null) return;
-  const { n, epoch, notBefore, charged, inputBytes } = entry.data;
+  const { n, epoch, notBefore, charged, draws = [], inputBytes } = entry.data;
   if (charged !== undefined) {
     giveUp(state, compaction.id, compaction.phase.attempt);
     const usage = boundUsage(compaction.reserve, compaction.maxOutputTokens);
@@ -356,6 +359,7 @@ function evolveAttempted(state: State, run: Run | null, entry: Of<'compaction.at
     book(state, run, { usage, cost: { nanoUsd: charged.nanoUsd, price } });
   }
   compaction.phase = { attempt: n, epoch, notBefore: notBefore ?? 0 };
+  compaction.draws = draws;
   if (inputBytes !== undefined) compaction.inputBytes = inputBytes;
 }
 

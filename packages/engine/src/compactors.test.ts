@@ -291,7 +291,7 @@ describe('what only one model can read', () => {
       const one = summary.held?.items[0] ?? assert.fail();
       const full = { ...summary, held: { model: pin.model, items: Array.from({ length: items }, () => one) } };
       state.context.items = [full];
-      return compactorsOf(state, null, pin, 'asked')[0]?.by;
+      return compactorsOf(state, null, pin, 'asked', { pin: () => pin })[0]?.by;
     };
     assert.deepEqual([held(LIMITS.heldItems), held(LIMITS.heldItems + 1)], ['native', null]);
   });

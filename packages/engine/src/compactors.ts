@@ -7,7 +7,7 @@
  */
 import type { TurnPlan } from './budget.ts';
 import { planRequest } from './budget.ts';
-import type { Input } from './commands.ts';
+import type { Facts, Input } from './commands.ts';
 import { boundInputTokens, estimateInputTokens, itemsBytes, pendingItems, readable } from './context.ts';
 import { LIMITS } from './limits.ts';
 import { isUnbounded } from './media.ts';
@@ -28,20 +28,27 @@ export type Compactor = {
 export const compactorKey = (by: CompactedBy | null, model: string): string => `${by ?? 'summary'} ${model}`;
 
 /** In the order in which they are tried. */
-export function compactorsOf(state: State, run: Run | null, pin: Pin, cause: CompactionCause): Compactor[] {
-  const optional = [nativeOf(state, run, pin, cause), cheapOf(state, run, pin, cause)];
+export function compactorsOf(
+  state: State,
+  run: Run | null,
+  pin: Pin,
+  cause: CompactionCause,
+  facts: Facts,
+): Compactor[] {
+  const optional = [nativeOf(state, run, pin, cause, facts), cheapOf(state, run, pin, cause)];
   const left = optional.filter(
     (each) => each !== null && !state.compactorsTried.includes(compactorKey(each.by, each.model.model)),
   );
-  return [...left, summaryOf(state, run, pin, cause)].filter((each) => each !== null);
+  return [...left, summaryOf(state, run, pin, cause, facts)].filter((each) => each !== null);
 }
 
 /** What it writes cannot be bounded by whoever asks, so nothing is shrunk. */
-function nativeOf(state: State, run: Run | null, pin: Pin, cause: CompactionCause): Compactor | null {
+function nativeOf(state: State, run: Run | null, pin: Pin, cause: CompactionCause, facts: Facts): Compactor | null {
   const reader = readerOf(run, pin);
   const { compacts } = reader;
   // Its provider has just said that it cannot read so much.
-  if (compacts === undefined || cause === 'overflow' || (run !== null && isUnbounded(state, run, pin))) return null;
+  if (compacts === undefined || cause === 'overflow' || (run !== null && isUnbounded(state, run, pin, facts)))
+    return null;
   if (compacts.opaque === true && !isHoldable(state)) return null;
   const output = compacts.maxOutputTokens;
   return { by: 'native', model: reader, inputBytes: null, output, least: output };
@@ -61,11 +68,11 @@ function cheapOf(state: State, run: Run | null, pin: Pin, cause: CompactionCause
   return whole > roomOf(summarizer) ? null : writer('cheap', summarizer, textBytes(whole, summarizer, cause));
 }
 
-function summaryOf(state: State, run: Run | null, pin: Pin, cause: CompactionCause): Compactor {
+function summaryOf(state: State, run: Run | null, pin: Pin, cause: CompactionCause, facts: Facts): Compactor {
   const model = summarizerOf(run, pin);
   const asText = textBytes(wholeBytes(state, run), model, cause);
   const isOther = pin.summarizer !== undefined && pin.summarizer.cheap !== true;
-  if (cause === 'overflow' || isOther || (run !== null && isUnbounded(state, run, pin)))
+  if (cause === 'overflow' || isOther || (run !== null && isUnbounded(state, run, pin, facts)))
     return writer(null, model, asText);
   // It reads the conversation as its own turns did, up to the same prefix, of which it may have most in its cache.
   const bytes = estimateInputTokens(state.context, run, pin, readerOf(run, pin)) * LIMITS.bytesPerToken;

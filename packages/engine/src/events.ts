@@ -67,6 +67,8 @@ export type EventData = {
     fingerprint: Digest;
     reserve: Amount;
     maxOutputTokens: number;
+    /** The accounts above its session that it is reserved on, too; missing: none. */
+    draws?: AccountId[];
     /** Tokens of its prompt that the provider should read from its cache; missing: none. */
     cached?: number;
     closing?: LimitReason;
@@ -88,6 +90,7 @@ export type EventData = {
     epoch: number;
     notBefore?: number;
     charged?: Amount;
+    draws?: AccountId[];
     resume?: string;
   };
   'turn.failed': { attempt: number; code: string; spent: Spent };
@@ -138,7 +141,8 @@ export type EventData = {
   };
   'wait.resolved': {
     wait: WaitId;
-    how: 'answered' | 'expired' | 'cancelled';
+    /** `freed`: what it waited for is there again. */
+    how: 'answered' | 'expired' | 'cancelled' | 'freed';
     answer?: Answer;
     digest?: Digest;
     /** Set where the answer lets a call go ahead: who may dispatch its first attempt. */
@@ -176,6 +180,7 @@ export type EventData = {
     by?: CompactedBy;
     reserve: Amount;
     maxOutputTokens: number;
+    draws?: AccountId[];
     /** It is sent at most so many bytes of the conversation, as a text: its model may not take the whole as it stands. */
     inputBytes?: number;
   };
@@ -185,6 +190,7 @@ export type EventData = {
     epoch: number;
     notBefore?: number;
     charged?: Amount;
+    draws?: AccountId[];
     inputBytes?: number;
   };
   'compaction.failed': { attempt: number; code: string; spent: Spent };

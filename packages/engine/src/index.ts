@@ -10,6 +10,8 @@ export type {
   ArgumentCondition,
   ArgumentNames,
   BodyRef,
+  Budget,
+  BudgetAccount,
   CancelReason,
   CacheRule,
   Caps,

@@ -3,8 +3,8 @@
  *  M1 A message is accepted only where each model of its route takes what it holds, and a session holds no more than one request carries.
  *  M2 Under a cap each image and file counts with the most tokens its model says; where none are said, nothing is sent.
  */
-import { isCappedBy } from './budget.ts';
-import type { Rejection } from './commands.ts';
+import { isBound } from './budget.ts';
+import type { Facts, Rejection } from './commands.ts';
 import { LIMITS } from './limits.ts';
 import { membersOf } from './route.ts';
 import type { Run, State } from './state.ts';
@@ -24,9 +24,9 @@ export const takesOf = (bound: { image?: unknown; file?: unknown } = {}): string
   (['image', 'file'] as const).filter((kind) => bound[kind] !== undefined).join();
 
 /** Why a message with images and files cannot go to the models it is meant for (M1, M2); null: it can. */
-export function refusalOfMedia(state: State, media: Media, pin: Pin): Rejection | null {
+export function refusalOfMedia(state: State, media: Media, pin: Pin, facts: Facts): Rejection | null {
   for (const member of membersOf(pin)) {
-    const refusal = refusalBy(member, media, isCappedBy(state, pin));
+    const refusal = refusalBy(member, media, isBound(state, pin, facts));
     if (refusal !== null) return refusal;
   }
   const held = addMedia(heldBy(state), media);
@@ -58,8 +58,8 @@ function heldBy(state: State): Media {
 }
 
 /** Whether a run would send what no cap could hold (M2): its models are no longer those that its message was accepted for. */
-export function isUnbounded(state: State, run: Run, pin: Pin): boolean {
+export function isUnbounded(state: State, run: Run, pin: Pin, facts: Facts): boolean {
   const { totalMedia } = state.context;
   const media = run.steers.reduce((sum, steer) => addMedia(sum, steer.media ?? NO_MEDIA), totalMedia);
-  return isCappedBy(state, pin) && membersOf(pin).some((member) => mediaTokens(media, member.media) === null);
+  return isBound(state, pin, facts) && membersOf(pin).some((member) => mediaTokens(media, member.media) === null);
 }

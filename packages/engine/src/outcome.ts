@@ -12,7 +12,7 @@ import type { EffectId } from './ids.ts';
 import { isCallId, isCompactionId, runOf } from './ids.ts';
 import { expireRun } from './run.ts';
 import type { Call, Run, State } from './state.ts';
-import { acceptTurn, loseTurn, settleTurn } from './turn.ts';
+import { acceptTurn, freeWaits, loseTurn, settleTurn } from './turn.ts';
 
 type Attempt = Extract<Command, { kind: 'attempt' }>;
 type Settle = Extract<Command, { kind: 'settle'; attempt: number }>;
@@ -54,10 +54,10 @@ export function decideAccepted(state: State, command: Extract<Command, { kind: '
   return acceptTurn(target.run, target.run.turn, command, input.epoch);
 }
 
-/** What came due: the deadline of a run first, for it ends its waits too. */
+/** What came due: the deadline of a run first, for it ends its waits too; and what waited for a budget looks again. */
 export function decideWake(state: State, input: Input): Event[] {
   const limited = expireRun(state, input.at);
-  return limited.length > 0 ? limited : expireWaits(state, input.at);
+  return limited.length > 0 ? limited : [...expireWaits(state, input.at), ...freeWaits(state, input)];
 }
 
 export function decideSettle(state: State, command: Settle, input: Input): Event[] {

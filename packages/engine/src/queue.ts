@@ -42,7 +42,8 @@ export function decideSend(state: State, command: Send, input: Input): Event[] |
       return { code: 'rate_limited', message: 'too many messages wait for the next turn' };
     if (config !== undefined)
       return { code: 'invalid_request', message: 'a steered message joins a run that is pinned: it takes no config' };
-    const untaken = media === undefined || active.pin === null ? null : refusalOfMedia(state, media, active.pin);
+    const untaken =
+      media === undefined || active.pin === null ? null : refusalOfMedia(state, media, active.pin, input.facts);
     if (untaken !== null) return untaken;
     const data: EventData['run.steered'] = { submission, payload, message, ...mediaOf(command) };
     return [{ kind: 'run.steered', run: active.id, refs: refsOf(command), data }];
@@ -52,13 +53,13 @@ export function decideSend(state: State, command: Send, input: Input): Event[] |
   const pin = input.facts.pin(runConfig(state.config, config ?? {}));
   if (pin === null) return { code: 'not_found', message: `agent ${state.agent} is not defined here` };
   if (isUnfit(pin)) return refusalOf(pin);
-  const unpriced = lacksPrice(state, pin);
+  const unpriced = lacksPrice(state, pin, input.facts);
   if (unpriced !== null)
     return {
       code: 'invalid_request',
       message: `model ${unpriced.model} has no known price, so it cannot run under a money cap`,
     };
-  const untaken = media === undefined ? null : refusalOfMedia(state, media, pin);
+  const untaken = media === undefined ? null : refusalOfMedia(state, media, pin, input.facts);
   if (untaken !== null) return untaken;
   const data: EventData['run.queued'] = { submission, payload, mode, priority, message, ...mediaOf(command) };
   if (config !== undefined) data.config = config;

@@ -42,7 +42,7 @@ function startNext(state: State, input: Input): Event[] {
     if (pin === null) return [];
     // It was accepted for what this agent or its models no longer give.
     if (isUnfit(pin)) return [endRun(run, { status: 'failed', reason: 'internal', detail: `unfit_${pin.path}` })];
-    if (lacksPrice(state, pin) !== null)
+    if (lacksPrice(state, pin, input.facts) !== null)
       return [endRun(run, { status: 'failed', reason: 'internal', detail: 'unpriced_model' })];
     const data = samePin(state.lastPin, pin) ? { hash: pin.hash } : { hash: pin.hash, pin };
     const started: Event = { kind: 'run.started', run: id, data };

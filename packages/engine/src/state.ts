@@ -88,6 +88,8 @@ export type Turn = {
   fingerprint: Digest;
   reserve: Amount;
   maxOutputTokens: number;
+  /** Above the session, the accounts that the flying attempt is reserved on. */
+  draws: readonly AccountId[];
   closing: LimitReason | null;
   /** The answer that the flying attempt asked for or was given the name of; null: it has none. */
   response: string | null;
@@ -210,6 +212,7 @@ export type Compaction = {
   slots: readonly Slot[];
   reserve: Amount;
   maxOutputTokens: number;
+  draws: readonly AccountId[];
   inputBytes: number | null;
   failures: number;
 };

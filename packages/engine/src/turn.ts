@@ -9,7 +9,19 @@
  */
 import { retryAt } from './backoff.ts';
 import type { Bill } from './budget.ts';
-import { affordsAgain, billOf, book, boundUsage, costAmount, costOf, overrun, planTurn } from './budget.ts';
+import {
+  affordsAgain,
+  billOf,
+  book,
+  boundUsage,
+  costAmount,
+  costOf,
+  drawsOf,
+  lacksPrice,
+  overrun,
+  periodOf,
+  planTurn,
+} from './budget.ts';
 import { keepPrompt, predictCached } from './cache.ts';
 import { requestCalls } from './call.ts';
 import type { Command, Input, TurnOutcome } from './commands.ts';
@@ -23,7 +35,7 @@ import { isUnbounded } from './media.ts';
 import { alongRoute, failedOver, memberOf, passedBy, UNAFFORDABLE } from './route.ts';
 import type { Run, State, Turn } from './state.ts';
 import { giveUp, isStopping } from './state.ts';
-import type { Amount, Digest, LimitReason, Pin, RunEnd } from './values.ts';
+import type { Amount, Digest, LimitReason, Pin, RunEnd, Shortage } from './values.ts';
 import { tokensOf } from './values.ts';
 import { openWait } from './wait.ts';
 
@@ -47,7 +59,10 @@ export function requestTurn(state: State, run: Run, input: Input, special?: Spec
   if (pin === null) throw new ImpossibleState(`${run.id} requests a turn and has not started`);
   const met = closing === null ? limitMet(run, pin, input) : null;
   if (met !== null) return [limitRun(run, met)];
-  if (isUnbounded(state, run, pin))
+  // A budget may have come after the run began.
+  if (lacksPrice(state, pin, input.facts) !== null)
+    return [endRun(run, { status: 'failed', reason: 'internal', detail: 'unpriced_model' })];
+  if (isUnbounded(state, run, pin, input.facts))
     return [endRun(run, { status: 'failed', reason: 'internal', detail: 'unbounded_media' })];
   const { plan, passed, member } = alongRoute(run, pin, input.facts, (each) =>
     planTurn(state, run, each, input, closing !== null),
@@ -60,6 +75,7 @@ export function requestTurn(state: State, run: Run, input: Input, special?: Spec
       fingerprint: '',
       reserve: plan.reserve,
       maxOutputTokens: plan.maxOutputTokens,
+      ...drawsOf(input.facts),
       ...special,
     };
     const cached = predictCached(state.context, pin, member, input.at);
@@ -72,7 +88,28 @@ export function requestTurn(state: State, run: Run, input: Input, special?: Spec
   }
   if (closing !== null) return [endRun(run, { status: 'limited', reason: closing })];
   if (plan.owner === 'run') return [limitRun(run, plan.shortage.limit)];
-  return [openWait(state, run, { kind: 'budget', ...plan.shortage })];
+  return [parkOn(state, run, plan.shortage, input)];
+}
+
+/** Parks the run until somebody raises the cap, there is room again, or the account's period is over. */
+const parkOn = (state: State, run: Run, shortage: Shortage, { facts }: Input): Event =>
+  openWait(state, run, { kind: 'budget', ...shortage, ...periodOf(facts, shortage.account) });
+
+/**
+ * Waits for accounts above the session in which there may be room again: as far as anybody here knows. Where the ledger
+ * knows better it refuses, and nothing is written (B4).
+ */
+export function freeWaits(state: State, input: Input): Event[] {
+  const events: Event[] = [];
+  for (const wait of state.waits.values()) {
+    const run = state.runs.get(wait.run);
+    if (wait.kind !== 'budget' || run === undefined || run.pin === null || run.held) continue;
+    if (wait.shortage?.account === state.id || (wait.expiresAt ?? Infinity) <= input.at) continue;
+    const { plan } = alongRoute(run, run.pin, input.facts, (each) => planTurn(state, run, each, input, false));
+    if (!plan.ok) continue;
+    events.push({ kind: 'wait.resolved', run: run.id, data: { wait: wait.id, how: 'freed' } });
+  }
+  return events;
 }
 
 /** The next ordinary turn of a run, or what must be done to its context first. */
@@ -113,7 +150,7 @@ export function settleTurn(state: State, run: Run, turn: Turn, outcome: TurnOutc
   const held = turn.response !== null && (outcome.resumable === true || code === GONE);
   const spent: Spent = held && outcome.spent.kind === 'none' ? { kind: 'bound' } : outcome.spent;
   const bill = turnBill(run, turn, spent);
-  const over = overrun(state, run, run.pin, turn.reserve, bill);
+  const over = overrun(state, run, run.pin, turn.reserve, bill, input);
   if (isStopping(run)) return [settle(run, turn, { outcome: 'cancelled', ...bill }), ...over];
   const retry = held && code === GONE ? 'now' : outcome.retry;
   const notBefore = retryAt(retry, turn.failures, run, `${state.id}/${turn.id}`, input.at);
@@ -130,7 +167,7 @@ export function settleTurn(state: State, run: Run, turn: Turn, outcome: TurnOutc
 
 /** The answer to ask for again (T5): what it costs stays reserved as it is, unless an account refuses just that. */
 const resumable = (turn: Turn, input: Input): string | null =>
-  input.facts.refusal === undefined ? turn.response : null;
+  (input.facts.refusals ?? []).length === 0 ? turn.response : null;
 
 const failedAttempt = (run: Run, turn: Turn, code: string, spent: Spent): Event => ({
   kind: 'turn.failed',
@@ -142,7 +179,7 @@ const failedAttempt = (run: Run, turn: Turn, code: string, spent: Spent): Event 
 function settleDone(state: State, run: Run, turn: Turn, outcome: Done, input: Input): Event[] {
   const { stop, body, usage, calls, misfit, built } = outcome;
   const bill = { usage, cost: costOf(usage, memberOf(run)?.price ?? null) };
-  const over = overrun(state, run, run.pin, turn.reserve, bill);
+  const over = overrun(state, run, run.pin, turn.reserve, bill, input);
   if (calls.length > LIMITS.callsPerAnswer) {
     const detail = `${calls.length} calls, at most ${LIMITS.callsPerAnswer}`;
     return [failTurn(run, turn, 'too_many_calls', detail, bill), ...over];
@@ -193,7 +230,8 @@ function nextAttempt(
   more: { notBefore?: number; charged?: Amount; resume?: string },
 ): Event {
   const n = turn.phase.attempt + 1;
-  return { kind: 'turn.attempted', run: run.id, effect: turn.id, data: { n, reason, epoch: input.epoch, ...more } };
+  const data = { n, reason, epoch: input.epoch, ...more, ...drawsOf(input.facts) };
+  return { kind: 'turn.attempted', run: run.id, effect: turn.id, data };
 }
 
 const turnBill = (run: Run, { reserve, maxOutputTokens }: Turn, spent: Spent): Bill =>
@@ -223,7 +261,7 @@ function recover(state: State, run: Run, input: Input): Event[] {
   if (request === null || request.shortage === null)
     return [endRun(run, { status: 'failed', reason: 'context', detail: TOO_LONG })];
   if (request.owner === 'run') return [limitRun(run, request.shortage.limit)];
-  return [openWait(state, run, { kind: 'budget', ...request.shortage })];
+  return [parkOn(state, run, request.shortage, input)];
 }
 
 /** One turn more for an answer that does not fit, where the run's own limits leave room for it (T4). */
@@ -249,7 +287,7 @@ function endOf(run: Run, stop: string): Event {
 }
 
 export function evolveTurnRequested(state: State, run: Run, entry: Of<'turn.requested'>): void {
-  const { epoch, fingerprint, reserve, maxOutputTokens, closing, repair, passed } = entry.data;
+  const { epoch, fingerprint, reserve, maxOutputTokens, draws, closing, repair, passed } = entry.data;
   if (repair === true) run.repairs += 1;
   else run.misfit = null;
   flushPending(state.context, run, entry.seq);
@@ -261,6 +299,7 @@ export function evolveTurnRequested(state: State, run: Run, entry: Of<'turn.requ
     fingerprint,
     reserve,
     maxOutputTokens,
+    draws: draws ?? [],
     closing: closing ?? null,
     response: null,
     sentBytes: state.context.newBytes,
@@ -273,9 +312,10 @@ export function evolveTurnRequested(state: State, run: Run, entry: Of<'turn.requ
 }
 
 export function evolveTurnAttempted(state: State, run: Run, turn: Turn, entry: Of<'turn.attempted'>): void {
-  const { n, reason, epoch, notBefore, charged, resume } = entry.data;
+  const { n, reason, epoch, notBefore, charged, draws, resume } = entry.data;
   if (reason === LOST) giveUp(state, turn.id, turn.phase.attempt);
   turn.response = resume ?? null;
+  turn.draws = draws ?? [];
   turn.phase = { at: 'flying', attempt: n, epoch, notBefore: notBefore ?? 0 };
   if (charged === undefined) return;
   const usage = boundUsage(turn.reserve, turn.maxOutputTokens);

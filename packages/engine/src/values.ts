@@ -229,8 +229,14 @@ export type Answer =
   | { kind: 'child'; ref: BodyRef }
   | { kind: 'tool'; decision: 'back' | 'gone' };
 
-/** Which account a cap belongs to; further ones (agent, tenant) come with the ledger's refusals. */
+/** Which account a cap belongs to: a run's, its session's, or one of a budget above them. */
 export type AccountId = string;
+/**
+ * A budget of a session, an agent or a tenant as it stands at a time: its accounts, from the day's up. What is reserved on
+ * `account`, the lowest, counts on all. `endsAt`: when the period of one is over, wall ms; null: never.
+ */
+export type Budget = { account: AccountId; accounts: readonly BudgetAccount[] };
+export type BudgetAccount = { id: AccountId; caps: Caps; endsAt: number | null };
 export type Shortage = { account: AccountId; limit: 'tokens' | 'money'; needed: number; free: number };
 
 export type Receipt = { seq: number; run?: RunId; wait?: WaitId };

@@ -28,6 +28,7 @@ const BODIES: { [name: string]: unknown } = {
   'waits.resolve': { answer: 'blue' },
   'callbacks.resolve': { paid: true },
   'context.set': { content: 'Likes tea.' },
+  'budgets.set': { scope: 'tenant', day: { tokens: 900_000 } },
   'sessions.close': undefined,
   'sessions.readmit': undefined,
   'context.compact': undefined,

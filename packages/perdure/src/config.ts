@@ -1,7 +1,14 @@
 /** What a program or a `perdure.config.ts` says of its agents. Checked whole: a key that is not known is refused. */
 import type { EndpointRecord, ModelRecord, PriceRecord } from '@perdure/models';
 import type { AgentDefinition, AgentOptions, Hook } from '@perdure/runtime';
-import { checked, compactionSchema, ConfigError, limitsSchema, policiesSchema } from '@perdure/runtime';
+import {
+  checked,
+  compactionSchema,
+  ConfigError,
+  limitsSchema,
+  periodCapsSchema,
+  policiesSchema,
+} from '@perdure/runtime';
 import type { ModelSource } from '@perdure/runtime/ports';
 import { z } from 'zod';
 import type { Engine } from './engine.ts';
@@ -31,6 +38,8 @@ export type Config = {
   /** For every agent that does not say otherwise. */
   policies?: Policies;
   limits?: Limits;
+  /** What all sessions may spend together in a day, in a month (UTC), and in all; an agent may have budgets of its own. */
+  budgets?: NonNullable<AgentOptions['budgets']>;
   /** Who summarises conversations that have grown long, and whether by itself. */
   compaction?: NonNullable<AgentOptions['compaction']>;
   /** The folder that holds everything (default `.perdure`), from the working directory. */
@@ -88,6 +97,7 @@ export const configShape = {
     .optional(),
   policies: policiesSchema.optional(),
   limits: limitsSchema.optional(),
+  budgets: periodCapsSchema.optional(),
   compaction: compactionSchema.optional(),
   data: z.string().min(1).optional(),
   store: z.union([z.enum(['sqlite', 'memory']), postgresUrl], STORES).optional(),

@@ -1,5 +1,6 @@
 /** What a store, a model or a tool of one's own is written against: `perdure/ports`. `perdure/testing` has its suites. */
 export type {
+  AccountRow,
   AccountId,
   Amount,
   Append,
@@ -31,6 +32,7 @@ export type {
   JsonSchema,
   LeaseStore,
   LedgerOp,
+  OpenAccount,
   ListPrice,
   LoadedPart,
   LogStore,

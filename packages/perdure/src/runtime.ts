@@ -208,6 +208,7 @@ async function openHost(options: RuntimeOptions, env: Environment, within: Withi
       hooks: options.hooks ?? [],
       ...(engine.driver === undefined ? {} : { driver: engine.driver }),
       sandbox,
+      ...(options.budgets === undefined ? {} : { budgets: options.budgets }),
       ...(marks === undefined ? {} : { marks }),
       defaults: {
         ...(options.policies === undefined ? {} : { policies: options.policies }),

@@ -10,7 +10,7 @@ import type { Logger } from './ports.ts';
 import { StoreDamage } from './ports.ts';
 import { NoBoundary } from './log/prefix.ts';
 import { BodyMissing } from './log/sessions.ts';
-import { KeyTaken } from './log/step.ts';
+import { KeyTaken } from './log/refused.ts';
 import { BadExport } from './transfer/format.ts';
 import { storageTrouble } from './log/storage.ts';
 import type { Redactor } from './secrets/redact.ts';

@@ -7,6 +7,8 @@ import { outstanding, wakeAt } from '@perdure/engine';
 import type { AgentDefaults, AgentDefinition } from './definitions/agents.ts';
 import { Agents } from './definitions/agents.ts';
 import type { Api, Caller } from './api.ts';
+import { createBudgets } from './budgets/create.ts';
+import type { PeriodCaps } from './budgets/periods.ts';
 import { createBodies } from './effects/bodies.ts';
 import { Breaker } from './effects/breaker.ts';
 import { base32, sessionId, sha256 } from './log/digest.ts';
@@ -62,6 +64,8 @@ export type HostOptions = {
   engineHash: string;
   hooks?: readonly Hook[];
   defaults?: AgentDefaults;
+  /** What all sessions of the tenant may spend together in a period; a document goes before it. */
+  budgets?: PeriodCaps;
   /** Where tools run commands; default: nowhere. Closed by whoever made it. */
   sandbox?: Sandbox;
   tenant?: string;
@@ -103,8 +107,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
   const homecoming = createHomecoming(parts);
   let stopped: Promise<void> | null = null;
   const drain = async (options: { drainMs?: number } | undefined): Promise<void> => {
-    homecoming.stop();
-    parts.trial.stop();
+    for (const each of [homecoming, parts.trial, parts.parked, parts.budgets]) each.stop();
     stopping.abort();
     parts.relay?.stop();
     parts.streams.end({ type: 'end', reason: 'drain', retryMs: LIMITS.retryMs });
@@ -119,9 +122,11 @@ export async function createHost(options: HostOptions): Promise<Host> {
       await parts.quarantine.load();
       await hear(parts, stopping.signal);
       for (const { text } of parts.agents.list()) await parts.store.blobs.put(Buffer.from(text));
+      await parts.budgets.start();
       await parts.trial.start();
       await parts.driver.start();
       await homecoming.start();
+      await parts.parked.start();
     },
     stop: async (options) => (stopped ??= drain(options)),
     async call(caller, method, params) {
@@ -209,6 +214,7 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
     sandbox,
     jobs,
     workspaces,
+    ...createBudgets(options, { store, sessions, holding, newId, submit }),
   };
   // Another process tried a session again that this one has parked.
   const courier = courierOf(options, core, (session) => driver.readmit(session));
@@ -276,12 +282,15 @@ type Core = Pick<
   | 'sandbox'
   | 'jobs'
   | 'workspaces'
+  | 'budgets'
+  | 'parked'
 >;
 
 /** Step and perform, as the driver is given them. */
 function courierOf(options: HostOptions, core: Core, lifted: (session: string) => void): Courier {
   const { system, logger, redactor, models } = options;
   const { store, agents, sessions, streams, callbackSecret, search, holding, sandbox, jobs, workspaces } = core;
+  const { budgets, parked } = core;
   const hooks = options.hooks ?? [];
   const { clock, timers, random } = system;
   const breaker = new Breaker(clock, logger);
@@ -291,8 +300,12 @@ function courierOf(options: HostOptions, core: Core, lifted: (session: string) =
     agents,
     breaker,
     clock,
+    budgets,
     holding,
-    committed: (session, entries, hash, bodies) => streams.committed(session, entries, hash, bodies),
+    committed: (session, entries, hash, bodies) => {
+      streams.committed(session, entries, hash, bodies);
+      parked.committed(session, entries);
+    },
   });
   const step = withCleanNames(tellingSpace(stepping, logger), redactor);
   const toolbus = createToolbus({

@@ -3,6 +3,8 @@ export type { ToolOptions } from './definitions/tool.ts';
 export { checked } from './definitions/checked.ts';
 export { agent, DEFAULT_QUEUE, limitsSchema, policiesSchema } from './definitions/agents.ts';
 export { tool, wait } from './definitions/tool.ts';
+export type { PeriodCaps } from './budgets/periods.ts';
+export { periodCapsSchema } from './budgets/periods.ts';
 export { compactionSchema } from './definitions/compaction.ts';
 export type { Api, Caller, FeedEvent, StreamEvent } from './api.ts';
 export type { Courier, Driver, LocalDriver, LocalOptions } from './drive/driver.ts';

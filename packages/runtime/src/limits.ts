@@ -20,6 +20,16 @@ export const LIMITS = {
   pageFrames: 64,
   /** An append that meets another writer folds again so many times. */
   appendTries: 16,
+  /** An account that refuses one input so many times counts as empty for it. */
+  refusals: 4,
+  /** Accounts of budgets that are known to be open. */
+  knownAccounts: 10_000,
+  /** How often the room in accounts is looked at while runs wait for it; one that it was no use to is passed over so often. */
+  budgetLookMs: 1_000,
+  budgetRounds: 64,
+  /** The same for documents that another process may have changed, and for runs that another one has parked. */
+  budgetsReadMs: 5_000,
+  budgetSweepMs: 60_000,
   /** Effects under way at once in one process; the rest wait, fairly by session. */
   effects: 512,
   /** Inputs that wait in one session's mailbox. */

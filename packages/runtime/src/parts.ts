@@ -1,4 +1,6 @@
 /** What a running host is made of. */
+import type { Budgets } from './budgets/budgets.ts';
+import type { Parked } from './budgets/parked.ts';
 import type { Agents } from './definitions/agents.ts';
 import type { Bodies } from './effects/bodies.ts';
 import type { Driver } from './drive/driver.ts';
@@ -26,6 +28,9 @@ export type Parts = {
   models: ModelSource;
   /** Where tools run commands. */
   sandbox: Sandbox;
+  /** What the tenant, agents and sessions may spend, and the runs that wait for it. */
+  budgets: Budgets;
+  parked: Parked;
   /** Commands of sessions that go on while they do. */
   jobs: Jobs;
   workspaces: Workspaces;

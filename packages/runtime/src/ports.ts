@@ -22,6 +22,7 @@ export type {
 } from '@perdure/engine';
 export type { Clock, Logger, Random, System, Timer, Timers } from './ports/system.ts';
 export type {
+  AccountRow,
   Append,
   AppendResult,
   BlobStore,
@@ -39,6 +40,7 @@ export type {
   LeaseStore,
   LedgerOp,
   LogStore,
+  OpenAccount,
   Origin,
   Page,
   ReadTenant,

@@ -1,8 +1,8 @@
-import type { AccountId, Amount, Caps, LedgerOp, Shortage } from '@perdure/runtime/ports';
+import type { AccountId, AccountRow, Amount, LedgerOp, OpenAccount, Shortage } from '@perdure/runtime/ports';
 import { StoreError } from './errors.ts';
 
 /** `spent` and `reserved` include what the accounts below it spent and reserved since it was opened. */
-export type Account = { id: AccountId; parent: AccountId | null; caps: Caps; spent: Amount; reserved: Amount };
+export type Account = AccountRow;
 /** A reservation belongs to the session that made it. Once closed, by a settlement or a release, it stays so. */
 export type Reservation = { key: string; account: AccountId; amount: Amount; open: boolean };
 
@@ -80,6 +80,20 @@ function openAccount(
     caps: { ...op.caps },
     spent: { ...op.spent },
     reserved: { tokens: 0, nanoUsd: 0 },
+  });
+}
+
+/** The rows of accounts that no session opens; none where one is there and is to be kept. */
+export function openedRows(
+  accounts: readonly OpenAccount[],
+  keep: boolean,
+  stored: (id: AccountId) => Account | undefined,
+): Account[] {
+  const none = { tokens: 0, nanoUsd: 0 };
+  return accounts.flatMap(({ account: id, parent, caps }) => {
+    const known = stored(id);
+    if (known === undefined) return [{ id, parent, caps: { ...caps }, spent: { ...none }, reserved: { ...none } }];
+    return keep ? [] : [{ ...known, caps: { ...caps } }];
   });
 }
 

@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import type {
   Actor,
   Answer,
+  Budget,
   Command,
   Config,
   EffectClass,
@@ -67,6 +68,8 @@ export class Spec {
   readonly broken = new Map<string, string>();
   /** What the ledger says to the next input. */
   refusal: Shortage | null = null;
+  /** What requests draw on above their session. */
+  budgets: readonly Budget[] = [];
   last: Transition = { ok: true, entries: [], receipt: { seq: 0 } };
   readonly #by: Actor;
   readonly #quick: boolean;
@@ -132,7 +135,8 @@ export class Spec {
       pin: (config) => this.#pinOf(config),
       breaker: (model) => this.broken.get(model) ?? null,
     };
-    if (this.refusal !== null) facts.refusal = this.refusal;
+    if (this.refusal !== null) facts.refusals = [this.refusal];
+    if (this.budgets.length > 0) facts.budgets = this.budgets;
     this.refusal = null;
     this.#inputs += 1;
     return { id: `i${this.#inputs}`, at: this.at, by: this.#by, epoch: this.epoch, command, facts };

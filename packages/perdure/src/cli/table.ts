@@ -27,7 +27,13 @@ const forks = async () => import('./commands/forks.ts');
 const transfers = async () => import('./commands/transfers.ts');
 const waits = async () => import('./commands/waits.ts');
 const agents = async () => import('./commands/agents.ts');
+const budgets = async () => import('./commands/budget.ts');
 const models = async () => import('./commands/models.ts');
+const whose = {
+  tenant: { value: null, about: 'That of all sessions together.' },
+  agent: { value: 'NAME', about: 'That of all sessions with this agent.' },
+  session: { value: 'ID', about: 'That of one session.' },
+} as const;
 const watching = {
   timeout: { value: 'SECONDS', about: 'Stops watching after so long; the run goes on.' },
   'max-events': { value: 'N', about: 'Stops watching after so many events; the run goes on.' },
@@ -260,6 +266,28 @@ export const COMMANDS: { readonly [name: string]: Command } = {
       ...json,
     },
     load: async () => (await waits()).answer,
+  },
+  'budget show': {
+    args: [],
+    about: 'Shows what may be spent in a day, a month (UTC) and in all, and what of it is spent and reserved.',
+    settings: [...REMOTE, 'config'],
+    flags: { ...whose, ...json },
+    load: async () => (await budgets()).show,
+  },
+  'budget set': {
+    args: [],
+    about:
+      'Caps what the tenant, an agent or a session may spend; runs that waited for room go on. Without whose: the tenant.',
+    settings: [...REMOTE, 'config'],
+    flags: {
+      ...whose,
+      day: { value: 'CAP', about: 'Of a day (UTC): 5usd, 200000tokens, both with a comma between, or none.' },
+      month: { value: 'CAP', about: 'Of a month.' },
+      total: { value: 'CAP', about: 'In all.' },
+      'if-revision': { value: 'N', about: 'Only where the budget is at this revision.' },
+      ...json,
+    },
+    load: async () => (await budgets()).set,
   },
   'agents list': {
     args: [],

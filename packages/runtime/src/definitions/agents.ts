@@ -9,6 +9,8 @@ import { checked } from './checked.ts';
 import { OUTPUT_WORDS_BYTES } from '../effects/output.ts';
 import { LIMITS } from '../limits.ts';
 import type { JsonSchema, ModelSource, ToolDefinition } from '../ports.ts';
+import type { PeriodCaps } from '../budgets/periods.ts';
+import { periodCapsSchema } from '../budgets/periods.ts';
 import { compactionOf, compactionSchema, isNative } from './compaction.ts';
 import { joinPolicies } from '../policy/policy.ts';
 import { misfitOfPolicies } from '../policy/rules.ts';
@@ -30,6 +32,8 @@ export type AgentDefinition = {
   compaction?: CompactionConfig;
   /** Which workers work on it; no part of its version, as where something runs changes nothing of what it does. */
   queue: string;
+  /** What all its sessions may spend together in a period; no part of its version either. */
+  budgets?: PeriodCaps;
 } & Manner;
 
 /** What a run is bound to, as stored: whoever has it can say what the model was told, years later. */
@@ -84,6 +88,7 @@ const agentShape = z.strictObject({
     .optional(),
   policies: policiesSchema.optional(),
   limits: limitsSchema.optional(),
+  budgets: periodCapsSchema.optional(),
   compaction: compactionSchema.optional(),
   output: z
     .custom<JsonSchema | z.ZodType>(
@@ -104,6 +109,8 @@ export type AgentOptions = {
   tools?: readonly (ToolDefinition | readonly ToolDefinition[])[];
   policies?: Policies;
   limits?: Partial<Limits>;
+  /** What all its sessions may spend together in a day, in a month (UTC), and in all. */
+  budgets?: PeriodCaps;
   /** How a conversation that has grown long is compacted: by whom, and whether by itself before its window is full. */
   compaction?: CompactionConfig;
   /** The final answer is JSON that fits this schema, or the run fails with `invalid_output`. */
@@ -135,6 +142,7 @@ export function agent(options: AgentOptions): AgentDefinition {
     policies: (shape.policies ?? {}) as Policies,
     limits: (shape.limits ?? {}) as Partial<Limits>,
     ...(shape.compaction === undefined ? {} : { compaction: shape.compaction as CompactionConfig }),
+    ...(shape.budgets === undefined ? {} : { budgets: shape.budgets as PeriodCaps }),
     output: shape.output === undefined ? null : outputOf(shape.output, `agent ${shape.name}`),
     queue: shape.queue ?? DEFAULT_QUEUE,
     ...mannerOf(shape),

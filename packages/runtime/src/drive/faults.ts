@@ -4,7 +4,7 @@ import { NotAdmitted } from './driver.ts';
 import type { Logger } from '../ports.ts';
 import { FrameTooLarge } from '../log/frame.ts';
 import { LIMITS } from '../limits.ts';
-import { KeyTaken } from '../log/step.ts';
+import { KeyTaken } from '../log/refused.ts';
 
 /** Said to whoever asked, and nobody's fault. */
 export const isRefusal = (error: unknown): boolean =>

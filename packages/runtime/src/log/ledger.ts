@@ -3,23 +3,63 @@ import type { Entry, Pin, Run, State } from '@perdure/engine';
 import { costOf, isCapped, memberOf, runAccount, sessionAccount, sessionCaps, tokensOf } from '@perdure/engine';
 import type { Amount, Caps, LedgerOp } from '../ports.ts';
 
-/** `runs` are the runs as they were before and after these entries: an ended run is no longer in the state. */
-export function ledgerOps(state: State, runs: ReadonlyMap<string, Run>, entries: readonly Entry[]): LedgerOp[] {
+/** The accounts above its session that an effect's flying attempt is reserved on, by the effect's id. */
+export type Draws = ReadonlyMap<string, readonly string[]>;
+
+/** What flies in a state draws on, before its entries change that. */
+export function drawsOf({ runs, active, compaction }: State): Draws {
+  const turn = active === null ? null : (runs.get(active)?.turn ?? null);
+  const draws = new Map<string, readonly string[]>();
+  if (turn !== null && turn.draws.length > 0) draws.set(turn.id, turn.draws);
+  if (compaction !== null && compaction.draws.length > 0) draws.set(compaction.id, compaction.draws);
+  return draws;
+}
+
+/**
+ * `runs` are the runs as they were before and after these entries: an ended run is no longer in the state; `drawn` is what
+ * flew before them drew on. What is above the session is booked beside what is below, under a key of its own for each
+ * account: which one it was at the time is remembered with the reservation, whatever period has begun since.
+ */
+export function ledgerOps(
+  state: State,
+  runs: ReadonlyMap<string, Run>,
+  entries: readonly Entry[],
+  drawn: Draws = new Map(),
+): LedgerOp[] {
   // Nothing that a prefix had reserved was reserved by its fork: it is settled where it was.
   if (entries[0]?.kind === 'session.forked') return [];
   const ops: LedgerOp[] = [];
+  const draws = new Map(drawn);
   for (const entry of entries) {
     if (entry.kind === 'session.arrived') ops.push(...arrivals(state, runs));
     const run = entry.run === undefined ? undefined : runs.get(entry.run);
     const pin = run?.pin ?? state.lastPin;
     if (entry.kind.startsWith('compaction.')) {
-      if (isCapped(state, pin)) ops.push(...compactionOps(state, run ?? null, entry));
+      book(ops, draws, entry, compactionOps(state, run ?? null, entry), isCapped(state, pin));
       continue;
     }
-    if (run === undefined || !isCapped(state, run.pin)) continue;
-    ops.push(...opsOf(state, run, entry));
+    if (run !== undefined) book(ops, draws, entry, opsOf(state, run, entry), isCapped(state, run.pin));
   }
   return ops;
+}
+
+/** Books an entry's operations in the session's own accounts, where these are capped, and in all that it draws on. */
+function book(
+  ops: LedgerOp[],
+  draws: Map<string, readonly string[]>,
+  { effect, data }: Entry,
+  own: readonly LedgerOp[],
+  isOwn: boolean,
+): void {
+  if (isOwn) ops.push(...own);
+  if (effect === undefined || own.length === 0) return;
+  const before = draws.get(effect) ?? [];
+  const after = 'draws' in data ? (data.draws ?? []) : [];
+  for (const op of own) {
+    if (op.op === 'reserve') for (const account of after) ops.push({ ...op, key: `${op.key}@${account}`, account });
+    else if (op.op !== 'open') for (const account of before) ops.push({ ...op, key: `${op.key}@${account}` });
+  }
+  if (own.some(({ op }) => op === 'reserve')) draws.set(effect, after);
 }
 
 /** A session brings what it has spent to where it arrives; nothing of it flies, so nothing is reserved. */

@@ -10,15 +10,19 @@ import { fingerprintOf, sealOf } from '../effects/assemble.ts';
 import { sealOfCompaction } from '../effects/compaction.ts';
 import { clipped } from '../effects/clip.ts';
 import { encodeFrame, FrameTooLarge } from './frame.ts';
-import { ledgerOps } from './ledger.ts';
+import type { Draws } from './ledger.ts';
+import { drawsOf, ledgerOps } from './ledger.ts';
 import { LIMITS } from '../limits.ts';
 import type { PreparedTurn } from '../policy/turn.ts';
 import { preparedOf, ruled } from '../policy/turn.ts';
+import type { Budgets } from '../budgets/budgets.ts';
+import { lastWords } from '../budgets/refusals.ts';
 import type { Holding } from '../drive/holding.ts';
 import type { Append, AppendResult, Body, Clock, Fence, Head, Shortage, TenantStore } from '../ports.ts';
 import type { Base, Birth } from './prefix.ts';
 import type { Hot, Sessions } from './sessions.ts';
 import { remember } from './sessions.ts';
+import { notAppended } from './refused.ts';
 import { StorageUnavailable, storageTrouble } from './storage.ts';
 import { changedRows, indexOf } from './views.ts';
 
@@ -43,16 +47,6 @@ export type StepResult =
   | { ok: true; receipt: Receipt; entries: readonly Entry[]; effects: Effect[]; wakeAt: number | null; agent: string }
   | { ok: false; rejection: Rejection };
 
-/** Another session of the tenant has this key. */
-export class KeyTaken extends Error {
-  readonly code = 'key_taken';
-  readonly session: string;
-  constructor(session: string) {
-    super(`the key belongs to session ${session}`);
-    this.session = session;
-  }
-}
-
 /** Told of each durable append, in the session's order. `bodies` are those of this append. */
 export type Committed = (session: string, entries: readonly Entry[], hash: string, bodies: readonly Body[]) => void;
 export type Step = (session: string, input: StepInput) => Promise<StepResult>;
@@ -63,6 +57,8 @@ export type StepOptions = {
   agents: Agents;
   breaker: Breaker;
   clock: Clock;
+  /** What requests draw on above their session. */
+  budgets: Pick<Budgets, 'of'>;
   /** Says under which fence attempts are named. */
   holding: Pick<Holding, 'fence' | 'born' | 'refused'>;
   committed: Committed;
@@ -82,13 +78,13 @@ export function createStep(options: StepOptions): Step {
 
 async function steps(options: StepOptions, session: string, given: StepInput): Promise<StepResult> {
   let input = given;
-  let refusal: Shortage | undefined;
+  const refusals: Shortage[] = [];
   for (let tries = 0; tries < LIMITS.appendTries; tries += 1) {
     try {
-      const result = await attempt(options, session, input, refusal, tries > 0);
+      const result = await attempt(options, session, input, lastWords(refusals), tries > 0);
       if (result === 'again') continue;
       if ('ok' in result) return result;
-      refusal = result;
+      refusals.push(result);
     } catch (error) {
       // An answer that asks for more than a frame can name is refused whole; it was paid for.
       const smaller = error instanceof FrameTooLarge ? tooLarge(input) : null;
@@ -122,10 +118,10 @@ async function attempt(
   options: StepOptions,
   session: string,
   step: StepInput,
-  refusal: Shortage | undefined,
+  refusals: readonly Shortage[],
   isAgain: boolean,
 ): Promise<StepResult | Shortage | 'again'> {
-  const { sessions, agents, breaker, clock, holding } = options;
+  const { sessions, agents, breaker, budgets, clock, holding } = options;
   const hot = await sessions.load(session, step.isNew === true && !isAgain);
   const base = await begin(options, hot, step);
   const { state } = hot;
@@ -137,12 +133,16 @@ async function attempt(
   const asked = holding.fence(session, isBorn && !isAgain ? agent : null);
   const fence = asked instanceof Promise ? await asked : asked;
   const { epoch } = fence;
-  const at = clock.now();
+  // As the transition takes it: time does not go back.
+  const at = Math.max(clock.now(), state.at);
+  const drawing = budgets.of(session, agent, at);
   const facts: Input['facts'] = {
     pin: (config) => agents.pin(agent, config),
     breaker: (model) => breaker.verdict(model),
   };
-  if (refusal !== undefined) facts.refusal = refusal;
+  facts.budgets = drawing instanceof Promise ? await drawing : drawing;
+  if (refusals.length > 0) facts.refusals = refusals;
+  const drawn = drawsOf(state);
   const runs = new Map<string, Run>(state.runs);
   let moved: ReturnType<typeof transition>;
   try {
@@ -154,7 +154,7 @@ async function attempt(
   }
   if (moved.ok && moved.entries.length > 0) {
     for (const run of state.runs.values()) runs.set(run.id, run);
-    return commit(options, hot, runs, moved, step, base, fence);
+    return commit(options, hot, runs, moved, step, base, fence, drawn);
   }
   if (base !== null) sessions.drop(session);
   // Nothing follows from this input, or it is refused: that is said of the newest head only (DESIGN §3).
@@ -201,6 +201,7 @@ async function commit(
   step: StepInput,
   base: Base | null,
   fence: Fence,
+  drawn: Draws,
 ): Promise<StepResult | Shortage | 'again'> {
   const { store, sessions } = options;
   const { state } = hot;
@@ -212,7 +213,7 @@ async function commit(
   let result: AppendResult;
   try {
     seal(hot, entries);
-    const append = appendOf(hot, runs, entries, step, fence);
+    const append = appendOf(hot, runs, entries, step, fence, drawn);
     isFenced = append.fence !== undefined;
     if (base === null || step.birth === undefined) result = await store.log.append(append);
     else result = await store.log.fork(step.birth.origin, { ...append, runs: [...base.rows, ...append.runs] });
@@ -244,6 +245,7 @@ function appendOf(
   entries: readonly Entry[],
   { bodies, command }: StepInput,
   fence: Fence,
+  drawn: Draws,
 ): Append {
   const { state } = hot;
   const request: Append = {
@@ -251,7 +253,7 @@ function appendOf(
     expectedHead: hot.head,
     frame: encodeFrame(entries, hot.head.hash),
     bodies,
-    ledger: ledgerOps(state, runs, entries),
+    ledger: ledgerOps(state, runs, entries, drawn),
     index: indexOf(state, hot.title),
     runs: changedRows(hot, runs, entries),
   };
@@ -269,33 +271,6 @@ const deleted: Rejection = { code: 'session_closed', message: 'the session was d
 /** A log that nobody can read, and that has a head. */
 async function isTombstone(store: TenantStore, hot: Hot, known: number, head: Head): Promise<boolean> {
   return known === 0 && head.seq > 0 && (await store.log.get(hot.id)) === null;
-}
-
-/** What a refused append means: fold again, a fact for the next fold, or trouble that is not the session's. */
-function notAppended(result: Extract<AppendResult, { ok: false }>): Shortage | 'again' {
-  switch (result.code) {
-    case 'conflict':
-      return 'again';
-    case 'refused':
-      return result.shortage;
-    case 'no_prefix':
-      throw new StorageUnavailable('unavailable', 'what the session was to begin with is not there any more');
-    case 'key_taken':
-      throw new KeyTaken(result.session);
-    case 'full':
-      throw new StorageUnavailable(
-        'storage_full',
-        'the storage is full: nothing was written; free space and try again',
-      );
-    case 'fenced':
-      throw new StorageUnavailable('fenced', 'this process no longer holds the session');
-    case 'unavailable':
-      throw new StorageUnavailable('unavailable', result.detail);
-    default: {
-      const never: never = result;
-      return never;
-    }
-  }
 }
 
 /** The session's agent; of one that this very input opens, the one it names. */

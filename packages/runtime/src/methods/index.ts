@@ -1,5 +1,6 @@
 /** The contract's methods over the parts of a host: thin, because every rule about sessions is in the engine. */
 import type { Parts } from '../parts.ts';
+import { budgetMethods } from './budgets.ts';
 import { catalogMethods } from './catalog.ts';
 import { contextMethods } from './context.ts';
 import { viewMethods } from './folds.ts';
@@ -26,5 +27,6 @@ export function createMethods(parts: Parts): Methods {
     ...catalogMethods(parts),
     ...nodeMethods(parts),
     ...workspaceMethods(parts),
+    ...budgetMethods(parts),
   };
 }

@@ -6,7 +6,7 @@ import { canonicalJson, derivedSessionId, sha256 } from '../log/digest.ts';
 import type { Parts } from '../parts.ts';
 import type { Opening } from './sends.ts';
 import { agentFor, configOf, openingOf, sendInput } from './sends.ts';
-import { KeyTaken } from '../log/step.ts';
+import { KeyTaken } from '../log/refused.ts';
 import type { Answered, Methods } from './shared.ts';
 import { actorOf, checkAgentModel, given, ok, pageOf } from './shared.ts';
 import { notFound } from './views.ts';

@@ -52,6 +52,11 @@ export type RunRow = {
   endedAt: number | null;
 };
 
+/** What is booked on an account: its own, and that of the accounts below it since they were opened. */
+export type AccountRow = { id: AccountId; parent: AccountId | null; caps: Caps; spent: Amount; reserved: Amount };
+/** An account of no session's: of a budget, for a period. */
+export type OpenAccount = { account: AccountId; parent: AccountId | null; caps: Caps };
+
 /** Reserve, settle and release are keyed (effect and attempt) and idempotent: the same key twice counts once. */
 export type LedgerOp =
   /** Creates the account, or sets its caps. `spent` is what counts as spent when it is created. */
@@ -178,6 +183,13 @@ export interface LogStore {
    * out of order, late, or not at all; polling and the sweeper close each gap. Returns the end of the watch.
    */
   watch(changed: (change: CommittedChange) => void): () => void;
+  /**
+   * Opens accounts that no session has: parents first, with nothing spent. Those that are there get the caps, unless `keep`;
+   * what is booked on them stays. From then on every append that reserves on them is held to these caps.
+   */
+  openAccounts(accounts: readonly OpenAccount[], options: { keep: boolean }): Promise<void>;
+  /** What is booked on these accounts, in the order asked for; those that were never opened are left out. */
+  accounts(ids: readonly AccountId[]): Promise<AccountRow[]>;
   /** Newest first by creation. */
   list(query: { agent?: string; status?: string; cursor?: string; limit: number }): Promise<Page<SessionRow>>;
   runs(query: {

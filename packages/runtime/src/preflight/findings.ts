@@ -171,7 +171,7 @@ function startFindings(state: State, { agents }: Looking): Finding[] {
 function startFinding(state: State, pin: ReturnType<Agents['pin']>): Finding | null {
   if (pin === null) return { code: 'model_unavailable', text: `a model of agent ${state.agent} is not to be had here` };
   if ('unfit' in pin) return { code: 'config_unfit', text: pin.unfit };
-  const unpriced = lacksPrice(state, pin satisfies Pin);
+  const unpriced = lacksPrice(state, pin satisfies Pin, {});
   if (unpriced === null) return null;
   return {
     code: 'model_unpriced',

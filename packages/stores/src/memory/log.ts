@@ -1,6 +1,7 @@
 import type { Append, AppendResult, Change, DamageReport, LogStore, Origin, SessionRow } from '@perdure/runtime/ports';
 import { bodyDigest, frameHash } from '../chain.ts';
 import { decodeCursor, encodeCursor } from '../cursors.ts';
+import { openedRows } from '../ledger.ts';
 import { type Lease, lives, sessionLease } from '../leases.ts';
 import { announce } from '../watch.ts';
 import { appendTo } from './append.ts';
@@ -39,6 +40,14 @@ export function memoryLog(scope: MemoryScope): LogStore {
       const stage = stageOf(scope, name);
       if (frames === null) staged.delete(stage);
       else staged.set(stage, [...(staged.get(stage) ?? []), ...structuredClone(frames)]);
+    },
+    async openAccounts(accounts, { keep }) {
+      const tenant = scope.keep();
+      for (const row of openedRows(accounts, keep, (id) => tenant.accounts.get(id))) tenant.accounts.set(row.id, row);
+    },
+    async accounts(ids) {
+      const { accounts } = scope.peek();
+      return structuredClone(ids.flatMap((id) => accounts.get(id) ?? []));
     },
     async read(session, { after, limit }) {
       const frames = live(session)?.frames ?? [];

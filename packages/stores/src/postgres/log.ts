@@ -1,4 +1,14 @@
-import type { Body, CommittedChange, DamageReport, LogStore, SessionRow, StoredFrame } from '@perdure/runtime/ports';
+import type {
+  AccountRow,
+  Amount,
+  Body,
+  Caps,
+  CommittedChange,
+  DamageReport,
+  LogStore,
+  SessionRow,
+  StoredFrame,
+} from '@perdure/runtime/ports';
 import { StoreDamage } from '@perdure/runtime/ports';
 import { checkedFrame, endOf, packBodies, type Place, type Problem, tailProblem } from '../frames.ts';
 import { LIMITS } from '../limits.ts';
@@ -18,6 +28,34 @@ const FRAME_OF = `SELECT first, count, hash, frame, bodies FROM {s}.frames
   WHERE tenant = $1 AND sid = $2 AND first <= $3 ORDER BY first DESC LIMIT 1`;
 const STAGE = `INSERT INTO {s}.staged VALUES ($1, $2, $3, $4, $5, $6, $7, $8, {s}.now_ms())`;
 const UNSTAGE = 'DELETE FROM {s}.staged WHERE tenant = $1 AND opening = $2 AND name = $3';
+
+/** In the order in which appends lock them. */
+const OPENING = `INSERT INTO {s}.accounts
+  SELECT $1, a ->> 'account', a ->> 'parent', (a #>> '{caps,tokens}')::bigint, (a #>> '{caps,nanoUsd}')::bigint, 0, 0
+  FROM jsonb_array_elements($2::jsonb) a ORDER BY a ->> 'account' COLLATE "C"
+  ON CONFLICT (tenant, id)`;
+const OPEN = `${OPENING} DO NOTHING`;
+const OPEN_TO_CHANGE = `${OPENING} DO UPDATE SET cap_tokens = excluded.cap_tokens, cap_money = excluded.cap_money`;
+const ACCOUNTS = `SELECT a.id, a.parent, a.cap_tokens, a.cap_money, a.spent_tokens, a.spent_money, a.reserved_tokens,
+  a.reserved_money FROM jsonb_array_elements_text($2::jsonb) WITH ORDINALITY i(id, place)
+  JOIN {s}.accounts a ON a.tenant = $1 AND a.id = i.id ORDER BY i.place`;
+
+function accountRow(row: Row): AccountRow {
+  const amount = (of: string): Amount => ({
+    tokens: integer(row[`${of}_tokens`]),
+    nanoUsd: integer(row[`${of}_money`]),
+  });
+  const caps: Caps = {};
+  if (typeof row['cap_tokens'] === 'string') caps.tokens = integer(row['cap_tokens']);
+  if (typeof row['cap_money'] === 'string') caps.nanoUsd = integer(row['cap_money']);
+  return {
+    id: text(row['id']),
+    parent: row['parent'] ?? null,
+    caps,
+    spent: amount('spent'),
+    reserved: amount('reserved'),
+  };
+}
 
 export function postgresLog(scope: Scope): LogStore {
   const { tenant, opening } = scope;
@@ -63,6 +101,13 @@ export function postgresLog(scope: Scope): LogStore {
     },
     async verify(session) {
       return scope.track(verify(scope, session ?? null));
+    },
+    async openAccounts(accounts, { keep }) {
+      await scope.write(keep ? OPEN : OPEN_TO_CHANGE, [tenant, JSON.stringify(accounts)]);
+    },
+    async accounts(ids) {
+      const rows = await scope.read(ACCOUNTS, [tenant, JSON.stringify(ids)]);
+      return rows.map(accountRow);
     },
     texts: postgresTexts(scope),
     ...postgresLists(scope),

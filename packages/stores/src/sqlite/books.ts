@@ -1,4 +1,6 @@
+import type { OpenAccount } from '@perdure/runtime/ports';
 import type { Account, BookedRows, Reservation } from '../ledger.ts';
+import { openedRows } from '../ledger.ts';
 import { integer, type Sql, text } from './schema.ts';
 
 export function accountsOf(sql: Sql, tid: number): (id: string) => Account | undefined {
@@ -33,19 +35,7 @@ export function reservationsOf(sql: Sql, sid: number): (key: string) => Reservat
 }
 
 export function writeBooks(sql: Sql, tid: number, sid: number, { accounts, reservations }: BookedRows): void {
-  for (const { id, parent, caps, spent, reserved } of accounts.values()) {
-    sql('INSERT OR REPLACE INTO accounts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)').run(
-      tid,
-      id,
-      parent,
-      caps.tokens ?? null,
-      caps.nanoUsd ?? null,
-      spent.tokens,
-      spent.nanoUsd,
-      reserved.tokens,
-      reserved.nanoUsd,
-    );
-  }
+  writeAccounts(sql, tid, accounts.values());
   for (const { key, account, amount, open } of reservations.values()) {
     // A closed one only has to be remembered as closed.
     const [name, tokens, nanoUsd] = open ? [account, amount.tokens, amount.nanoUsd] : ['', 0, 0];
@@ -56,6 +46,27 @@ export function writeBooks(sql: Sql, tid: number, sid: number, { accounts, reser
       tokens,
       nanoUsd,
       open ? 1 : 0,
+    );
+  }
+}
+
+/** Opens accounts of no session's, or changes their caps. */
+export function writeOpened(sql: Sql, tid: number, accounts: readonly OpenAccount[], keep: boolean): undefined {
+  writeAccounts(sql, tid, openedRows(accounts, keep, accountsOf(sql, tid)));
+}
+
+function writeAccounts(sql: Sql, tid: number, accounts: Iterable<Account>): undefined {
+  for (const { id, parent, caps, spent, reserved } of accounts) {
+    sql('INSERT OR REPLACE INTO accounts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)').run(
+      tid,
+      id,
+      parent,
+      caps.tokens ?? null,
+      caps.nanoUsd ?? null,
+      spent.tokens,
+      spent.nanoUsd,
+      reserved.tokens,
+      reserved.nanoUsd,
     );
   }
 }

@@ -1,6 +1,7 @@
 import type { Body, CommittedChange, DamageReport, LogStore, SessionRow, StoredFrame } from '@perdure/runtime/ports';
 import { StoreDamage } from '@perdure/runtime/ports';
 import { endOf, packBodies, type Place, tailProblem } from '../frames.ts';
+import { accountsOf } from './books.ts';
 import { FRAME_COLUMNS, readFrame } from './frames.ts';
 import { sqliteLists } from './lists.ts';
 import { headOf } from './check.ts';
@@ -92,6 +93,7 @@ export function sqliteLog(scope: Scope): LogStore {
     },
     texts: sqliteTexts(scope),
     ...births(scope, admit),
+    ...bookkeeping(scope),
     ...sqliteLists(scope),
   };
 }
@@ -108,6 +110,21 @@ function births(scope: Scope, admit: (session: string) => void): Pick<LogStore, 
       scope.checkOpen();
       const staged = frames === null ? null : frames.map(stagedTuple);
       await writer.write({ op: 'stage', tenant, name, frames: staged });
+    },
+  };
+}
+
+/** Accounts of no session's. */
+function bookkeeping({ tenant, writer, reader, checkOpen }: Scope): Pick<LogStore, 'openAccounts' | 'accounts'> {
+  return {
+    async openAccounts(accounts, { keep }) {
+      checkOpen();
+      await writer.write({ op: 'accounts', tenant, accounts, keep });
+    },
+    async accounts(ids) {
+      checkOpen();
+      const tid = reader.tenantId(tenant);
+      return tid === null ? [] : ids.flatMap((id) => accountsOf(reader.sql, tid)(id) ?? []);
     },
   };
 }

@@ -1,4 +1,5 @@
 import { deflateRawSync } from 'node:zlib';
+import { writeOpened } from './books.ts';
 import { writeLease } from './lease-rows.ts';
 import { writeStage } from './origin.ts';
 import type { OtherWrite } from './protocol.ts';
@@ -15,6 +16,8 @@ export function writeOther(sql: Sql, tid: number, write: OtherWrite): unknown {
       return writeStage(sql, tid, write.name, write.frames);
     case 'snapshot':
       return writeSnapshot(sql, tid, write);
+    case 'accounts':
+      return writeOpened(sql, tid, write.accounts, write.keep);
     case 'doc':
       return writeDoc(sql, tid, write);
     default:

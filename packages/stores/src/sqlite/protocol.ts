@@ -1,4 +1,4 @@
-import type { AppendResult, DamageReport, Fence, LedgerOp, Snapshot } from '@perdure/runtime/ports';
+import type { AppendResult, DamageReport, Fence, LedgerOp, OpenAccount, Snapshot } from '@perdure/runtime/ports';
 import type { StoreErrorCode } from '../errors.ts';
 import type { RunTuple } from '../rows.ts';
 
@@ -40,6 +40,7 @@ export type OtherWrite =
   | { op: 'stage'; tenant: string; name: string; frames: StagedTuple[] | null }
   | { op: 'snapshot'; tenant: string; session: string; snapshot: Snapshot | null }
   | { op: 'doc'; tenant: string; kind: string; id: string; doc: string | null; words: string; expectedRevision: number }
+  | { op: 'accounts'; tenant: string; accounts: readonly OpenAccount[]; keep: boolean }
   | {
       op: 'claim';
       tenant: string;

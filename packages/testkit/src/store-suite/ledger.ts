@@ -185,6 +185,46 @@ export const ledgerLaws: readonly Law[] = [
     },
   },
   {
+    name: 'accounts that no session has are opened from the top, and show what is booked on them',
+    async run(world) {
+      await world.log.openAccounts(
+        [
+          { account: 'tenant@total', parent: null, caps: {} },
+          { account: 'tenant@2030-01', parent: 'tenant@total', caps: { nanoUsd: 7 } },
+          { account: 'tenant@2030-01-01', parent: 'tenant@2030-01', caps: { tokens: 100 } },
+        ],
+        { keep: true },
+      );
+      await accepts(world, 's1', reserve('e1@day', 'tenant@2030-01-01', { tokens: 30, nanoUsd: 5 }));
+      await accepts(world, 's1', reserve('e2@day', 'tenant@2030-01-01', tokens(20)));
+      await accepts(world, 's1', settle('e1@day', { tokens: 10, nanoUsd: 2 }));
+      const rows = await world.log.accounts(['tenant@2030-01-01', 'nobody', 'tenant@total', 'tenant@2030-01']);
+      const booked = { spent: { tokens: 10, nanoUsd: 2 }, reserved: { tokens: 20, nanoUsd: 0 } };
+      assert.deepEqual(rows, [
+        { id: 'tenant@2030-01-01', parent: 'tenant@2030-01', caps: { tokens: 100 }, ...booked },
+        { id: 'tenant@total', parent: null, caps: {}, ...booked },
+        { id: 'tenant@2030-01', parent: 'tenant@total', caps: { nanoUsd: 7 }, ...booked },
+      ]);
+      await world.reopen();
+      assert.deepEqual(await world.log.accounts(['tenant@2030-01']), rows.slice(2));
+      assert.deepEqual(await world.store.tenant('other').log.accounts(['tenant@2030-01']), []);
+    },
+  },
+  {
+    name: 'an account of no session’s keeps its caps where it is there, or takes the new ones; what is booked stays',
+    async run(world) {
+      const capped = (count: number) => [{ account: 'tenant', parent: null, caps: { tokens: count } }];
+      await world.log.openAccounts(capped(100), { keep: false });
+      await accepts(world, 's1', reserve('e1', 'tenant', tokens(60)));
+      await world.log.openAccounts(capped(900), { keep: true });
+      assert.equal(await free(world, 'tenant'), 40);
+      await world.log.openAccounts(capped(70), { keep: false });
+      assert.equal(await free(world, 'tenant'), 10);
+      await world.log.openAccounts(capped(50), { keep: false });
+      assert.equal(await free(world, 'tenant'), 0);
+    },
+  },
+  {
     name: 'an account or a key that was never opened is refused as a bug, and nothing is written',
     async run(world) {
       await rejectsWith('invalid_append', booked(world, 's1', reserve('e1', 'nobody', tokens(1))));

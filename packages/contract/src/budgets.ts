@@ -1,0 +1,38 @@
+/** Budgets of tenants, agents and sessions, a period each. */
+import { z } from 'zod';
+
+const tokens = z.int().min(0);
+const nanoUsd = z.int().min(0);
+const amount = z.strictObject({ tokens, nanoUsd });
+
+export const budgetScopeSchema = z.enum(['tenant', 'agent', 'session']);
+
+/** Caps of a period as a change names them: null lifts one, or all of the period; what is not named stays. */
+export const periodPatchSchema = z
+  .strictObject({ tokens: tokens.nullable().exactOptional(), nanoUsd: nanoUsd.nullable().exactOptional() })
+  .nullable()
+  .exactOptional();
+
+export const budgetViewSchema = z.strictObject({
+  scope: budgetScopeSchema,
+  /** The agent's name or the session's id. */
+  name: z.string().exactOptional(),
+  /** Who says so. A document goes before the configuration. */
+  source: z.enum(['configuration', 'document']),
+  /** Of the document; 0: there is none. */
+  revision: z.int().min(0),
+  /** The periods that now is in: a day, a month (UTC), and all of time. Counted is what was reserved since it was capped. */
+  periods: z.array(
+    z.strictObject({
+      period: z.enum(['day', 'month', 'total']),
+      account: z.string(),
+      /** A missing one is not capped. */
+      cap: z.strictObject({ tokens: tokens.exactOptional(), nanoUsd: nanoUsd.exactOptional() }),
+      spent: amount,
+      reserved: amount,
+      /** When it is over, wall ms; null: never. */
+      endsAt: z.int().nullable(),
+    }),
+  ),
+});
+export type BudgetView = z.output<typeof budgetViewSchema>;
