@@ -15,6 +15,9 @@ export const LIMITS = {
   wakeMinMs: 100,
   /** A call that has ended is known by its key for so long. */
   keyMs: 1_000,
+  /** Of a session with something to do nothing was heard for so long: it is driven unasked. So many are watched at once. */
+  overdueMs: 1_000,
+  overdueSessions: 20_000,
   /** One tenure of a session as Restate waits for it: a day; then it asks again, and joins the one under way. */
   tenureMs: 24 * 60 * 60_000,
   /** What was aborted for it has so long to end. */

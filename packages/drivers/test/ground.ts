@@ -9,28 +9,32 @@ import { openSqliteStore } from '@perdure/stores/sqlite';
 import type { DriverGround, ProcessParts } from '@perdure/testkit';
 import type { Balancer } from '@perdure/testkit/services';
 import { startBalancer } from '@perdure/testkit/services';
-import type { Listening } from '../src/restate/index.ts';
+import type { Listen, Listening, RestateOptions } from '../src/restate/index.ts';
 import { createRestateDriver, listenOn } from '../src/restate/index.ts';
 
-/** What Restate is trusted with, the sweeper must not do. */
+/** What Restate is trusted with, nobody else must do. */
 export const NEVER_MS = 24 * 60 * 60_000;
 
-type At = { ingress: string; admin: string };
+type At = { ingress: string; admin: string; overdueMs?: number };
 let names = 0;
+
+const addressed = ({ ingress, admin, overdueMs = NEVER_MS }: At): Required<At> => ({ ingress, admin, overdueMs });
 
 /** A process with Restate's driver; what Restate has open to it ends with it. */
 async function process(
   store: Store,
-  options: Parameters<typeof createRestateDriver>[0],
+  given: RestateOptions & Required<At>,
   host: Partial<HostOptions>,
   listened: (port: number, isThere: boolean) => void,
 ): Promise<ProcessParts> {
   let listening: Listening | undefined;
-  const driver = await createRestateDriver(options, async (handler) => {
+  const listen: Listen = async (handler) => {
     listening = await listenOn('127.0.0.1', 0)(handler);
     listened(listening.port, true);
     return listening;
-  });
+  };
+  const { overdueMs, ...options } = given;
+  const driver = await createRestateDriver(options, { listen, overdueMs });
   const gone = (): void => {
     if (listening !== undefined) listened(listening.port, false);
   };
@@ -50,13 +54,13 @@ async function process(
 }
 
 /** One process at a time on its own data, each on a port of its own. */
-export async function alone({ ingress, admin }: At, host: Partial<HostOptions> = {}): Promise<DriverGround> {
+export async function alone(at: At, host: Partial<HostOptions> = {}): Promise<DriverGround> {
   const directory = await mkdtemp(join(tmpdir(), 'perdure-drivers-'));
   const name = `alone${(names += 1)}`;
   return {
     async process() {
       const store = await openSqliteStore({ directory, clock: system.clock, timers: system.timers });
-      return process(store, { ingress, admin, name }, { sweepMs: NEVER_MS, ...host }, () => {});
+      return process(store, { ...addressed(at), name }, { sweepMs: NEVER_MS, ...host }, () => {});
     },
     dispose: async () => rm(directory, { recursive: true, force: true }),
   };
@@ -64,7 +68,7 @@ export async function alone({ ingress, admin }: At, host: Partial<HostOptions> =
 
 /** Processes beside each other on shared data: those with the same work behind one address, or each at its own. */
 export async function together(
-  { ingress, admin }: At,
+  at: At,
   open: () => Promise<Store>,
   host: Partial<HostOptions>,
   isBalanced = true,
@@ -80,7 +84,7 @@ export async function together(
     async process(_system, work) {
       const balancer = isBalanced ? await balancerOf(JSON.stringify(work ?? null)) : null;
       const url = balancer === null ? {} : { url: balancer.url };
-      return process(await open(), { ingress, admin, name, ...url }, host, (port, isThere) =>
+      return process(await open(), { ...addressed(at), name, ...url }, host, (port, isThere) =>
         isThere ? balancer?.add(port) : balancer?.remove(port),
       );
     },

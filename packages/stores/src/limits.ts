@@ -55,7 +55,9 @@ export const LIMITS = {
   recoverLastMs: 1_000,
   /** Without LISTEN what others committed is looked for so often; with it, in case that a word was lost. */
   pollMs: 250,
-  listeningPollMs: 5_000,
+  listeningPollMs: 1_000,
+  /** Whether LISTEN works is tried so often. */
+  echoMs: 5_000,
   /** Changes of others that are read at once, and own heads that are remembered so as not to be told twice. */
   heardChanges: 500,
   knownHeads: 10_000,

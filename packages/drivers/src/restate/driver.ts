@@ -4,11 +4,12 @@
  * when a timer of the session is due. What is driven is driven as by the local driver, under the same lease, so that
  * safety is the log's and the lease's, and Restate's promise is liveness alone:
  *  R1 A call that comes twice, or late, or that nobody expects, finds the session as its log says: harmless.
- *  R2 A call that is lost, with Restate's data or because Restate was away, is made up for by the sweeper.
+ *  R2 A call that is lost, because Restate was away or whoever should have told it died, is made up for soon by one of the
+ *     processes that work (overdue.ts); a timer that is lost, by the sweeper.
  *  R3 Restate calls again after a process that died, or that could not read; outcomes are retried by the engine alone, and
  *     a session that fails by itself is parked by the driver, not called for ever.
  */
-import type { Driver, LocalDriver, LocalOptions } from '@perdure/runtime';
+import type { Driver, Lead, LocalDriver, LocalOptions } from '@perdure/runtime';
 import { createLocalDriver } from '@perdure/runtime';
 import type { Timer } from '@perdure/runtime/ports';
 import { register, registeredAt } from './admin.ts';
@@ -16,6 +17,7 @@ import type { Listen, Listening } from './endpoint.ts';
 import { createEndpoint, listenOn, speaks } from './endpoint.ts';
 import { LIMITS } from '../limits.ts';
 import { Notices, serviceOf } from './notices.ts';
+import { Overdue } from './overdue.ts';
 import type { Libraries } from './sdk.ts';
 import { loadLibraries } from './sdk.ts';
 
@@ -38,13 +40,16 @@ export type RestateOptions = {
   identityKeys?: readonly string[];
 };
 
-/** Makes drivers. Throws EngineMissing where Restate's libraries are not installed. */
+/**
+ * Makes drivers. `overdueMs`: what Restate called nobody for is driven unasked after so long. Throws EngineMissing where
+ * Restate's libraries are not installed.
+ */
 export async function createRestateDriver(
   options: RestateOptions,
-  listen?: Listen,
+  { listen, overdueMs = LIMITS.overdueMs }: { listen?: Listen; overdueMs?: number } = {},
 ): Promise<(given: LocalOptions) => Driver> {
   const libraries = await loadLibraries();
-  return (given) => new RestateDriver(libraries, options, given, listen);
+  return (given) => new RestateDriver(libraries, options, given, listen, overdueMs);
 }
 
 class RestateDriver implements Driver {
@@ -56,12 +61,20 @@ class RestateDriver implements Driver {
   readonly #listen: Listen;
   readonly #notices: Notices;
   readonly #local: LocalDriver;
+  readonly #overdue: Overdue;
   #listening: Listening | null = null;
   #takingOver = false;
+  #doubtedAt = Number.NEGATIVE_INFINITY;
   #registering: Timer | null = null;
   #stopping: Promise<void> | null = null;
 
-  constructor(libraries: Libraries, options: RestateOptions, given: LocalOptions, listen: Listen | undefined) {
+  constructor(
+    libraries: Libraries,
+    options: RestateOptions,
+    given: LocalOptions,
+    listen: Listen | undefined,
+    overdueMs: number,
+  ) {
     const { ingress, token, name = 'perdure', listen: { host = '127.0.0.1', port = 0 } = {} } = options;
     const { clock, timers } = given.system;
     this.#libraries = libraries;
@@ -70,7 +83,27 @@ class RestateDriver implements Driver {
     this.#names = given.agents.map((agent) => serviceOf(name, agent));
     this.#listen = listen ?? listenOn(host, port);
     this.#notices = new Notices({ name, ingress, token, clock, timers, logger: given.logger });
-    this.#local = createLocalDriver({ ...given, lead: (...told) => this.#notices.tell(...told) });
+    const take = (session: string): void => void this.#take(session);
+    this.#overdue = new Overdue({ clock, timers, afterMs: overdueMs, take });
+    const lead: Lead = (session, at, agent) => {
+      if (at === null && given.holding.serves(agent)) this.#overdue.heard(session, true);
+      this.#notices.tell(session, at, agent);
+    };
+    this.#local = createLocalDriver({ ...given, lead });
+  }
+
+  /** Restate did not call for it, as far as is known here: where nobody has it, it is driven as the sweeper would. */
+  async #take(session: string): Promise<void> {
+    const { holding, logger } = this.#given;
+    try {
+      const { holder } = await holding.fence(session, null);
+      if (holder !== '' && holding.held(session) === null) return;
+      this.#doubt();
+      const rest = await this.#local.drive(session);
+      if (rest.at === 'rest' && rest.wakeAt !== null) this.#notices.tell(session, rest.wakeAt, rest.agent);
+    } catch (error) {
+      logger.debug({ session, error: String(error) }, 'a session of which nothing was heard is left to the sweeper');
+    }
   }
 
   async start(): Promise<void> {
@@ -81,7 +114,13 @@ class RestateDriver implements Driver {
       notices: this.#notices,
       logger,
       identityKeys: this.#options.identityKeys ?? [],
-      drive: async (session) => this.#local.drive(session),
+      drive: async (session) => {
+        const { holding } = this.#given;
+        this.#overdue.heard(session, false);
+        // Whoever was known to have it may have let it go: that is no news of the session, and nobody tells it.
+        if (holding.held(session) === null) holding.refused(session);
+        return this.#local.drive(session);
+      },
     });
     this.#listening = await this.#listen(handler);
     await this.#local.start();
@@ -96,10 +135,25 @@ class RestateDriver implements Driver {
 
   hint(...given: Parameters<Driver['hint']>): void {
     this.#local.hint(...given);
-    if (given[0] === null && this.#options.url === undefined) void this.#takeOver();
+    const [change] = given;
+    if (change === null) {
+      if (this.#options.url === undefined) void this.#takeOver();
+      return;
+    }
+    const { session, agent, outstanding } = change;
+    const { holding } = this.#given;
+    this.#overdue.heard(session, outstanding > 0 && holding.serves(agent) && holding.prefers(session));
   }
 
-  /** Another process is gone: where it is the one that Restate calls, this one is from now on. */
+  /** Restate was silent: it may know of no process any more. */
+  #doubt(): void {
+    const now = this.#given.system.clock.monotonicMs();
+    if (now - this.#doubtedAt < LIMITS.registerAgainMs) return;
+    this.#doubtedAt = now;
+    void this.#takeOver();
+  }
+
+  /** Where Restate calls nobody, or one that is gone, this process is called from now on. */
   async #takeOver(): Promise<void> {
     const [name] = this.#names;
     const { logger, system } = this.#given;
@@ -108,7 +162,8 @@ class RestateDriver implements Driver {
     try {
       const { admin, token } = this.#options;
       const uri = await registeredAt({ admin, token, timers: system.timers }, name);
-      const isFree = uri === null || (uri !== this.#uriOf(this.#listening) && !(await speaks(system.timers, uri)));
+      const isOther = this.#options.url === undefined && uri !== this.#uriOf(this.#listening);
+      const isFree = uri === null || (isOther && !(await speaks(system.timers, uri)));
       if (isFree && this.#stopping === null) await this.#register(this.#listening);
     } catch (error) {
       logger.warn({ error: String(error) }, 'who is called by Restate could not be asked');
@@ -128,6 +183,7 @@ class RestateDriver implements Driver {
 
   async #stop(options: { drainMs?: number } | undefined): Promise<void> {
     this.#registering?.cancel();
+    this.#overdue.stop();
     // Calls that are under way fail with it, and Restate makes them elsewhere.
     await this.#local.stop(options);
     this.#notices.stop();

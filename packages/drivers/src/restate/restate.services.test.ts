@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -32,8 +34,16 @@ after(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function rows(query: string): Promise<{ [column: string]: unknown }[]> {
-  const response = await fetch(`${server.admin}/query`, {
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
+  const { port } = probe.address() as AddressInfo;
+  await new Promise((resolve) => probe.close(resolve));
+  return port;
+}
+
+async function rows(query: string, { admin } = server): Promise<{ [column: string]: unknown }[]> {
+  const response = await fetch(`${admin}/query`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', accept: 'application/json' },
     body: JSON.stringify({ query }),
@@ -135,6 +145,30 @@ law('while Restate is away messages are taken, and what they ask for is done', a
   assert.deepEqual(world.outside.counts('put'), [1]);
   await world.dispose();
 });
+
+law(
+  'what nobody could tell Restate of is done by a process that works, whoever took it, and its timer is set',
+  async () => {
+    const directory = join(folder, 'untold');
+    const ports = [await freePort(), await freePort(), await freePort()] as const;
+    const own = await startRestateServer({ directory, ports, ...system });
+    const disk = createMemoryDisk();
+    const open = async (): Promise<Store> => openMemoryStore({ clock: system.clock, disk, shared: true });
+    const ground = await together({ ...own, overdueMs: 50 }, open, { leaseMs: 600, sweepMs: NEVER_MS });
+    const world = new DriverWorld(ground);
+    const [gateway] = [await world.worker(undefined, false), await world.worker(), await world.worker()];
+    await own.stop();
+    const sent = await Promise.all([gateway.open('put'), gateway.open('put'), gateway.open('put')]);
+    for (const { session, run } of sent)
+      assert.equal((await world.ended(gateway, session.id, run.id)).status, 'completed');
+    assert.deepEqual(world.outside.counts('put'), [1, 1, 1]);
+    const again = await startRestateServer({ directory, ports, ...system });
+    const nap = await gateway.open('nap');
+    assert.equal((await world.ended(gateway, nap.session.id, nap.run.id)).status, 'completed');
+    await world.dispose();
+    await again.stop();
+  },
+);
 
 law('a server of our own is gone when its process is, whatever ended it', async () => {
   const program = `

@@ -197,7 +197,6 @@ export class Fleet extends World {
       deaths: outages.of('worker').map(({ at }) => at),
       crippled: [...outages.of('postgres'), ...outages.together('worker', workers)],
       untimed: outages.of('engine'),
-      strikes: outages.of(),
     };
     return judgeStalls(played.records, disturbed, this.leaseMs);
   }

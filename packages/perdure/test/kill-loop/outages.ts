@@ -15,8 +15,8 @@ export class Outages {
     for (const one of this.#all) if (one.seat === seat) one.until = Math.min(one.until, Date.now());
   }
 
-  of(...who: Who[]): Span[] {
-    return this.#all.filter((one) => who.length === 0 || who.includes(one.who));
+  of(who: Who): Span[] {
+    return this.#all.filter((one) => one.who === who);
   }
 
   /** While so many of them were away at once. */

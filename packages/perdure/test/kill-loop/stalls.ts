@@ -13,8 +13,6 @@ export type Disturbed = {
   crippled: readonly Span[];
   /** Whoever keeps the timers was away. */
   untimed: readonly Span[];
-  /** Anything at all was done to anybody. */
-  strikes: readonly Span[];
 };
 
 export type Stall = {
@@ -26,24 +24,22 @@ export type Stall = {
   afterMs: number;
   /** By how much the epoch grew meanwhile: how many holders the session lost. */
   lost: number;
-  /** Nothing had been done to anybody for a while. */
-  isQuiet: boolean;
 };
 
 export type Stalls = { allowedMs: number; usualMs: number; longestMs: number; longestAfterMs: number };
 
 /**
  * Nobody is stuck for more than the lease and a second: after the last death, and once more for each holder that was
- * lost before. What a loaded machine takes for anything is measured in the same logs, while nothing was done to anybody:
- * the slowest of a hundred such steps, so often as a takeover has steps.
+ * lost before. What a loaded machine takes for anything is measured in the same logs: the slowest of ten steps over which
+ * nobody died, as often as a takeover has steps.
  */
 export function judgeStalls(records: readonly SessionRecord[], disturbed: Disturbed, leaseMs: number): Stalls {
-  const all = records.flatMap(({ id, entries }) => stallsIn(id ?? '', entries, disturbed, leaseMs));
+  const all = records.flatMap(({ id, entries }) => stallsIn(id ?? '', entries, disturbed));
   const usual = all
     .filter(({ isQuiet }) => isQuiet)
     .map(({ ms }) => ms)
     .toSorted((a, b) => a - b);
-  const usualMs = usual[Math.floor(usual.length * 0.99)] ?? 0;
+  const usualMs = usual[Math.floor(usual.length * 0.9)] ?? 0;
   const allowedMs = leaseMs + SLACK_MS + STEPS * usualMs;
   const stuck = all.filter(({ ms, afterMs, lost }) => afterMs > allowedMs || ms > (lost + 1) * allowedMs);
   const worst = (of: 'ms' | 'afterMs'): number => all.reduce((most, one) => Math.max(most, one[of]), 0);
@@ -52,12 +48,12 @@ export function judgeStalls(records: readonly SessionRecord[], disturbed: Distur
 }
 
 const SLACK_MS = 1_000;
-/** The look that finds the session free, the claim, the attempt, the effect. */
-const STEPS = 4;
+/** The look that finds the session free, the claim, the attempt. */
+const STEPS = 3;
 
 const epochIn = ({ data }: Entry): number | null => ('epoch' in data && data.epoch !== undefined ? data.epoch : null);
 
-function stallsIn(session: string, entries: readonly Entry[], disturbed: Disturbed, leaseMs: number): Stall[] {
+function stallsIn(session: string, entries: readonly Entry[], disturbed: Disturbed): Stall[] {
   const stalls: Stall[] = [];
   let state = freshState();
   let epoch = 0;
@@ -83,7 +79,6 @@ function stallsIn(session: string, entries: readonly Entry[], disturbed: Disturb
       ms: span.until - from - shared(span, hindered),
       afterMs: span.until - Math.max(from, ...deaths, ...ends),
       lost: Math.max(0, (later === undefined ? epoch : (epochIn(later) ?? epoch)) - epoch),
-      isQuiet: shared({ at: from - leaseMs - SLACK_MS, until: span.until }, disturbed.strikes) === 0,
     });
   }
   return stalls;

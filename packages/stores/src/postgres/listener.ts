@@ -86,9 +86,9 @@ function listen(
     try {
       if (client === null) {
         await connect();
-        sinceEchoMs = LIMITS.listeningPollMs;
+        sinceEchoMs = LIMITS.echoMs;
       }
-      if (sinceEchoMs >= LIMITS.listeningPollMs) {
+      if (sinceEchoMs >= LIMITS.echoMs) {
         isHearing &&= isEchoed;
         isEchoed = false;
         sinceEchoMs = 0;
