@@ -146,31 +146,50 @@ function writeAppend(sql: Sql, owner: Tenant, known: Known | undefined, write: R
     insert.run(sid, owner.tid, session, change, seq, hashBytes, agent, status, key, due, doc);
     remember(owner, session, { sid, seq, hash, agent, status, key, due, deleted: false });
   } else {
-    // Setting an indexed column costs its index even when the value stays, and most appends change none of these.
-    if (known.status === status && known.due === due && known.key === key && known.agent === agent) {
-      sql('UPDATE sessions SET change = ?, seq = ?, hash = ?, doc = ? WHERE sid = ?').run(
-        change,
-        seq,
-        hashBytes,
-        doc,
-        sid,
-      );
-    } else {
-      sql(
-        `UPDATE sessions SET change = ?, seq = ?, hash = ?, doc = ?, agent = ?, status = ?, key = ?, due = ?
-         WHERE sid = ?`,
-      ).run(change, seq, hashBytes, doc, agent, status, key, due, sid);
-    }
+    updateSession(sql, known, { ...write, seq, change, hashBytes });
     Object.assign(known, { seq, hash, agent, status, key, due });
   }
   if (write.origin !== null) takePrefix(sql, owner.tid, write.origin, first - 1, sid);
   const insert = sql('INSERT INTO frames (sid, first, count, hash, frame, bodies) VALUES (?, ?, ?, ?, ?, ?)');
   insert.run(sid, first, count, hashBytes, write.frame, write.bodies);
-  for (const run of write.runs ?? []) writeRun(sql, owner, sid, run);
+  for (const run of write.runs ?? []) writeRun(sql, owner, known === undefined, sid, run);
   return sid;
 }
 
-function writeRun(sql: Sql, owner: Tenant, sid: number, [run, agent, status, doc]: RunTuple): void {
+type Update = ReceivedAppend & { seq: number; change: number; hashBytes: Buffer };
+
+/** Setting an indexed column costs its index even when the value stays: most appends change none, nearly all others two. */
+function updateSession(sql: Sql, known: Known, update: Update): void {
+  const { change, seq, hashBytes, doc, agent, status, key, due } = update;
+  const { sid } = known;
+  if (known.key !== key || known.agent !== agent)
+    sql(
+      `UPDATE sessions SET change = ?, seq = ?, hash = ?, doc = ?, agent = ?, status = ?, key = ?, due = ?
+       WHERE sid = ?`,
+    ).run(change, seq, hashBytes, doc, agent, status, key, due, sid);
+  else if (known.status !== status || known.due !== due)
+    sql('UPDATE sessions SET change = ?, seq = ?, hash = ?, doc = ?, status = ?, due = ? WHERE sid = ?').run(
+      change,
+      seq,
+      hashBytes,
+      doc,
+      status,
+      due,
+      sid,
+    );
+  else
+    sql('UPDATE sessions SET change = ?, seq = ?, hash = ?, doc = ? WHERE sid = ?').run(
+      change,
+      seq,
+      hashBytes,
+      doc,
+      sid,
+    );
+}
+
+function writeRun(sql: Sql, owner: Tenant, isNew: boolean, sid: number, [run, agent, status, doc]: RunTuple): void {
+  const update = 'UPDATE runs SET status = ?, doc = ? WHERE sid = ? AND run = ? AND agent = ?';
+  if (!isNew && sql(update).run(status, doc, sid, run, agent).changes === 1) return;
   const rid = spanOf(owner.tid).from + owner.runs + 1;
   const { lastInsertRowid } = sql(
     `INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?)

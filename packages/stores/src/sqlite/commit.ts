@@ -13,8 +13,8 @@ import { integer, statements } from './schema.ts';
 export class Stopped extends Error {}
 
 export type Committer = {
-  /** Commits a group in one transaction and records its heads. Throws `Stopped`. */
-  commit(group: Group): Reply[];
+  /** Commits a group in one transaction, answers, and records its heads: nobody waits for that. Throws `Stopped`. */
+  commit(group: Group, answer: (replies: Reply[]) => void): void;
   /** After opening and after each answer: folds a long write-ahead log into the database. Throws `Stopped`. */
   tidy(): void;
 };
@@ -68,11 +68,11 @@ export function createCommitter(db: DatabaseSync, journal: Journal, headroom: He
     );
   };
   return {
-    commit(group) {
+    commit(group, answer) {
       const writes = received(group);
       const replies = headroom.isThere() ? transact(writes) : oneByOne(writes);
+      answer(replies);
       stopping(() => journal.write(recordsOf(writes, replies)));
-      return replies;
     },
     tidy() {
       if (!erased && groups++ % LIMITS.tidyGroups !== 0) return;

@@ -55,7 +55,7 @@ function serve({ db, journal, headroom, committer }: Open, bell: CommitterData['
       return;
     }
     guard(() => {
-      send({ type: 'replies', replies: committer.commit(message) });
+      committer.commit(message, (replies) => send({ type: 'replies', replies }));
       committer.tidy();
     });
   }
