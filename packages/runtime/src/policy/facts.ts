@@ -91,12 +91,8 @@ function pathOf(text: string, tree: boolean): { path: string; tree: boolean } | 
 }
 
 function hostOf(text: string): string | null {
-  try {
-    const { hostname } = new URL(text);
-    return hostname === '' ? null : hostname.replace(/\.$/, '');
-  } catch {
-    return null;
-  }
+  const hostname = URL.parse(text)?.hostname ?? '';
+  return hostname === '' ? null : hostname.replace(/\.$/, '');
 }
 
 /** A URL, or what may be the name of a host. */

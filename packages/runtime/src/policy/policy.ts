@@ -9,6 +9,7 @@ import { LIMITS } from '../limits.ts';
 import type { EffectClass } from '../ports.ts';
 import type { Judged, Standing } from './conditions.ts';
 import { allowing, counts } from './conditions.ts';
+import type { CallFacts } from './facts.ts';
 import { actsOf, factsOf } from './facts.ts';
 import { ruleText } from './rules.ts';
 
@@ -35,7 +36,19 @@ type Declared = {
 /** What is ruled on: a call with these arguments, of a tool that is declared so. */
 export function judged(name: string, declared: Declared, args: unknown): Ruled {
   const { effect, approval, edits = false, names } = declared;
-  return { name, effect, approval, edits, acts: actsOf(declared), facts: factsOf(names, args) };
+  let facts: CallFacts | null = null;
+  return {
+    name,
+    effect,
+    approval,
+    edits,
+    acts: actsOf(declared),
+    // Read when a rule asks for them: for most calls none does.
+    get facts() {
+      facts ??= factsOf(names, args);
+      return facts;
+    },
+  };
 }
 
 export function ruleOn(call: Ruled, { policies, filed, standing }: Binding): Ruling {
