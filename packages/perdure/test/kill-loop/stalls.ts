@@ -36,7 +36,7 @@ export type Stalls = { allowedMs: number; usualMs: number; longestMs: number; lo
 export function judgeStalls(records: readonly SessionRecord[], disturbed: Disturbed, leaseMs: number): Stalls {
   const all = records.flatMap(({ id, entries }) => stallsIn(id ?? '', entries, disturbed));
   const usual = all
-    .filter(({ isQuiet }) => isQuiet)
+    .filter(({ lost }) => lost === 0)
     .map(({ ms }) => ms)
     .toSorted((a, b) => a - b);
   const usualMs = usual[Math.floor(usual.length * 0.9)] ?? 0;
