@@ -15,6 +15,7 @@ import type { Entry, Event } from './events.ts';
 import type { RunId } from './ids.ts';
 import { membersOf } from './route.ts';
 import type { Item, Run, State } from './state.ts';
+import { markTaint } from './taint.ts';
 import { flying } from './state.ts';
 import { endRun, followTurn, limitRun, nextTurn, requestTurn } from './turn.ts';
 import type { CancelReason, LimitReason, Member, Pin } from './values.ts';
@@ -123,6 +124,7 @@ export function evolveRunStarted(state: State, run: Run, entry: Of<'run.started'
   const { id, message, trusted, media } = run;
   const item: Item = { kind: 'message', run: id, body: message, trusted, seq: entry.seq };
   addItem(state.context, media === undefined ? item : { ...item, media });
+  if (run.pin?.taint !== undefined) markTaint(state.context, run.pin.taint, id, entry.seq);
 }
 
 export function evolveRunEnded(state: State, run: Run, seq: number): void {

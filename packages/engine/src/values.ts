@@ -176,6 +176,8 @@ export type Pin = Member & {
   summarizer?: PinnedModel & { cheap?: true };
   compaction?: 'asked';
   limits: Limits;
+  /** Whose words stand behind its instructions: labels that its context has from the start. */
+  taint?: Taint[];
   /** Where its own model does not serve: the next ones, in their order. */
   fallbacks?: Member[];
 };

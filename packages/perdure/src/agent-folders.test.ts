@@ -160,3 +160,30 @@ test('what is wrong is told with the file it is in', async () => {
     home = mkdtempSync(join(tmpdir(), 'perdure-folders-'));
   }
 });
+
+const skill = (name: string): string => `---\nname: ${name}\ndescription: Does ${name}.\n---\nHow.\n`;
+const catalogOf = async (): Promise<string | undefined> =>
+  (await read())[0]?.definition.tools.find(({ name }) => name === 'skill')?.source?.read();
+
+test('skills stand in folders beside it and beside all agents, its own first; there may be none', async () => {
+  put('agents/a/instructions.md', 'A.');
+  put('skills/README.md', 'no skill');
+  assert.equal(await catalogOf(), undefined);
+  put('agents/a/skills/own/SKILL.md', skill('own'));
+  put('skills/shared/SKILL.md', skill('shared'));
+  assert.match((await catalogOf()) ?? '', /- own: Does own\.\n- shared: Does shared\.$/);
+  put('agents/a/agent.ts', 'export default { skills: false };');
+  assert.equal(await catalogOf(), undefined);
+});
+
+test('skills may be where its options say; a folder that is not there and a skill that is broken are told', async () => {
+  put('agents/b/instructions.md', 'B.');
+  put('agents/b/agent.ts', "export default { skills: ['../../more'] };");
+  assert.match(await refusal(), /^agents\/b\/agent\.ts: skills.*more is no folder$/);
+  put('more/x/SKILL.md', skill('x'));
+  assert.match((await catalogOf()) ?? '', /- x: Does x\.$/);
+  put('more/y/SKILL.md', skill('z'));
+  assert.match(await refusal(), /^agents\/b\/agent\.ts: skills.*is called z/);
+  put('agents/b/agent.ts', 'export default { skills: true };');
+  assert.match(await refusal(), /neither false nor a list/);
+});

@@ -1,4 +1,4 @@
-/** A folder is an agent: `agents/NAME/` with `instructions.md`, and beside it `agent.ts`, `tools/*.ts`, `evals/`. */
+/** A folder is an agent: `agents/NAME/` with `instructions.md`, and beside it `agent.ts`, `tools/*.ts`, `skills/` and `evals/`. */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import process from 'node:process';
@@ -9,12 +9,19 @@ import { usualModel } from './assistant.ts';
 import { LIMITS } from './limits.ts';
 import { importModule, located } from './modules.ts';
 import type { Environment } from './settings.ts';
+import { skillsIn } from './skill-folders.ts';
 
 /**
  * What `agent.ts` of a folder exports by default: an agent's options without its name, which is the folder's. Its tools
  * come before those of `tools/`; its instructions stand only where there is no `instructions.md`.
  */
-export type AgentFolderOptions = Partial<Omit<AgentOptions, 'name'>>;
+export type AgentFolderOptions = Partial<Omit<AgentOptions, 'name'>> & {
+  /**
+   * Folders with its skills, from its own on; `false`: none. Default: its own `skills/`, then that of the project, beside
+   * `agents/`.
+   */
+  skills?: false | readonly string[];
+};
 
 export type AgentFolder = {
   definition: AgentDefinition;
@@ -59,15 +66,18 @@ async function readAgentFolder(folder: string, name: string, shown: string, env:
   const options = await readOptions(folder, shown);
   const instructions = readInstructions(folder, shown, options?.value.instructions);
   const tools = await readTools(folder, shown, options);
+  const { skills, ...given } = options?.value ?? {};
+  const own = tools.flatMap(({ tools: each }) => each);
   const file = options === null ? folder : join(folder, options.file);
   const place = options === null ? shown : `${shown}/${options.file}`;
   try {
+    const known = own.some((tool) => tool.name === 'skill') ? [] : readSkills(folder, skills);
     const definition = agent({
       model: usualModel(env),
-      ...options?.value,
+      ...given,
       name,
       instructions,
-      tools: tools.flatMap(({ tools: each }) => each),
+      tools: [...own, ...known],
     });
     const files = [
       ...(existsSync(join(folder, INSTRUCTIONS)) ? [INSTRUCTIONS] : []),
@@ -77,6 +87,17 @@ async function readAgentFolder(folder: string, name: string, shown: string, env:
   } catch (error) {
     throw located(error, file, place);
   }
+}
+
+function readSkills(folder: string, skills: AgentFolderOptions['skills']): ToolDefinition[] {
+  if (skills === false) return [];
+  if (skills === undefined) return skillsIn([join(folder, 'skills'), join(folder, '../../skills')]);
+  if (!Array.isArray(skills) || !skills.every((each) => typeof each === 'string'))
+    throw new ConfigError('invalid_config', 'skills', "is neither false nor a list: write skills: ['./skills']");
+  const folders = skills.map((each: string) => resolve(folder, each));
+  const missing = folders.find((each) => !isFolder(each));
+  if (missing !== undefined) throw new ConfigError('invalid_config', 'skills', `${missing} is no folder`);
+  return skillsIn(folders);
 }
 
 const INSTRUCTIONS = 'instructions.md';

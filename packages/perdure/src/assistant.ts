@@ -1,9 +1,11 @@
 /** The agent that is there when no configuration is: it reads the working directory, asks, and sleeps. */
 import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import type { AgentDefinition } from '@perdure/runtime';
 import { agent } from '@perdure/runtime';
 import type { Environment } from './settings.ts';
-import { ask, files, readMore, sleep } from './tools.ts';
+import { skillsIn } from './skill-folders.ts';
+import { agentsFiles, ask, files, readMore, sleep } from './tools.ts';
 
 const MODELS: readonly (readonly [key: string, model: string])[] = [
   ['OPENAI_API_KEY', 'openai-chat/gpt-5-mini'],
@@ -30,6 +32,7 @@ export function assistant(of: { directory: string; data: string; env: Environmen
     description: 'Reads the working directory, asks a person, sleeps.',
     model: usualModel(env),
     instructions: INSTRUCTIONS,
-    tools: [files({ root: directory, hide }), readMore(), ask(), sleep()],
+    tools: [files({ root: directory, hide }), readMore(), ask(), sleep(), ...skillsIn([join(directory, 'skills')])],
+    sources: [agentsFiles({ root: directory })],
   });
 }

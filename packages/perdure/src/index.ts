@@ -16,7 +16,7 @@ export type {
   ToolOptions,
 } from '@perdure/runtime';
 export { agent, ConfigError, tool, wait } from '@perdure/runtime';
-export type { ToolContent, ToolContext, ToolDefinition, ToolParks, ToolResult } from '@perdure/runtime/ports';
+export type { Source, ToolContent, ToolContext, ToolDefinition, ToolParks, ToolResult } from '@perdure/runtime/ports';
 export type {
   AnswerInput,
   ConfigPatch,
@@ -36,9 +36,11 @@ export type { EndpointRecord, ModelRecord, PriceRecord, Quirks } from '@perdure/
 export { ModelConfigError } from '@perdure/models';
 export { StoreError } from '@perdure/stores/sqlite';
 export type {
+  AgentsFilesOptions,
   FilesOptions,
   SearchHistoryOptions,
   ShellOptions,
+  SkillsOptions,
   TodoItem,
   WebFetchOptions,
   WebSearchOptions,
@@ -56,4 +58,17 @@ export type { Runtime, RuntimeOptions } from './runtime.ts';
 export { createRuntime } from './runtime.ts';
 export type { HandlerOptions, ServeOptions } from './serve.ts';
 export { handler, serve } from './serve.ts';
-export { ask, files, jobs, readMore, searchHistory, shell, sleep, todo, webFetch, webSearch } from './tools.ts';
+export {
+  agentsFiles,
+  ask,
+  files,
+  jobs,
+  readMore,
+  searchHistory,
+  shell,
+  skills,
+  sleep,
+  todo,
+  webFetch,
+  webSearch,
+} from './tools.ts';

@@ -3,7 +3,19 @@ import { system } from '@perdure/runtime';
 import type { ToolDefinition } from '@perdure/runtime/ports';
 import { sleep as sleepOn } from '@perdure/tools';
 
-export { ask, files, jobs, readMore, searchHistory, shell, todo, webFetch, webSearch } from '@perdure/tools';
+export {
+  agentsFiles,
+  ask,
+  files,
+  jobs,
+  readMore,
+  searchHistory,
+  shell,
+  skills,
+  todo,
+  webFetch,
+  webSearch,
+} from '@perdure/tools';
 
 /** The tool `sleep`: waits, through restarts, for some seconds or until a time. */
 export function sleep(): ToolDefinition {

@@ -175,7 +175,7 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
   const { system, logger, models, engineHash, marks = noMarks } = options;
   const tenant = options.tenant ?? 'default';
   const store = options.store.tenant(tenant);
-  const agents = new Agents(options.agents, models, options.defaults);
+  const agents = new Agents(options.agents, models, options.defaults, (text) => options.redactor.text(text));
   const live = await liveOf(options, store, (told) => streams.told(told));
   const streams: Streams = new Streams(live.relay);
   const sessions = new Sessions({

@@ -126,6 +126,9 @@ export const LIMITS = {
   /** A message about what is wrong, as the model or a person reads it; so many errors of a value are told. */
   messageChars: 2_000,
   misfits: 10,
+  /** Of one text behind an agent's instructions so much is read, in UTF-16 units; and so many texts. */
+  sourceChars: 64 * 1024,
+  sources: 16,
   /** Pins that are kept by configuration, and manifests of earlier processes. */
   pins: 10_000,
   manifests: 1_000,

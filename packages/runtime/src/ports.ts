@@ -96,6 +96,7 @@ export { SandboxError } from './ports/sandbox.ts';
 export type {
   HistoryPage,
   HistoryQuery,
+  Source,
   ToolContent,
   ToolContext,
   ToolDefinition,

@@ -53,7 +53,8 @@ export type ToolOptionsCode =
   | 'invalid_port'
   | 'invalid_origin'
   | 'invalid_proxy'
-  | 'invalid_endpoint';
+  | 'invalid_endpoint'
+  | 'invalid_skill';
 
 /** Thrown where tools are made with options that cannot be obeyed. */
 export class ToolOptionsError extends Error {

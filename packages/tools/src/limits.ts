@@ -127,6 +127,19 @@ export const LIMITS = {
   pageMegabytes: 256,
   pageStackMegabytes: 1,
 
+  /** Skills of a catalog; of one its name and description in UTF-16 units, its SKILL.md, its files and how deep they lie. */
+  skills: 100,
+  knownSkills: 1_000,
+  skillNameChars: 64,
+  skillDescriptionChars: 1_024,
+  skillBytes: 64 * 1024,
+  skillFiles: 200,
+  skillDepth: 6,
+  skillFileChars: 512 * 1024,
+  /** One AGENTS.md, and all of a workspace. */
+  agentsFileBytes: 32 * 1024,
+  agentsFilesBytes: 48 * 1024,
+
   readTimeoutMs: 30_000,
   writeTimeoutMs: 60_000,
   searchTimeoutMs: 60_000,

@@ -8,7 +8,7 @@ import { ConfigError } from '../errors.ts';
 import { checked } from './checked.ts';
 import { OUTPUT_WORDS_BYTES } from '../effects/output.ts';
 import { LIMITS } from '../limits.ts';
-import type { JsonSchema, ModelSource, ToolDefinition } from '../ports.ts';
+import type { BlobStore, JsonSchema, ModelSource, Source, ToolDefinition } from '../ports.ts';
 import type { PeriodCaps } from '../budgets/periods.ts';
 import { periodCapsSchema } from '../budgets/periods.ts';
 import { compactionOf, compactionSchema, isNative } from './compaction.ts';
@@ -16,6 +16,8 @@ import { joinPolicies } from '../policy/policy.ts';
 import { misfitOfPolicies } from '../policy/rules.ts';
 import type { Manner, Route, Tier } from './route.ts';
 import { mannerOf, mannerSchema, memberOf, resolveRoute, routeSchema, unfitChoice, unfitOf } from './route.ts';
+import type { SourceText } from './sources.ts';
+import { readSources, sourcesSchema } from './sources.ts';
 import type { ToolDeclaration } from './tool.ts';
 import { checkSchema, checkToolSchema, declarationOf, jsonSchemaOf } from './tool.ts';
 import { bindingOf, versionOf } from './version.ts';
@@ -30,6 +32,7 @@ export type AgentDefinition = {
   limits: Partial<Limits>;
   output: JsonSchema | null;
   compaction?: CompactionConfig;
+  sources?: readonly Source[];
   /** Which workers work on it; no part of its version, as where something runs changes nothing of what it does. */
   queue: string;
   /** What all its sessions may spend together in a period; no part of its version either. */
@@ -47,6 +50,8 @@ export type Manifest = {
   limits: Partial<Limits>;
   output: JsonSchema | null;
   compaction?: CompactionConfig;
+  /** Behind its instructions, as it was when the run started. */
+  sources?: SourceText[];
 } & Manner;
 
 const caps = { tokens: z.int().positive().optional(), nanoUsd: z.int().positive().optional() };
@@ -96,6 +101,7 @@ const agentShape = z.strictObject({
       'a zod schema or a JSON Schema object',
     )
     .optional(),
+  sources: sourcesSchema.optional(),
   queue: z.string().regex(NAME, 'a queue name has lower-case letters, digits, _ and -, at most 64').optional(),
   ...mannerSchema,
 });
@@ -115,6 +121,8 @@ export type AgentOptions = {
   compaction?: CompactionConfig;
   /** The final answer is JSON that fits this schema, or the run fails with `invalid_output`. */
   output?: z.ZodType | JsonSchema;
+  /** Texts behind its instructions that may change: each run has them as they are when it starts. */
+  sources?: readonly Source[];
   /** Its sessions are worked on by workers of this queue (`perdure worker --queue`); default `default`. */
   queue?: string;
   /** The provider's processing tier (default: as the provider has it); a model that is not sold so is refused. */
@@ -144,6 +152,7 @@ export function agent(options: AgentOptions): AgentDefinition {
     ...(shape.compaction === undefined ? {} : { compaction: shape.compaction as CompactionConfig }),
     ...(shape.budgets === undefined ? {} : { budgets: shape.budgets as PeriodCaps }),
     output: shape.output === undefined ? null : outputOf(shape.output, `agent ${shape.name}`),
+    ...(shape.sources === undefined ? {} : { sources: shape.sources }),
     queue: shape.queue ?? DEFAULT_QUEUE,
     ...mannerOf(shape),
   };
@@ -163,6 +172,8 @@ export type Registered = {
   /** Over what binds a run: its version. */
   hash: string;
   tools: ReadonlyMap<string, ToolDefinition>;
+  /** Its own, and those of its tools. */
+  sources: readonly Source[];
 };
 
 /** For every agent that does not say otherwise. */
@@ -175,9 +186,19 @@ export class Agents {
   readonly #models: ModelSource;
   readonly #defaults: { policies: Policies; limits: Partial<Limits>; compaction: CompactionConfig };
   readonly #pins = new Map<string, Pin>();
+  readonly #redact: (text: string) => string;
+  /** Manifests that came up after the start, until they are stored. */
+  readonly #unsaved = new Map<string, string>();
 
-  constructor(definitions: readonly AgentDefinition[], models: ModelSource, defaults: AgentDefaults = {}) {
+  /** `redact`: what sources say goes through it. */
+  constructor(
+    definitions: readonly AgentDefinition[],
+    models: ModelSource,
+    defaults: AgentDefaults = {},
+    redact: (text: string) => string = String,
+  ) {
     this.#models = models;
+    this.#redact = redact;
     const { policies = {}, limits = {}, compaction = {} } = defaults;
     this.#defaults = { policies, limits, compaction };
     for (const definition of definitions) this.#add(definition);
@@ -187,6 +208,16 @@ export class Agents {
     if (this.#byName.has(definition.name))
       throw new ConfigError('duplicate_agent', `agent ${definition.name}`, 'is defined twice');
     for (const toolDefinition of definition.tools) checkToolSchema(toolDefinition);
+    const own = definition.sources ?? [];
+    const sources = [...own, ...definition.tools.flatMap(({ source }) => (source === undefined ? [] : [source]))];
+    const { manifest, text } = this.#register(definition, sources, readSources(sources, this.#redact));
+    const route = resolveRoute(this.#models, manifest.model);
+    const unfit = route.ok ? unfitOf(route.infos, mannerOf(definition)) : null;
+    if (unfit !== null) throw new ConfigError('invalid_config', `agent ${definition.name}.${unfit.path}`, unfit.unfit);
+    this.#unsaved.delete(sha256(text));
+  }
+
+  #register(definition: AgentDefinition, sources: readonly Source[], texts: SourceText[]): Registered {
     const manifest: Manifest = {
       agent: definition.name,
       model: definition.model,
@@ -200,17 +231,44 @@ export class Agents {
     };
     const compaction = { ...this.#defaults.compaction, ...definition.compaction };
     if (Object.keys(compaction).length > 0) manifest.compaction = compaction;
+    if (texts.length > 0) manifest.sources = texts;
     // In the author's order: what a process reads back is what the first one sent, byte for byte.
     const text = JSON.stringify(manifest);
-    const route = resolveRoute(this.#models, manifest.model);
-    const unfit = route.ok ? unfitOf(route.infos, mannerOf(definition)) : null;
-    if (unfit !== null) throw new ConfigError('invalid_config', `agent ${definition.name}.${unfit.path}`, unfit.unfit);
     const digest = sha256(text);
     // How people are told of an agent binds no run.
     const hash = sha256(canonicalJson({ ...manifest, description: '' }));
     const tools = new Map(definition.tools.map((each) => [each.name, each]));
-    this.#byName.set(definition.name, { definition, manifest, text, digest, hash, tools });
+    const registered = { definition, manifest, text, digest, hash, tools, sources };
+    this.#byName.set(definition.name, registered);
     this.#byDigest.set(digest, manifest);
+    this.#unsaved.set(digest, text);
+    // An older one is read back from where it was stored.
+    const [oldest] = this.#byDigest.keys();
+    if (this.#byDigest.size > LIMITS.manifests && oldest !== undefined && !this.#isCurrent(oldest))
+      this.#byDigest.delete(oldest);
+    return registered;
+  }
+
+  #isCurrent(digest: string): boolean {
+    return this.list().some((registered) => registered.digest === digest);
+  }
+
+  /** As it is now: what its sources say may have changed since the last run began. */
+  #current(name: string): Registered | undefined {
+    const registered = this.#byName.get(name);
+    if (registered === undefined || registered.sources.length === 0) return registered;
+    const { definition, manifest, sources } = registered;
+    const texts = readSources(sources, this.#redact);
+    const isSame = JSON.stringify(texts) === JSON.stringify(manifest.sources ?? []);
+    return isSame ? registered : this.#register(definition, sources, texts);
+  }
+
+  /** Stores a manifest that came up after the start, before a log names it. Rejects as the store does. */
+  async save(digest: string, blobs: Pick<BlobStore, 'put'>): Promise<void> {
+    const text = this.#unsaved.get(digest);
+    if (text === undefined) return;
+    await blobs.put(Buffer.from(text));
+    this.#unsaved.delete(digest);
   }
 
   get(name: string): Registered | undefined {
@@ -231,7 +289,7 @@ export class Agents {
    * here; `unfit` where the configuration asks for what they do not give.
    */
   pin(name: string, config: Config): Pin | Unfit | null {
-    const registered = this.#byName.get(name);
+    const registered = this.#current(name);
     if (registered === undefined) return null;
     const key = `${registered.digest}\n${bindingOf(config)}`;
     const known = this.#pins.get(key);
@@ -262,6 +320,7 @@ export class Agents {
       limits,
       ...compaction,
     };
+    if (manifest.sources?.some(({ untrusted }) => untrusted === true) === true) pin.taint = ['file'];
     if (fallbacks.length > 0) pin.fallbacks = fallbacks.map((info) => memberOf(info, wanted));
     if (membersOf(pin).some(({ instructed }) => instructed)) pin.manifestBytes += OUTPUT_WORDS_BYTES;
     if (this.#pins.size >= LIMITS.pins) this.#pins.clear();

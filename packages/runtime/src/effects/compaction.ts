@@ -7,6 +7,7 @@ import type { Compaction, Item, Run, State, SummaryOutcome } from '@perdure/engi
 import { memberOf, readable, runConfig, takesOf } from '@perdure/engine';
 import type { Manifest } from '../definitions/agents.ts';
 import { mannerOf } from '../definitions/route.ts';
+import { sourcesText } from '../definitions/sources.ts';
 import { LIMITS } from '../limits.ts';
 import { effectKey } from '../log/digest.ts';
 import type { Hot } from '../log/sessions.ts';
@@ -213,7 +214,7 @@ async function requestOfPrefix(
   const slots = await Promise.all(compaction.slots.map(async (slot) => slotText(slot, contents)));
   const request: GenerateRequest = {
     model: model.model,
-    instructions: base + slots.join(''),
+    instructions: base + sourcesText(manifest) + slots.join(''),
     tools: declaredBy(manifest),
     rendered: [prefix.rendered, ask].filter((piece) => piece !== '').join(','),
     params: { maxOutputTokens },

@@ -3,6 +3,7 @@ import type { Run } from '@perdure/engine';
 import { memberOf, takesOf } from '@perdure/engine';
 import type { Manifest } from '../definitions/agents.ts';
 import { mannerOf } from '../definitions/route.ts';
+import { sourcesText } from '../definitions/sources.ts';
 import { effectKey } from '../log/digest.ts';
 import { LIMITS } from '../limits.ts';
 import type { Hot, Sessions } from '../log/sessions.ts';
@@ -55,7 +56,7 @@ export async function buildRequest(
     own === undefined ? manifest.instructions : contentText(JSON.parse(await read({ ...own, seq: own.seq ?? 0 })));
   const request: GenerateRequest = {
     model: member.model,
-    instructions: base + slots.join(''),
+    instructions: base + sourcesText(manifest) + slots.join(''),
     tools: declaredBy(manifest),
     rendered: prefix.rendered,
     params: { maxOutputTokens: turn.maxOutputTokens },

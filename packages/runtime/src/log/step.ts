@@ -203,7 +203,7 @@ async function commit(
   fence: Fence,
   drawn: Draws,
 ): Promise<StepResult | Shortage | 'again'> {
-  const { store, sessions } = options;
+  const { store, sessions, agents } = options;
   const { state } = hot;
   const { entries, receipt } = moved;
   const isBorn = base !== null || hot.head.seq === 0;
@@ -213,6 +213,8 @@ async function commit(
   let result: AppendResult;
   try {
     seal(hot, entries);
+    for (const { kind, data } of entries)
+      if (kind === 'run.started' && data.pin !== undefined) await agents.save(data.pin.manifest, store.blobs);
     const append = appendOf(hot, runs, entries, step, fence, drawn);
     isFenced = append.fence !== undefined;
     if (base === null || step.birth === undefined) result = await store.log.append(append);

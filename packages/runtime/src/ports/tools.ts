@@ -63,6 +63,16 @@ export type ToolContext = {
   result(call: string): Promise<string | null>;
 };
 
+/** A text behind an agent's instructions, read anew when a run starts: a catalog, the instructions of a folder. */
+export type Source = {
+  /** Its heading. */
+  key: string;
+  /** Whether what it asks for counts. What strangers may have written is told as information, and taints (`file`). */
+  trusted: boolean;
+  /** What is there now; '' is left out. Quick, as somebody waits for the run; never throws. */
+  read(): string;
+};
+
 export type ToolDefinition = {
   name: string;
   description: string;
@@ -77,6 +87,8 @@ export type ToolDefinition = {
   acts?: readonly Act[];
   /** What its arguments name; missing: nobody says, and rules look at each text in them. */
   names?: ArgumentNames;
+  /** What a model has to know of it beforehand, where that changes. */
+  source?: Source;
   timeoutMs: number;
   /** `arguments` have passed the schema. A throw is a typed error result to the model. */
   run(args: unknown, context: ToolContext): Promise<ToolResult | ToolParks | ToolContent>;

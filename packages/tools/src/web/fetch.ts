@@ -36,6 +36,7 @@ export function webFetchOver(options: WebFetchOptions, seams: NetworkSeams = {})
   const get = createGuardedFetch(options, seams);
   return defineWeb({
     name: 'web_fetch',
+    names: { urls: ['url'] },
     description: DESCRIPTION,
     input: z.strictObject({ url: z.string().min(1).max(LIMITS.urlChars).describe('https://…') }),
     timeoutMs: LIMITS.fetchTimeoutMs,

@@ -1,0 +1,55 @@
+import { realpathSync, statSync } from 'node:fs';
+import { basename, dirname, join, relative, resolve, sep } from 'node:path';
+import type { Source } from '@perdure/runtime/ports';
+import { ToolOptionsError } from '../failure.ts';
+import { LIMITS } from '../limits.ts';
+import { readSmallFile } from './small-file.ts';
+
+export type AgentsFilesOptions = {
+  /** The workspace: nothing above it is read. */
+  root: string;
+  /** Where the work is done, in the root; default: the root itself. */
+  from?: string;
+  /**
+   * Whether what they say counts as instructions (default). `false` for a workspace that others than you wrote: it is then
+   * told as information, and taints.
+   */
+  trusted?: boolean;
+};
+
+const NAME = 'AGENTS.md';
+
+/**
+ * What the files `AGENTS.md` of a workspace say, behind an agent's instructions: the nearest to `from` first, up to the
+ * root, each run as they are when it starts. One that is a link out of the root is not read. Throws ToolOptionsError
+ * `invalid_root`.
+ */
+export function agentsFiles({ root, from = root, trusted = true }: AgentsFilesOptions): Source {
+  const top = folderOf(root);
+  const start = folderOf(from === root ? root : resolve(root, from));
+  if (start !== top && !start.startsWith(top + sep))
+    throw new ToolOptionsError('invalid_root', `${start} does not lie in ${top}`);
+  const folders = [start];
+  while (folders.at(-1) !== top) folders.push(dirname(folders.at(-1) ?? top));
+  return { key: 'Instructions of the workspace', trusted, read: () => textOf(top, folders) };
+}
+
+function folderOf(path: string): string {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true)
+    throw new ToolOptionsError('invalid_root', `${resolve(path)} is no folder: name the one with the workspace`);
+  return realpathSync.native(path);
+}
+
+function textOf(top: string, folders: readonly string[]): string {
+  let left = LIMITS.agentsFilesBytes;
+  const parts: string[] = [];
+  for (const folder of folders) {
+    const path = join(folder, NAME);
+    const found = left > 0 ? readSmallFile(top, path, Math.min(left, LIMITS.agentsFileBytes)) : null;
+    if (found === null || found.text.trim() === '') continue;
+    left -= Buffer.byteLength(found.text);
+    const shown = relative(top, path).split(sep).join('/') || basename(path);
+    parts.push(`## ${shown}\n${found.text.trim()}${found.cut ? '\n[cut: the file goes on]' : ''}`);
+  }
+  return parts.join('\n\n');
+}
