@@ -184,6 +184,8 @@ test('skills may be where its options say; a folder that is not there and a skil
   assert.match((await catalogOf()) ?? '', /- x: Does x\.$/);
   put('more/y/SKILL.md', skill('z'));
   assert.match(await refusal(), /^agents\/b\/agent\.ts: skills.*is called z/);
-  put('agents/b/agent.ts', 'export default { skills: true };');
-  assert.match(await refusal(), /neither false nor a list/);
+  rmSync(join(home, 'more/y'), { recursive: true });
+  put('agents/c/instructions.md', 'C.');
+  put('agents/c/agent.ts', 'export default { skills: true };');
+  assert.match(await refusal(), /^agents\/c\/agent\.ts: skills: is neither false nor a list/);
 });
