@@ -31,6 +31,8 @@ export {
 } from './views.ts';
 export type { BudgetView } from './budgets.ts';
 export { budgetViewSchema } from './budgets.ts';
+export type { ProviderView, SecretView } from './methods/secrets.ts';
+export { providerViewSchema, secretViewSchema } from './methods/secrets.ts';
 export type { ContextSlot } from './context.ts';
 export { contextSlotSchema } from './context.ts';
 export type { Cause, Explanation, Found, Message, Span, Step } from './folded.ts';

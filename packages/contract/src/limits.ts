@@ -30,6 +30,10 @@ export const LIMITS = {
   /** One pattern of a rule, and patterns of one condition. */
   patternChars: 1_000,
   patterns: 100,
+  /** A secret in UTF-16 units: a shorter one could not be told from ordinary words. Hosts, tools or commands of one. */
+  secretMinChars: 8,
+  secretMaxChars: 32 * 1024,
+  secretBindings: 100,
   /** Higher goes first; 0 where it is not said. */
   priorityMax: 1_000,
   /** Long poll of events. */

@@ -8,6 +8,7 @@ import type { z } from 'zod';
 import { BUDGET_METHODS } from './methods/budgets.ts';
 import { CONTEXT_METHODS } from './methods/context.ts';
 import { RUN_METHODS } from './methods/runs.ts';
+import { SECRET_METHODS } from './methods/secrets.ts';
 import { SESSION_METHODS } from './methods/sessions.ts';
 import { VIEW_METHODS } from './methods/views.ts';
 import { WORKSPACE_METHODS } from './methods/workspaces.ts';
@@ -23,6 +24,7 @@ export const METHODS = {
   ...VIEW_METHODS,
   ...WORKSPACE_METHODS,
   ...BUDGET_METHODS,
+  ...SECRET_METHODS,
 };
 export type MethodName = keyof typeof METHODS;
 /** What a method's handler is given: defaults are in. */

@@ -42,6 +42,8 @@ const BODIES: { [name: string]: unknown } = {
   'workspaces.move': { to: DIGEST },
   'blobs.missing': { digests: [DIGEST] },
   'runs.undo': undefined,
+  'secrets.set': { value: 'open-sesame' },
+  'secrets.rotate': undefined,
 };
 /** What a row's query cannot be without. */
 const QUERIES: { [name: string]: { [name: string]: string } } = { 'messages.search': { q: 'tea' } };

@@ -179,7 +179,7 @@ describe('presets', () => {
     );
     assert.deepEqual(
       found.find(({ provider }) => provider === 'groq'),
-      { provider: 'groq', keyEnv: ['GROQ_API_KEY'], found: null, keyless: false },
+      { provider: 'groq', keyEnv: ['GROQ_API_KEY'], found: null, keyless: false, baseUrl: PRESETS['groq']?.baseUrl },
     );
   });
 

@@ -9,7 +9,7 @@ import type { Clock } from '@perdure/runtime/ports';
 import { createOpenAiChat } from './openai-chat/adapter.ts';
 import { problemOfUrl } from './http/url.ts';
 import { CHAT_URL, openEndpoint, type Quirks } from './openai-chat/endpoint.ts';
-import { variable, type Environment, type OpenedProvider } from './provider.ts';
+import { ANTHROPIC_URL, keyMissing, OPENAI_URL, variable, type Environment, type OpenedProvider } from './provider.ts';
 
 export type Preset = {
   /** With its version, as the official client takes it. */
@@ -109,26 +109,35 @@ export function openPreset(name: string, preset: Preset, env: Environment, clock
   if (problem !== null) return { ok: false, message: `${baseUrlEnv}: ${problem}` };
   const apiKeyEnv = keyEnv.find((key) => variable(env, key) !== undefined);
   if (apiKeyEnv === undefined && !keyless) {
-    const wanted = `set ${keyEnv.join(' or ')}, or use the model 'demo', which needs none`;
-    return { ok: false, message: `${name} needs a key: ${wanted}` };
+    return { ok: false, message: keyMissing(name, keyEnv.join(' or ')) };
   }
   const opened = openEndpoint({ name, baseUrl, quirks, ...(apiKeyEnv === undefined ? {} : { apiKeyEnv }) }, env);
   return opened.ok ? { ok: true, provider: createOpenAiChat(opened.endpoint, clock) } : opened;
 }
 
-export type ProviderKey = { provider: string; keyEnv: readonly string[]; found: string | null; keyless: boolean };
+/** `baseUrl`: where the key is sent, whatever the environment makes of that. */
+export type ProviderKey = {
+  provider: string;
+  keyEnv: readonly string[];
+  found: string | null;
+  keyless: boolean;
+  baseUrl: string;
+};
 
 /** Which variable holds the key of each provider; null where none does. */
 export function keysFound(env: Environment): ProviderKey[] {
-  const all: { [name: string]: Partial<Preset> } = {
-    openai: { keyEnv: ['OPENAI_API_KEY'] },
-    'openai-chat': { keyEnv: ['OPENAI_API_KEY'] },
-    anthropic: { keyEnv: ['ANTHROPIC_API_KEY'] },
+  type Reached = Pick<Preset, 'baseUrl' | 'baseUrlEnv' | 'keyEnv' | 'keyless' | 'read'>;
+  const openai: Reached = { keyEnv: ['OPENAI_API_KEY'], baseUrl: OPENAI_URL, baseUrlEnv: 'OPENAI_BASE_URL' };
+  const all: { [name: string]: Reached } = {
+    openai,
+    'openai-chat': openai,
+    anthropic: { keyEnv: ['ANTHROPIC_API_KEY'], baseUrl: ANTHROPIC_URL, baseUrlEnv: 'ANTHROPIC_BASE_URL' },
     ...PRESETS,
   };
-  return Object.entries(all).map(([provider, { keyEnv = [], keyless = false }]) => {
+  return Object.entries(all).map(([provider, { keyEnv, keyless = false, baseUrl, baseUrlEnv, read }]) => {
     const found = keyEnv.find((key) => variable(env, key) !== undefined) ?? null;
-    return { provider, keyEnv, found, keyless };
+    const given = variable(env, baseUrlEnv);
+    return { provider, keyEnv, found, keyless, baseUrl: given === undefined ? baseUrl : (read?.(given) ?? given) };
   });
 }
 

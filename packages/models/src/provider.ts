@@ -18,3 +18,10 @@ export function variable(env: Environment, name: string): string | undefined {
   const value = env[name]?.trim();
   return value === '' ? undefined : value;
 }
+
+export const OPENAI_URL = 'https://api.openai.com/v1';
+export const ANTHROPIC_URL = 'https://api.anthropic.com';
+
+/** What there is to do where a provider has no key. */
+export const keyMissing = (provider: string, variables: string): string =>
+  `${provider} needs a key: set ${variables}, or keep one here by perdure auth login ${provider}; the model 'demo' needs none`;

@@ -15,7 +15,14 @@ import {
 } from './openai-chat/endpoint.ts';
 import { createOpenAiResponses } from './openai-responses/adapter.ts';
 import { openPreset, PRESETS } from './presets.ts';
-import { variable, type Environment, type OpenedProvider, type OpenProvider, type Provider } from './provider.ts';
+import {
+  OPENAI_URL,
+  variable,
+  type Environment,
+  type OpenedProvider,
+  type OpenProvider,
+  type Provider,
+} from './provider.ts';
 
 export type ModelSourceOptions = {
   endpoints?: readonly EndpointRecord[];
@@ -27,7 +34,6 @@ export type ModelSourceOptions = {
 
 const OPENAI = 'openai';
 const OPENAI_CHAT = 'openai-chat';
-const OPENAI_URL = 'https://api.openai.com/v1';
 /** The providers that need no record in the configuration: a model is `NAME/MODEL`. */
 const PROVIDERS: { readonly [name: string]: OpenProvider } = {
   [OPENAI]: (env, clock) => openOpenAi(OPENAI, env, (endpoint) => createOpenAiResponses(OPENAI, endpoint, clock)),

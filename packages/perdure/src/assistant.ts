@@ -23,11 +23,18 @@ export function usualModel(env: Environment): string {
   return MODELS.find(([key]) => (env[key] ?? '').trim() !== '')?.[1] ?? 'demo';
 }
 
+/** How each built-in agent is made with other variables: the keys that are kept with the data are known when it is open. */
+const made = new WeakMap<AgentDefinition, (env: Environment) => AgentDefinition>();
+
+/** The agents as they are with these variables: the built-in one takes the model of the first key. */
+export const settled = (agents: readonly AgentDefinition[], env: Environment): readonly AgentDefinition[] =>
+  agents.map((each) => made.get(each)?.(env) ?? each);
+
 /** `directory`: what it may read; `data`: where sessions are, which it may not; `env`: where a model's key may be. */
 export function assistant(of: { directory: string; data: string; env: Environment }): AgentDefinition {
   const { directory, data, env } = of;
   const hide = [data, ...readdirSync(directory).filter((name) => HIDDEN.test(name))];
-  return agent({
+  const defined = agent({
     name: 'assistant',
     description: 'Reads the working directory, asks a person, sleeps.',
     model: usualModel(env),
@@ -35,4 +42,6 @@ export function assistant(of: { directory: string; data: string; env: Environmen
     tools: [files({ root: directory, hide }), readMore(), ask(), sleep(), ...skillsIn([join(directory, 'skills')])],
     sources: [agentsFiles({ root: directory })],
   });
+  made.set(defined, (keyed) => assistant({ ...of, env: keyed }));
+  return defined;
 }

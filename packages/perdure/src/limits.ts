@@ -1,5 +1,7 @@
 /** Every bound of the command and the library's own face, by name. */
 export const LIMITS = {
+  /** A secret as it is typed or piped in, with its line end. */
+  typedBytes: 64 * 1024,
   portMax: 65_535,
   /** The shortest and the longest time for which a process that is not heard of is taken for alive. */
   leaseMinMs: 500,

@@ -14,12 +14,14 @@ import {
   importSession,
   findSession,
   openSession,
+  openVault,
   Redactor,
   system,
 } from '@perdure/runtime';
 import type { Logger, ModelSource, Sandbox, Store } from '@perdure/runtime/ports';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { settled } from './assistant.ts';
 import type { Config } from './config.ts';
 import { checkConfig, configShape, has, postgresUrl } from './config.ts';
 import { folderOf, openStore, secretsOfStore } from './data.ts';
@@ -28,7 +30,9 @@ import { openEngine, secretsOfEngine } from './engine.ts';
 import { engineHash } from './engine-hash.ts';
 import { logSink } from './logs.ts';
 import { LIMITS } from './limits.ts';
-import { modelsOf } from './models.ts';
+import { providersOf, secretKeysOf, withStoredKeys } from './keys.ts';
+import type { KeyedModels } from './models.ts';
+import { keyedModels } from './models.ts';
 import type { Joined, Sharing, Work } from './node.ts';
 import { joinOthers } from './node.ts';
 import { sandboxOf } from './sandbox.ts';
@@ -45,6 +49,9 @@ export type RuntimeOptions = Omit<Config, 'store' | 'sandbox'> & {
   /** What goes to standard error. Default: PERDURE_LOG_LEVEL or `warn`, PERDURE_LOG_FORMAT or by the terminal. */
   log?: { level?: LogLevel; format?: LogFormat };
 };
+
+/** Until tenants have credentials there is one. */
+const TENANT = 'default';
 
 /** Beside the data: which session is being stepped at this moment. */
 const MARKS_FILE = 'step.mark';
@@ -176,7 +183,8 @@ async function openHost(options: RuntimeOptions, env: Environment, within: Withi
   const data = typeof setting === 'object' ? null : folderOf(setting, options.data);
   const store = typeof setting === 'object' ? setting : await openStore(setting, data);
   const { models: given, work } = within === 'idle' ? {} : within;
-  const models = given ?? modelsOf(options.models, env);
+  const { endpoints = [] } = options.models ?? {};
+  const models = given ?? keyedModels(options.models, env);
   const sandbox = sandboxOf(options.sandbox, data);
   let marks: Marks | undefined;
   let engine: OpenedEngine | undefined;
@@ -196,10 +204,18 @@ async function openHost(options: RuntimeOptions, env: Environment, within: Withi
     for (const report of store.damage) logger.error({ ...report }, 'a session is damaged; the others go on');
     engine = await openEngine(options.engine ?? SETTINGS.engine.initial, { data, logger, isPart: work !== undefined });
     if (within !== 'idle') joined = await joinOthers(store, { ...sharingOf(options, settings), work }, logger);
+    const kind = store.shared ? 'shared' : data === null && setting === 'memory' ? 'memory' : 'owned';
+    const keys = secretKeysOf(settings, kind, data);
+    const vault = await openVault({ store, tenant: TENANT, keys, redactor, system, logger });
+    const rekeyed = rekeying(models, env, () => withStoredKeys(env, vault, endpoints));
+    vault.changed = rekeyed;
     host = await createHost({
       ...joined?.options,
       store,
-      agents: options.agents,
+      tenant: TENANT,
+      vault,
+      providers: () => providersOf(env, vault, endpoints),
+      agents: settled(options.agents, rekeyed()),
       models,
       system,
       logger,
@@ -221,6 +237,18 @@ async function openHost(options: RuntimeOptions, env: Environment, within: Withi
     await letGo({ drainMs: 0 });
     throw error;
   }
+}
+
+/** Gives the models the keys that are stored, where these are others than before. */
+function rekeying(models: ModelSource | KeyedModels, before: Environment, keyed: () => Environment): () => Environment {
+  let known = JSON.stringify(before);
+  return () => {
+    const env = keyed();
+    const now = JSON.stringify(env);
+    if (now !== known && 'rekey' in models) models.rekey(env);
+    known = now;
+    return env;
+  };
 }
 
 /** What a program says goes before what its environment says. */
@@ -278,6 +306,8 @@ function credentialsOf(options: RuntimeOptions, env: Environment): { [name: stri
     if (trimmed !== '') secrets[name] = trimmed;
   };
   for (const { secret, env: name } of Object.values(SETTINGS)) if (secret && name !== null) add(name, env[name]);
+  for (const [n, key] of (env['PERDURE_SECRET_KEY'] ?? '').split(/[\s,]+/).entries())
+    add(`PERDURE_SECRET_KEY.${n}`, key);
   for (const { found } of keysFound(env)) if (found !== null) add(found, env[found]);
   Object.assign(secrets, secretsOfStore(options.store), secretsOfEngine(options.engine));
   for (const endpoint of options.models?.endpoints ?? []) addEndpoint(endpoint, env, add);

@@ -159,6 +159,16 @@ export const SETTINGS = {
     about: 'What commands of tools run in: bubblewrap; or none, which gives them all rights of this process.',
     read: (value) => oneOf(['bubblewrap', 'none'], value),
   }),
+  secretKey: optional({
+    env: 'PERDURE_SECRET_KEY',
+    secret: true,
+    about:
+      'What secrets are sealed with, 32 bytes in base64: the first one seals, further ones open. Default: secrets.key in the data folder.',
+  }),
+  secretKeyFile: optional({
+    env: 'PERDURE_SECRET_KEY_FILE',
+    about: 'A file that holds it instead.',
+  }),
   openaiKey: optional({
     env: 'OPENAI_API_KEY',
     secret: true,

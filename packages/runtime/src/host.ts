@@ -2,8 +2,7 @@
  * The runtime of one tenant's agents: what a gateway and the library call. It composes step, perform, driver and
  * streams, and turns every refusal into an `ApiError`.
  */
-import type { MethodName, Params, Result } from '@perdure/contract';
-import { outstanding, wakeAt } from '@perdure/engine';
+import type { MethodName, Params, ProviderView, Result } from '@perdure/contract';
 import type { AgentDefaults, AgentDefinition } from './definitions/agents.ts';
 import { Agents } from './definitions/agents.ts';
 import type { Api, Caller } from './api.ts';
@@ -37,7 +36,10 @@ import { actorOf } from './methods/shared.ts';
 import { exportLines } from './transfer/export.ts';
 import { importSession } from './transfer/import.ts';
 import { ownSecret } from './secrets/own.ts';
+import { noKeys } from './secrets/keys.ts';
 import type { Redactor } from './secrets/redact.ts';
+import type { Vault } from './secrets/vault.ts';
+import { openVault } from './secrets/vault.ts';
 import { Sessions } from './log/sessions.ts';
 import { tellingSpace } from './log/space.ts';
 import { createStep } from './log/step.ts';
@@ -51,7 +53,7 @@ import { createResults } from './effects/results.ts';
 import { createToolbus } from './effects/toolbus.ts';
 import { createWatches } from './streams/watch.ts';
 import { Workspaces } from './workspaces/workspaces.ts';
-import { waitsToStart } from './log/views.ts';
+import { upkeep } from './drive/upkeep.ts';
 
 export type HostOptions = {
   store: Store;
@@ -62,6 +64,10 @@ export type HostOptions = {
   redactor: Redactor;
   /** Hash of the engine's sources: snapshots of another are not believed, quarantines of another are lifted. */
   engineHash: string;
+  /** Secrets at rest (`openVault`), with this host's redactor; default: there is nothing to seal them with. */
+  vault?: Vault;
+  /** How this process comes to the keys of providers, for people. */
+  providers?: () => readonly ProviderView[];
   hooks?: readonly Hook[];
   defaults?: AgentDefaults;
   /** What all sessions of the tenant may spend together in a period; a document goes before it. */
@@ -131,7 +137,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     stop: async (options) => (stopped ??= drain(options)),
     async call(caller, method, params) {
       checkTenant(parts, caller);
-      return guarded(parts, caller, async () => dispatch(methods, caller, method, params));
+      return guarded(parts, caller, async () => dispatch(parts, methods, caller, method, params));
     },
     events(caller, session, streaming) {
       checkTenant(parts, caller);
@@ -175,6 +181,7 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
   const { system, logger, models, engineHash, marks = noMarks } = options;
   const tenant = options.tenant ?? 'default';
   const store = options.store.tenant(tenant);
+  const secrets = await secretsOf(options, tenant);
   const agents = new Agents(options.agents, models, options.defaults, (text) => options.redactor.text(text));
   const live = await liveOf(options, store, (told) => streams.told(told));
   const streams: Streams = new Streams(live.relay);
@@ -193,7 +200,7 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
   const callbackSecret = await ownSecret(store, system, 'callback');
   const search = createSearch({ store, timers: system.timers, logger, stopping });
   const sandbox = options.sandbox ?? noSandbox;
-  const newBodies: Parts['newBodies'] = () => createBodies({ random: system.random, redactor: options.redactor });
+  const { newBodies } = secrets;
   const submit: Parts['submit'] = async (session, input) => {
     if (quarantine.has(session)) throw isQuarantined(session);
     const result = await driver.submit(session, input);
@@ -203,6 +210,7 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
   const jobs = createJobs(options, { sandbox, store, newId, newBodies, submit });
   const workspaces = new Workspaces({ ...store, clock: system.clock });
   const core = {
+    ...secrets,
     store,
     agents,
     sessions,
@@ -225,7 +233,6 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
     tenant,
     ...live,
     models,
-    redactor: options.redactor,
     reads,
     watches: createWatches(store.log),
     driver,
@@ -236,10 +243,19 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
     submit,
     trial: createTrial({ marks, courier, holding, quarantine, system, logger, passed: () => driver.hint(null) }),
     stopping,
-    newBodies,
     newId,
     newSession: () => sessionId(system.random),
   };
+}
+
+async function secretsOf(
+  options: HostOptions,
+  tenant: string,
+): Promise<Pick<Parts, 'vault' | 'redactor' | 'providers' | 'newBodies'>> {
+  const { redactor, providers = () => [] } = options;
+  const keys = noKeys('this host was given no keys to seal secrets with');
+  const newBodies: Parts['newBodies'] = () => createBodies({ random: options.system.random, redactor });
+  return { vault: options.vault ?? (await openVault({ ...options, tenant, keys })), redactor, providers, newBodies };
 }
 
 function driverOf(options: HostOptions, courier: Courier, holding: Holding): Driver {
@@ -271,6 +287,7 @@ async function liveOf(
 
 type Core = Pick<
   Parts,
+  | 'vault'
   | 'store'
   | 'agents'
   | 'sessions'
@@ -290,7 +307,7 @@ type Core = Pick<
 function courierOf(options: HostOptions, core: Core, lifted: (session: string) => void): Courier {
   const { system, logger, redactor, models } = options;
   const { store, agents, sessions, streams, callbackSecret, search, holding, sandbox, jobs, workspaces } = core;
-  const { budgets, parked } = core;
+  const { budgets, parked, vault } = core;
   const hooks = options.hooks ?? [];
   const { clock, timers, random } = system;
   const breaker = new Breaker(clock, logger);
@@ -337,6 +354,7 @@ function courierOf(options: HostOptions, core: Core, lifted: (session: string) =
     redactor,
     hooks,
     held: (session) => holding.held(session),
+    known: async () => vault.fresh(),
     record: async (session, input) => {
       await step(session, input);
     },
@@ -345,51 +363,16 @@ function courierOf(options: HostOptions, core: Core, lifted: (session: string) =
   return { step, perform, ...upkeep(options, core, lifted) };
 }
 
-/** What a driver asks besides: what is outstanding, what is due, what must be parked or may leave memory. */
-function upkeep(
-  { system, logger, redactor, sweepMs }: HostOptions,
-  { store, sessions, streams, quarantine, holding }: Core,
-  lifted: (session: string) => void,
-): Omit<Courier, 'step' | 'perform'> {
-  return {
-    look: async (session) =>
-      sessions.exclusive(session, async () => {
-        const { state } = await sessions.current(session, 0);
-        // An opening that the storage did not take.
-        if (state.phase === 'fresh') sessions.drop(session);
-        return { effects: outstanding(state), wakeAt: waitsToStart(state) ? 0 : wakeAt(state), agent: state.agent };
-      }),
-    due: async (after, free = false) => {
-      // What comes due before the next sweep is told now, so that its timer is armed in time (P7).
-      const horizon = system.clock.now() + (sweepMs ?? LIMITS.sweepMs);
-      const page = await store.log.due({ now: horizon, after, limit: LIMITS.sweepPage, ...holding.filter(free) });
-      return { sessions: page.sessions.filter((id) => !quarantine.has(id)), next: page.next };
-    },
-    quarantine: async (session, reason) => {
-      sessions.drop(session);
-      streams.forget(session);
-      logger.error({ session, reason }, 'the session is quarantined');
-      await quarantine.add(session, redactor.text(reason), system.clock.now());
-    },
-    admits: async (session) => {
-      if (await quarantine.learns(session)) return 'parked';
-      return quarantine.onTrial === session ? 'later' : 'admitted';
-    },
-    evict: async (busy) => {
-      await streams.recheck(store.log);
-      if (holding.isShared) for (const session of await quarantine.load()) lifted(session);
-      return sessions.evict(busy);
-    },
-  };
-}
-
 type Methods = ReturnType<typeof createMethods>;
 async function dispatch<K extends MethodName>(
+  parts: Parts,
   methods: Methods,
   caller: Caller,
   method: K,
   params: Params<K>,
 ): Promise<{ status: number; result: Result<K> }> {
+  // What is asked with may hold what another process has set meanwhile.
+  await parts.vault.fresh();
   return methods[method](caller, params);
 }
 

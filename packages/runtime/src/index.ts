@@ -39,6 +39,13 @@ export { count as countPreflight, noCounts, preflight } from './preflight/prefli
 export type { Finding, FindingCode } from './preflight/findings.ts';
 export { Agents } from './definitions/agents.ts';
 export { Redactor } from './secrets/redact.ts';
+export type { Bindings } from './secrets/bindings.ts';
+export { fitsBinding } from './secrets/bindings.ts';
+export { SecretsError } from './secrets/errors.ts';
+export type { SecretKeys } from './secrets/keys.ts';
+export { fileKeys, givenKeys, memoryKeys, noKeys, readKeys, readPrivate } from './secrets/keys.ts';
+export type { Vault } from './secrets/vault.ts';
+export { openVault } from './secrets/vault.ts';
 export type { Link, Reach, Told } from './streams/relay.ts';
 export { isAtRest, isEnded, untilRest } from './streams/rest.ts';
 export { StorageUnavailable } from './log/storage.ts';

@@ -109,6 +109,8 @@ export const LIMITS = {
   drainIdleMs: 3_000,
   /** What one name of a secret stood for before and stands for now: so many values of it are kept out of sight. */
   secretValues: 8,
+  /** Keys that seal secrets, the ones before the first included. */
+  secretKeys: 8,
   /** Arguments of one call and the text of one result, as the model sees it. */
   argumentBytes: 256 * 1024,
   resultBytes: 1024 * 1024,

@@ -9,7 +9,9 @@ import type { Trial } from './drive/trial.ts';
 import type { Logger, ModelSource, Sandbox, System, TenantStore } from './ports.ts';
 import type { Quarantine } from './drive/quarantine.ts';
 import type { Jobs } from './jobs/jobs.ts';
+import type { ProviderView } from '@perdure/contract';
 import type { Redactor } from './secrets/redact.ts';
+import type { Vault } from './secrets/vault.ts';
 import type { Reads } from './methods/views.ts';
 import type { Reading } from './log/prefix.ts';
 import type { Sessions } from './log/sessions.ts';
@@ -51,6 +53,10 @@ export type Parts = {
   trial: Trial;
   callbackSecret: string;
   redactor: Redactor;
+  /** Secrets at rest. */
+  vault: Vault;
+  /** How this process comes to the keys of providers. */
+  providers: () => readonly ProviderView[];
   search: Search;
   /** For the birth of a session: everything else comes by the driver. */
   step: Step;

@@ -13,8 +13,9 @@ import type {
 } from '@perdure/testkit';
 import { createScriptedModel, createVirtualSystem } from '@perdure/testkit';
 import type { Freezer } from './freezer.ts';
-import type { AgentOptions, Caller, Host, HostOptions, StreamEvent } from '../src/index.ts';
-import { agent, createHost, Redactor } from '../src/index.ts';
+import type { AgentOptions, Caller, Host, HostOptions, SecretKeys, StreamEvent } from '../src/index.ts';
+import { agent, createHost, openVault, Redactor } from '../src/index.ts';
+import { silentLogger } from '../src/logger.ts';
 import type { Append, AppendResult, LogStore, Store, ToolDefinition } from '../src/ports.ts';
 
 export type Line = { level: string; message: string; fields: { [key: string]: unknown } };
@@ -26,6 +27,8 @@ export type WorldOptions = {
   tools?: readonly ToolDefinition[];
   agent?: Partial<AgentOptions>;
   secrets?: Record<string, string>;
+  /** Seal secrets that are set. */
+  keys?: SecretKeys;
   host?: Partial<HostOptions>;
   disk?: MemoryDisk;
   /** A second host in the same process, on the same store. */
@@ -86,11 +89,18 @@ export class World {
       system: options.freezer?.system(world.system) ?? world.system,
       logger: { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') },
       redactor: world.redactor,
+      ...(await world.#vault(options.keys)),
       engineHash: 'test',
       ...options.host,
     });
     if (options.idle !== true) await world.host.start();
     return world;
+  }
+
+  async #vault(keys: SecretKeys | undefined): Promise<Pick<HostOptions, 'vault'>> {
+    if (keys === undefined) return {};
+    const { store, redactor, system } = this;
+    return { vault: await openVault({ store, tenant: 'default', keys, redactor, system, logger: silentLogger }) };
   }
 
   /** Another process on the same data: this one is gone without a word. */

@@ -5,7 +5,7 @@ import { createRefusals, unsupported } from '../http/refusals.ts';
 import { openConnection, type HttpEndpoint } from '../http/connection.ts';
 import { basePathOf, problemOfUrl, type UrlRule } from '../http/url.ts';
 import { LIMITS } from '../limits.ts';
-import { variable, type OpenProvider, type Provider } from '../provider.ts';
+import { ANTHROPIC_URL, keyMissing, variable, type OpenProvider, type Provider } from '../provider.ts';
 import { COMPACTION, COMPACTION_BETA, compactionReader, isCompacted } from './compaction.ts';
 import { judge } from './errors.ts';
 import { createReader } from './reader.ts';
@@ -13,8 +13,7 @@ import { renderBody, renderItem } from './request.ts';
 import { BINDING_BETA, refusalOf } from './thinking.ts';
 import { traitsOf } from './traits.ts';
 
-const URL_DEFAULT = 'https://api.anthropic.com';
-const URL_RULE: UrlRule = { like: URL_DEFAULT, added: ['/v1/messages', '/v1'] };
+const URL_RULE: UrlRule = { like: ANTHROPIC_URL, added: ['/v1/messages', '/v1'] };
 /** What the pinned official client speaks. */
 const VERSION = '2026-10-21';
 const NAME = 'anthropic';
@@ -22,15 +21,12 @@ const NAME = 'anthropic';
 /** ANTHROPIC_API_KEY and ANTHROPIC_BASE_URL (without `/v1`), as the official client reads and sends them. */
 export const openAnthropic: OpenProvider = (env, clock) => {
   const apiKey = variable(env, 'ANTHROPIC_API_KEY');
-  const baseUrl = variable(env, 'ANTHROPIC_BASE_URL') ?? URL_DEFAULT;
+  const baseUrl = variable(env, 'ANTHROPIC_BASE_URL') ?? ANTHROPIC_URL;
   const problem = problemOfUrl(baseUrl, URL_RULE);
   if (problem !== null) return { ok: false, message: `ANTHROPIC_BASE_URL: ${problem}` };
   const url = new URL(baseUrl);
   if (apiKey === undefined) {
-    return {
-      ok: false,
-      message: `${NAME} needs a key: set ANTHROPIC_API_KEY, or use the model 'demo', which needs none`,
-    };
+    return { ok: false, message: keyMissing(NAME, 'ANTHROPIC_API_KEY') };
   }
   const endpoint: HttpEndpoint = {
     origin: url.origin,

@@ -1,6 +1,7 @@
 import type { HttpEndpoint } from '../http/connection.ts';
 import { basePathOf, problemOfUrl, type UrlRule } from '../http/url.ts';
 import { LIMITS } from '../limits.ts';
+import { keyMissing } from '../provider.ts';
 
 /** What sets a compatible apart from OpenAI's own API. Nothing set: it behaves as OpenAI documents. */
 export type Quirks = {
@@ -100,10 +101,7 @@ export function openEndpoint(
 ): { ok: true; endpoint: Endpoint } | { ok: false; message: string } {
   const fromEnv = record.apiKeyEnv === undefined ? undefined : env[record.apiKeyEnv]?.trim();
   if (record.apiKeyEnv !== undefined && (fromEnv === undefined || fromEnv === '')) {
-    return {
-      ok: false,
-      message: `${record.name} needs a key: set ${record.apiKeyEnv}, or use the model 'demo', which needs none`,
-    };
+    return { ok: false, message: keyMissing(record.name, record.apiKeyEnv) };
   }
   const url = new URL(record.baseUrl);
   const apiKey = record.apiKey ?? fromEnv ?? null;

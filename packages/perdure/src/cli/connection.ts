@@ -1,4 +1,5 @@
 /** Which server a command talks to: a running one, or one within this process. All speak through the same client. */
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Client } from '@perdure/contract';
 import { createClient } from '@perdure/contract';
@@ -74,6 +75,13 @@ export async function reading<T>(context: Context, work: (client: Client) => Pro
 export async function readingProject<T>(context: Context, work: (client: Client) => Promise<T>): Promise<T> {
   const server = await serverOf(context);
   return within(server === null ? await (await import('./embedded.ts')).project(context) : remote(server), work);
+}
+
+/** The same for models, whose keys may be kept with the data: where there is some, it is looked at, too. */
+export async function readingModels<T>(context: Context, work: (client: Client) => Promise<T>): Promise<T> {
+  const { store } = context.settings;
+  const isThere = store === 'sqlite' ? existsSync(resolve(context.cwd, context.settings.data)) : store !== 'memory';
+  return isThere ? within(await connectedOrFolder(context, { withConfig: true }), work) : readingProject(context, work);
 }
 
 async function within<T>(connection: Connection, work: (client: Client) => Promise<T>): Promise<T> {

@@ -4,7 +4,6 @@ import { relative } from 'node:path';
 import type { Listening } from '@perdure/gateway';
 import { resolveRoute } from '@perdure/runtime';
 import { LIMITS } from '../limits.ts';
-import { modelsOf } from '../models.ts';
 import type { Runtime } from '../runtime.ts';
 import { serve } from '../serve.ts';
 import { readServerFile, removeServerFile, runningServer, writeServerFile } from '../server-file.ts';
@@ -101,10 +100,9 @@ function reachable(url: string): string {
 }
 
 /** A model may be had after another start only: its agent is there, and what is sent to it is refused. */
-export function unusableModels({ env }: Context, { options }: Local): string[] {
-  const models = modelsOf(options.models, env);
-  return options.agents.flatMap(({ name, model }) => {
-    const resolved = resolveRoute(models, model);
+export function unusableModels({ host }: Runtime): string[] {
+  return host.parts.agents.list().flatMap(({ definition: { name, model } }) => {
+    const resolved = resolveRoute(host.parts.models, model);
     return resolved.ok ? [] : [`${name} cannot run: ${resolved.message}`];
   });
 }

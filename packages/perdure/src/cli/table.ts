@@ -1,6 +1,7 @@
 /** The commands, as data: what they are called, what they take, and where their code is. Help and parsing read it. */
 import type { SettingName } from '../settings.ts';
 import type { Run } from './context.ts';
+import { SECRET_ROWS } from './secret-rows.ts';
 
 export type Flag = {
   /** The value as help shows it; null: the flag stands alone. */
@@ -310,6 +311,7 @@ export const COMMANDS: { readonly [name: string]: Command } = {
     flags: { ready: { value: null, about: 'Only those that can be used as things are.' }, ...json },
     load: async () => (await models()).list,
   },
+  ...SECRET_ROWS,
   explain: {
     args: ['SESSION.RUN'],
     about: 'Says what a run is doing or waits for, and why.',

@@ -65,6 +65,8 @@ export type PerformOptions = {
   hooks: readonly Hook[];
   /** The epoch under which this process may dispatch the session's attempts; null: another one may. */
   held(session: string): number | null;
+  /** Secrets that another process has set meanwhile are known. */
+  known(): Promise<void>;
   /** Writes down what must be in the log while an effect is under way. Throws where that cannot be. */
   record(session: string, input: StepInput): Promise<void>;
   /** Live text of an attempt, already redacted. */
@@ -76,6 +78,7 @@ type Settled = TurnOutcome | ToolOutcome | SummaryOutcome | PreparedTurn;
 export function createPerform(options: PerformOptions): Perform {
   const manifests = createManifests(options);
   return async (session, effect, signal) => {
+    await options.known();
     const bodies = createBodies(options);
     if (signal.aborted) return settleInput(effect, await neverBegan(effect, bodies), bodies);
     const outcome = await performed(options, manifests, session, effect, signal, bodies);

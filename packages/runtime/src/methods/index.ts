@@ -8,6 +8,7 @@ import { forkMethods } from './forks.ts';
 import { nodeMethods } from './nodes.ts';
 import { runMethods } from './runs.ts';
 import { searchMethods } from './search.ts';
+import { secretMethods } from './secrets.ts';
 import { sessionMethods } from './sessions.ts';
 import type { Methods } from './shared.ts';
 import { transferMethods } from './transfers.ts';
@@ -28,5 +29,6 @@ export function createMethods(parts: Parts): Methods {
     ...nodeMethods(parts),
     ...workspaceMethods(parts),
     ...budgetMethods(parts),
+    ...secretMethods(parts),
   };
 }

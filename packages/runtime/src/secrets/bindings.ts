@@ -50,6 +50,10 @@ export function refusalOf(name: string, { hosts, tools, commands }: Bindings, pl
   return null;
 }
 
+/** Why this process itself may not send it to an address; null: it may. */
+export const fitsBinding = (name: string, { hosts }: Bindings, url: string): string | null =>
+  hosts === undefined ? null : refusalOf(name, { hosts }, { tool: 'the provider', urls: [url] });
+
 export const isBound = ({ hosts, tools, commands }: Bindings): boolean =>
   hosts !== undefined || tools !== undefined || commands !== undefined;
 

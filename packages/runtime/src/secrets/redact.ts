@@ -43,27 +43,31 @@ export class Redactor {
   /** What it stood for before and stands for now, oldest first: none of it is to appear. */
   readonly #values = new Map<string, string[]>();
   #forms = new Forms();
+  /** Names that this process was given values for: those stand, whatever else is set by their names. */
+  #given: ReadonlySet<string> = new Set();
 
   /** `hidden`: credentials of this process. Throws ConfigError `invalid_config` for a name that could not stand in a placeholder. */
   constructor(secrets: Readonly<Record<string, string>> = {}, hidden: Readonly<Record<string, string>> = {}) {
     for (const [name, value] of Object.entries(hidden)) this.register(name, value, 'hidden');
     for (const [name, value] of Object.entries(secrets)) this.register(name, value, {});
+    this.#given = new Set([...Object.keys(hidden), ...Object.keys(secrets)]);
   }
 
   /**
    * From now on the value is a secret by this name: everything that is made clean later is clean of it, streams under way
-   * included. What the name stood for before stays out of sight. Throws ConfigError `invalid_config`.
+   * included. What the name stood for before stays out of sight, and what this process was given under it goes on standing
+   * for it. Throws ConfigError `invalid_config`.
    */
   register(name: string, value: string, use: SecretUse): void {
     if (!SECRET_NAME.test(name))
       throw new ConfigError('invalid_config', `secrets.${name}`, 'a name of a secret has letters, digits, _, . and -');
-    this.#known.set(name, { value, use });
+    if (!this.#given.has(name)) this.#known.set(name, { value, use });
     this.#hide(name, value);
   }
 
   /** Nobody is given it any more; its values stay out of sight. */
   forget(name: string): void {
-    this.#known.delete(name);
+    if (!this.#given.has(name)) this.#known.delete(name);
   }
 
   #hide(name: string, value: string): void {
@@ -94,6 +98,11 @@ export class Redactor {
     clean += text.slice(done);
     if (clean.includes(KEY_MARK)) clean = withoutKeys(clean);
     return HINT.test(clean) ? clean.replace(TOKENS, BLANK) : clean;
+  }
+
+  /** The name of a secret that is in the text, in any of its encodings; null: none that is known. */
+  known(text: string): string | null {
+    return this.#forms.in(text)[0]?.name ?? null;
   }
 
   /** A JSON value with each of its strings and names clean; the value itself where nothing was found. */

@@ -26,6 +26,7 @@ export async function importSession(parts: Parts, by: Actor, open: Open): Promis
   const checked = await checkExport(open);
   const { header } = checked;
   const title = cleanTitle(parts, checked);
+  await checkSecrets(parts, open);
   if (header.sealed) await checkPlace(parts, checked);
   const { tenant } = parts;
   const session = header.sealed ? header.session : parts.newSession();
@@ -53,6 +54,25 @@ function cleanTitle(parts: Parts, { header, key }: Checked): string {
   if (bodies.clean(names) !== names)
     throw new ApiError('invalid_request', 'the file names its agent, tenant or key by what looks like a secret');
   return bodies.clean(header.title);
+}
+
+/**
+ * Throws ApiError `invalid_request` for a file that holds what is a secret here: nothing can be taken out of what is hashed
+ * (P13). What only looks like one passes: a digest may.
+ */
+async function checkSecrets({ redactor }: Parts, open: Open): Promise<void> {
+  const refuse = (name: string | null, where: string): void => {
+    if (name === null) return;
+    const message = `the file holds the secret ${name} in ${where}: it was not known where the session comes from`;
+    throw new ApiError('invalid_request', `${message}; set it there, or another one here`);
+  };
+  for await (const item of readItems(open)) {
+    if (item.type === 'blob') refuse(redactor.known(Buffer.from(item.bytes).toString()), 'a large content');
+    if (item.type !== 'frame') continue;
+    const { bytes, first, bodies } = item.frame;
+    refuse(redactor.known(Buffer.from(bytes).toString()), `the entries from ${first} on`);
+    for (const { text } of bodies) refuse(redactor.known(text), `the content of the entries from ${first} on`);
+  }
 }
 
 async function checkPlace({ store, tenant }: Parts, { header }: Checked): Promise<void> {

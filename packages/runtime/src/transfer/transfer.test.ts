@@ -366,3 +366,17 @@ test('a session that is not there cannot be exported', async () => {
   const world = await World.create(talkative);
   await assert.rejects(world.host.exportSession(world.caller(), `ses_${'0'.repeat(26)}`), { code: 'not_found' });
 });
+
+test('a file that holds what is a secret here is refused, in whichever form and place, and nothing of it is written', async () => {
+  const secret = 'hunter2-"hunter2"';
+  const long = `${'words '.repeat(20_000)}${secret}`;
+  for (const said of [secret, Buffer.from(`x${secret}y`).toString('base64'), long]) {
+    const here = await World.create({ script: () => ({ text: `it is ${said}` }) });
+    const { session } = await here.open('hello');
+    await here.system.settle();
+    const there = await World.create({ ...talkative, secrets: { DOOR: secret } });
+    const { code, message } = await refusal(there, await exported(here, session));
+    assert.deepEqual([code, message.startsWith('the file holds the secret DOOR in ')], ['invalid_request', true]);
+    await isEmpty(there);
+  }
+});

@@ -1,6 +1,6 @@
 /** The models that a server knows, with what they cost and take. */
 import type { ModelView } from '@perdure/contract';
-import { readingProject } from '../connection.ts';
+import { readingModels } from '../connection.ts';
 import type { Run } from '../context.ts';
 import { isJson } from '../context.ts';
 import { EXIT } from '../exit.ts';
@@ -9,7 +9,7 @@ import { print, printJson, table, tell } from '../output.ts';
 const HEAD = ['MODEL', 'READY', 'WINDOW', 'OUTPUT', 'IN $/M', 'CACHED', 'OUT $/M', 'TAKES'];
 
 export const list: Run = async (context) => {
-  const page = await readingProject(context, async (client) => client.call('models.list', { limit: 1_000 }));
+  const page = await readingModels(context, async (client) => client.call('models.list', { limit: 1_000 }));
   const isWanted = (model: ModelView): boolean => context.flags['ready'] !== true || model.ready;
   const models = page.models.filter(isWanted);
   if (isJson(context)) {

@@ -52,7 +52,7 @@ async function serveUntil(context: Context, local: Local, stopped: Stopped): Pro
     serves: true,
     ready: async (given) => {
       const url = given ?? '';
-      const text = welcome(local, runtime, url, unusableModels(context, local));
+      const text = welcome(local, runtime, url, unusableModels(runtime));
       if (!hasParent()) print(text);
       await tellParent({ type: 'ready', url, welcome: text, files: importedFiles() });
       return preflightAtStart(runtime);
@@ -76,16 +76,17 @@ function alreadyRuns({ given }: Context, { settings }: Local, server: { url: str
 }
 
 function welcome(local: Local, runtime: Runtime, url: string, unusable: readonly string[]): string {
-  const { settings, options } = local;
-  const agents = options.agents.map(({ name, model }) => `${name} (${modelsIn(model).join(', then ')})`).join(', ');
+  const { settings } = local;
+  const defined = runtime.host.parts.agents.list().map(({ definition }) => definition);
+  const agents = defined.map(({ name, model }) => `${name} (${modelsIn(model).join(', then ')})`).join(', ');
   const folder = runtime.data === null ? 'in memory, until it stops' : relative(process.cwd(), runtime.data) || '.';
   const data = isPostgres(settings.store) ? `${placeOf(settings.store)}, its own things in ${folder}` : folder;
   const from = sourceOf(local) ?? 'built in; perdure.config.ts or a folder agents/NAME defines your own';
   const bearer = settings.token === null ? '' : " -H 'authorization: Bearer TOKEN'";
-  const demo = options.agents.some(({ model }) => modelsIn(model).includes('demo'));
+  const demo = defined.some(({ model }) => modelsIn(model).includes('demo'));
   const real =
     local.file === null
-      ? 'with OPENAI_API_KEY or ANTHROPIC_API_KEY in .env a real one does'
+      ? 'with OPENAI_API_KEY or ANTHROPIC_API_KEY in .env, or after perdure auth login openai, a real one does'
       : 'name another one there for real work';
   return [
     `Perdure ${version()} runs at ${url}`,

@@ -24,7 +24,7 @@ export const worker: Run = async (context) => {
       local,
       serves: false,
       ready: async () => {
-        print(await welcome(context, local, runtime, agents));
+        print(await welcome(local, runtime, agents));
         return preflightAtStart(runtime);
       },
     });
@@ -51,12 +51,7 @@ function namesOf(value: FlagValue | undefined): string[] | null {
 const workOn = (agents: readonly string[], { options }: Local): Work =>
   agents.length === options.agents.length ? {} : { agents };
 
-async function welcome(
-  context: Context,
-  local: Local & { place: string },
-  runtime: Runtime,
-  agents: readonly string[],
-): Promise<string> {
+async function welcome(local: Local & { place: string }, runtime: Runtime, agents: readonly string[]): Promise<string> {
   const { leases } = runtime.host.parts.store;
   const own = (await leases.list('node/')).find(({ address }) => address === runtime.address);
   const from = sourceOf(local) ?? 'built in';
@@ -66,7 +61,7 @@ async function welcome(
     `  agents   ${agents.join(', ')} (${from})`,
     `  internal ${runtime.address} (/health/ready)`,
     ...(local.settings.sandbox === 'none' ? [`  sandbox  ${NO_SANDBOX}`] : []),
-    ...unusableModels(context, local).map((problem) => `  warning  ${problem}`),
+    ...unusableModels(runtime).map((problem) => `  warning  ${problem}`),
     'Ctrl-C stops it; its sessions go on with another one.',
   ];
   return `${lines.join('\n')}\n`;
