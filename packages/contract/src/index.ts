@@ -1,6 +1,7 @@
 export { LIMITS } from './limits.ts';
 export type { ErrorBody, ErrorCode, ErrorDetails } from './errors.ts';
 export { ApiError, ERROR_STATUS, errorBodySchema } from './errors.ts';
+export type { PolicyRuleInput } from './values.ts';
 export type { AnswerKind, MountInput, SessionStatus } from './values.ts';
 export { mountPathSchema, policyRuleSchema, workspaceNameSchema } from './values.ts';
 export type { MediaKind } from './media.ts';
@@ -82,3 +83,4 @@ export {
   sizeOfTree,
   TreeError,
 } from './workspaces/tree.ts';
+export type { GrantView, PolicyView } from './policies.ts';

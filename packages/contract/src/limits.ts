@@ -27,6 +27,8 @@ export const LIMITS = {
   tokenChars: 200,
   cursorChars: 1_000,
   rules: 1_000,
+  /** The longest time a grant holds: ten years. */
+  grantMaxMs: 10 * 365 * 24 * 60 * 60_000,
   /** One pattern of a rule, and patterns of one condition. */
   patternChars: 1_000,
   patterns: 100,

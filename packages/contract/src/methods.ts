@@ -7,6 +7,7 @@
 import type { z } from 'zod';
 import { BUDGET_METHODS } from './methods/budgets.ts';
 import { CONTEXT_METHODS } from './methods/context.ts';
+import { POLICY_METHODS } from './methods/policies.ts';
 import { RUN_METHODS } from './methods/runs.ts';
 import { SECRET_METHODS } from './methods/secrets.ts';
 import { SESSION_METHODS } from './methods/sessions.ts';
@@ -21,6 +22,7 @@ export const METHODS = {
   ...SESSION_METHODS,
   ...RUN_METHODS,
   ...CONTEXT_METHODS,
+  ...POLICY_METHODS,
   ...VIEW_METHODS,
   ...WORKSPACE_METHODS,
   ...BUDGET_METHODS,

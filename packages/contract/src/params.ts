@@ -71,6 +71,13 @@ export const approvalAnswerSchema = z.strictObject({
   digest: digestSchema,
   arguments: z.record(z.string(), z.unknown()).exactOptional(),
   note: z.string().max(LIMITS.noteChars).exactOptional(),
+  /** Approves like calls from now on, as the wait's `offer` says: here, of this agent, or everywhere; for so long. */
+  grant: z
+    .strictObject({
+      scope: z.enum(['session', 'agent', 'tenant']),
+      forMs: z.int().min(1).max(LIMITS.grantMaxMs).exactOptional(),
+    })
+    .exactOptional(),
 });
 export const questionAnswerSchema = z.strictObject({ answer: z.string().max(LIMITS.textChars) });
 /** What became of an effect that nobody knows the outcome of; `content` is what the model is told. */

@@ -5,6 +5,7 @@ import { sessionDiffSchema } from './diff-view.ts';
 import { errorBodySchema } from './errors.ts';
 import { explanationSchema, foundSchema, messageSchema, spanSchema } from './folded.ts';
 import { answerSchema, configPatchSchema, inputSchema } from './params.ts';
+import { policyViewSchema } from './policies.ts';
 import { deltaSchema, entrySchema, feedChangeSchema } from './stream.ts';
 import {
   agentViewSchema,
@@ -28,6 +29,7 @@ const NAMED: { [name: string]: z.ZodType } = {
   ModelView: modelViewSchema,
   NodeView: nodeViewSchema,
   ContextSlot: contextSlotSchema,
+  Policy: policyViewSchema,
   Entry: entrySchema,
   Delta: deltaSchema,
   FeedChange: feedChangeSchema,

@@ -121,7 +121,7 @@ export const taintSourceSchema = z.strictObject({ label: taintSchema, from: z.st
 const pattern = z.string().min(1).max(LIMITS.patternChars);
 const patterns = z.array(pattern).min(1).max(LIMITS.patterns);
 const argumentCondition = z.union([
-  z.strictObject({ equals: z.json() }),
+  z.strictObject({ equals: z.json() as unknown as z.ZodType<unknown, unknown> }),
   z.strictObject({ glob: pattern }),
   z.strictObject({ regex: pattern }),
 ]);
@@ -144,6 +144,9 @@ export const policyRuleSchema = z.strictObject({
   expiresAt: count.exactOptional(),
   reason: z.string().max(LIMITS.reasonChars).exactOptional(),
 }) satisfies z.ZodType<PolicyRule>;
+
+/** A rule as callers write it. */
+export type PolicyRuleInput = z.output<typeof policyRuleSchema>;
 
 export const policiesSchema = z.strictObject({
   mode: modeSchema.exactOptional(),

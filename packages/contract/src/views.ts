@@ -6,6 +6,7 @@ import {
   effectClassSchema,
   limitsSchema,
   policiesSchema,
+  policyRuleSchema,
   priceSchema,
   routeSchema,
   runStatusSchema,
@@ -92,6 +93,8 @@ export const waitViewSchema = z.strictObject({
     .exactOptional(),
   /** Of an approval: whose words the model had read, and from where first. Absent: nobody's but its user's. */
   taint: z.array(taintSourceSchema).exactOptional(),
+  /** Of an approval: what `grant` in the answer allows from then on; absent: it can be allowed this once only. */
+  offer: policyRuleSchema.exactOptional(),
   question: z.string().exactOptional(),
   choices: z.array(z.string()).exactOptional(),
   shortage: shortageSchema.exactOptional(),

@@ -67,7 +67,12 @@ export function requestCalls(state: State, run: Run, turn: Turn, calls: readonly
     };
     if (ruled.verify) data.verify = true;
     if (ruled.taint !== undefined && ruled.taint.length > 0) data.taint = [...ruled.taint];
-    events.push({ kind: 'call.requested', run: run.id, effect: id, data });
+    const requested: Event = { kind: 'call.requested', run: run.id, effect: id, data };
+    if (ruled.policy !== undefined) {
+      data.policy = ruled.policy;
+      requested.refs = [ruled.policy];
+    }
+    events.push(requested);
     const call = { id };
     const { decision } = ruled;
     if (stopping) events.push(settleCall(run, call, 0, 'cancelled', stopCode(run)));

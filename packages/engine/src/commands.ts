@@ -104,6 +104,8 @@ export type RuledCall = {
   verify: boolean;
   /** Labels that every result of it carries. */
   taint?: readonly Taint[];
+  /** The documents of rules that it was ruled by, as a blob. */
+  policy?: Digest;
   rule: string;
   decision:
     | { verdict: 'allow' }

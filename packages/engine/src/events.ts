@@ -109,6 +109,8 @@ export type EventData = {
     verify?: true;
     /** Labels that every result of it carries. */
     taint?: Taint[];
+    /** The blob with the documents of rules that were in force; missing: there were none. */
+    policy?: Digest;
     /** The rule that decided, as people read it in an explanation. */
     rule: string;
     decision: 'allow' | 'ask' | 'deny' | 'invalid';

@@ -222,6 +222,8 @@ export type Answer =
       digest: Digest;
       edited?: { digest: Digest; ref: BodyRef };
       note?: BodyRef;
+      /** The grant that came with it: like calls are not asked for from then on. */
+      grant?: string;
     }
   | { kind: 'question'; ref: BodyRef }
   | { kind: 'callback'; ref: BodyRef }

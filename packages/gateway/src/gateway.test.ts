@@ -17,6 +17,9 @@ const PATH_VALUES: { [name: string]: string } = {
   key: 'notes',
   digest: DIGEST,
   workspace: 'site',
+  scope: 'tenant',
+  rule: 'r1',
+  grant: 'g1',
 };
 /** A valid request for each row: a row that is not here fails the matrix. */
 const BODIES: { [name: string]: unknown } = {
@@ -28,6 +31,8 @@ const BODIES: { [name: string]: unknown } = {
   'waits.resolve': { answer: 'blue' },
   'callbacks.resolve': { paid: true },
   'context.set': { content: 'Likes tea.' },
+  'policies.set': { rules: [{ decision: 'deny', tool: 'pay' }] },
+  'policies.add': { rule: { decision: 'deny', tool: 'pay' } },
   'budgets.set': { scope: 'tenant', day: { tokens: 900_000 } },
   'sessions.close': undefined,
   'sessions.readmit': undefined,

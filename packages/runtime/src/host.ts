@@ -10,7 +10,7 @@ import { createBudgets } from './budgets/create.ts';
 import type { PeriodCaps } from './budgets/periods.ts';
 import { createBodies } from './effects/bodies.ts';
 import { Breaker } from './effects/breaker.ts';
-import { base32, sessionId, sha256 } from './log/digest.ts';
+import { base32, sessionId } from './log/digest.ts';
 import type { Courier, Driver, LocalOptions } from './drive/driver.ts';
 import { isQuarantined } from './drive/driver.ts';
 import { feed } from './streams/feed.ts';
@@ -27,9 +27,10 @@ import { noMarks } from './log/marks.ts';
 import { createTrial } from './drive/trial.ts';
 import { createMethods } from './methods/index.ts';
 import { createPerform } from './effects/perform.ts';
-import type { Logger, ModelSource, Sandbox, Store, System, TenantStore } from './ports.ts';
+import type { Logger, ModelSource, Sandbox, Store, System } from './ports.ts';
 import { Quarantine } from './drive/quarantine.ts';
 import type { Parts } from './parts.ts';
+import { PolicyDocuments } from './policy/documents.ts';
 import { withCleanNames } from './secrets/names.ts';
 import { createReads, notFound } from './methods/views.ts';
 import { actorOf } from './methods/shared.ts';
@@ -43,8 +44,8 @@ import { openVault } from './secrets/vault.ts';
 import { Sessions } from './log/sessions.ts';
 import { tellingSpace } from './log/space.ts';
 import { createStep } from './log/step.ts';
-import type { Reach, Told } from './streams/relay.ts';
-import { Relay } from './streams/relay.ts';
+import { liveOf } from './streams/live.ts';
+import type { Reach } from './streams/relay.ts';
 import { eventsOf } from './streams/events.ts';
 import { Streams } from './streams/stream.ts';
 import { createSearch } from './texts/search.ts';
@@ -208,9 +209,9 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
     return result;
   };
   const jobs = createJobs(options, { sandbox, store, newId, newBodies, submit });
-  const workspaces = new Workspaces({ ...store, clock: system.clock });
   const core = {
     ...secrets,
+    policies: new PolicyDocuments(store.docs, options.store.shared),
     store,
     agents,
     sessions,
@@ -221,7 +222,7 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
     holding,
     sandbox,
     jobs,
-    workspaces,
+    workspaces: new Workspaces({ ...store, clock: system.clock }),
     ...createBudgets(options, { store, sessions, holding, newId, submit }),
   };
   // Another process tried a session again that this one has parked.
@@ -271,23 +272,10 @@ function driverOf(options: HostOptions, courier: Courier, holding: Holding): Dri
   });
 }
 
-async function liveOf(
-  { store: { shared }, address, reach, system, logger }: HostOptions,
-  store: TenantStore,
-  tell: (told: Told) => void,
-): Promise<Pick<Parts, 'relay' | 'liveToken'>> {
-  const liveToken = sha256(`live\n${await ownSecret(store, system, 'nodes')}`);
-  if (!shared || reach === undefined) return { relay: null, liveToken };
-  const { timers } = system;
-  return {
-    liveToken,
-    relay: new Relay({ store, self: address ?? null, reach: reach(liveToken), tell, timers, logger }),
-  };
-}
-
 type Core = Pick<
   Parts,
   | 'vault'
+  | 'policies'
   | 'store'
   | 'agents'
   | 'sessions'
@@ -341,6 +329,7 @@ function courierOf(options: HostOptions, core: Core, lifted: (session: string) =
     progress: (session, run, call, text) => logger.debug({ session, run, call, progress: text }, 'progress'),
   });
   const perform = createPerform({
+    policies: core.policies,
     store,
     sessions,
     agents,

@@ -61,6 +61,11 @@ export const LIMITS = {
   /** The pause before the driver says something again: doubled from the first to the last. */
   faultBackoffMs: 100,
   faultBackoffMaxMs: 5_000,
+  /** Rules and grants of one scope; documents that are kept in memory; the name of a rule. */
+  policyRules: 1_000,
+  policyGrants: 500,
+  policyDocuments: 10_000,
+  ruleIdChars: 10,
   /** What an entry says of the rules that decided. */
   ruleChars: 400,
   /** Patterns of rules that are kept compiled; texts of one call's arguments that rules look at. */

@@ -14,6 +14,7 @@ import type { Redactor } from './secrets/redact.ts';
 import type { Vault } from './secrets/vault.ts';
 import type { Reads } from './methods/views.ts';
 import type { Reading } from './log/prefix.ts';
+import type { PolicyDocuments } from './policy/documents.ts';
 import type { Sessions } from './log/sessions.ts';
 import type { Step, StepInput, StepResult } from './log/step.ts';
 import type { Search } from './texts/search.ts';
@@ -36,6 +37,8 @@ export type Parts = {
   /** Commands of sessions that go on while they do. */
   jobs: Jobs;
   workspaces: Workspaces;
+  /** Rules and grants that stand in documents. */
+  policies: PolicyDocuments;
   sessions: Sessions;
   streams: Streams;
   /** What is said live in other processes; null: nobody is asked. */

@@ -1,14 +1,16 @@
 /** A person's words as the answer that a wait takes, and a wait in words. */
 import type { AnswerInput, WaitView } from '@perdure/contract';
 import { taintedText } from '@perdure/contract';
+import { durationOf } from './duration.ts';
 import { UsageError } from './exit.ts';
 import { plain } from './render.ts';
 
-export type AnswerMore = { note?: string; arguments?: string; content?: string };
+/** `scope` and `for`: of `always`. */
+export type AnswerMore = { note?: string; arguments?: string; content?: string; scope?: string; for?: string };
 
 /** What may be said to each kind; null: it is not answered by a person. */
 export const CHOICES: { readonly [K in WaitView['kind']]: string | null } = {
-  approval: 'approve or deny',
+  approval: 'approve, deny or always',
   question: 'the text of the answer',
   outcome: 'done, failed or retry',
   budget: 'tokens=N, usd=N or deny',
@@ -20,7 +22,8 @@ export const CHOICES: { readonly [K in WaitView['kind']]: string | null } = {
 
 /** Throws UsageError for words that this kind of wait does not take, and for more than it takes. */
 export function answerOf(wait: WaitView, said: string, more: AnswerMore = {}): AnswerInput {
-  const taken = { approval: ['note', 'arguments'], outcome: ['note', 'content'] }[wait.kind as string] ?? [];
+  const taken =
+    { approval: ['note', 'arguments', 'scope', 'for'], outcome: ['note', 'content'] }[wait.kind as string] ?? [];
   for (const name of Object.keys(more))
     if (!taken.includes(name))
       throw new UsageError(
@@ -30,6 +33,9 @@ export function answerOf(wait: WaitView, said: string, more: AnswerMore = {}): A
   const note = more.note === undefined ? {} : { note: more.note };
   switch (wait.kind) {
     case 'approval': {
+      if (word === 'always' || word === 'a') return always(wait, more);
+      if (more.scope !== undefined || more.for !== undefined)
+        throw new UsageError('--scope and --for belong to always');
       const decision = oneOf(['approve', 'deny'], word, wait);
       return { decision, digest: wait.digest ?? '', ...note, ...edited(more, decision) };
     }
@@ -46,6 +52,21 @@ export function answerOf(wait: WaitView, said: string, more: AnswerMore = {}): A
     default:
       throw new UsageError(`${wait.id} waits for a ${wait.kind}: no person answers that`);
   }
+}
+
+const SCOPES = ['session', 'agent', 'tenant'] as const;
+
+/** Approves this call, and like ones from now on: in this session where no other scope is named. */
+function always(
+  { id, digest = '', offer }: WaitView,
+  { scope = 'session', for: lasting, note, ...more }: AnswerMore,
+): AnswerInput {
+  if (more.arguments !== undefined) throw new UsageError('always approves what was asked for: leave --arguments out');
+  if (offer === undefined) throw new UsageError(`${id} can be approved this once only: say approve, or deny`);
+  const named = SCOPES.find((each) => each === scope);
+  if (named === undefined) throw new UsageError(`'${scope}' is no scope: say ${SCOPES.join(', ')}`);
+  const grant = lasting === undefined ? { scope: named } : { scope: named, forMs: durationOf(lasting) };
+  return { decision: 'approve', digest, grant, ...(note === undefined ? {} : { note }) };
 }
 
 function edited(more: AnswerMore, word: string): { arguments?: { [name: string]: unknown } } {

@@ -37,11 +37,13 @@ export function parse(words: readonly string[], alone = 'help'): Parsed {
   return parsed;
 }
 
-/** One word or two: `up`, `sessions list`. The usual `--help` and `--version` are commands as well. */
+/** One word, two or three: `up`, `sessions list`, `policy grants list`. The usual `--help` and `--version` are commands as well. */
 function findCommand(words: readonly string[]): { name: string; rest: readonly string[] } {
-  const [first = '', second = ''] = words;
+  const [first = '', second = '', third = ''] = words;
   if (first === '--version' || first === '-v') return { name: 'version', rest: words.slice(1) };
   if (first === '--help' || first === '-h') return { name: 'help', rest: words.slice(1) };
+  const long = `${first} ${second} ${third}`;
+  if (COMMANDS[long] !== undefined) return { name: long, rest: words.slice(3) };
   if (COMMANDS[`${first} ${second}`] !== undefined) return { name: `${first} ${second}`, rest: words.slice(2) };
   const inGroup = Object.keys(COMMANDS).filter((name) => name.startsWith(`${first} `));
   if (inGroup.length === 0 || COMMANDS[first] !== undefined) return { name: first, rest: words.slice(1) };

@@ -2,6 +2,8 @@
 import type { SettingName } from '../settings.ts';
 import type { Run } from './context.ts';
 import { SECRET_ROWS } from './secret-rows.ts';
+import { WAIT_ROWS } from './wait-rows.ts';
+import { POLICY_ROWS } from './policy-rows.ts';
 
 export type Flag = {
   /** The value as help shows it; null: the flag stands alone. */
@@ -26,7 +28,6 @@ const REMOTE: readonly SettingName[] = ['url', 'token', 'data', 'store'];
 const sessions = async () => import('./commands/sessions.ts');
 const forks = async () => import('./commands/forks.ts');
 const transfers = async () => import('./commands/transfers.ts');
-const waits = async () => import('./commands/waits.ts');
 const agents = async () => import('./commands/agents.ts');
 const budgets = async () => import('./commands/budget.ts');
 const models = async () => import('./commands/models.ts');
@@ -248,48 +249,8 @@ export const COMMANDS: { readonly [name: string]: Command } = {
     },
     load: async () => (await import('./commands/search.ts')).search,
   },
-  'waits list': {
-    args: ['SESSION?'],
-    about: 'Lists what waits for somebody, in one session or in all.',
-    settings: REMOTE,
-    flags: json,
-    load: async () => (await waits()).list,
-  },
-  'waits answer': {
-    args: ['SESSION.WAIT', 'ANSWER'],
-    about:
-      'Answers a wait: approve or deny; the text of an answer; done, failed or retry; tokens=N or usd=N; back or gone.',
-    settings: REMOTE,
-    flags: {
-      note: { value: 'TEXT', about: 'Why; kept in the log with an approval or an outcome.' },
-      arguments: { value: 'JSON', about: 'Approves other arguments than the model asked for.' },
-      content: { value: 'TEXT', about: 'Of an outcome: what the model is told.' },
-      ...json,
-    },
-    load: async () => (await waits()).answer,
-  },
-  'budget show': {
-    args: [],
-    about: 'Shows what may be spent in a day, a month (UTC) and in all, and what of it is spent and reserved.',
-    settings: [...REMOTE, 'config'],
-    flags: { ...whose, ...json },
-    load: async () => (await budgets()).show,
-  },
-  'budget set': {
-    args: [],
-    about:
-      'Caps what the tenant, an agent or a session may spend; runs that waited for room go on. Without whose: the tenant.',
-    settings: [...REMOTE, 'config'],
-    flags: {
-      ...whose,
-      day: { value: 'CAP', about: 'Of a day (UTC): 5usd, 200000tokens, both with a comma between, or none.' },
-      month: { value: 'CAP', about: 'Of a month.' },
-      total: { value: 'CAP', about: 'In all.' },
-      'if-revision': { value: 'N', about: 'Only where the budget is at this revision.' },
-      ...json,
-    },
-    load: async () => (await budgets()).set,
-  },
+  ...WAIT_ROWS,
+  ...POLICY_ROWS,
   'agents list': {
     args: [],
     about: 'Lists the agents that are defined.',

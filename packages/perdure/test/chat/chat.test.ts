@@ -76,17 +76,17 @@ test('an approval shows the arguments and the rule; they can be edited inline, a
   const person = await seat.sit(world.client);
   await person.sees(/> $/);
   person.type('call pay {"amount": 7}');
-  const shown = await person.sees(/approve, deny or edit\? $/);
+  const shown = await person.sees(/approve, deny, always or edit\? $/);
   assert.match(
     shown,
     /pay \{"amount": 7\}[\s\S]*waits for approval[\s\S]*approve pay, unsafe \(.*\)\n {2}\{\n {4}"amount": 7\n {2}\}\n/,
   );
   person.type('perhaps');
-  await person.sees(/'perhaps' is no answer.*approve or deny\n/);
+  await person.sees(/'perhaps' is no answer.*approve, deny or always\n/);
   person.type('edit {"amount"');
   await person.sees(/is not JSON/);
   person.type('edit {"amount": 5}');
-  await person.sees(/edited, to be approved:\n {2}\{\n {4}"amount": 5\n {2}\}\napprove, deny or edit\? $/);
+  await person.sees(/edited, to be approved:\n {2}\{\n {4}"amount": 5\n {2}\}\napprove, deny, always or edit\? $/);
   person.type('approve not more than five');
   await person.sees(/done: paid 5[\s\S]*> $/);
   assert.deepEqual(paid, [5]);
@@ -94,6 +94,21 @@ test('an approval shows the arguments and the rule; they can be edited inline, a
   const { events } = await world.client.call('events.list', { session: session?.id ?? '' });
   const answer = events.flatMap((entry) => (entry.kind === 'wait.resolved' ? [JSON.stringify(entry.data.answer)] : []));
   assert.match(answer.join(), /not more than five/);
+});
+
+test('always approves like calls from then on, and says so before', async () => {
+  const person = await seat.sit(world.client);
+  await person.sees(/> $/);
+  person.type('call pay {"amount": 7}');
+  assert.match(await person.sees(/edit\? $/), /always allows pay from now on in this session/);
+  person.type('a 7d they are a good customer');
+  await person.sees(/done: paid 7[\s\S]*> $/);
+  person.type('call pay {"amount": 8}');
+  await person.sees(/done: paid 8[\s\S]*> $/);
+  assert.deepEqual(paid, [7, 8]);
+  const { policies } = await world.client.call('policies.list', {});
+  const granted = policies.flatMap(({ scope, grants }) => grants.map(({ rule }) => [scope.split(':')[0], rule.tool]));
+  assert.deepEqual(granted, [['session', 'pay']]);
 });
 
 test('arguments are edited in the person’s editor; one that fails leaves them as they were; a deny tells the model', async () => {
@@ -107,11 +122,11 @@ test('arguments are edited in the person’s editor; one that fails leaves them 
   person.type('call pay {"amount": 7}');
   await person.sees(/edit\? $/);
   person.type('edit');
-  await person.sees(/"amount": 9\n {2}\}\napprove, deny or edit\? $/);
+  await person.sees(/"amount": 9\n {2}\}\napprove, deny, always or edit\? $/);
   assert.equal(readFileSync(`${editor}.mode`, 'utf8').trim(), '600');
   seat.env['EDITOR'] = 'false';
   person.type('e');
-  await person.sees(/false ended with 1: the arguments are as they were\napprove, deny or edit\? $/);
+  await person.sees(/false ended with 1: the arguments are as they were\napprove, deny, always or edit\? $/);
   person.type('y');
   await person.sees(/paid 9[\s\S]*> $/);
   person.type('call pay {"amount": 1}');
@@ -127,7 +142,9 @@ test('without an editor the person is told how to give the arguments', async () 
   person.type('call pay {"amount": 7}');
   await person.sees(/edit\? $/);
   person.type('e');
-  await person.sees(/EDITOR names no editor: give the arguments here, as edit \{…\}\napprove, deny or edit\? $/);
+  await person.sees(
+    /EDITOR names no editor: give the arguments here, as edit \{…\}\napprove, deny, always or edit\? $/,
+  );
   person.type('d');
   await person.sees(/> $/);
 });

@@ -7,6 +7,7 @@ import { LIMITS as ENGINE } from '@perdure/engine';
 import type { Agents, Manifest } from '../definitions/agents.ts';
 import type { Binding } from '../policy/policy.ts';
 import { joinPolicies, standingNow } from '../policy/policy.ts';
+import type { PolicyDocuments } from '../policy/documents.ts';
 import type { TurnBody } from './assemble.ts';
 import type { Bodies } from './bodies.ts';
 import { createBodies } from './bodies.ts';
@@ -52,6 +53,7 @@ export type Perform = (session: string, effect: Performable, signal: AbortSignal
 
 export type PerformOptions = {
   store: TenantStore;
+  policies: PolicyDocuments;
   sessions: Sessions;
   agents: Agents;
   models: ModelSource;
@@ -317,9 +319,13 @@ async function settleTurn(
   const turn: TurnBody = { ...clean, text: hooked.text, native: isAsItCame ? clean.native : null };
   const { stop, misfit } = await stopOf(turn, outcome.stop, manifest, bodies);
   const calls: PreparedCall[] = [];
-  for (const asked of turn.calls) calls.push(await prepareCall(manifest, asked, bodies, binding));
+  const { filed, text } =
+    turn.calls.length === 0 ? { filed: [], text: null } : await options.policies.inForce(manifest.agent, session);
+  for (const asked of turn.calls) calls.push(await prepareCall(manifest, asked, bodies, { ...binding, filed }));
   const { policies } = manifest;
-  const prepared: PreparedTurn = { type: 'prepared-turn', stop, body: await bodies.add(turn), usage, calls, policies };
+  const body = await bodies.add(turn);
+  const prepared: PreparedTurn = { type: 'prepared-turn', stop, body, usage, calls, policies, filed };
+  if (text !== null) prepared.policy = bodies.keep(bodies.clean(text));
   return misfit === undefined ? prepared : { ...prepared, misfit };
 }
 

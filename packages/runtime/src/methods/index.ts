@@ -6,6 +6,7 @@ import { contextMethods } from './context.ts';
 import { viewMethods } from './folds.ts';
 import { forkMethods } from './forks.ts';
 import { nodeMethods } from './nodes.ts';
+import { policyMethods } from './policies.ts';
 import { runMethods } from './runs.ts';
 import { searchMethods } from './search.ts';
 import { secretMethods } from './secrets.ts';
@@ -22,6 +23,7 @@ export function createMethods(parts: Parts): Methods {
     ...transferMethods(parts),
     ...runMethods(parts),
     ...contextMethods(parts),
+    ...policyMethods(parts),
     ...viewMethods(parts),
     ...searchMethods(parts),
     ...waitMethods(parts),

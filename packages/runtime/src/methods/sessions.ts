@@ -42,6 +42,7 @@ export function sessionMethods(parts: Parts): Pick<Methods, SessionMethod> {
         await store.log.delete(session);
       });
       await parts.jobs.end(session);
+      await parts.policies.forget(session);
       await readmit(parts, session);
       parts.streams.end({ type: 'end', reason: 'closed' }, session);
       return ok(view);

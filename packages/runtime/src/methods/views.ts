@@ -16,6 +16,8 @@ import type { Hot, Sessions } from '../log/sessions.ts';
 import { blank } from '../log/sessions.ts';
 import { callbackToken } from '../effects/toolbus.ts';
 import { indexOf, rowOf } from '../log/views.ts';
+import { offerOf } from '../policy/offer.ts';
+import { judged } from '../policy/policy.ts';
 import { wireFrame } from '../log/wire.ts';
 
 export type Reads = {
@@ -229,6 +231,10 @@ async function waitView(options: Options, hot: Hot, id: string): Promise<WaitVie
   };
   const { taint } = hot.state.context;
   if (wait.kind === 'approval' && taint.length > 0) view.taint = taint.map(({ label, from }) => ({ label, from }));
+  const tool = options.agents.get(hot.state.agent)?.tools.get(call.name);
+  const offer =
+    wait.kind === 'approval' && tool !== undefined ? offerOf(judged(call.name, tool, view.call.arguments)) : null;
+  if (offer !== null) view.offer = offer as NonNullable<WaitView['offer']>;
   if (wait.kind === 'outcome')
     view.evidence = `attempt ${view.call.attempt} was dispatched and its outcome was never recorded`;
   return view;

@@ -6,6 +6,7 @@ import type { Caller } from '../api.ts';
 import { mac, sameText } from '../log/digest.ts';
 import type { Parts } from '../parts.ts';
 import { LIMITS } from '../limits.ts';
+import { giveGrant } from './grants.ts';
 import { existing, notFound } from './views.ts';
 import type { Sessions } from '../log/sessions.ts';
 import type { Answered, Methods } from './shared.ts';
@@ -30,13 +31,16 @@ export function waitMethods(parts: Parts): Pick<Methods, WaitMethod> {
         return { status: 202, result: { seq: found.receipt.seq, run: found.receipt.run ?? '', wait: id } };
       }
       const bodies = parts.newBodies();
+      const by = approver(caller);
       const answer = await answerOf(found.wait, found.call, found.agent, parts.agents, said, bodies);
+      const granted = 'grant' in said && said.grant !== undefined;
+      const grant = granted ? await giveGrant(parts, session, found, said, by) : null;
+      if (grant !== null && answer.kind === 'approval') answer.grant = `${grant.scope}.${grant.id}`;
       const command: Command = { kind: 'resolve', wait: id, answer, digest };
-      const { receipt } = await parts.submit(session, {
-        id: parts.newId(),
-        by: approver(caller),
-        ...bodies.stored,
-        command,
+      const input = { id: parts.newId(), by, ...bodies.stored, command };
+      const { receipt } = await parts.submit(session, input).catch(async (error: unknown) => {
+        await grant?.takeBack(error);
+        throw error;
       });
       return { status: 202, result: { seq: receipt.seq, run: receipt.run ?? '', wait: id } };
     },
@@ -45,9 +49,11 @@ export function waitMethods(parts: Parts): Pick<Methods, WaitMethod> {
 }
 
 type Found =
-  | { wait: Wait; call: Call | undefined; agent: string }
+  | Open
   /** It was answered with this digest, or ended without an answer (null). */
   | { digest: string | null; receipt: Receipt };
+
+type Open = { wait: Wait; call: Call | undefined; agent: string };
 
 /** The wait as the log has it. Call it with the lock. Throws `not_found`. */
 async function find(sessions: Sessions, session: string, id: Wait['id']): Promise<Found> {

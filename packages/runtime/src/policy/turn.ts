@@ -2,6 +2,7 @@
 import type {
   BodyRef,
   Command,
+  Digest,
   EffectId,
   Policies,
   RuledCall,
@@ -12,7 +13,7 @@ import type {
 } from '@perdure/engine';
 import type { EffectClass } from '../ports.ts';
 import type { StepCommand } from '../log/step.ts';
-import type { Binding, Ruled } from './policy.ts';
+import type { Binding, FiledRule, Ruled } from './policy.ts';
 import { decisionOf, joinPolicies, ruleOn, standingNow } from './policy.ts';
 
 /** A call as `perform` prepared it: parsed, validated, with the facts of its declaration; the step rules on it. */
@@ -40,6 +41,9 @@ export type PreparedTurn = {
   misfit?: BodyRef;
   /** Of the pinned manifest. */
   policies: Policies;
+  /** Of the documents; `policy` names the blob with them. */
+  filed: readonly FiledRule[];
+  policy?: Digest;
   built?: string;
 };
 export type PreparedSettle = Extract<StepCommand, { outcome: PreparedTurn }>;
@@ -56,10 +60,11 @@ export function ruled(state: State, command: StepCommand, at: number): Command {
   const prepared = settle.outcome;
   const run = state.active === null ? undefined : state.runs.get(state.active);
   const policies = joinPolicies(prepared.policies, run?.config.policies);
-  const binding: Binding = { policies, filed: [], standing: standingNow(state, run, at) };
+  const binding: Binding = { policies, filed: prepared.filed, standing: standingNow(state, run, at) };
+  const ruledBy = prepared.policy === undefined ? {} : { policy: prepared.policy };
   const calls = prepared.calls.map((call): RuledCall => {
     const { name, providerId, digest, effect, timeoutMs, verify, taint, invalid, judged } = call;
-    const facts = { name, providerId, digest, class: effect, timeoutMs, verify, taint };
+    const facts = { name, providerId, digest, class: effect, timeoutMs, verify, taint, ...ruledBy };
     if (invalid !== null) return { ...facts, rule: invalid.code, decision: { verdict: 'invalid', ...invalid } };
     if (judged === null) throw new TypeError(`call ${name} has nothing to rule on`);
     const ruling = ruleOn(judged, binding);

@@ -1,9 +1,11 @@
 /** Puts one wait to the person at the terminal, and reads what is said to it. */
 import type { AnswerInput, WaitView } from '@perdure/contract';
+import { taintedText } from '@perdure/contract';
 import { LIMITS } from '../../limits.ts';
+import type { AnswerMore } from '../answers.ts';
 import { answerOf, described } from '../answers.ts';
 import { UsageError } from '../exit.ts';
-import { dateTime, visible } from '../output.ts';
+import { dateTime, oneLine, visible } from '../output.ts';
 
 /** What follows from a line: an answer to send, arguments to edit elsewhere first, or something to show. */
 export type Move = { do: 'answer'; answer: AnswerInput } | { do: 'edit'; text: string } | { do: 'show'; text: string };
@@ -37,14 +39,15 @@ export class Dialogue {
   }
 
   get prompt(): string {
-    return PROMPTS[this.wait.kind] ?? '';
+    const { kind, offer } = this.wait;
+    return kind === 'approval' && offer !== undefined ? 'approve, deny, always or edit? ' : (PROMPTS[kind] ?? '');
   }
 
   /** What waits, with everything that is needed to decide. */
   text(): string {
     const { wait } = this;
     const until = wait.expiresAt === undefined ? '' : `  until ${dateTime(wait.expiresAt)} UTC\n`;
-    return `${title(wait)}${until}${hint(wait)}`;
+    return `${title(wait)}${until}${tainted(wait)}${hint(wait)}`;
   }
 
   /** Throws UsageError when the line is no answer to this. */
@@ -69,11 +72,30 @@ export class Dialogue {
     return { do: 'show', text: `edited, to be approved:\n${pretty(this.#edited)}` };
   }
 
+  /** `always agent 7d because of …`: a scope, a time and a note, each of which may be left out. */
+  #always(said: string): Move {
+    if (this.#edited !== null) throw new UsageError('always approves what was asked for, not what you edited');
+    const more: AnswerMore = {};
+    let rest = said;
+    const take = (form: RegExp): string | undefined => {
+      const found = form.exec(rest)?.[1];
+      if (found !== undefined) rest = rest.slice(found.length).trimStart();
+      return found;
+    };
+    const scope = take(/^(session|agent|tenant)(?:\s|$)/);
+    const lasting = take(/^(\d+[smhd])(?:\s|$)/);
+    if (scope !== undefined) more.scope = scope;
+    if (lasting !== undefined) more.for = lasting;
+    if (rest !== '') more.note = rest;
+    return { do: 'answer', answer: answerOf(this.wait, 'always', more) };
+  }
+
   #approval(word: string, rest: string): Move {
     if (word === 'edit' || word === 'e') {
       if (rest !== '') return this.edit(rest);
       return { do: 'edit', text: `${JSON.stringify(this.#edited ?? this.wait.call?.arguments ?? {}, null, 2)}\n` };
     }
+    if (word === 'always' || word === 'a') return this.#always(rest);
     const note = rest === '' ? {} : { note: rest };
     const answer = answerOf(this.wait, word, note);
     const isApproved = 'decision' in answer && answer.decision === 'approve';
@@ -93,9 +115,23 @@ function title(wait: WaitView): string {
   return `${visible(described(wait))}\n`;
 }
 
-function hint({ kind }: WaitView): string {
-  const text = HINTS[kind];
+function tainted({ taint = [] }: WaitView): string {
+  const text = taintedText(taint).trim();
+  return text === '' ? '' : `  ${visible(text)}\n`;
+}
+
+function hint({ kind, offer }: WaitView): string {
+  const isOffered = kind === 'approval' && offer !== undefined;
+  const text = isOffered
+    ? `${HINTS.approval}; always allows ${visible(oneLine(offerText(offer), LIMITS.shownChars))} from now on in this session, always agent 7d of this agent for a week`
+    : HINTS[kind];
   return text === undefined ? '' : `  (${text})\n`;
+}
+
+/** What `always` would allow. */
+function offerText({ tool, command = [], paths = [], hosts = [] }: NonNullable<WaitView['offer']>): string {
+  const named = [typeof command === 'string' ? command : command.join(', '), paths.join(', '), hosts.join(', ')];
+  return [tool, ...named.filter((part) => part !== '')].join(' on ');
 }
 
 /** Arguments as people read them, so many lines of them. */

@@ -87,7 +87,7 @@ export const answer: Run = async (context) => {
 
 function moreOf({ flags }: Context): AnswerMore {
   const more: { [name: string]: string } = {};
-  for (const name of ['note', 'arguments', 'content']) {
+  for (const name of ['note', 'arguments', 'content', 'scope', 'for']) {
     const value = flags[name];
     if (typeof value === 'string') more[name] = value;
   }

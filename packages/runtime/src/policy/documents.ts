@@ -1,0 +1,199 @@
+/**
+ * Rules and grants as documents: of the tenant, of an agent, of a session.
+ *
+ * D1 A document has one revision for its rules and its grants; a change names the one it saw, or is done again on the new one.
+ * D2 What counts for a call is what stood in the documents when its turn was prepared; the entry names that, as a blob.
+ * D3 A grant is an `allow` rule with a name: it lifts what asks, never what denies. It is made of a wait that was answered,
+ *    once: the same answer again finds it, also where it was revoked.
+ */
+import type { GrantView, PolicyView } from '@perdure/contract';
+import { ApiError } from '@perdure/contract';
+import type { Actor, PolicyRule } from '@perdure/engine';
+import { LIMITS } from '../limits.ts';
+import { canonicalJson, sha256 } from '../log/digest.ts';
+import type { DocStore } from '../ports.ts';
+import type { FiledRule } from './policy.ts';
+import { misfitOfRule, ruleText } from './rules.ts';
+
+const KIND = 'policy';
+type Document = { rules: readonly PolicyRule[]; grants: readonly GrantView[] };
+type Versioned = { revision: number; document: Document };
+const NOTHING: Versioned = { revision: 0, document: { rules: [], grants: [] } };
+
+/** What the documents say of calls now. `text`: all of it, for the log; null: nothing. */
+export type InForce = { filed: readonly FiledRule[]; text: string | null };
+
+export const scopesOf = (agent: string, session: string): string[] => [
+  'tenant',
+  `agent:${agent}`,
+  `session:${session}`,
+];
+/** Made of what it says: the same rule has the same name. */
+const ruleId = (rule: PolicyRule): string => sha256(canonicalJson(rule)).slice(0, LIMITS.ruleIdChars);
+/** One wait gives one grant. */
+export const grantId = (session: string, wait: string): string =>
+  `g${sha256(`${session}.${wait}`)
+    .replaceAll(/[^0-9A-Za-z]/g, '')
+    .slice(0, LIMITS.ruleIdChars)}`;
+
+export class PolicyDocuments {
+  readonly #docs: DocStore;
+  /** Null: another process may write, too, so that each look is at the store. */
+  readonly #known: Map<string, Versioned> | null;
+
+  constructor(docs: DocStore, isShared: boolean) {
+    this.#docs = docs;
+    this.#known = isShared ? null : new Map();
+  }
+
+  async inForce(agent: string, session: string): Promise<InForce> {
+    const scopes = scopesOf(agent, session);
+    const all = await Promise.all(scopes.map(async (scope) => ({ scope, ...(await this.#read(scope)) })));
+    const filed = all.flatMap(({ scope, revision, document }) => filedOf(scope, revision, document));
+    if (filed.length === 0) return { filed, text: null };
+    const documents = all.map(({ scope, revision, document: { rules, grants } }) => ({
+      scope,
+      revision,
+      rules,
+      grants: grants.filter(({ revokedAt }) => revokedAt === undefined),
+    }));
+    return { filed, text: canonicalJson({ documents }) };
+  }
+
+  async get(scope: string): Promise<PolicyView> {
+    return viewOf(scope, await this.#read(scope));
+  }
+
+  async list(after: string | null, limit: number): Promise<PolicyView[]> {
+    const docs = await this.#docs.list(KIND, { after, limit });
+    return docs.map(({ id, revision, doc }) => viewOf(id, { revision, document: doc as Document }));
+  }
+
+  /** Throws ApiError `invalid_request` for a rule that cannot be obeyed, `revision_conflict`. */
+  async set(scope: string, rules: readonly PolicyRule[], ifRevision: number | undefined): Promise<PolicyView> {
+    for (const [index, rule] of rules.entries()) checkRule(rule, `rules.${index}`);
+    return this.#change(scope, ({ revision, document }) => {
+      if (ifRevision !== undefined && ifRevision !== revision)
+        throw new ApiError('revision_conflict', `the rules of ${scope} are at revision ${revision}`, {
+          details: { revision },
+        });
+      return { ...document, rules: unique(rules) };
+    });
+  }
+
+  async add(scope: string, rule: PolicyRule): Promise<PolicyView> {
+    checkRule(rule, 'rule');
+    return this.#change(scope, ({ document }) => ({ ...document, rules: unique([...document.rules, rule]) }));
+  }
+
+  async remove(scope: string, id: string): Promise<PolicyView> {
+    return this.#change(scope, ({ document }) => {
+      const rules = document.rules.filter((rule) => ruleId(rule) !== id);
+      if (rules.length === document.rules.length) throw new ApiError('not_found', `${scope} has no rule ${id}`);
+      return { ...document, rules };
+    });
+  }
+
+  /** The grant of an answer; one that was given before stays as it is (D3). */
+  async grant(scope: string, grant: GrantView): Promise<void> {
+    await this.#change(scope, ({ document }) =>
+      document.grants.some(({ id }) => id === grant.id)
+        ? document
+        : { ...document, grants: withRoom(document.grants, scope, grant.at).concat(grant) },
+    );
+  }
+
+  async revoke(scope: string, id: string, at: number): Promise<PolicyView> {
+    return this.#change(scope, ({ document }) => {
+      if (!document.grants.some((grant) => grant.id === id))
+        throw new ApiError('not_found', `${scope} has no grant ${id}`);
+      const grants = document.grants.map((grant) =>
+        grant.id === id && grant.revokedAt === undefined ? { ...grant, revokedAt: at } : grant,
+      );
+      return { ...document, grants };
+    });
+  }
+
+  /** The session is gone. */
+  async forget(session: string): Promise<void> {
+    const scope = `session:${session}`;
+    const { revision } = await this.#read(scope);
+    if (revision > 0) await this.#docs.put(KIND, scope, null, revision);
+    this.#known?.delete(scope);
+  }
+
+  async #read(scope: string): Promise<Versioned> {
+    const known = this.#known?.get(scope);
+    if (known !== undefined) return known;
+    const doc = await this.#docs.get(KIND, scope);
+    const read = doc === null ? NOTHING : { revision: doc.revision, document: doc.doc as Document };
+    this.#keep(scope, read);
+    return read;
+  }
+
+  #keep(scope: string, read: Versioned): void {
+    if (this.#known === null) return;
+    if (this.#known.size >= LIMITS.policyDocuments) this.#known.clear();
+    this.#known.set(scope, read);
+  }
+
+  /** D1. */
+  async #change(scope: string, change: (now: Versioned) => Document): Promise<PolicyView> {
+    for (let tries = 0; tries < LIMITS.appendTries; tries += 1) {
+      const now = await this.#read(scope);
+      const document = change(now);
+      if (canonicalJson(document) === canonicalJson(now.document)) return viewOf(scope, now);
+      const put = await this.#docs.put(KIND, scope, document, now.revision);
+      this.#known?.delete(scope);
+      if (!put.ok) continue;
+      const written = { revision: put.revision, document };
+      this.#keep(scope, written);
+      return viewOf(scope, written);
+    }
+    throw new ApiError('revision_conflict', `the rules of ${scope} are being changed by others: try again`);
+  }
+}
+
+function filedOf(scope: string, revision: number, { rules, grants }: Document): FiledRule[] {
+  return [
+    ...rules.map((rule): FiledRule => ({ rule, told: `rule of ${scope} (revision ${revision}) ${ruleText(rule)}` })),
+    ...grants
+      .filter(({ revokedAt }) => revokedAt === undefined)
+      .map(({ id, rule }): FiledRule => ({ rule, told: `grant ${scope}.${id} ${ruleText(rule)}` })),
+  ];
+}
+
+const viewOf = (scope: string, { revision, document: { rules, grants } }: Versioned): PolicyView => ({
+  scope,
+  revision,
+  rules: rules.map((rule) => ({ id: ruleId(rule), ...rule })),
+  grants: [...grants],
+});
+
+function unique(rules: readonly PolicyRule[]): PolicyRule[] {
+  if (rules.length > LIMITS.policyRules)
+    throw new ApiError('too_large', `a scope has at most ${LIMITS.policyRules} rules`);
+  return [...new Map(rules.map((rule) => [ruleId(rule), rule])).values()];
+}
+
+/** Those that count no more make room, the oldest first. */
+function withRoom(grants: readonly GrantView[], scope: string, at: number): GrantView[] {
+  if (grants.length < LIMITS.policyGrants) return [...grants];
+  const over = grants.findIndex(({ revokedAt, rule }) => revokedAt !== undefined || (rule.expiresAt ?? Infinity) <= at);
+  if (over < 0) throw new ApiError('too_large', `${scope} has ${grants.length} grants: revoke some, or write a rule`);
+  return grants.toSpliced(over, 1);
+}
+
+function checkRule(rule: PolicyRule, at: string): void {
+  const misfit = misfitOfRule(rule);
+  if (misfit !== null)
+    throw new ApiError('invalid_request', misfit.message, { details: { path: `${at}.${misfit.path}` } });
+}
+
+/** Who gave a grant, in which answer. */
+export type Granting = { session: string; wait: string; by: Actor; at: number };
+
+export function grantOf(rule: PolicyRule, forMs: number | undefined, { session, wait, by, at }: Granting): GrantView {
+  const lasting = forMs === undefined ? rule : { ...rule, expiresAt: at + forMs };
+  return { id: grantId(session, wait), rule: lasting, at, by, session, wait };
+}
