@@ -28,26 +28,4 @@ export const WAIT_ROWS: { readonly [name: string]: Command } = {
     },
     load: async () => (await waits()).answer,
   },
-  'budget show': {
-    args: [],
-    about: 'Shows what may be spent in a day, a month (UTC) and in all, and what of it is spent and reserved.',
-    settings: [...REMOTE, 'config'],
-    flags: { ...whose, json },
-    load: async () => (await budgets()).show,
-  },
-  'budget set': {
-    args: [],
-    about:
-      'Caps what the tenant, an agent or a session may spend; runs that waited for room go on. Without whose: the tenant.',
-    settings: [...REMOTE, 'config'],
-    flags: {
-      ...whose,
-      day: { value: 'CAP', about: 'Of a day (UTC): 5usd, 200000tokens, both with a comma between, or none.' },
-      month: { value: 'CAP', about: 'Of a month.' },
-      total: { value: 'CAP', about: 'In all.' },
-      'if-revision': { value: 'N', about: 'Only where the budget is at this revision.' },
-      json,
-    },
-    load: async () => (await budgets()).set,
-  },
 };
