@@ -91,6 +91,15 @@ const CRAFTED: readonly (readonly Step[])[] = [
   [
     open(),
     send('one'),
+    answered('r1t1', [call('keyed')]),
+    returned('r1t1c0', 'done', {
+      changed: [{ workspace: 'site', before: 'the first tree', after: 'the second tree' }],
+    }),
+    answered('r1t2'),
+  ],
+  [
+    open(),
+    send('one'),
     answered('r1t1'),
     compact,
     unsummed('k1'),
