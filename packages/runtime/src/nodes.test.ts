@@ -155,6 +155,26 @@ test('what one gateway has shown is there when another one is asked, though nobo
   assert.ok((await b.call('sessions.get', { session })).head >= more.seq);
 });
 
+test('what a process has just written it shows without asking the store', async () => {
+  const gate = held();
+  const village = new Village([{ text: 'done', hold: gate.promise }]);
+  const one = await village.process('one');
+  const { log } = one.host.parts.store;
+  const get = log.get.bind(log);
+  let asked = 0;
+  log.get = async (session) => {
+    asked += 1;
+    return get(session);
+  };
+  const waiting = one.call('runs.create', { input: 'go', wait: true });
+  await village.system.advance(100);
+  asked = 0;
+  gate.open();
+  await village.system.settle();
+  assert.equal((await waiting).run.text, 'done');
+  assert.equal(asked, 0);
+});
+
 test('the processes that share the data are listed with what they work on and how much they hold', async () => {
   const gate = held();
   const village = new Village([{ text: 'done', hold: gate.promise }]);

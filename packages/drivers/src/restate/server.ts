@@ -106,7 +106,7 @@ async function startOn(
   const { directory, timers } = options;
   const [ingressPort = 0, adminPort = 0, nodePort = 0] = ports;
   const log = openSync(logOf(directory), 'a');
-  const child = spawn('/bin/sh', ['-c', LEASH, 'sh', binary, '--no-logo', '--node-name', 'perdure'], {
+  const child = spawn('/bin/sh', ['-c', LEASH, 'sh', binary, '--no-logo'], {
     // A group of its own: an interrupt at the terminal is ours to hear first.
     detached: true,
     stdio: ['pipe', log, log],
@@ -153,7 +153,8 @@ function stopper(child: ChildProcess, exited: Promise<void>, timers: Timers): ()
     child.stdin?.end();
     const timer = timers.set(LIMITS.serverStopMs, () => {
       try {
-        process.kill(-(child.pid ?? 0), 'SIGKILL');
+        // Without a number nothing was started, and 0 would be everybody around this process.
+        if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
       } catch {
         // It has just gone.
       }
@@ -171,6 +172,7 @@ const environmentOf = (directory: string): { [name: string]: string } => ({
   RESTATE_DISABLE_TELEMETRY: 'true',
   RESTATE_BASE_DIR: join(directory, 'data'),
   RESTATE_CLUSTER_NAME: 'perdure',
+  RESTATE_NODE_NAME: 'perdure',
   RESTATE_LOG_FORMAT: 'compact',
   RESTATE_LOG_DISABLE_ANSI_CODES: 'true',
   RESTATE_DEFAULT_NUM_PARTITIONS: '4',

@@ -67,11 +67,11 @@ export class Sessions {
 
   readonly #loaded: (session: string, head: number) => void;
   readonly #marks: Marks;
-  readonly #believedMs: number;
+  readonly #isShared: boolean;
 
   constructor(options: SessionsOptions) {
     this.#loaded = options.loaded ?? (() => {});
-    this.#believedMs = options.isShared === true ? 0 : LIMITS.confirmedMs;
+    this.#isShared = options.isShared ?? false;
     this.#marks = options.marks ?? noMarks;
     this.#limit = options.hotSessions ?? LIMITS.hotSessions;
     this.#store = options.store;
@@ -86,10 +86,14 @@ export class Sessions {
 
   /**
    * The session as whoever asks must see it: what another process has shown to somebody is here, too, though nothing was
-   * heard of it yet. Call it with the lock.
+   * heard of it yet. `since` (monotonic ms; default now): when it was asked for, and what the store has confirmed after that
+   * needs no second look. Call it with the lock.
    */
-  async shown(id: string): Promise<Hot> {
-    return this.current(id, this.#believedMs);
+  async shown(id: string, since: number = this.#clock.monotonicMs()): Promise<Hot> {
+    if (!this.#isShared) return this.current(id, LIMITS.confirmedMs);
+    const isRead = !this.#hot.has(id);
+    const hot = await this.load(id);
+    return isRead || hot.confirmedAt > since || (await this.isNewest(hot)) ? hot : this.load(id);
   }
 
   /** Runs `work` alone on this session, in the order of asking. */

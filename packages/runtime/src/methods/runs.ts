@@ -26,14 +26,16 @@ export function runMethods(parts: Parts): Pick<Methods, RunMethod> {
     (kind: 'cancel' | 'hold' | 'release' | 'unqueue') =>
     async (caller: Caller, { session, run }: Params<'runs.get'>): Promise<{ status: number; result: RunView }> => {
       const command = { kind, run } as Command;
+      const since = parts.system.clock.monotonicMs();
       await parts.submit(session, { id: parts.newId(), by: actorOf(caller), bodies: [], command });
-      return { status: 202, result: await reads.run(session, run) };
+      return { status: 202, result: await reads.run(session, run, since) };
     };
   return {
     'runs.start': async (caller, { session, input, mode, submission, priority, config }) => {
       const message = { input, submission: submission ?? parts.newId(), mode, priority, config, open: undefined };
+      const since = parts.system.clock.monotonicMs();
       const { receipt } = await parts.submit(session, await sendInput(parts, message, actorOf(caller)));
-      return { status: 202, result: { run: await reads.run(session, receipt.run ?? ''), seq: receipt.seq } };
+      return { status: 202, result: { run: await reads.run(session, receipt.run ?? '', since), seq: receipt.seq } };
     },
     'runs.get': async (_caller, { session, run }) => ok(await reads.run(session, run)),
     'runs.cancel': onRun('cancel'),
@@ -52,7 +54,8 @@ export function runMethods(parts: Parts): Pick<Methods, RunMethod> {
 }
 
 async function oneShot(parts: Parts, caller: Caller, params: Params<'runs.create'>): Answered<'runs.create'> {
-  const { reads } = parts;
+  const { reads, system } = parts;
+  const since = system.clock.monotonicMs();
   const agent = agentFor(parts.agents, params.agent);
   checkAgentModel(parts, agent, params.config?.model);
   const submission = params.submission ?? parts.newId();
@@ -63,9 +66,9 @@ async function oneShot(parts: Parts, caller: Caller, params: Params<'runs.create
   const run = receipt.run ?? '';
   const view = params.wait
     ? await untilRest(parts, id, run, params.timeoutMs ?? LIMITS.waitTimeoutMs)
-    : await reads.run(id, run);
+    : await reads.run(id, run, since);
   return {
     status: params.wait && isEnded(view) ? 200 : 202,
-    result: { session: await reads.session(id), run: view, seq: receipt.seq },
+    result: { session: await reads.session(id, since), run: view, seq: receipt.seq },
   };
 }

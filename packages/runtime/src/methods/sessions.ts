@@ -185,8 +185,9 @@ async function sendTo(
   { input = '', config }: Params<'sessions.create'>,
   to: { submission: string; id: string; open: Opening | undefined; named: Named | undefined; isNew: boolean },
 ): Answered<'sessions.create'> {
-  const { reads } = parts;
+  const { reads, system } = parts;
   const { submission, id, open, named, isNew } = to;
+  const since = system.clock.monotonicMs();
   // A session that is there keeps its configuration: what comes with the message is the run's.
   const own = open === undefined && config !== undefined ? { ...config, ...named?.runConfig } : named?.runConfig;
   const message = { input, submission, mode: 'queue' as const, priority: 0, config: own, open };
@@ -194,6 +195,10 @@ async function sendTo(
   const { receipt } = await parts.submit(id, { ...step, isNew });
   return {
     status: open === undefined ? 200 : 201,
-    result: { session: await reads.session(id), run: await reads.run(id, receipt.run ?? ''), seq: receipt.seq },
+    result: {
+      session: await reads.session(id, since),
+      run: await reads.run(id, receipt.run ?? '', since),
+      seq: receipt.seq,
+    },
   };
 }

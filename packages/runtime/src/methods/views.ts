@@ -21,9 +21,10 @@ import { judged } from '../policy/policy.ts';
 import { wireFrame } from '../log/wire.ts';
 
 export type Reads = {
-  session(id: string): Promise<SessionView>;
+  /** `since` (monotonic ms; default now): when it was asked for. */
+  session(id: string, since?: number): Promise<SessionView>;
   sessionRow(row: SessionRow): Promise<SessionView>;
-  run(session: string, run: string): Promise<RunView>;
+  run(session: string, run: string, since?: number): Promise<RunView>;
   runRow(session: string, row: RunRow): Promise<RunView>;
   waits(session: string): Promise<WaitView[]>;
   entries(session: string): AsyncGenerator<WireEntry>;
@@ -80,16 +81,16 @@ export function createReads(options: Options): Reads {
   };
 
   const reads: Reads = {
-    session: async (id) =>
+    session: async (id, since) =>
       sessions.exclusive(id, async () => {
         if (options.quarantined(id)) return quarantinedView(await store.log.get(id), id);
-        return sessionView(await existing(sessions, id));
+        return sessionView(await existing(sessions, id, since));
       }),
     sessionRow: async (row) => (options.quarantined(row.id) ? quarantinedView(row, row.id) : rowView(row)),
-    run: async (session, run) => {
+    run: async (session, run, since) => {
       const live = await sessions.exclusive(session, async () => {
         if (options.quarantined(session)) return null;
-        const hot = await existing(sessions, session);
+        const hot = await existing(sessions, session, since);
         const found = hot.state.runs.get(run as Run['id']);
         if (found !== undefined) return rowOf(hot.state, found);
         return hot.ended?.run === run ? hot.ended : null;
@@ -112,8 +113,8 @@ export function createReads(options: Options): Reads {
 }
 
 /** The session as it stands: what another writer has parked is seen here, too. Call it with the lock. Throws `not_found`. */
-export async function existing(sessions: Sessions, id: string): Promise<Hot> {
-  const hot = await sessions.shown(id);
+export async function existing(sessions: Sessions, id: string, since?: number): Promise<Hot> {
+  const hot = await sessions.shown(id, since);
   if (hot.state.phase === 'fresh') {
     sessions.drop(id);
     throw notFound(`session ${id}`);

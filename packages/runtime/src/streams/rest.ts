@@ -7,6 +7,9 @@ export const isEnded = (run: Pick<RunView, 'status'>): boolean =>
 export const isAtRest = (run: Pick<RunView, 'status'>): boolean =>
   isEnded(run) || run.status === 'waiting' || run.status === 'held';
 
+/** Before anything that is known (monotonic ms), and after what is known to be out of date. */
+const LONG_AGO = Number.MIN_SAFE_INTEGER;
+
 /** The run at its end, or when it waits or is held, or as it stands when the time is up or the host stops. */
 export async function untilRest(
   parts: Parts,
@@ -25,10 +28,15 @@ export async function untilRest(
   const timer = parts.system.timers.set(timeoutMs, isLate);
   const signals = signal === undefined ? [parts.stopping] : [parts.stopping, signal];
   for (const each of signals) each.addEventListener('abort', isLate, { once: true });
+  const since = parts.system.clock.monotonicMs();
+  // An end is final whoever remembers it. That it is not over is first believed: whoever ended it is heard of.
+  let asked = LONG_AGO;
   try {
     for (;;) {
       const change = watch.next();
-      const view = await parts.reads.run(session, run);
+      let view = await parts.reads.run(session, run, asked);
+      if (asked < since && !isEnded(view) && isAtRest(view)) view = await parts.reads.run(session, run, since);
+      asked = since;
       const isAborted = signals.some(({ aborted }) => aborted);
       if (late || isAborted || isEnded(view) || (isAtRest(view) && (await needsPerson(parts, session, view))))
         return view;

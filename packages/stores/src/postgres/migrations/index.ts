@@ -6,6 +6,7 @@ import { tables, walls } from './001-tables.ts';
 import { appending } from './002-append.ts';
 import { ports } from './003-ports.ts';
 import { handOver } from './004-hand-over.ts';
+import { estimates } from './005-estimates.ts';
 
 export type Migration = { id: number; name: string; sql: string };
 
@@ -14,4 +15,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { id: 2, name: 'append', sql: appending },
   { id: 3, name: 'ports', sql: ports },
   { id: 4, name: 'hand-over', sql: handOver },
+  { id: 5, name: 'estimates', sql: estimates },
 ];
