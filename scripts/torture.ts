@@ -6,6 +6,7 @@
 //   npm run torture -- --distributed         two gateways and two workers on a Postgres: 50 kills of all of them (--kills N)
 //   npm run torture -- --distributed --engine restate    the same, driven by Restate, which is killed as well
 //   npm run torture -- --secrets             100,000 secrets, planted in twelve encodings wherever a session takes something in
+//   npm run torture -- --symlinks            a minute of links swapped under reading and writing tools, pushes and pulls
 // What this machine cannot inject (no strace, no right to mount) is skipped aloud. Ends with figures; exit code 1 when
 // anything was lost, repeated or left hanging.
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -14,6 +15,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { World } from '../packages/perdure/test/kill-loop/world.ts';
 import { plant } from '../packages/runtime/test/planted.ts';
+import { hammer } from '../packages/tools/test/paths/hammer.ts';
 import { canMount, canTrace } from './torture/abilities.ts';
 import { fleetRound } from './torture/fleet.ts';
 import { failingDisk, fullDisk, slowDisk } from './torture/disks.ts';
@@ -30,6 +32,7 @@ const { values } = parseArgs({
     distributed: { type: 'boolean', default: false },
     kills: { type: 'string', default: '50' },
     secrets: { type: 'boolean', default: false },
+    symlinks: { type: 'boolean', default: false },
     engine: { type: 'string', default: 'local' },
   },
 });
@@ -49,6 +52,12 @@ if (values.distributed) process.exit(await fleetRound({ seed, busy, kills, isRes
 if (values.secrets) {
   say(`100,000 secrets, --seed ${seed}`);
   say(JSON.stringify(await plant(100_000, 1_000, seed)));
+  process.exit(0);
+}
+if (values.symlinks) {
+  const end = performance.now() + HAMMER_MS;
+  say(`reading: ${JSON.stringify(await hammerFiles(HAMMER_MS / 4))}`);
+  say(`reading and writing: ${JSON.stringify(await hammer(() => performance.now() > end))}`);
   process.exit(0);
 }
 const until = performance.now() + minutes * 60_000;

@@ -77,6 +77,7 @@ export {
   decodeTree,
   diffTrees,
   encodeTree,
+  faultOfNode,
   isLink,
   mergeTrees,
   sameNode,

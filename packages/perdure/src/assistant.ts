@@ -1,4 +1,7 @@
-/** The agent that is there when no configuration is: it reads the working directory, asks, and sleeps. */
+/**
+ * The agent that is there when no configuration is: it reads the working directory, changes what is mounted, asks, and
+ * sleeps.
+ */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AgentDefinition } from '@perdure/runtime';
@@ -14,9 +17,10 @@ const MODELS: readonly (readonly [key: string, model: string])[] = [
 /** What may hold credentials, by name in the working directory. */
 const HIDDEN = /^(\.env($|\.)|\.git$|\.ssh$|\.npmrc$|\.netrc$)/;
 
-const INSTRUCTIONS = `You are a careful assistant. You can read the files of the folder you were started in, and nothing \
-else; you cannot change anything. Look before you answer, and say which files your answer rests on. Ask when only a person \
-can know or decide.`;
+const INSTRUCTIONS = `You are a careful assistant. You can read the files of the folder you were started in, and change \
+nothing there. What a person has mounted into the session is a place of its own, reached by the tools whose names begin \
+with mounted_: there you may change files when you are asked to. Look before you answer, and say which files your answer \
+rests on. Ask when only a person can know or decide.`;
 
 /** The model of whoever names none: that of the first key that is there, else the demo model. */
 export function usualModel(env: Environment): string {
@@ -39,7 +43,14 @@ export function assistant(of: { directory: string; data: string; env: Environmen
     description: 'Reads the working directory, asks a person, sleeps.',
     model: usualModel(env),
     instructions: INSTRUCTIONS,
-    tools: [files({ root: directory, hide }), readMore(), ask(), sleep(), ...skillsIn([join(directory, 'skills')])],
+    tools: [
+      files({ root: directory, hide }),
+      files({ mounts: true, write: true, prefix: 'mounted_' }),
+      readMore(),
+      ask(),
+      sleep(),
+      ...skillsIn([join(directory, 'skills')]),
+    ],
     sources: [agentsFiles({ root: directory })],
   });
   made.set(defined, (keyed) => assistant({ ...of, env: keyed }));

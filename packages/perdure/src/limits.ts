@@ -68,4 +68,9 @@ export const LIMITS = {
   configureAttempts: 3,
   /** A database whose clock is further from this machine's is worth a word: deadlines go by one, leases by the other. */
   clockSkewMs: 1_000,
+  /** Contents that are sent at once, and how often a push is tried against changes of others. */
+  blobsAtOnce: 4,
+  pushTries: 4,
+  /** Paths that a refusal names. */
+  toldPaths: 20,
 } as const;

@@ -6,6 +6,11 @@ export const LIMITS = {
   /** A change that finds a workspace changed at the same moment is planned anew so many times. */
   workspaceTries: 16,
 
+  /** Of a folder that becomes a workspace: files and links, their bytes, and patterns of what is left out. */
+  treeEntries: 20_000,
+  treeBytes: 2 * 1024 * 1024 * 1024,
+  excludes: 1_000,
+
   /** A path as a model writes it. */
   pathChars: 4_096,
   /** Symbolic links followed on the way to one file; what the kernel allows, too. */

@@ -18,7 +18,10 @@ export type Parsed = {
 
 /** `alone`: the command that no words mean. Throws UsageError; its message says what was not understood. */
 export function parse(words: readonly string[], alone = 'help'): Parsed {
-  const { name, rest } = findCommand(words.length === 0 ? [alone] : words);
+  const [first = ''] = words;
+  // Flags alone are those of a conversation.
+  const isTalk = first.startsWith('--') && COMMANDS['chat']?.flags[first.slice(2).split('=')[0] ?? ''] !== undefined;
+  const { name, rest } = findCommand(words.length === 0 ? [alone] : isTalk ? ['chat', ...words] : words);
   const command = COMMANDS[name];
   if (command === undefined)
     throw new UsageError(

@@ -1,9 +1,11 @@
 /** The commands, as data: what they are called, what they take, and where their code is. Help and parsing read it. */
 import type { SettingName } from '../settings.ts';
 import type { Run } from './context.ts';
+import { JSON_FLAG, MOUNT, REMOTE } from './flags.ts';
 import { SECRET_ROWS } from './secret-rows.ts';
 import { WAIT_ROWS } from './wait-rows.ts';
 import { POLICY_ROWS } from './policy-rows.ts';
+import { WORKSPACE_ROWS } from './workspace-rows.ts';
 
 export type Flag = {
   /** The value as help shows it; null: the flag stands alone. */
@@ -22,9 +24,7 @@ export type Command = {
   load: () => Promise<Run>;
 };
 
-const JSON_FLAG: Flag = { value: null, about: 'Prints JSON: one document, or one event a line.' };
 const json = { json: JSON_FLAG };
-const REMOTE: readonly SettingName[] = ['url', 'token', 'data', 'store'];
 const sessions = async () => import('./commands/sessions.ts');
 const forks = async () => import('./commands/forks.ts');
 const transfers = async () => import('./commands/transfers.ts');
@@ -99,6 +99,7 @@ export const COMMANDS: { readonly [name: string]: Command } = {
         about: 'The model of this run, and those that are tried after it; a session that it opens keeps it.',
       },
       attach: { value: 'FILE', many: true, about: 'Sends an image or a file along; may be given more than once.' },
+      mount: MOUNT,
       quiet: { value: null, about: 'Prints the final answer only.' },
       ...json,
       ...watching,
@@ -113,6 +114,7 @@ export const COMMANDS: { readonly [name: string]: Command } = {
     flags: {
       agent: { value: 'NAME', about: 'The agent of a new session; by default the first one that is defined.' },
       session: { value: 'ID|KEY', about: 'A session that is there, or a key that opens or finds one.' },
+      mount: MOUNT,
       plain: { value: null, about: 'A shell of plain lines, which is the only one so far.' },
     },
     load: async () => (await import('./chat/index.ts')).chat,
@@ -250,6 +252,7 @@ export const COMMANDS: { readonly [name: string]: Command } = {
     load: async () => (await import('./commands/search.ts')).search,
   },
   ...WAIT_ROWS,
+  ...WORKSPACE_ROWS,
   'budget show': {
     args: [],
     about: 'Shows what may be spent in a day, a month (UTC) and in all, and what of it is spent and reserved.',

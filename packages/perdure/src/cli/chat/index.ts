@@ -7,6 +7,8 @@ import type { Context, Run } from '../context.ts';
 import type { ExitCode } from '../exit.ts';
 import { CommandError, EXIT, UsageError } from '../exit.ts';
 import { known } from '../failures.ts';
+import type { Asked } from '../mounts.ts';
+import { mountsAsked, pushMounts, tellMounts } from '../mounts.ts';
 import { isAtTerminal, tell } from '../output.ts';
 import { untilStopped } from '../signals.ts';
 import { Conversation } from './conversation.ts';
@@ -21,16 +23,19 @@ export const chat: Run = async (context) => {
   try {
     const { client } = connection;
     const { agent, session } = context.flags;
+    const asked = mountsAsked(context);
     const conversation = new Conversation(client, typeof agent === 'string' ? agent : null);
     if (typeof agent === 'string') await client.call('agents.get', { name: agent });
     const named = typeof session === 'string' ? session : null;
     const place = connection.kind === 'embedded' ? `this process, on ${placeOf(context)}` : client.url;
     if (!isAtTerminal()) {
       if (named !== null) checkAgent(await conversation.enter(named), agent);
+      await mount(context, conversation, asked);
       return await new Pipe({ conversation, place, stopped: untilStopped() }).read(process.stdin);
     }
     const view = named === null ? await last(conversation, context) : await conversation.enter(named);
     checkAgent(view, agent);
+    await mount(context, conversation, asked);
     return await converse(connection, { conversation, view, place, context }, process.stdin, process.stdout);
   } catch (error) {
     const text = known(error);
@@ -40,6 +45,14 @@ export const chat: Run = async (context) => {
     await connection.close();
   }
 };
+
+/** The session has them from its next run on. */
+async function mount(context: Context, conversation: Conversation, asked: readonly Asked[]): Promise<void> {
+  if (asked.length === 0) return;
+  const mounts = await pushMounts(context, conversation.client, asked);
+  await conversation.configure({ mounts });
+  tellMounts(asked, mounts);
+}
 
 async function reach(context: Context): Promise<Connection> {
   try {

@@ -13,6 +13,7 @@ import { CommandError, EXIT, UsageError } from '../exit.ts';
 import { filesNamed, putAll } from '../attach.ts';
 import { known } from '../failures.ts';
 import { follow } from '../follow.ts';
+import { mountsAsked, pushMounts, tellMounts } from '../mounts.ts';
 import { print, tell } from '../output.ts';
 import { jsonLines, silent, TextRenderer } from '../render.ts';
 import { untilStopped } from '../signals.ts';
@@ -35,12 +36,15 @@ export const run: Run = async (context) => {
   if (text.trim() === '') throw new UsageError('the message is empty');
   const config = configOf(context);
   const attached = filesNamed(context);
+  const asked = mountsAsked(context);
   const stopped = untilStopped();
   const connection = await reach(context);
   try {
     const { client } = connection;
     const input = attached.length === 0 ? text : [{ type: 'text' as const, text }, ...(await putAll(client, attached))];
-    const accepted = await send(client, { input, agent: named(context, 'agent'), session: place, config });
+    const mounts = await reaching(async () => pushMounts(context, client, asked));
+    const mounted = mounts.length === 0 ? config : { ...config, mounts };
+    const accepted = await send(client, { input, agent: named(context, 'agent'), session: place, config: mounted });
     const renderer = isJson(context) ? jsonLines : quiet ? silent : new TextRenderer({ messages: () => false });
     const { session } = accepted;
     const mayAsk = !quiet && !isJson(context) && isTerminal();
@@ -48,6 +52,7 @@ export const run: Run = async (context) => {
     const exit = await follow({ ...following, ask: mayAsk ? asker(client, session) : null });
     if (quiet) await printAnswer(client, accepted);
     else if (!isJson(context)) hint(connection, accepted, exit);
+    if (!quiet && !isJson(context)) tellMounts(asked, mounts);
     return exit;
   } finally {
     await connection.close();
@@ -55,9 +60,11 @@ export const run: Run = async (context) => {
 };
 
 /** What stands between the message and somebody who could take it is a refusal as well. */
-async function reach(context: Context): Promise<Connection> {
+const reach = async (context: Context): Promise<Connection> => reaching(async () => connectedOrEmbedded(context));
+
+async function reaching<T>(work: () => Promise<T>): Promise<T> {
   try {
-    return await connectedOrEmbedded(context);
+    return await work();
   } catch (error) {
     const text = known(error);
     if (text === null) throw error;
@@ -118,6 +125,11 @@ async function offer(client: Client, { input, agent, session, config: own }: Mes
   const submission = `cli_${randomUUID()}`;
   const withAgent = agent === undefined ? {} : { agent };
   const config = own === undefined ? {} : { config: own };
+  if (session === undefined && own?.mounts !== undefined) {
+    // The session keeps what is mounted.
+    const opened = await client.call('sessions.create', { ...withAgent, ...config, input, submission });
+    return { session: opened.session.id, run: opened.run?.id ?? '', seq: opened.seq };
+  }
   if (session === undefined) {
     const accepted = await client.call('runs.create', { ...withAgent, ...config, input, submission });
     return { session: accepted.session.id, run: accepted.run.id, seq: accepted.seq };
