@@ -213,10 +213,17 @@ export function settleLate(
   if (state.unheard.get(call.id)?.includes(attempt) !== true) return null;
   const speaks = call.phase.at !== 'flying' && honest(state, call, attempt, outcome.outcome) === outcome.outcome;
   if (outcome.outcome !== 'done' && !speaks) return null;
-  const settled = settleCall(run, call, attempt, outcome.outcome, outcome.code ?? null, outcome.result, outcome.whole);
+  const told = settleCall(run, call, attempt, outcome.outcome, outcome.code ?? null, outcome.result, outcome.whole);
+  const settled = withFound(told, outcome);
   if (call.phase.at !== 'parked') return [settled];
   const { wait } = call.phase;
   return [{ kind: 'wait.resolved', run: run.id, data: { wait, how: 'cancelled' } }, settled];
+}
+
+/** What a search found, with its end. */
+function withFound(event: Event, { outcome, found = [] }: Extract<ToolOutcome, { type: 'call' }>): Event {
+  if (event.kind !== 'call.settled' || outcome !== 'done' || found.length === 0) return event;
+  return { ...event, data: { ...event.data, found: found.slice(0, LIMITS.toolsFound) } };
 }
 
 function settleOrRetry(
@@ -239,7 +246,9 @@ function settleOrRetry(
     // A tool that was asked speaks for all attempts; an attempt that failed, for itself.
     const sure = outcome.outcome === 'done' || call.phase.at === 'verifying';
     const said = sure ? outcome.outcome : honest(state, call, attempt, outcome.outcome);
-    return [settleCall(run, call, attempt, said, outcome.code ?? null, outcome.result, outcome.whole)];
+    return [
+      withFound(settleCall(run, call, attempt, said, outcome.code ?? null, outcome.result, outcome.whole), outcome),
+    ];
   }
   const code = outcome.code ?? 'failed';
   const failed: Event = { kind: 'call.failed', run: run.id, effect: call.id, data: { attempt, code } };
@@ -331,12 +340,13 @@ export function evolveCall(
       return;
     }
     case 'call.settled': {
-      const { attempt, outcome, code, result, taint } = entry.data;
+      const { attempt, outcome, code, result, taint, found = [] } = entry.data;
       if (call.phase.at === 'flying' && call.phase.attempt !== attempt) giveUp(state, call.id, call.phase.attempt);
       hear(state, call.id, attempt);
       const located: Located | null = result === undefined ? null : { ...result, seq: entry.seq };
       call.phase = { at: 'settled', attempt, outcome, code: code ?? null, result: located };
       if (taint !== undefined) call.phase.taint = taint;
+      if (found.length > 0) state.context.found = join(state.context.found, found);
       return;
     }
     default: {
@@ -345,3 +355,6 @@ export function evolveCall(
     }
   }
 }
+
+const join = (known: readonly string[], found: readonly string[]): readonly string[] =>
+  [...known, ...found.filter((name) => !known.includes(name))].slice(0, LIMITS.foundTools);

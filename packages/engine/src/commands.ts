@@ -124,6 +124,8 @@ export type ToolOutcome =
       result: BodyRef;
       /** The blob with all of a result that was cut. */
       whole?: Digest;
+      /** Deferred tools that the call, a search for them, has found. */
+      found?: readonly string[];
       retry?: Retry;
       /** Workspaces that the call has changed, whichever of its attempts did. */
       changed?: TreeChanged[];

@@ -127,6 +127,8 @@ export type EventData = {
     result?: BodyRef;
     /** Whose words the result holds: from the next turn on they are in the context (see taint.ts). */
     taint?: Taint[];
+    /** Deferred tools that a search found: from the next turn on they can be called. */
+    found?: string[];
   };
 
   'wait.opened': {

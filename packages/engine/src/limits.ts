@@ -50,6 +50,9 @@ export const LIMITS = {
   /** Images and files of a session, and their bytes: every request carries all of them, in base64. */
   sessionMedia: 100,
   sessionMediaBytes: 20 * 1024 * 1024,
+  /** Tools that one search finds, and that a session has found. */
+  toolsFound: 10,
+  foundTools: 5_000,
   /** Keyed context slots of a session. */
   slots: 64,
   /** Steps of one transition to its fixpoint; more means a loop in the machine. */

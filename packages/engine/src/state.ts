@@ -73,6 +73,8 @@ export type Context = {
   /** The same for images and files. */
   newMedia: Media;
   totalMedia: Media;
+  /** Deferred tools that were searched for and found, each once. They stay: a compaction takes none away. */
+  found: readonly string[];
   /** Each label once. It stays: what was read is not unread by a compaction. */
   taint: readonly TaintSource[];
 };
@@ -305,6 +307,7 @@ export function freshState(): State {
       totalBytes: 0,
       newMedia: NO_MEDIA,
       totalMedia: NO_MEDIA,
+      found: [],
       taint: [],
     },
     trees: new Map(),

@@ -133,6 +133,10 @@ export const LIMITS = {
   /** A message about what is wrong, as the model or a person reads it; so many errors of a value are told. */
   messageChars: 2_000,
   misfits: 10,
+  /** A search for deferred tools: its words, how many it finds where nobody says, and what it tells of them, in UTF-16 units. */
+  toolQueryChars: 500,
+  toolsUsuallyFound: 5,
+  toolsFoundChars: 40_000,
   /** Of one text behind an agent's instructions so much is read, in UTF-16 units; and so many texts. */
   sourceChars: 64 * 1024,
   sources: 16,

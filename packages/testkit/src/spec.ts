@@ -326,6 +326,7 @@ export const unsummed = (compaction: EffectId, over: Failed = {}): Command => {
 type Returned = {
   attempt?: number;
   code?: string;
+  found?: string[];
   retry?: 'no' | 'now' | { afterMs: number };
   changed?: { workspace: string; before: string; after: string }[];
 };

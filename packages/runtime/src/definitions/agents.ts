@@ -14,6 +14,7 @@ import { periodCapsSchema } from '../budgets/periods.ts';
 import { compactionOf, compactionSchema, isNative } from './compaction.ts';
 import { joinPolicies } from '../policy/policy.ts';
 import { misfitOfPolicies } from '../policy/rules.ts';
+import { deferBeyond, withSearch } from './deferred.ts';
 import type { Manner, Route, Tier } from './route.ts';
 import { mannerOf, mannerSchema, memberOf, resolveRoute, routeSchema, unfitChoice, unfitOf } from './route.ts';
 import type { SourceText } from './sources.ts';
@@ -102,6 +103,7 @@ const agentShape = z.strictObject({
     )
     .optional(),
   sources: sourcesSchema.optional(),
+  deferTools: z.int().min(0).optional(),
   queue: z.string().regex(NAME, 'a queue name has lower-case letters, digits, _ and -, at most 64').optional(),
   ...mannerSchema,
 });
@@ -121,6 +123,8 @@ export type AgentOptions = {
   compaction?: CompactionConfig;
   /** The final answer is JSON that fits this schema, or the run fails with `invalid_output`. */
   output?: z.ZodType | JsonSchema;
+  /** So many of its tools are told to the model; the others are deferred, and found by `tool_search`. Default: all are told. */
+  deferTools?: number;
   /** Texts behind its instructions that may change: each run has them as they are when it starts. */
   sources?: readonly Source[];
   /** Its sessions are worked on by workers of this queue (`perdure worker --queue`); default `default`. */
@@ -146,7 +150,7 @@ export function agent(options: AgentOptions): AgentDefinition {
     model: shape.model,
     instructions: shape.instructions ?? '',
     description: shape.description ?? '',
-    tools: shape.tools ?? [],
+    tools: deferBeyond(shape.tools ?? [], shape.deferTools ?? Number.POSITIVE_INFINITY),
     policies: (shape.policies ?? {}) as Policies,
     limits: (shape.limits ?? {}) as Partial<Limits>,
     ...(shape.compaction === undefined ? {} : { compaction: shape.compaction as CompactionConfig }),
@@ -218,12 +222,13 @@ export class Agents {
   }
 
   #register(definition: AgentDefinition, sources: readonly Source[], texts: SourceText[]): Registered {
+    const all = withSearch(definition.tools, definition.name);
     const manifest: Manifest = {
       agent: definition.name,
       model: definition.model,
       instructions: definition.instructions,
       description: definition.description,
-      tools: definition.tools.map(declarationOf),
+      tools: all.map(declarationOf),
       policies: joinPolicies(this.#defaults.policies, definition.policies),
       limits: { ...this.#defaults.limits, ...definition.limits },
       output: definition.output,
@@ -237,7 +242,7 @@ export class Agents {
     const digest = sha256(text);
     // How people are told of an agent binds no run.
     const hash = sha256(canonicalJson({ ...manifest, description: '' }));
-    const tools = new Map(definition.tools.map((each) => [each.name, each]));
+    const tools = new Map(all.map((each) => [each.name, each]));
     const registered = { definition, manifest, text, digest, hash, tools, sources };
     this.#byName.set(definition.name, registered);
     this.#byDigest.set(digest, manifest);
@@ -315,7 +320,7 @@ export class Agents {
       agent: name,
       hash: versionOf(registered.hash, config),
       manifest: digest,
-      manifestBytes: Buffer.byteLength(text) + (config.instructions?.bytes ?? 0),
+      manifestBytes: Buffer.byteLength(text) - deferredBytes(manifest) + (config.instructions?.bytes ?? 0),
       ...memberOf(first, wanted),
       limits,
       ...compaction,
@@ -328,3 +333,7 @@ export class Agents {
     return pin;
   }
 }
+
+/** What the manifest says of tools that no request declares. */
+const deferredBytes = ({ tools }: Manifest): number =>
+  tools.reduce((bytes, each) => bytes + (each.defer === true ? Buffer.byteLength(JSON.stringify(each)) : 0), 0);

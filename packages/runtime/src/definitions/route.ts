@@ -73,11 +73,14 @@ export function unfitOf(infos: readonly ModelInfo[], config: Config): Unfit | nu
 
 /** The same of its choice of a tool. */
 export function unfitChoice(
-  { agent: name, tools }: { agent: string; tools: readonly { name: string }[] },
+  { agent: name, tools }: { agent: string; tools: readonly { name: string; defer?: true }[] },
   { toolChoice }: Config,
 ): Unfit | null {
   if (toolChoice === undefined || toolChoice === 'auto' || toolChoice === 'none') return null;
-  const isThere = toolChoice === 'required' ? tools.length > 0 : tools.some((each) => each.name === toolChoice.tool);
+  const isThere =
+    toolChoice === 'required'
+      ? tools.length > 0
+      : tools.some((each) => each.name === toolChoice.tool && each.defer !== true);
   if (isThere) return null;
   const missing = toolChoice === 'required' ? 'no tools' : `no tool ${toolChoice.tool}`;
   return { unfit: `agent ${name} has ${missing}`, path: 'toolChoice' };

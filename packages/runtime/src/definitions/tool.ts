@@ -29,6 +29,7 @@ export type ToolDeclaration = {
   names?: ArgumentNames;
   timeoutMs: number;
   verify: boolean;
+  defer?: true;
 };
 
 const TOOL_NAME = /^[a-zA-Z][a-zA-Z0-9_-]{0,63}$/;
@@ -54,6 +55,7 @@ const toolShape = z.strictObject({
       commands: argumentNames,
     })
     .optional(),
+  defer: z.boolean().optional(),
   timeoutMs: z.int().positive().optional(),
   run: z.custom<ToolDefinition['run']>((value) => typeof value === 'function', 'a function'),
   verify: z
@@ -82,6 +84,8 @@ export type ToolOptions<Input> = {
   acts?: readonly Act[];
   /** Which arguments are paths, URLs or commands, for rules on them (default: rules look at each text in them). */
   names?: ArgumentNames;
+  /** The model is not told of it until it has found it by `tool_search` (default: as the agent's `deferTools` says). */
+  defer?: boolean;
   /** Default 60,000. */
   timeoutMs?: number;
   run(
@@ -114,6 +118,7 @@ export function tool<Input = unknown>(options: ToolOptions<Input>): ToolDefiniti
   };
   if (shape.taint !== undefined) definition.taint = shape.taint;
   if (shape.acts !== undefined) definition.acts = shape.acts;
+  if (shape.defer !== undefined) definition.defer = shape.defer;
   if (shape.names !== undefined) definition.names = shape.names as ArgumentNames;
   if (options.verify !== undefined) {
     const verify = options.verify.bind(options);
@@ -168,5 +173,6 @@ export function declarationOf(definition: ToolDefinition): ToolDeclaration {
   if (definition.taint !== undefined) declared.taint = definition.taint;
   if (definition.acts !== undefined) declared.acts = definition.acts;
   if (definition.names !== undefined) declared.names = definition.names;
+  if (definition.defer === true) declared.defer = true;
   return declared;
 }

@@ -1,6 +1,7 @@
 /** Calls on their way from the model's words to a tool: parsed, validated, bound by digest, run. */
 import type { Call, Effect, ToolOutcome } from '@perdure/engine';
 import type { Agents, Manifest } from '../definitions/agents.ts';
+import { namesFound, TOOL_SEARCH } from '../definitions/deferred.ts';
 import type { TurnBody } from './assemble.ts';
 import type { Bodies } from './bodies.ts';
 import { clipped } from './clip.ts';
@@ -8,6 +9,7 @@ import { argumentsDigest } from '../log/digest.ts';
 import { LIMITS } from '../limits.ts';
 import type { Binding } from '../policy/policy.ts';
 import { denialText, judged, ruleOn } from '../policy/policy.ts';
+import { declaredBy } from './request.ts';
 import { misfitOf } from '../definitions/schema.ts';
 import type { Hot, Sessions } from '../log/sessions.ts';
 import { BodyMissing } from '../log/sessions.ts';
@@ -16,12 +18,13 @@ import { standingOf } from '../streams/standing.ts';
 import type { PreparedCall } from '../policy/turn.ts';
 import type { ToolCall, Toolbus } from './toolbus.ts';
 
-/** Parses and validates what the model asked for, against the declaration the run is pinned to. `binding`: what it is ruled by, as things stand. */
+/** Parses and validates what the model asked for, against the declaration the run is pinned to. `binding`: what it is ruled by, as things stand; `found`: deferred tools that the session has searched for. */
 export async function prepareCall(
   manifest: Manifest,
   asked: TurnBody['calls'][number],
   bodies: Bodies,
   binding: Binding,
+  found: readonly string[] = [],
 ): Promise<PreparedCall> {
   const declared = manifest.tools.find(({ name }) => name === asked.name);
   const facts = {
@@ -39,11 +42,11 @@ export async function prepareCall(
     invalid: { code, result: await bodies.add({ content: clipped(message, LIMITS.messageChars) }) },
   });
   if (declared === undefined) {
-    return invalid(
-      'unknown_tool',
-      `There is no tool ${asked.name}. Tools: ${manifest.tools.map(({ name }) => name).join(', ') || 'none'}.`,
-    );
+    const offered = declaredBy(manifest).map(({ name }) => name);
+    return invalid('unknown_tool', `There is no tool ${asked.name}. Tools: ${offered.join(', ') || 'none'}.`);
   }
+  if (declared.defer === true && !found.includes(asked.name))
+    return invalid('not_found_yet', `${asked.name} was not found yet: search for it with ${TOOL_SEARCH} first.`);
   if (Buffer.byteLength(asked.arguments) > LIMITS.argumentBytes)
     return invalid('too_large', `The arguments have more than ${LIMITS.argumentBytes} bytes.`);
   const parsed = parseArguments(asked.arguments);
@@ -106,11 +109,12 @@ export async function callTool(
   }
   const tools = agents.get(found.agent)?.tools;
   const tool = tools?.get(found.on.call.name);
-  if (tool === undefined) return { type: 'call-homeless' };
-  const on = { ...found.on, readsOn: tools?.has(READ_MORE) === true };
-  return effect.type === 'verify'
-    ? toolbus.verify(on, tool, found.args, signal, bodies)
-    : toolbus.run(on, tool, found.args, signal, bodies);
+  if (tools === undefined || tool === undefined) return { type: 'call-homeless' };
+  const on = { ...found.on, readsOn: tools.has(READ_MORE) };
+  if (effect.type === 'verify') return toolbus.verify(on, tool, found.args, signal, bodies);
+  const outcome = await toolbus.run(on, tool, found.args, signal, bodies);
+  const searched = tool.name === TOOL_SEARCH && outcome.type === 'call' && outcome.outcome === 'done';
+  return searched ? { ...outcome, found: namesFound(tools.values(), found.args) } : outcome;
 }
 
 type Arguments = { args: unknown } | { code: string; message: string };

@@ -6,6 +6,7 @@ import type { Actor, BodyRef, Effect, Spent, SummaryOutcome, ToolOutcome, TurnOu
 import { LIMITS as ENGINE } from '@perdure/engine';
 import type { Agents, Manifest } from '../definitions/agents.ts';
 import type { Binding } from '../policy/policy.ts';
+import { meantCall } from '../definitions/deferred.ts';
 import { joinPolicies, standingNow } from '../policy/policy.ts';
 import type { PolicyDocuments } from '../policy/documents.ts';
 import type { TurnBody } from './assemble.ts';
@@ -152,7 +153,7 @@ const failedTurn = (code: string, detail: string, spent: Spent = { kind: 'none' 
 });
 
 /** `binding`: what the calls of the turn are ruled by, as things stand before it is answered. */
-type Prepared = BuiltRequest & { manifest: Manifest; binding: Binding; sealed: string };
+type Prepared = BuiltRequest & { manifest: Manifest; binding: Binding; found: readonly string[]; sealed: string };
 type Unfit = { code: string; detail: string };
 
 async function generate(
@@ -212,7 +213,9 @@ async function prepare(
     const policies = joinPolicies(manifest.policies, run.config.policies);
     const built = await buildRequest(options, manifest, hot, run, effect.attempt);
     const binding = { policies, filed: [], standing: standingNow(hot.state, run, options.clock.now()) };
-    return 'code' in built ? built : { ...built, manifest, binding, sealed: turn.fingerprint };
+    return 'code' in built
+      ? built
+      : { ...built, manifest, binding, found: hot.state.context.found, sealed: turn.fingerprint };
   } catch (error) {
     if (!(error instanceof BodyMissing)) throw error;
     return { code: error.code, detail: error.message };
@@ -298,7 +301,7 @@ const CHANGED = 'an answer was changed (a secret, or a hook): only its text and 
 
 async function settleTurn(
   options: PerformOptions,
-  { manifest, request: { model }, binding }: Prepared,
+  { manifest, request: { model }, binding, found }: Prepared,
   session: string,
   effect: OfRun,
   outcome: Extract<GenerateOutcome, { type: 'done' }>,
@@ -306,7 +309,12 @@ async function settleTurn(
 ): Promise<PreparedTurn | TurnOutcome> {
   const { usage } = outcome;
   const { run, id } = effect;
-  const raw: TurnBody = { model, text: outcome.text, calls: outcome.calls, native: outcome.native };
+  const raw: TurnBody = {
+    model,
+    text: outcome.text,
+    calls: outcome.calls.map(meantCall),
+    native: outcome.native,
+  };
   if (outcome.reasoning !== '') raw.reasoning = outcome.reasoning;
   const clean = bodies.clean(raw);
   const event = { kind: 'turn' as const, session, run, effect: id, name: model, text: clean.text };
@@ -321,7 +329,7 @@ async function settleTurn(
   const calls: PreparedCall[] = [];
   const { filed, text } =
     turn.calls.length === 0 ? { filed: [], text: null } : await options.policies.inForce(manifest.agent, session);
-  for (const asked of turn.calls) calls.push(await prepareCall(manifest, asked, bodies, { ...binding, filed }));
+  for (const asked of turn.calls) calls.push(await prepareCall(manifest, asked, bodies, { ...binding, filed }, found));
   const { policies } = manifest;
   const body = await bodies.add(turn);
   const prepared: PreparedTurn = { type: 'prepared-turn', stop, body, usage, calls, policies, filed };

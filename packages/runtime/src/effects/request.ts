@@ -19,7 +19,9 @@ const DECLARED = new WeakMap<Manifest, readonly ToolDeclaration[]>();
 export function declaredBy(manifest: Manifest): readonly ToolDeclaration[] {
   const known = DECLARED.get(manifest);
   if (known !== undefined) return known;
-  const declared = manifest.tools.map(({ name, description, input }) => ({ name, description, input }));
+  const declared = manifest.tools
+    .filter(({ defer }) => defer !== true)
+    .map(({ name, description, input }) => ({ name, description, input }));
   DECLARED.set(manifest, declared);
   return declared;
 }

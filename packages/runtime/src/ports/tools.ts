@@ -87,6 +87,8 @@ export type ToolDefinition = {
   acts?: readonly Act[];
   /** What its arguments name; missing: nobody says, and rules look at each text in them. */
   names?: ArgumentNames;
+  /** The model is not told of it until it has found it by `tool_search`. */
+  defer?: boolean;
   /** What a model has to know of it beforehand, where that changes. */
   source?: Source;
   timeoutMs: number;
