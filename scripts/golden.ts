@@ -92,9 +92,17 @@ const CRAFTED: readonly (readonly Step[])[] = [
     open(),
     send('one'),
     answered('r1t1', [call('keyed')]),
-    returned('r1t1c0', 'done', {
-      changed: [{ workspace: 'site', before: 'the first tree', after: 'the second tree' }],
-    }),
+    {
+      kind: 'settle',
+      effect: 'r1t1c0',
+      attempt: 1,
+      outcome: {
+        type: 'call',
+        outcome: 'done',
+        result: { digest: 'result', bytes: 6 },
+        changed: [{ workspace: 'site', before: 'the first tree', after: 'the second tree' }],
+      },
+    },
     answered('r1t2'),
   ],
   [
