@@ -455,6 +455,20 @@ describe('a budget above the session', () => {
       );
   });
 
+  it('that has room again is not what is waited for any more where another one is short', () => {
+    const spec = parked();
+    const month = { account: 'tenant@2026-11', limit: 'tokens', needed: 2_000, free: 0 } as const;
+    spec.refusal = month;
+    spec
+      .when(wake)
+      .leadsTo(
+        { kind: 'wait.resolved', data: { how: 'freed' } },
+        { kind: 'wait.opened', data: { kind: 'budget', account: month.account } },
+      );
+    spec.refusal = month;
+    spec.when(wake).leadsTo();
+  });
+
   it('is asked again by no run that is held', () => {
     parked().given({ kind: 'hold', run: 'r1' }).when(wake).leadsTo();
   });

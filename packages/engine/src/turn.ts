@@ -106,7 +106,8 @@ export function freeWaits(state: State, input: Input): Event[] {
     if (wait.kind !== 'budget' || run === undefined || run.pin === null || run.held) continue;
     if (wait.shortage?.account === state.id || (wait.expiresAt ?? Infinity) <= input.at) continue;
     const { plan } = alongRoute(run, run.pin, input.facts, (each) => planTurn(state, run, each, input, false));
-    if (!plan.ok) continue;
+    // What is short by now is what people are told of.
+    if (!plan.ok && plan.shortage.account === wait.shortage?.account) continue;
     events.push({ kind: 'wait.resolved', run: run.id, data: { wait: wait.id, how: 'freed' } });
   }
   return events;

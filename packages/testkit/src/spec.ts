@@ -30,30 +30,17 @@ import type {
   Usage,
   WaitId,
 } from '@perdure/engine';
-import { decodeState, DEFAULT_LIMITS, encodeState, evolve, freshState, mergeConfig, transition } from '@perdure/engine';
+import { decodeState, encodeState, evolve, freshState, mergeConfig, transition } from '@perdure/engine';
 import { Invariants } from './invariants.ts';
+import type { World } from './spec-world.ts';
+import { PIN } from './spec-world.ts';
+
+export type { World } from './spec-world.ts';
 
 /** `pass`: time goes by. `restart`: the process dies, and another one with the next epoch goes on. */
 export type Step = Command | Event | { pass: number } | { restart: true };
 /** A kind, or the members that matter of an entry. */
 export type Pattern = EventKind | { kind: EventKind; run?: RunId; effect?: EffectId; data?: object };
-/**
- * `pin`: what the agent is (its limits, its model and price), in place of a plain one; null: no agent is defined here.
- * `by`: who sends. `quick`: only the entries are checked, for sessions too long to compare their whole state at each step.
- */
-export type World = { pin?: Partial<Pin> | null; by?: Actor; quick?: boolean };
-
-const PIN: Pin = {
-  agent: 'clerk',
-  hash: 'hash-of-the-agent',
-  manifest: 'manifest-of-the-agent',
-  manifestBytes: 400,
-  model: 'demo/one',
-  maxOutputTokens: 1_000,
-  price: null,
-  limits: DEFAULT_LIMITS,
-};
-
 /** One session, told step by step; each failed expectation throws an AssertionError. Begun with `spec`. */
 export class Spec {
   /** The fold of `log`. */
@@ -66,9 +53,8 @@ export class Spec {
   pin: Pin | null;
   /** Models whose circuit breaker is open, with the code that opened it. */
   readonly broken = new Map<string, string>();
-  /** What the ledger says to the next input. */
+  /** What the ledger says to the next input, and what is drawn on above the session. */
   refusal: Shortage | null = null;
-  /** What requests draw on above their session. */
   budgets: readonly Budget[] = [];
   last: Transition = { ok: true, entries: [], receipt: { seq: 0 } };
   readonly #by: Actor;
@@ -123,7 +109,6 @@ export class Spec {
     return this;
   }
 
-  /** Further facts, in the same chain. */
   and(check: (spec: this) => void): this {
     check(this);
     return this;
@@ -134,9 +119,9 @@ export class Spec {
     const facts: Input['facts'] = {
       pin: (config) => this.#pinOf(config),
       breaker: (model) => this.broken.get(model) ?? null,
+      budgets: this.budgets,
+      refusals: this.refusal === null ? [] : [this.refusal],
     };
-    if (this.refusal !== null) facts.refusals = [this.refusal];
-    if (this.budgets.length > 0) facts.budgets = this.budgets;
     this.refusal = null;
     this.#inputs += 1;
     return { id: `i${this.#inputs}`, at: this.at, by: this.#by, epoch: this.epoch, command, facts };
@@ -372,10 +357,7 @@ export const approve = (wait: WaitId, digest = 'arguments'): Command =>
 export const deny = (wait: WaitId, digest = 'arguments'): Command =>
   resolve(wait, { kind: 'approval', decision: 'deny', digest });
 
-/**
- * What a session is told, in the words of a spec. Effects are named as the log names them (`r1t1`: the first turn of the
- * first run, `r1t1c0`: its first call); digests are readable names, for nothing here hashes.
- */
+/** What a session is told, in the words of a spec. Effects are named as in the log (`r1t1`, `r1t1c0`), digests readably. */
 export const steps = {
   open,
   send,

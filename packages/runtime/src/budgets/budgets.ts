@@ -41,7 +41,7 @@ export class Budgets {
   /** Reads the documents, and says to the ledger what is in force. Where others may change them, again and again. */
   async start(): Promise<void> {
     await this.read();
-    for (const { scope, caps } of this.list()) await this.#enforce(scope, caps);
+    for (const { scope } of this.list()) await this.#enforce(scope);
     if (this.#options.shared) this.#again();
   }
 
@@ -89,15 +89,21 @@ export class Budgets {
       const put = await docs.put(KIND, scope, whole, revision);
       if (!put.ok) continue;
       this.#documents.set(scope, { patch: whole, revision: put.revision });
-      const standing = this.get(scope);
-      await this.#enforce(scope, standing.caps);
-      return standing;
+      await this.#enforce(scope);
+      return this.get(scope);
     }
   }
 
-  /** Gives the accounts of the present periods these caps, whatever they had. */
-  async #enforce(scope: Scope, caps: PeriodCaps): Promise<void> {
-    await this.#begin([budgetAt(scope, caps, this.#options.clock.now())], false);
+  /** Gives the accounts of the present periods their caps; again where somebody has changed the document meanwhile. */
+  async #enforce(scope: Scope): Promise<void> {
+    for (;;) {
+      const { caps, revision } = this.get(scope);
+      await this.#begin([budgetAt(scope, caps, this.#options.clock.now())], false);
+      const found = await this.#options.store.docs.get(KIND, scope);
+      if ((found?.revision ?? 0) === revision) return;
+      if (found === null) this.#documents.delete(scope);
+      else this.#documents.set(scope, { patch: found.doc as PeriodPatch, revision: found.revision });
+    }
   }
 
   async #begin(budgets: readonly Budget[], keep = true): Promise<readonly Budget[]> {

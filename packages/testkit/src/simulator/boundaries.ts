@@ -39,6 +39,7 @@ const planWith = (calls: readonly string[], interventions: readonly Intervention
   background: false,
   route: ['scripted'],
   windowTokens: null,
+  budgets: null,
   compacts: 'opaque',
   script: { calls, interventions },
 });

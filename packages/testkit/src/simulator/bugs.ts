@@ -35,6 +35,8 @@ export const BUGS = {
   'cut-stream-final': 'an answer whose stream broke off is taken for a whole one',
   'compaction-drops-question': 'behind a summary, what the user asked of the run is left out',
   'stale-holder': 'a process dispatches in every session that it ever held, and asks nobody',
+  'budget-above-forgotten': 'nothing is reserved above the session',
+  'budget-never-freed': 'a run that waits for a budget is told of no room',
   'answer-paid-twice': 'an answer that the provider still has is asked for anew after a crash',
 } as const;
 export type Bug = keyof typeof BUGS;
@@ -61,6 +63,8 @@ function wrapperOf(sim: Sim, process: Process): ((log: LogStore) => Partial<LogS
   if (sim.bug === 'early-ack') return (log) => earlyAck(sim, process, log);
   if (sim.bug === 'one-shot-recovery') return oneShot;
   if (sim.bug === 'budget-settled-twice') return settledTwice;
+  if (sim.bug === 'budget-above-forgotten') return unreserved;
+  if (sim.bug === 'budget-never-freed') return spentUp;
   return sim.bug === 'fork-runs-open-call' ? (log) => openFork(sim, log) : null;
 }
 
@@ -95,6 +99,19 @@ function openFork(sim: Sim, log: LogStore): Partial<LogStore> {
     },
   };
 }
+
+/** What is booked under an account's name is booked above the session. */
+const unreserved = (log: LogStore): Partial<LogStore> => ({
+  append: async (request) =>
+    log.append({ ...request, ledger: request.ledger.filter((op) => !('key' in op) || !op.key.includes('@')) }),
+});
+
+const spentUp = (log: LogStore): Partial<LogStore> => ({
+  accounts: async (ids) => {
+    const rows = await log.accounts(ids);
+    return rows.map((row) => ({ ...row, caps: { tokens: 0, nanoUsd: 0 } }));
+  },
+});
 
 function settledTwice(log: LogStore): Partial<LogStore> {
   const accounts = new Map<string, string>();

@@ -12,6 +12,7 @@ const REFUSALS: readonly ErrorCode[] = ['wait_resolved', 'not_found', 'invalid_r
 export class People {
   /** What was signed, by session and wait: nothing else may run. */
   readonly signed = new Map<string, Set<string>>();
+  #raised = 0;
   readonly #sim: Sim;
   readonly #network: Network;
   readonly #outside: Outside;
@@ -43,6 +44,8 @@ export class People {
     const wait = random.pick(open);
     const other = open.find((each) => each.kind === 'approval' && each.id !== wait.id);
     if (wait.kind === 'approval' && this.#sim.fault('wrongDigest', session)) await this.#mistake(wait, other);
+    if (wait.kind === 'budget' && wait.shortage?.account.includes('@') === true && random.chance(0.7))
+      return this.#raise(wait.shortage);
     const answer = this.answerTo(wait);
     await this.answer(wait, answer);
     if (this.#sim.fault('secondAnswer', session))
@@ -129,6 +132,18 @@ export class People {
     const deed = this.#outside.deeds.get(key);
     if ((deed?.happened ?? 0) > 0) return { outcome: 'done', content: 'it had happened' };
     return this.#sim.random.chance(0.5) ? { outcome: 'retry' } : { outcome: 'failed', note: 'it had not happened' };
+  }
+
+  /** Whoever may do that gives the budget more: for this period and those that follow. */
+  async #raise({ account, limit, needed }: NonNullable<WaitView['shortage']>): Promise<void> {
+    const [whose = '', name = ''] = account.split('@');
+    const [scope, of] = whose.split('/') as ['tenant' | 'agent', string | undefined];
+    const period = name === 'total' ? 'total' : name.length === '2030-01'.length ? 'month' : 'day';
+    this.#raised += 1;
+    const more = (needed * 4 + 20_000) * this.#raised;
+    const cap = limit === 'tokens' ? { tokens: more } : { nanoUsd: more };
+    this.#sim.purses.allow(whose, period, cap);
+    await this.#network.ask('budgets.set', { scope, ...(of === undefined ? {} : { name: of }), [period]: cap }, []);
   }
 
   #cap(wait: WaitView): { tokens?: number; nanoUsd?: number } {

@@ -1,5 +1,5 @@
 /** What one seed turns on: a random subset of the faults at random rates, so that no fault hides another. */
-import type { Limits } from '@perdure/engine';
+import type { Caps, Limits } from '@perdure/engine';
 import type { Prng } from './random.ts';
 import type { Order } from './scheduler.ts';
 
@@ -70,6 +70,12 @@ export type Script = { calls: readonly string[]; interventions: readonly Interve
 /** Processes that share the store, in place of one that owns it. */
 export type NodesPlan = { workers: number; gateways: number; leaseMs: number };
 
+export type BudgetsPlan = {
+  tenant: { day?: Caps; month?: Caps; total?: Caps };
+  agent: { day?: Caps; month?: Caps; total?: Caps } | null;
+  dayEndsInMs: number | null;
+};
+
 export type Plan = {
   nodes: NodesPlan | null;
   script?: Script;
@@ -98,6 +104,8 @@ export type Plan = {
   route: readonly string[];
   /** What its models can read: a small window is soon full. Null: as the scripted model has it. */
   windowTokens: number | null;
+  /** Budgets above the sessions, and how long before a day ends it begins; null: there are none. */
+  budgets: BudgetsPlan | null;
   /** Whether the provider compacts for the first model, in a way that no other model can read; and a cheap one summarises. */
   compacts: 'no' | 'opaque' | 'readable';
 };
@@ -178,6 +186,27 @@ export function planOf(random: Prng): Plan {
     route: random.chance(0.4) ? ['scripted', 'scripted/second', 'scripted/third'] : ['scripted'],
     windowTokens: random.chance(0.4) ? random.pick([300, 800, 2_000]) : null,
     compacts: random.pick(['no', 'no', 'opaque', 'opaque', 'readable']),
+    budgets: random.chance(0.35) ? budgetsOf(random) : null,
+  };
+}
+
+/** Wall time at the beginning, ms: the same for all but those that are to see a day end. */
+export function beginOf({ budgets }: Plan): number {
+  const endsIn = budgets?.dayEndsInMs ?? null;
+  return endsIn === null ? EPOCH_MS : Math.ceil(EPOCH_MS / DAY_MS) * DAY_MS - endsIn;
+}
+const EPOCH_MS = 1_800_000_000_000;
+const DAY_MS = 24 * 60 * 60_000;
+
+/** So little that sessions together come to an end of it, and so much that each may begin. */
+function budgetsOf(random: Prng): BudgetsPlan {
+  const cap = (): Caps =>
+    random.chance(0.6) ? { tokens: random.between(2, 20) * 1_000 } : { nanoUsd: random.between(3, 40) * 1_000 };
+  const caps = (): BudgetsPlan['tenant'] => ({ [random.pick(['day', 'day', 'month', 'total'] as const)]: cap() });
+  return {
+    tenant: caps(),
+    agent: random.chance(0.4) ? caps() : null,
+    dayEndsInMs: random.chance(0.5) ? random.between(1, 60) * 1_000 : null,
   };
 }
 

@@ -94,6 +94,7 @@ export class Process {
       engineHash: 'simulated',
       sweepMs: SWEEP_MS,
       effects: sim.plan.effects,
+      ...(sim.plan.budgets === null ? {} : { budgets: sim.plan.budgets.tenant }),
       ...(this.#node === null ? {} : { work: this.#node.work, leaseMs: this.#node.leaseMs }),
     });
     this.host = wrapHost(sim, host);
@@ -277,14 +278,14 @@ export class Process {
 
   /** The memory store commits before it returns its promise. */
   async #commit(request: Append, of: () => TenantStore, origin: Origin | null): Promise<AppendResult> {
-    const { bug, disk, scheduler, truth } = this.#sim;
+    const { bug, disk, purses, scheduler, truth } = this.#sim;
     const hot = this.alive && bug !== 'early-ack' ? (this.peek(request.session)?.state ?? null) : null;
     const { log } = of();
     const result = await (origin === null ? log.append(request) : log.fork(origin, request));
     if (!result.ok) return result;
     scheduler.note(`${this.name} committed ${request.session} ${request.frame.first} ${request.frame.hash}`);
     const epoch = this.store.shared ? null : this.store.epoch;
-    truth.commit(request, hot, { epoch, now: this.#sim.storeClock.now(), disk, origin });
+    truth.commit(request, hot, { epoch, now: this.#sim.storeClock.now(), disk, origin, purses });
     return result;
   }
 

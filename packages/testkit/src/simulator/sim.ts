@@ -3,6 +3,7 @@ import type { Amount, Append, AppendResult, Clock, Store } from '@perdure/runtim
 import type { Bug } from './bugs.ts';
 import type { Coverage } from './coverage.ts';
 import type { FaultName, Plan } from './plan.ts';
+import type { Purses } from './purses.ts';
 import type { Prng } from './random.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { Truth } from './truth.ts';
@@ -36,6 +37,7 @@ export type Sim = {
   /** Of the store: what leases go by. */
   readonly storeClock: Clock;
   readonly disk: Disk;
+  readonly purses: Purses;
   readonly bug: Bug | null;
   readonly weather: Weather;
   /** Whether faults are still injected. */

@@ -18,7 +18,8 @@ import { Nodes } from './nodes.ts';
 import { Outside } from './outside.ts';
 import { People } from './people.ts';
 import type { Act, FaultName, Plan } from './plan.ts';
-import { planOf } from './plan.ts';
+import { beginOf, planOf } from './plan.ts';
+import { Purses } from './purses.ts';
 import { Prng } from './random.ts';
 import { Scheduler } from './scheduler.ts';
 import type { Disk, Sim, Weather } from './sim.ts';
@@ -27,8 +28,6 @@ import { Subscriber } from './subscribers.ts';
 import type { Log, Named } from './truth.ts';
 import { checkMessages, Truth } from './truth.ts';
 
-/** Wall time at the beginning of every simulation. */
-const EPOCH_MS = 1_800_000_000_000;
 /** How far off a wall clock may be. */
 const CLOCK_OFF_MS = 60 * 60_000;
 /** After faults are over everything must be at rest within this virtual time: a model call may hang to its end. */
@@ -93,9 +92,12 @@ class Simulation implements Sim {
   readonly clock: Clock;
   readonly storeClock: Clock;
   readonly disk: Disk;
+  readonly purses: Purses;
   readonly bug: Bug | null;
   readonly weather: Weather;
   readonly #seed: string;
+  /** Wall ms. */
+  readonly #beginsAt: number;
   readonly #outside: Outside;
   readonly #cluster: Processes;
   readonly #network: Network;
@@ -115,14 +117,16 @@ class Simulation implements Sim {
     this.#seed = String(seed);
     this.random = new Prng(this.#seed);
     this.plan = plan ?? planOf(this.random.fork('plan'));
+    this.purses = new Purses(this.plan.budgets);
     this.scheduler = new Scheduler(this.random.fork('order'), this.plan.order);
     if (trace === true) this.scheduler.trace = [];
     this.bug = bug ?? null;
+    this.#beginsAt = beginOf(this.plan);
     this.clock = {
-      now: () => EPOCH_MS + this.scheduler.nowMs + this.#wallOffsetMs,
+      now: () => this.#beginsAt + this.scheduler.nowMs + this.#wallOffsetMs,
       monotonicMs: () => this.scheduler.nowMs,
     };
-    this.storeClock = { now: () => EPOCH_MS + this.scheduler.nowMs, monotonicMs: () => this.scheduler.nowMs };
+    this.storeClock = { now: () => this.#beginsAt + this.scheduler.nowMs, monotonicMs: () => this.scheduler.nowMs };
     this.weather = { full: false, short: false, refuses: (request) => refusalOf(this.weather, request) };
     this.#outside = new Outside(this);
     this.truth = new Truth((log, entry, named) => this.#seen(log, entry, named));

@@ -61,7 +61,7 @@ export function toolsOf(sim: Sim, outside: Outside, process: Process, without: s
 
 export function agentOf(
   tools: readonly ToolDefinition[],
-  { approvalTtlMs, structured, background, route }: Plan,
+  { approvalTtlMs, structured, background, route, budgets }: Plan,
 ): Omit<AgentDefinition, 'limits'> & { limits: object } {
   return {
     name: 'worker',
@@ -71,6 +71,7 @@ export function agentOf(
     tools,
     policies: approvalTtlMs === null ? {} : { approvalTtlMs },
     limits: {},
+    ...(budgets === null || budgets.agent === null ? {} : { budgets: budgets.agent }),
     background,
     output: structured ? { type: 'string' } : null,
     queue: 'default',

@@ -17,6 +17,7 @@ import {
 import { chainHash, decodeFrame, effectKey } from '@perdure/runtime';
 import type { Append, Frame, Origin } from '@perdure/runtime/ports';
 import { Invariants } from '../invariants.ts';
+import type { Purses } from './purses.ts';
 import type { Disk } from './sim.ts';
 
 const REQUESTS: ReadonlySet<Entry['kind']> = new Set(['turn.requested', 'call.requested', 'compaction.requested']);
@@ -89,6 +90,8 @@ export class Truth {
     const { index } = request;
     log.frames.push({ ...frame, bytes: frame.bytes.slice() });
     const before = log.state.head;
+    const flying = store.purses.flying(log.state);
+    const spent = { ...log.state.spent };
     fold(entries, log.state);
     assert.equal(log.state.head, before + entries.length);
     try {
@@ -102,6 +105,7 @@ export class Truth {
     assert.equal(index.outstanding, outstanding(log.state).length, 'the index says how much is outstanding [P7]');
     assert.equal(index.dueAt, wakeAt(log.state), 'the index says when the session wakes [P7]');
     checkBooks(log.state, store.disk.account(sessionAccount(log.state)));
+    store.purses.committed(log.state, entries, flying, spent, store.disk);
     for (const entry of entries) {
       if ('epoch' in entry.data && NAMING.has(entry.kind))
         checkFence(log.id, entry.data.epoch ?? 0, request.fence, store);
@@ -260,7 +264,7 @@ export class Truth {
 }
 
 /** What the store was as it committed; `epoch` null: leases decide, at this time of its clock. */
-export type Committing = { epoch: number | null; now: number; disk: Disk; origin: Origin | null };
+export type Committing = { epoch: number | null; now: number; disk: Disk; origin: Origin | null; purses: Purses };
 
 /** An attempt is named by whoever may dispatch it, or under an offer that nobody has taken. */
 function checkFence(
