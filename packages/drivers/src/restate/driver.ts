@@ -96,8 +96,12 @@ class RestateDriver implements Driver {
   async #take(session: string): Promise<void> {
     const { holding, logger } = this.#given;
     try {
-      const { holder } = await holding.fence(session, null);
-      if (holder !== '' && holding.held(session) === null) return;
+      if (holding.held(session) === null) {
+        // Asked of the store: that somebody let it go is told to nobody.
+        holding.refused(session);
+        const { holder } = await holding.fence(session, null);
+        if (holder !== '') return;
+      }
       this.#doubt();
       const rest = await this.#local.drive(session);
       if (rest.at === 'rest' && rest.wakeAt !== null) this.#notices.tell(session, rest.wakeAt, rest.agent);
@@ -142,7 +146,9 @@ class RestateDriver implements Driver {
     }
     const { session, agent, outstanding } = change;
     const { holding } = this.#given;
-    this.#overdue.heard(session, outstanding > 0 && holding.serves(agent) && holding.prefers(session));
+    // Whoever has it is asked for it, else whoever comes first.
+    const isMine = holding.held(session) !== null || (holding.serves(agent) && holding.prefers(session));
+    this.#overdue.heard(session, outstanding > 0 && isMine);
   }
 
   /** Restate was silent: it may know of no process any more. */

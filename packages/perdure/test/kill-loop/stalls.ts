@@ -71,7 +71,7 @@ function stallsIn(session: string, entries: readonly Entry[], disturbed: Disturb
     const span = { at: from, until: next.at };
     const hindered = effects.length > 0 ? disturbed.crippled : [...disturbed.crippled, ...disturbed.untimed];
     const deaths = disturbed.deaths.filter((at) => at < span.until);
-    const ends = hindered.map(({ until }) => until).filter((until) => until < span.until);
+    const ends = hindered.filter(({ at }) => at < span.until).map(({ until }) => Math.min(until, span.until));
     const later = entries.slice(n + 1).find((one) => epochIn(one) !== null);
     stalls.push({
       session,

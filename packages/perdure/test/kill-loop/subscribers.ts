@@ -29,6 +29,7 @@ async function followByHand(
   while (!world.over.signal.aborted && !isDone()) {
     await world.whenUp();
     const leave = new AbortController();
+    const looking = leaveWhen(isDone, leave);
     if (kind === 'from-zero') last = 0;
     followed.connections += 1;
     try {
@@ -58,16 +59,28 @@ async function followByHand(
       }
     } catch {
       // The connection broke: it is made again.
+    } finally {
+      clearInterval(looking);
     }
     if (!isDone()) await delay(10);
   }
 }
+
+/** A run may end before its sender has the receipt: then no entry comes any more when everything is over. */
+const leaveWhen = (isDone: () => boolean, leave: AbortController): NodeJS.Timeout =>
+  setInterval(() => {
+    if (isDone()) leave.abort();
+  }, LOOK_MS);
+const LOOK_MS = 50;
 
 /** The product's own client: it reconnects by itself. */
 async function followByClient(world: World, record: SessionRecord): Promise<void> {
   const leave = new AbortController();
   const signal = AbortSignal.any([leave.signal, world.over.signal]);
   let last = 0;
+  const looking = leaveWhen(() => record.isOver && last >= record.head, leave);
+  leave.signal.addEventListener('abort', () => clearInterval(looking), { once: true });
+  world.over.signal.addEventListener('abort', () => clearInterval(looking), { once: true });
   for await (const event of world.client.events(record.id ?? '', { signal, maxAttempts: 10_000 })) {
     if (event.type === 'resync') return world.violate(`the client of ${record.id} at ${last} had to resync`);
     if (event.type !== 'entry') continue;
@@ -75,7 +88,6 @@ async function followByClient(world: World, record: SessionRecord): Promise<void
     last += 1;
     const wrong = record.show(last, JSON.stringify(event.entry));
     if (wrong !== null) return world.violate(wrong);
-    if (record.isOver && last >= record.head) leave.abort();
   }
 }
 
