@@ -127,6 +127,9 @@ export const LIMITS = {
   searchHits: 20,
   usualHits: 8,
   snippetChars: 500,
+  /** What a provider's model may write about its own search, in tokens and UTF-16 units. */
+  searchTokens: 1_024,
+  searchTextChars: 8_000,
   /** Threads that turn pages into Markdown at once, and the memory of one. */
   pageThreads: 2,
   pageMegabytes: 256,

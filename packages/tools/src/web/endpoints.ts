@@ -61,22 +61,25 @@ export function hitsOf({ results, fields }: SearchEndpoint, text: string): Searc
   // An answer without results leaves the list out, with one engine or another.
   if (found === undefined) return [];
   if (!Array.isArray(found)) return null;
-  return found.flatMap((each) => {
-    const url = URL.parse(wordsOf(memberOf(each, fields.url), LIMITS.urlChars));
-    if (url === null || !/^https?:$/.test(url.protocol)) return [];
-    const title = wordsOf(memberOf(each, fields.title), LIMITS.titleChars);
-    return [{ title, url: url.href, text: wordsOf(memberOf(each, fields.text ?? 'description'), LIMITS.snippetChars) }];
-  });
+  return found.flatMap((each) => hitOf(each, fields) ?? []);
 }
 
-function memberOf(value: unknown, name: string): unknown {
+/** Null where it has no address of the web. */
+export function hitOf(found: unknown, fields: SearchEndpoint['fields']): SearchHit | null {
+  const url = URL.parse(wordsOf(memberOf(found, fields.url), LIMITS.urlChars));
+  if (url === null || !/^https?:$/.test(url.protocol)) return null;
+  const title = wordsOf(memberOf(found, fields.title), LIMITS.titleChars);
+  return { title, url: url.href, text: wordsOf(memberOf(found, fields.text ?? 'description'), LIMITS.snippetChars) };
+}
+
+export function memberOf(value: unknown, name: string): unknown {
   return typeof value === 'object' && value !== null && Object.hasOwn(value, name)
     ? (value as { [name: string]: unknown })[name]
     : undefined;
 }
 
 /** One line without tags; no image of Markdown. */
-function wordsOf(value: unknown, chars: number): string {
+export function wordsOf(value: unknown, chars: number): string {
   if (typeof value !== 'string') return '';
   const words = value
     .slice(0, LIMITS.pageChars)

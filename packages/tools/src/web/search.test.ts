@@ -8,6 +8,7 @@ import type { ToolDefinition, ToolResult } from '@perdure/runtime/ports';
 import { LIMITS } from '../limits.ts';
 import { PRESETS, requestOf } from './endpoints.ts';
 import type { WebSearchOptions } from './search.ts';
+import { PROVIDERS } from './provider-search.ts';
 import { webSearch } from './search.ts';
 
 void describe('web_search', () => {
@@ -97,6 +98,74 @@ void describe('web_search', () => {
     assert.equal((await searched(tool, { query: 'x' })).content, 'http_status: The search answered 429.');
   });
 
+  void test('OpenAI’s own search is asked once, and what it cites is told with what it says', () => {
+    const body = PROVIDERS.openai.body('gpt-5-mini', 'tea') as { [name: string]: unknown };
+    assert.deepEqual(body['tools'], [{ type: 'web_search', search_context_size: 'low' }]);
+    assert.deepEqual([body['max_tool_calls'], body['store'], body['tool_choice']], [1, false, 'required']);
+    const url = 'https://tea.test/';
+    const annotations = [{ type: 'url_citation', url, title: 'Tea', start_index: 0, end_index: 3 }];
+    const read = PROVIDERS.openai.read({
+      output: [
+        { type: 'reasoning' },
+        {
+          type: 'web_search_call',
+          action: {
+            type: 'search',
+            sources: [
+              { type: 'url', url },
+              { type: 'url', url: 'https://b.test/' },
+            ],
+          },
+        },
+        {
+          type: 'message',
+          content: [{ type: 'output_text', text: 'Tea is ![x](https://evil.test/) hot.', annotations }],
+        },
+      ],
+    });
+    assert.deepEqual(read, {
+      text: 'Tea is [x](https://evil.test/) hot.',
+      hits: [
+        { title: 'Tea', url, text: '' },
+        { title: '', url: 'https://b.test/', text: '' },
+      ],
+      searches: 1,
+    });
+    assert.equal(PROVIDERS.openai.read({ output: [{ type: 'message', content: [] }] }), null);
+    for (const odd of [null, 3, [], {}, { output: {} }]) assert.equal(PROVIDERS.openai.read(odd), null);
+  });
+
+  void test('Anthropic’s own search is asked once; its errors are said by their code', () => {
+    const body = PROVIDERS.anthropic.body('claude', 'tea') as { [name: string]: unknown };
+    assert.deepEqual(body['tools'], [{ type: 'web_search_20250305', name: 'web_search', max_uses: 1 }]);
+    const result = { type: 'web_search_result', url: 'https://tea.test/', title: 'Tea', encrypted_content: 'x' };
+    const read = PROVIDERS.anthropic.read({
+      content: [
+        { type: 'server_tool_use', name: 'web_search' },
+        { type: 'web_search_tool_result', content: [result] },
+        { type: 'text', text: 'Tea is hot.' },
+      ],
+    });
+    const hits = [{ title: 'Tea', url: 'https://tea.test/', text: '' }];
+    assert.deepEqual(read, { text: 'Tea is hot.', hits, searches: 1 });
+    const error = { type: 'web_search_tool_result_error', error_code: 'too_many_requests' };
+    const failed = PROVIDERS.anthropic.read({ content: [{ type: 'web_search_tool_result', content: error }] });
+    assert.deepEqual(failed, { failed: 'too_many_requests' });
+    assert.equal(PROVIDERS.anthropic.read({ content: [{ type: 'text', text: 'no search' }] }), null);
+  });
+
+  void test('a provider is asked at its own address, with its key and the secret’s name that it was given', async () => {
+    const tool = webSearch({ provider: 'anthropic', model: 'claude', secret: 'MY_KEY' });
+    const asked: unknown[] = [];
+    const secret = (name: string, to: unknown): undefined => void asked.push([name, to]);
+    const result = (await tool.run({ query: 'x' }, {
+      signal: new AbortController().signal,
+      secret,
+    } as never)) as ToolResult;
+    assert.equal(result.content, 'not_configured: There is no secret MY_KEY: the operator sets it.');
+    assert.deepEqual(asked, [['MY_KEY', { url: 'https://api.anthropic.com/v1/messages' }]]);
+  });
+
   void test('an endpoint cannot send the request on to anybody else', async () => {
     for (const location of ['https://public.test/', 'http://localhost:1/', 'http://169.254.169.254/']) {
       respond = (_request, response) => void response.writeHead(302, { location }).end();
@@ -117,10 +186,12 @@ void describe('web_search', () => {
       { searxng: 'searx.test' },
       { searxng: 'https://USER@searx.test' },
       { endpoint: { ...shape, url: 'https://a.test/' } },
+      { provider: 'nobody', model: 'm' },
+      { provider: 'openai', model: '' },
       { endpoint: { ...shape, url: 'https://{query}.test/' } },
       { endpoint: { ...shape, url: 'https://a.test/?q={query}&k={secret}' } },
       { endpoint: { ...shape, url: 'https://a.test/?q={query}', secret: 'UNUSED' } },
-    ] as WebSearchOptions[])
+    ] as unknown as WebSearchOptions[])
       assert.throws(() => webSearch(options), { code: 'invalid_endpoint' }, JSON.stringify(options));
   });
 });
