@@ -3,7 +3,13 @@ export type { ErrorBody, ErrorCode, ErrorDetails } from './errors.ts';
 export { ApiError, ERROR_STATUS, errorBodySchema } from './errors.ts';
 export type { PolicyRuleInput } from './values.ts';
 export type { AnswerKind, MountInput, SessionStatus } from './values.ts';
-export { mountPathSchema, policyRuleSchema, workspaceNameSchema } from './values.ts';
+export {
+  mountPathSchema,
+  policyRuleSchema,
+  loopGuardSchema,
+  toolBreakerSchema,
+  workspaceNameSchema,
+} from './values.ts';
 export type { MediaKind } from './media.ts';
 export { attachmentOf, brokenMedia, MEDIA_TYPES, mediaKind, mediaTypeOf, nameOf, readText } from './media.ts';
 export type { AnswerInput, ConfigPatch, InputPart, MessageInput, Part } from './params.ts';

@@ -29,6 +29,8 @@ export const LIMITS = {
   rules: 1_000,
   /** The longest time a grant holds: ten years. */
   grantMaxMs: 10 * 365 * 24 * 60 * 60_000,
+  /** Failures of a tool, and repeats of a call, that a policy may count. */
+  habits: 64,
   /** One pattern of a rule, and patterns of one condition. */
   patternChars: 1_000,
   patterns: 100,

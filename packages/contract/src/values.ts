@@ -10,6 +10,7 @@ import type {
   Cost,
   EffectClass,
   Limits,
+  LoopGuard,
   Mode,
   Mount,
   Policies,
@@ -19,6 +20,7 @@ import type {
   RunStatus,
   Shortage,
   Taint,
+  ToolBreaker,
   ToolChoice,
   TurnId,
   Usage,
@@ -148,10 +150,22 @@ export const policyRuleSchema = z.strictObject({
 /** A rule as callers write it. */
 export type PolicyRuleInput = z.output<typeof policyRuleSchema>;
 
+export const toolBreakerSchema = z.strictObject({
+  failures: z.int().min(1).max(LIMITS.habits),
+  within: z.enum(['run', 'session']).exactOptional(),
+  forMs: z.int().min(1).max(LIMITS.grantMaxMs).exactOptional(),
+}) satisfies z.ZodType<ToolBreaker>;
+export const loopGuardSchema = z.strictObject({
+  repeats: z.int().min(1).max(LIMITS.habits),
+  decision: z.enum(['ask', 'deny']),
+}) satisfies z.ZodType<LoopGuard>;
+
 export const policiesSchema = z.strictObject({
   mode: modeSchema.exactOptional(),
   rules: z.array(policyRuleSchema).max(LIMITS.rules).exactOptional(),
   approvalTtlMs: z.int().min(1).max(LIMITS.approvalTtlMaxMs).exactOptional(),
+  breaker: toolBreakerSchema.exactOptional(),
+  loop: loopGuardSchema.exactOptional(),
 }) satisfies z.ZodType<Policies>;
 
 /**

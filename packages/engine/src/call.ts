@@ -9,6 +9,7 @@ import { retryAt } from './backoff.ts';
 import type { Input, RuledCall, ToolOutcome } from './commands.ts';
 import type { CallOutcome, Entry, Event, EventData } from './events.ts';
 import { callId } from './ids.ts';
+import { noteOutcome, noteRequest } from './habits.ts';
 import { LIMITS } from './limits.ts';
 import type { Call, Run, State, Turn } from './state.ts';
 import { giveUp, hear } from './state.ts';
@@ -79,7 +80,8 @@ export function requestCalls(state: State, run: Run, turn: Turn, calls: readonly
     else if (index >= room) events.push(settleCall(run, call, 0, 'failed', 'call_limit'));
     else if (decision.verdict === 'invalid')
       events.push(settleCall(run, call, 0, 'failed', decision.code, decision.result));
-    else if (decision.verdict === 'deny') events.push(settleCall(run, call, 0, 'denied', 'policy', decision.result));
+    else if (decision.verdict === 'deny')
+      events.push(settleCall(run, call, 0, 'denied', decision.code ?? 'policy', decision.result));
     else if (decision.verdict === 'ask') {
       const opening = { kind: 'approval' as const, call: id, digest: ruled.digest };
       events.push(
@@ -291,11 +293,12 @@ export function promoteCalls(run: Run): void {
   }
 }
 
-export function evolveCallRequested(run: Run, entry: Of<'call.requested'>): void {
+export function evolveCallRequested(state: State, run: Run, entry: Of<'call.requested'>): void {
   const { data } = entry;
   const turn = run.turn;
   if (turn === null || turn.body === null) return;
   run.calls += 1;
+  noteRequest(state, run.id, data.digest);
   run.asked.push({
     id: callId(turn.id, data.index),
     name: data.name,
@@ -344,6 +347,7 @@ export function evolveCall(
       if (call.phase.at === 'flying' && call.phase.attempt !== attempt) giveUp(state, call.id, call.phase.attempt);
       hear(state, call.id, attempt);
       const located: Located | null = result === undefined ? null : { ...result, seq: entry.seq };
+      noteOutcome(state, run.id, call.name, outcome, code ?? null, entry.at);
       call.phase = { at: 'settled', attempt, outcome, code: code ?? null, result: located };
       if (taint !== undefined) call.phase.taint = taint;
       if (found.length > 0) state.context.found = join(state.context.found, found);

@@ -111,7 +111,7 @@ export type RuledCall = {
     | { verdict: 'allow' }
     | { verdict: 'ask'; expiresAt?: number }
     /** `result`: what the model is told of it. */
-    | { verdict: 'deny'; result?: BodyRef }
+    | { verdict: 'deny'; result?: BodyRef; code?: string }
     /** Unknown tool, broken JSON, arguments that do not fit: answered at once with a typed error. */
     | { verdict: 'invalid'; code: string; result: BodyRef };
 };

@@ -25,6 +25,7 @@ export type {
   EffectClass,
   FailReason,
   LimitReason,
+  LoopGuard,
   Limits,
   Located,
   Media,
@@ -43,6 +44,7 @@ export type {
   RunStatus,
   Shortage,
   Taint,
+  ToolBreaker,
   ToolChoice,
   TreeChanged,
   Usage,
@@ -72,6 +74,7 @@ export type {
   CallPhase,
   Compaction,
   Context,
+  Habits,
   Item,
   ItemContent,
   Phase,
@@ -90,6 +93,7 @@ export { outstanding, statusOf, wakeAt } from './outstanding.ts';
 export { costOf, isCapped, lacksPrice, runAccount, sessionAccount, sessionCaps } from './budget.ts';
 export { failedOver, memberOf, membersOf, PROVIDER_FAILURES } from './route.ts';
 export { isClosedTo, pendingItems, readable } from './context.ts';
+export { BREAKER } from './habits.ts';
 export { isTrusted } from './taint.ts';
 export { takesOf } from './media.ts';
 export { mergeConfig, runConfig } from './config.ts';

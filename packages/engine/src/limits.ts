@@ -1,5 +1,8 @@
 /** Every bound the engine keeps, by name. Bytes, counts and milliseconds are in the names. */
 export const LIMITS = {
+  /** The last calls that are remembered to see one that repeats itself, and tools whose failures are counted. */
+  recentCalls: 64,
+  toolStreaks: 64,
   /** One append: the exact UTF-8 bytes of its entries. */
   frameBytes: 256 * 1024,
   /** Runs that wait in one session: few enough that one frame can end them all. */

@@ -149,7 +149,7 @@ function evolveInRun(state: State, run: Run, entry: Entry): void {
 function evolveCallsOf(state: State, run: Run, entry: Entry): void {
   switch (entry.kind) {
     case 'call.requested':
-      evolveCallRequested(run, entry);
+      evolveCallRequested(state, run, entry);
       break;
     case 'call.attempted':
     case 'call.failed':

@@ -53,6 +53,14 @@ export type Slot = Located & { key: string; revision: number; at: number; by: Ac
 /** A label of the context, and what brought it first: a call, a run (its message), or a slot (`slot KEY`). */
 export type TaintSource = { label: Taint; from: string; seq: number };
 
+/** What became of the last calls: what a policy sees a tool that fails, or a model that turns in circles, by. */
+export type Habits = {
+  /** Tools of which the last calls failed or were denied, one after another; the newest last. `at`: wall ms. */
+  streaks: readonly { tool: string; failed: number; run: RunId; at: number }[];
+  /** The newest last. */
+  recent: readonly { digest: Digest; run: RunId }[];
+};
+
 export type Context = {
   items: Item[];
   /** Never changed in place: a turn keeps the ones it was sealed with. */
@@ -253,6 +261,7 @@ export type State = {
   /** Attempts that were given up before anybody heard their outcome: one that comes now is evidence, once (P4). */
   unheard: Map<EffectId, number[]>;
   context: Context;
+  habits: Habits;
   /** Where each workspace that is mounted stood when this session mounted it, or last changed it. */
   trees: Map<string, Digest>;
   compaction: Compaction | null;
@@ -310,6 +319,7 @@ export function freshState(): State {
       found: [],
       taint: [],
     },
+    habits: { streaks: [], recent: [] },
     trees: new Map(),
     compaction: null,
     compactionAsked: null,

@@ -85,7 +85,20 @@ export type PolicyRule = {
   expiresAt?: number;
   reason?: string;
 };
-export type Policies = { mode?: Mode; rules?: PolicyRule[]; approvalTtlMs?: number };
+export type Policies = {
+  mode?: Mode;
+  rules?: PolicyRule[];
+  approvalTtlMs?: number;
+  breaker?: ToolBreaker;
+  loop?: LoopGuard;
+};
+/**
+ * A tool whose calls failed or were denied so often in a row is denied: of a run until it ends, or for `forMs`; of a
+ * session for `forMs` after the last one.
+ */
+export type ToolBreaker = { failures: number; within?: 'run' | 'session'; forMs?: number };
+/** A call that the run has made with the same arguments so often, among its last ones, is asked for or denied. */
+export type LoopGuard = { repeats: number; decision: 'ask' | 'deny' };
 
 /**
  * A workspace that tools find at a path. `tree`: where it stood when it was mounted; where it stands now is said by its

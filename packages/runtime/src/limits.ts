@@ -66,6 +66,8 @@ export const LIMITS = {
   policyGrants: 500,
   policyDocuments: 10_000,
   ruleIdChars: 10,
+  /** A tool's breaker of a session stays open so long where nobody says otherwise. */
+  toolBreakerMs: 10 * 60_000,
   /** What an entry says of the rules that decided. */
   ruleChars: 400,
   /** Patterns of rules that are kept compiled; texts of one call's arguments that rules look at. */

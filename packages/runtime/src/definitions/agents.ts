@@ -1,7 +1,7 @@
 /** Definitions: agents, tools, and the manifest that a run is pinned to. */
 import type { CompactionConfig, Config, Limits, Pin, Policies, Unfit } from '@perdure/engine';
 import { DEFAULT_LIMITS, membersOf } from '@perdure/engine';
-import { policyRuleSchema } from '@perdure/contract';
+import { loopGuardSchema, policyRuleSchema, toolBreakerSchema } from '@perdure/contract';
 import { z } from 'zod';
 import { canonicalJson, sha256 } from '../log/digest.ts';
 import { ConfigError } from '../errors.ts';
@@ -69,6 +69,8 @@ export const policiesSchema = z
     mode: z.enum(['ask', 'accept-edits', 'read-only', 'bypass']).optional(),
     rules: z.array(policyRuleSchema).max(1_000).optional(),
     approvalTtlMs: z.int().positive().optional(),
+    breaker: toolBreakerSchema.optional(),
+    loop: loopGuardSchema.optional(),
   })
   .superRefine((policies, context) => {
     const misfit = misfitOfPolicies(policies as Policies);

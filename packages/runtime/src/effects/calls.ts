@@ -60,7 +60,7 @@ export async function prepareCall(
   }
   const misfit = misfitOf(declared.input, parsed.value);
   if (misfit !== null) return invalid('invalid_arguments', `The arguments do not fit the tool's schema: ${misfit}`);
-  const call = { ...facts, digest, invalid: null, judged: judged(asked.name, declared, parsed.value) };
+  const call = { ...facts, digest, invalid: null, judged: judged(asked.name, declared, parsed.value, digest) };
   const { verdict, rule } = ruleOn(call.judged, binding);
   if (verdict !== 'deny') return call;
   const denial = await bodies.add({ content: clipped(denialText(rule), LIMITS.messageChars) });

@@ -7,7 +7,7 @@ import { LIMITS as ENGINE } from '@perdure/engine';
 import type { Agents, Manifest } from '../definitions/agents.ts';
 import type { Binding } from '../policy/policy.ts';
 import { meantCall } from '../definitions/deferred.ts';
-import { joinPolicies, standingNow } from '../policy/policy.ts';
+import { behind, joinPolicies, standingNow } from '../policy/policy.ts';
 import type { PolicyDocuments } from '../policy/documents.ts';
 import type { TurnBody } from './assemble.ts';
 import type { Bodies } from './bodies.ts';
@@ -329,7 +329,10 @@ async function settleTurn(
   const calls: PreparedCall[] = [];
   const { filed, text } =
     turn.calls.length === 0 ? { filed: [], text: null } : await options.policies.inForce(manifest.agent, session);
-  for (const asked of turn.calls) calls.push(await prepareCall(manifest, asked, bodies, { ...binding, filed }, found));
+  for (const asked of turn.calls) {
+    const earlier = calls.map(({ digest }) => digest);
+    calls.push(await prepareCall(manifest, asked, bodies, behind({ ...binding, filed }, earlier), found));
+  }
   const { policies } = manifest;
   const body = await bodies.add(turn);
   const prepared: PreparedTurn = { type: 'prepared-turn', stop, body, usage, calls, policies, filed };

@@ -10,6 +10,7 @@ import { canonicalJson } from '../log/digest.ts';
 import { isSurely, mayRun, prefixOf } from './commands.ts';
 import type { CallFacts, Certainty } from './facts.ts';
 import { leavesOf, valueAt } from './facts.ts';
+import type { HabitsOf } from './habits.ts';
 import { matcherOf, matchesTool, mayMatchBelow } from './patterns.ts';
 import type { ShellCommand } from './shell.ts';
 
@@ -21,8 +22,11 @@ export type Standing = {
   taint: readonly Taint[];
   /** What the run has cost so far. */
   nanoUsd: number;
+  /** What became of the calls before it; missing: there were none. */
+  habits?: HabitsOf;
 };
-export type Judged = { name: string; acts: readonly Act[]; facts: CallFacts };
+/** `digest`: of its name and arguments; '' where it has none. */
+export type Judged = { name: string; digest: string; acts: readonly Act[]; facts: CallFacts };
 
 /** Whether the rule counts, its command apart: that is for all `allow` rules together. */
 export function counts(rule: PolicyRule, call: Judged, standing: Standing): boolean {

@@ -14,7 +14,7 @@ import type {
 import type { EffectClass } from '../ports.ts';
 import type { StepCommand } from '../log/step.ts';
 import type { Binding, FiledRule, Ruled } from './policy.ts';
-import { decisionOf, joinPolicies, ruleOn, standingNow } from './policy.ts';
+import { behind, decisionOf, joinPolicies, ruleOn, standingNow } from './policy.ts';
 
 /** A call as `perform` prepared it: parsed, validated, with the facts of its declaration; the step rules on it. */
 export type PreparedCall = {
@@ -62,12 +62,13 @@ export function ruled(state: State, command: StepCommand, at: number): Command {
   const policies = joinPolicies(prepared.policies, run?.config.policies);
   const binding: Binding = { policies, filed: prepared.filed, standing: standingNow(state, run, at) };
   const ruledBy = prepared.policy === undefined ? {} : { policy: prepared.policy };
-  const calls = prepared.calls.map((call): RuledCall => {
+  const digests = prepared.calls.map(({ digest }) => digest);
+  const calls = prepared.calls.map((call, index): RuledCall => {
     const { name, providerId, digest, effect, timeoutMs, verify, taint, invalid, judged } = call;
     const facts = { name, providerId, digest, class: effect, timeoutMs, verify, taint, ...ruledBy };
     if (invalid !== null) return { ...facts, rule: invalid.code, decision: { verdict: 'invalid', ...invalid } };
     if (judged === null) throw new TypeError(`call ${name} has nothing to rule on`);
-    const ruling = ruleOn(judged, binding);
+    const ruling = ruleOn(judged, behind(binding, digests.slice(0, index)));
     return { ...facts, rule: ruling.rule, decision: decisionOf(ruling, policies, at, call.denial ?? null) };
   });
   const { stop, body, usage, misfit, built } = prepared;
