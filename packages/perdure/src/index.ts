@@ -39,6 +39,7 @@ export type {
   AgentsFilesOptions,
   FilesOptions,
   SearchHistoryOptions,
+  MountedShellOptions,
   ShellOptions,
   SkillsOptions,
   TodoItem,

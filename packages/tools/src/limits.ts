@@ -10,6 +10,9 @@ export const LIMITS = {
   treeEntries: 20_000,
   treeBytes: 2 * 1024 * 1024 * 1024,
   excludes: 1_000,
+  /** Of one mount that a command sees, and paths that are told of what was not kept of it. */
+  mountedBytes: 256 * 1024 * 1024,
+  toldPaths: 20,
 
   /** A path as a model writes it. */
   pathChars: 4_096,

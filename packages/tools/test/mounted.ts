@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Tree, TreeNode } from '@perdure/contract';
 import { mountedFor, system, Workspaces } from '@perdure/runtime';
-import type { TenantStore, ToolContext, ToolDefinition } from '@perdure/runtime/ports';
+import type { Sandbox, TenantStore, ToolContext, ToolDefinition } from '@perdure/runtime/ports';
 import { openMemoryStore } from '@perdure/stores/memory';
 import { contextOf } from './context.ts';
 
@@ -10,6 +10,7 @@ type Ports = Pick<TenantStore, 'docs' | 'blobs'>;
 export type Content = string | Uint8Array | { link: string };
 export type MountAt = { path: string; workspace: string; mode?: 'read-only' | 'read-write' };
 export type CallOptions = {
+  sandbox?: Sandbox;
   mounts?: readonly MountAt[];
   key?: string;
   attempt?: number;
@@ -46,12 +47,13 @@ export async function makeMounted(files: { [path: string]: Content } = {}) {
     attempt = 1,
     over = store,
     signal,
+    sandbox,
   }: CallOptions = {}): ToolContext => {
     const usual: readonly MountAt[] = [{ path: '/', workspace: 'site' }];
     const mounted = (mounts ?? usual).map((mount) => ({ mode: 'read-write' as const, tree: '', ...mount }));
     const on = { workspaces: new Workspaces({ ...over, clock: system.clock }), blobs: over.blobs };
     const call = mountedFor(on, mounted, { key, session: 'ses_1', call: 'r1t1c0' });
-    return { ...contextOf(signal), key, attempt, workspaces: call };
+    return { ...contextOf(signal, sandbox), key, attempt, workspaces: call };
   };
   return {
     store,

@@ -1,7 +1,8 @@
 /** A folder of this machine becomes a workspace, or a workspace what was changed in the folder. Only what is missing is sent. */
-import type { Client, Tree, TreeFile, TreeNode, WorkspaceView } from '@perdure/contract';
-import { ApiError, decodeTree, encodeTree, foldersOf, isLink, LIMITS, mergeTrees } from '@perdure/contract';
+import type { Client, Tree, TreeFile, WorkspaceView } from '@perdure/contract';
+import { ApiError, decodeTree, encodeTree, isLink, LIMITS, mergeTrees } from '@perdure/contract';
 import type { Excludes, LeftOut, TreeFolder } from '@perdure/tools';
+import { withUnseen } from '@perdure/tools';
 import { CommandError, EXIT } from '../cli/exit.ts';
 import { LIMITS as OWN } from '../limits.ts';
 
@@ -39,19 +40,6 @@ export async function push(options: Push): Promise<Pushed> {
       if (!(error instanceof ApiError && error.code === 'revision_conflict') || tries === OWN.pushTries) throw error;
     }
   }
-}
-
-/** What was not looked at has not changed here: it stays as it is known. */
-function withUnseen(here: Tree, base: Tree | null, excludes: Excludes, leftOut: readonly LeftOut[]): Tree {
-  const out = new Set(leftOut.map(({ path }) => path));
-  const all = new Map<string, TreeNode>(here);
-  for (const [path, node] of base ?? []) {
-    const folders = foldersOf(path);
-    const unseen =
-      excludes(path, false) || out.has(path) || folders.some((folder) => excludes(folder, true) || out.has(folder));
-    if (unseen && !here.has(path)) all.set(path, node);
-  }
-  return all;
 }
 
 function wantedOf({ workspace, base, force }: Push, there: Tree, here: Tree): Tree {

@@ -1,3 +1,3 @@
 export { jobs } from './jobs.ts';
-export type { ShellOptions } from './place.ts';
+export type { MountedShellOptions, ShellOptions } from './place.ts';
 export { shell } from './shell.ts';

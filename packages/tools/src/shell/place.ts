@@ -2,18 +2,14 @@
 import { realpathSync, statSync } from 'node:fs';
 import { join, normalize } from 'node:path/posix';
 import { parse, resolve } from 'node:path';
-import type { SandboxLimits, SandboxOptions } from '@perdure/runtime/ports';
+import type { SandboxFolder, SandboxLimits, SandboxOptions } from '@perdure/runtime/ports';
 import { SandboxError } from '@perdure/runtime/ports';
 import { ToolFailure, ToolOptionsError } from '../failure.ts';
 import { LIMITS } from '../limits.ts';
 import { isWithin } from '../sandbox/folders.ts';
 import { hostRules } from '../network/hosts.ts';
 
-export type ShellOptions = {
-  /** The workspace: a folder that commands see as `/workspace` and begin in. Read when the tool is made, and fixed from then on. */
-  root: string;
-  /** Whether they may change it. Default: no. */
-  write?: boolean;
+export type CommandOptions = {
   /** Further folders that they may read, each where it is here, such as that of an interpreter. */
   read?: readonly string[];
   /** What they reach of the network: `example.com`, `*.example.com`, with `:PORT` where it is neither 80 nor 443. Default: nothing. */
@@ -23,13 +19,23 @@ export type ShellOptions = {
   limits?: Partial<Omit<SandboxLimits, 'timeoutMs'>>;
 };
 
+export type ShellOptions = CommandOptions & {
+  /** The workspace: a folder that commands see as `/workspace` and begin in. Read when the tool is made, and fixed from then on. */
+  root: string;
+  /** Whether they may change it. Default: no. */
+  write?: boolean;
+};
+/** Commands see what the session has mounted, below `/workspace`, and no folder of this machine beside `read`. */
+export type MountedShellOptions = CommandOptions & { mounts: true };
+
 export const WORKSPACE = '/workspace';
 
 /** Options for a command, but for where it begins and its time. Throws ToolOptionsError `invalid_root`, `invalid_host`. */
-export function placeOf({ root, write = false, read = [], hosts = [], env = {}, limits }: ShellOptions) {
+export function placeOf(options: ShellOptions | MountedShellOptions) {
+  const { read = [], hosts = [], env = {}, limits } = options;
   hostRules(hosts);
-  const folders = [
-    { path: folderOf(root), at: WORKSPACE, write },
+  const own = 'root' in options ? [{ path: folderOf(options.root), at: WORKSPACE, write: options.write ?? false }] : [];
+  const shared = [
     // Programs are there in any case.
     ...read
       .map(folderOf)
@@ -37,8 +43,12 @@ export function placeOf({ root, write = false, read = [], hosts = [], env = {}, 
       .map((path) => ({ path, at: path, write: false })),
   ];
   const bounds = { ...LIMITS.shell, ...limits };
-  return (cwd: string | undefined, timeoutMs: number): Omit<SandboxOptions, 'input'> => ({
-    folders,
+  return (
+    cwd: string | undefined,
+    timeoutMs: number,
+    mounted: readonly SandboxFolder[] = [],
+  ): Omit<SandboxOptions, 'input'> => ({
+    folders: [...own, ...mounted, ...shared],
     cwd: within(cwd),
     env,
     hosts,

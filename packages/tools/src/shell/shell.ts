@@ -1,30 +1,40 @@
 import { constants } from 'node:os';
-import type { SandboxEnd, SandboxProcess, ToolDefinition, ToolResult } from '@perdure/runtime/ports';
+import type { SandboxEnd, SandboxFolder, SandboxProcess, ToolDefinition, ToolResult } from '@perdure/runtime/ports';
 import { z } from 'zod';
 import { defineActing } from '../define.ts';
 import { LIMITS } from '../limits.ts';
 import { Output } from './output.ts';
-import type { ShellOptions } from './place.ts';
+import { onMounted } from './mounted.ts';
+import type { MountedShellOptions, ShellOptions } from './place.ts';
 import { notBegun, placeOf, WORKSPACE } from './place.ts';
 
 /** What a model has to know of the place. */
-export function describePlace({ write = false, hosts = [] }: ShellOptions): string {
-  const files = write
-    ? `the workspace in ${WORKSPACE}, where it begins`
-    : `the workspace in ${WORKSPACE}, which it may read and not change`;
+export function describePlace(options: ShellOptions | MountedShellOptions): string {
+  const { hosts = [] } = options;
+  const files = 'mounts' in options ? MOUNTED : filesOf(options);
   const network = hosts.length === 0 ? 'no network' : `of the network ${hosts.join(', ')} by HTTP and HTTPS`;
   return `It sees the system's programs, ${files}, an empty /tmp of its own, and ${network}.`;
+}
+
+const MOUNTED = `what is mounted in the session below ${WORKSPACE} (what is mounted at /site is in ${WORKSPACE}/site), and \
+what it changes there is kept when it ends, folders named .git and node_modules aside`;
+
+function filesOf({ write = false }: ShellOptions): string {
+  return write
+    ? `the workspace in ${WORKSPACE}, where it begins`
+    : `the workspace in ${WORKSPACE}, which it may read and not change`;
 }
 
 /**
  * The tool `shell`: runs a command by bash in the sandbox, to its end, and gives its exit code and what it said; the
  * beginning and the end of what is long. Unsafe, and asks first. Over its time, at a cancel and with this process it is
- * killed with all that it has started.
+ * killed with all that it has started. With `mounts` it works on copies of what the session has mounted, and what it changed
+ * is stored once it has ended, however that was; a call whose end nobody heard is known by it to have run.
  *
  * Failures before the command begins are error results: `sandbox_unavailable`, `invalid_folder`, `not_started`,
- * `outside_root`. Throws ToolOptionsError `invalid_root` or `invalid_host`.
+ * `outside_root`, and of mounts `not_found`, `too_large`. Throws ToolOptionsError `invalid_root` or `invalid_host`.
  */
-export function shell(options: ShellOptions): ToolDefinition {
+export function shell(options: ShellOptions | MountedShellOptions): ToolDefinition {
   const place = placeOf(options);
   return defineActing({
     name: 'shell',
@@ -37,21 +47,40 @@ export function shell(options: ShellOptions): ToolDefinition {
       cwd: z.string().min(1).max(LIMITS.pathChars).optional().describe('A folder of the workspace, relative to it.'),
     }),
     timeoutMs: LIMITS.commandMaxMs + LIMITS.sandboxStartMs + LIMITS.commandGraceMs,
-    async run({ command, timeoutMs, cwd }, { sandbox, signal }) {
-      const bounds = { ...place(cwd, timeoutMs), input: false };
-      const started = await sandbox.run(['/bin/bash', '-c', command], bounds).catch((error: unknown) => {
-        throw notBegun(error);
-      });
-      const stop = (): void => started.kill();
-      signal.addEventListener('abort', stop, { once: true });
-      if (signal.aborted) stop();
-      try {
-        return await ran(started, timeoutMs);
-      } finally {
-        signal.removeEventListener('abort', stop);
-      }
+    async run({ command, timeoutMs, cwd }, { sandbox, signal, workspaces }) {
+      const runIn = async (mounted: readonly SandboxFolder[]): Promise<ToolResult> => {
+        const [only, ...others] = mounted;
+        const begin = cwd ?? (only !== undefined && others.length === 0 ? only.at : undefined);
+        const started = await sandbox
+          .run(['/bin/bash', '-c', command], { ...place(begin, timeoutMs, mounted), input: false })
+          .catch((error: unknown) => {
+            throw notBegun(error);
+          });
+        return stoppable(started, signal, timeoutMs);
+      };
+      return 'mounts' in options ? onMounted(workspaces, signal, runIn) : runIn([]);
     },
+    ...('mounts' in options ? { verify: hasRun } : {}),
   });
+}
+
+/** What is stored of a command is stored after its end. */
+const hasRun: NonNullable<ToolDefinition['verify']> = async (_key, _args, { workspaces }) => {
+  for (const mount of workspaces.mounts)
+    if (mount.write && (await workspaces.earlier(mount).catch(() => null)) !== null)
+      return { outcome: 'done', content: 'The command ran, and what it changed is kept. What it said is lost.' };
+  return { outcome: 'unknown' };
+};
+
+async function stoppable(started: SandboxProcess, signal: AbortSignal, timeoutMs: number): Promise<ToolResult> {
+  const stop = (): void => started.kill();
+  signal.addEventListener('abort', stop, { once: true });
+  if (signal.aborted) stop();
+  try {
+    return await ran(started, timeoutMs);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
 }
 
 async function ran(started: SandboxProcess, timeoutMs: number): Promise<ToolResult> {

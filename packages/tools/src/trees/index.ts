@@ -9,7 +9,7 @@ import { readScanned, scanFolder } from './scan.ts';
 
 export { excludesOf, USUALLY_EXCLUDED } from './excludes.ts';
 export type { Excludes } from './excludes.ts';
-export { planPlacements } from './merge.ts';
+export { planPlacements, withUnseen } from './merge.ts';
 export type { Plan } from './merge.ts';
 export type { Owner, Placement, PlaceOptions } from './place.ts';
 export type { LeftOut, Scanned } from './scan.ts';

@@ -1,6 +1,8 @@
 import type { Tree, TreeNode } from '@perdure/contract';
-import { sameNode } from '@perdure/contract';
+import { foldersOf, sameNode } from '@perdure/contract';
+import type { Excludes } from './excludes.ts';
 import type { Placement } from './place.ts';
+import type { LeftOut } from './scan.ts';
 
 export type Plan = {
   placements: Placement[];
@@ -34,3 +36,16 @@ export function planPlacements(base: Tree | null, here: Tree, wanted: Tree, forc
 
 /** What only is here was never part of the workspace: nobody asks for it to go. */
 const isOfBase = (known: TreeNode | undefined): boolean => known !== undefined;
+
+/** What was not looked at has not changed here: it stays as it is known. */
+export function withUnseen(here: Tree, base: Tree | null, excludes: Excludes, leftOut: readonly LeftOut[]): Tree {
+  const out = new Set(leftOut.map(({ path }) => path));
+  const all = new Map<string, TreeNode>(here);
+  for (const [path, node] of base ?? []) {
+    const folders = foldersOf(path);
+    const unseen =
+      excludes(path, false) || out.has(path) || folders.some((folder) => excludes(folder, true) || out.has(folder));
+    if (unseen && !here.has(path)) all.set(path, node);
+  }
+  return all;
+}

@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { describe, test } from 'node:test';
+import { system } from '@perdure/runtime';
+import type { Sandbox } from '@perdure/runtime/ports';
+import type { Content, Mounted } from '../../test/mounted.ts';
+import { makeMounted } from '../../test/mounted.ts';
+import { makeSandbox, whyNoSandbox } from '../../test/sandbox.ts';
+import { files } from '../files/index.ts';
+import { createBare } from '../sandbox/index.ts';
+import { shell } from './shell.ts';
+
+const skip = await whyNoSandbox();
+const tools = [shell({ mounts: true }), ...files({ mounts: true, write: true })];
+const FILES: { [path: string]: Content } = {
+  'a.txt': 'one\n',
+  'src/b.txt': 'two\n',
+  link: { link: 'a.txt' },
+  out: { link: '/etc/hostname' },
+  up: { link: '../../../etc' },
+  'node_modules/x': 'kept\n',
+};
+
+const run = async (world: Mounted, sandbox: Sandbox, command: string, more: object = {}): Promise<string> =>
+  (await world.call(tools, 'shell', { command }, { sandbox, ...more })).content;
+
+function leftovers(): string[] {
+  return readdirSync(tmpdir()).filter((name) => name.startsWith('perdure-mounted-'));
+}
+
+void describe('shell on what is mounted', { skip }, () => {
+  void test('it sees the files, and what it changes is kept as one move: made, changed, taken away, links, programs', async () => {
+    using place = makeSandbox();
+    const world = await makeMounted(FILES);
+    const before = new Set(leftovers());
+    const said = await run(
+      world,
+      place.sandbox,
+      'pwd; cat a.txt src/b.txt link; echo ONE > a.txt; rm -r src; mkdir -p new/deep; echo x > new/deep/run; chmod +x new/deep/run; ln -s new n; ln -sf /etc/passwd out',
+    );
+    assert.equal(said, 'exit code 0\n/workspace\none\ntwo\none');
+    assert.deepEqual(await world.texts(), {
+      'a.txt': 'ONE\n',
+      link: '-> a.txt',
+      n: '-> new',
+      'new/deep/run': 'x\n',
+      'node_modules/x': 'kept\n',
+      out: '-> /etc/passwd',
+      up: '-> ../../../etc',
+    });
+    const node = (await world.treeOf()).get('new/deep/run');
+    assert.ok(node !== undefined && 'digest' in node && node.executable === true);
+    assert.equal((await world.workspaces.head('site'))?.moves.length, 2);
+    assert.deepEqual(new Set(leftovers()), before, 'nothing is left on the machine');
+    assert.equal(
+      await run(world, place.sandbox, 'cat n/deep/run && ./n/deep/run || true'),
+      'exit code 0\nx\n[stderr]\n./n/deep/run: line 1: x: command not found',
+    );
+    assert.equal((await world.workspaces.head('site'))?.moves.length, 2, 'what changes nothing moves nothing');
+  });
+
+  void test('read-only it changes nothing, and several are side by side', async () => {
+    using place = makeSandbox();
+    const world = await makeMounted(FILES);
+    await world.push('docs', { 'guide.md': 'read\n' });
+    const mounts = [
+      { path: '/site', workspace: 'site' },
+      { path: '/docs', workspace: 'docs', mode: 'read-only' as const },
+    ];
+    const said = await run(world, place.sandbox, 'cat docs/guide.md; echo x > docs/x; echo y > site/y', { mounts });
+    assert.match(said, /^exit code 0\nread\n\[stderr\]\n.*docs\/x: Read-only file system$/);
+    assert.deepEqual(Object.keys(await world.texts('docs')), ['guide.md']);
+    assert.equal((await world.texts())['y'], 'y\n');
+  });
+
+  void test('what no workspace holds is told, and neither read nor kept', async () => {
+    using place = makeSandbox();
+    const world = await makeMounted({ a: 'a', b: 'b' });
+    const said = await run(
+      world,
+      place.sandbox,
+      'mkfifo pipe; ln a hard; touch "x:y"; rm b; mkdir b; ln -s /etc/shadow b/s; mkdir .git; echo x > .git/config',
+    );
+    assert.match(said, /\[not kept: "pipe" is neither/);
+    assert.match(said, /\[not kept: "a" has a second name/);
+    assert.match(said, /\[not kept: "x:y" has a character/);
+    assert.deepEqual(await world.texts(), { a: 'a', 'b/s': '-> /etc/shadow' });
+  });
+
+  void test('what others changed meanwhile stays; what both changed is not kept, and told', async () => {
+    using place = makeSandbox();
+    const world = await makeMounted({ a: 'a', b: 'b', c: 'c' });
+    const slow: Sandbox = {
+      ...place.sandbox,
+      async run(command, options) {
+        const started = await place.sandbox.run(command, options);
+        await world.push('site', { a: 'theirs', b: 'b', c: 'theirs' });
+        return started;
+      },
+    };
+    const said = await run(world, slow, 'echo -n mine > a; echo -n mine > b');
+    assert.match(said, /\[not kept: "a" was changed by somebody else meanwhile\]/);
+    assert.deepEqual(await world.texts(), { a: 'theirs', b: 'mine', c: 'theirs' });
+  });
+
+  void test('a command that is killed has changed what it had changed; one that floods as well', async () => {
+    using place = makeSandbox();
+    const world = await makeMounted({ a: 'a' });
+    const late = await world.call(
+      tools,
+      'shell',
+      { command: 'echo x > x; sleep 60', timeoutMs: 500 },
+      { sandbox: place.sandbox },
+    );
+    assert.match(late.content, /^killed: it did not end/);
+    assert.equal((await world.texts())['x'], 'x\n');
+  });
+
+  void test('a call whose end nobody heard is known to have run by what it has stored', async () => {
+    using place = makeSandbox();
+    const world = await makeMounted({ a: 'a' });
+    const [tool] = tools;
+    const ask = async (key: string) => tool?.verify?.(key, {}, world.context({ key, attempt: 2 }));
+    assert.deepEqual(await ask('k'), { outcome: 'unknown' });
+    await run(world, place.sandbox, 'echo x > x', { key: 'k' });
+    assert.equal((await ask('k'))?.outcome, 'done');
+    assert.deepEqual(await ask('other'), { outcome: 'unknown' });
+  });
+});
+
+void test('with nothing mounted, or too much, no command begins', async () => {
+  const sandbox = createBare({ timers: system.timers });
+  const world = await makeMounted({ a: 'a' });
+  assert.match(await run(world, sandbox, 'true', { mounts: [] }), /^not_found: No workspace is mounted/);
+  assert.match(
+    await run(world, sandbox, 'true', { mounts: [{ path: '/x', workspace: 'gone' }] }),
+    /^not_found: the workspace gone/,
+  );
+  assert.equal(await run(world, sandbox, 'cat a; echo b > b'), 'exit code 0\na');
+  assert.deepEqual(await world.texts(), { a: 'a', b: 'b\n' });
+});

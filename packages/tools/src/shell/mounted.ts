@@ -1,0 +1,145 @@
+/**
+ * Commands on what a session has mounted. Each workspace is put into a new folder of this machine, which is the
+ * command's alone; when the command has ended, what it changed is stored, and the folder is gone.
+ *
+ * C1 What is put there is data: links are made last, and nobody here follows one, before or after.
+ * C2 What others have changed meanwhile stays; what both changed is not stored, and told.
+ * C3 The workspace moves once for a call, after the command has ended: a process that dies before leaves it as it was.
+ */
+import { chmod, chown, lchown, mkdir, mkdtemp, open, realpath, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import process from 'node:process';
+import type { Tree, TreeNode } from '@perdure/contract';
+import { diffTrees, isLink, mergeTrees, sizeOfTree } from '@perdure/contract';
+import type { Found, Mount, Placed, SandboxFolder, SessionWorkspaces, ToolResult } from '@perdure/runtime/ports';
+import { ToolFailure } from '../failure.ts';
+import { quote } from '../files/space.ts';
+import { told } from '../files/mounted/told.ts';
+import { LIMITS } from '../limits.ts';
+import { NOBODY } from '../sandbox/identity.ts';
+import type { LeftOut, Owner, TreeFolder } from '../trees/index.ts';
+import { excludesOf, openTreeFolder, USUALLY_EXCLUDED, withUnseen } from '../trees/index.ts';
+import { WORKSPACE } from './place.ts';
+
+type Laid = { mount: Mount; found: Found; path: string };
+type Command = (folders: readonly SandboxFolder[]) => Promise<ToolResult>;
+
+export const seenAt = ({ path }: Mount): string => (path === '/' ? WORKSPACE : WORKSPACE + path);
+
+/** Runs a command that sees what is mounted. Throws ToolFailure where it has not begun. */
+export async function onMounted(workspaces: SessionWorkspaces, signal: AbortSignal, run: Command): Promise<ToolResult> {
+  const { mounts } = workspaces;
+  if (mounts.length === 0)
+    throw new ToolFailure('not_found', 'No workspace is mounted in this session, so commands have no files here.');
+  const base = await realpath(await mkdtemp(join(tmpdir(), 'perdure-mounted-')));
+  try {
+    // Whoever runs the command goes through, and sees no names.
+    await chmod(base, 0o711);
+    const laid: Laid[] = [];
+    for (const mount of mounts) laid.push(await layOut(workspaces, mount, join(base, String(laid.length)), signal));
+    const folders = laid.map(({ mount, path }) => ({ path, at: seenAt(mount), write: mount.write }));
+    const result = await run(folders);
+    const notes: string[] = [];
+    for (const each of laid) if (each.mount.write) notes.push(...(await storeBack(workspaces, each)));
+    return notes.length === 0 ? result : { ...result, content: [String(result.content), ...notes].join('\n') };
+  } finally {
+    // What the command made unreadable even for its owner stays behind: the command has run all the same.
+    await rm(base, { recursive: true, force: true }).catch(() => undefined);
+  }
+}
+
+async function layOut(workspaces: SessionWorkspaces, mount: Mount, path: string, signal: AbortSignal): Promise<Laid> {
+  const found = await told(async () => workspaces.open(mount));
+  const { bytes } = sizeOfTree(found.tree);
+  if (bytes > LIMITS.mountedBytes)
+    throw new ToolFailure(
+      'too_large',
+      `What is mounted at ${mount.path} has ${bytes} bytes: commands see at most ${LIMITS.mountedBytes}.`,
+    );
+  const owner = process.getuid?.() === 0 ? NOBODY : null;
+  const makeFolder = async (folder: string): Promise<void> => {
+    await mkdir(folder, { mode: 0o700 });
+    if (owner !== null) await chown(folder, owner.uid, owner.gid);
+  };
+  await makeFolder(path);
+  const made = new Set([path]);
+  const makeFolders = async (folder: string): Promise<void> => {
+    if (made.has(folder)) return;
+    await makeFolders(dirname(folder));
+    await makeFolder(folder);
+    made.add(folder);
+  };
+  const links: [string, string][] = [];
+  for (const [name, node] of found.tree) {
+    signal.throwIfAborted();
+    const at = join(path, name);
+    if (isLink(node)) links.push([at, node.link]);
+    else {
+      await makeFolders(dirname(at));
+      await writeNew(at, await told(async () => workspaces.content(node.digest)), node.executable === true, owner);
+    }
+  }
+  // C1.
+  for (const [at, target] of links) {
+    await makeFolders(dirname(at));
+    await symlink(target, at);
+    if (owner !== null) await lchown(at, owner.uid, owner.gid);
+  }
+  return { mount, found, path };
+}
+
+async function writeNew(at: string, content: Uint8Array, executable: boolean, owner: Owner | null): Promise<void> {
+  const handle = await open(at, 'wx', executable ? 0o777 : 0o666);
+  try {
+    await handle.writeFile(content);
+    if (owner !== null) await handle.chown(owner.uid, owner.gid);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** What must be told of it. The command has run, so nothing of this is a failure of the call. */
+async function storeBack(workspaces: SessionWorkspaces, { mount, found, path }: Laid): Promise<string[]> {
+  const excludes = excludesOf(USUALLY_EXCLUDED);
+  const folder = openTreeFolder(path);
+  const idle = new AbortController().signal;
+  try {
+    const { tree, leftOut } = await folder.scan(excludes, idle);
+    const here = withUnseen(tree, found.tree, excludes, leftOut);
+    const notes = leftOut.map(({ path: name, why }: LeftOut) => `[not kept: ${quote(name)} ${why}]`);
+    const clash = await store(workspaces, { mount, found, path }, here, folder);
+    return [...notes.slice(0, LIMITS.toldPaths), ...clash];
+  } catch (error) {
+    if (!(error instanceof ToolFailure)) throw error;
+    return [`[what the command changed in ${mount.path} is not kept: ${error.message}]`];
+  }
+}
+
+async function store(
+  workspaces: SessionWorkspaces,
+  { mount, found }: Laid,
+  here: Tree,
+  folder: TreeFolder,
+): Promise<string[]> {
+  const mine = new Map(diffTrees(found.tree, here).map(({ path, after }) => [path, after]));
+  if (mine.size === 0) return [];
+  for (let tries = 0; tries < LIMITS.workspaceTries; tries += 1) {
+    const now = await told(async () => workspaces.open(mount));
+    const merged = mergeTrees(found.tree, now.tree, here);
+    // C2: what only this command changed is stored all the same.
+    const conflicts = new Set(merged.ok ? [] : merged.conflicts);
+    const changes = new Map<string, Placed | null>();
+    for (const [path, node] of mine) if (!conflicts.has(path)) changes.set(path, await placedOf(folder, path, node));
+    if (changes.size === 0 || (await told(async () => workspaces.change(mount, now, changes))))
+      return [...conflicts].map((path) => `[not kept: ${quote(path)} was changed by somebody else meanwhile]`);
+  }
+  throw new ToolFailure('changed', 'it changes all the time.');
+}
+
+async function placedOf(folder: TreeFolder, path: string, node: TreeNode | undefined): Promise<Placed | null> {
+  if (node === undefined) return null;
+  if (isLink(node)) return node;
+  const content = await folder.read(path, node, new AbortController().signal);
+  return { content, executable: node.executable === true };
+}
