@@ -14,7 +14,7 @@ import { configOf } from './sends.ts';
 import type { Answered, Methods } from './shared.ts';
 import { actorOf } from './shared.ts';
 import { notFound } from './views.ts';
-import { LIMITS } from '../limits.ts';
+import { forkMounts, mountsAsKnown } from '../workspaces/forked.ts';
 import { TreeMissing } from '../workspaces/workspaces.ts';
 
 export function forkMethods(parts: Parts): Pick<Methods, 'sessions.fork'> {
@@ -49,27 +49,13 @@ async function fork(parts: Parts, caller: Caller, params: Params<'sessions.fork'
   return { status: 201, result: { session: await reads.session(id), seq } };
 }
 
-/**
- * A fork has workspaces of its own, each as the session it comes from knew it at that place: mounted, or last changed by
- * itself. Nobody else's work is in them, and nothing it does is seen by others. Asked for again, they are the same ones.
- */
-async function ownMounts({ workspaces }: Parts, id: string, { state }: Base): Promise<Mount[]> {
-  const mounts: Mount[] = [];
-  for (const mount of state.config.mounts ?? []) {
-    const tree = state.trees.get(mount.workspace) ?? mount.tree;
-    const base = mount.workspace.replace(/-fork-[0-9a-z]+$/, '').slice(0, LIMITS.forkedNameChars);
-    const workspace = `${base.replace(/[._-]+$/, '')}-fork-${id.slice(-LIMITS.forkedSuffixChars).toLowerCase()}`;
-    const key = `fork ${id}`;
-    try {
-      const moved = await workspaces.move(workspace, { from: null, to: tree, key, origin: `fork ${id}` });
-      if (!moved.ok) throw new ApiError('invalid_state', `there is a workspace ${workspace} already`);
-    } catch (error) {
-      if (!(error instanceof TreeMissing)) throw error;
-      throw new ApiError('invalid_state', `workspace ${mount.workspace} cannot be forked: ${error.message}`);
-    }
-    mounts.push({ ...mount, workspace, tree });
+async function ownMounts(parts: Parts, id: string, { state }: Base): Promise<Mount[]> {
+  try {
+    return await forkMounts(parts, id, mountsAsKnown(state));
+  } catch (error) {
+    if (!(error instanceof TreeMissing)) throw error;
+    throw new ApiError('invalid_state', `what is mounted there is lost, so it cannot be forked: ${error.message}`);
   }
-  return mounts;
 }
 
 /**

@@ -273,3 +273,35 @@ test('a workspace moves from where it stands, with all its contents, and is dele
   assert.equal(await made.code('workspaces.get', { workspace: 'site' }), 'not_found');
   assert.equal(await made.code('workspaces.delete', { workspace: 'site' }), 'not_found');
 });
+
+async function* chunks(bytes: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
+  yield* bytes;
+}
+
+test('an export takes the trees along, with their contents; an import has them as its own', async () => {
+  const made = await world([{ path: 'a', text: '1' }]);
+  await put(made, { a: '0', b: 'b' });
+  const { session, run } = await made.open('go', { config: MOUNTED });
+  await made.system.settle();
+  const lines = await Array.fromAsync(await made.host.exportSession(made.caller(), session));
+  const there = await world();
+  const brought = await there.host.importSession(there.caller(), () => chunks(lines));
+  const [mount] = brought.session.config.mounts ?? [];
+  assert.match(mount?.workspace ?? '', /^site-fork-/);
+  assert.deepEqual(await texts(there, mount?.workspace), { a: '1', b: 'b' });
+  const changes = await changesIn(there, brought.session.id);
+  assert.equal(changes.length, 1);
+  // All that the log names is there: also what the workspace was before.
+  await there.call('workspaces.move', { workspace: 'before', to: changes[0]?.before ?? '' });
+  assert.deepEqual(await texts(there, 'before'), { a: '0', b: 'b' });
+  await made.call('sessions.move', { session });
+  const sealed = await Array.fromAsync(await made.host.exportSession(made.caller(), session));
+  const arrived = await there.host.importSession(there.caller(), () => chunks(sealed));
+  assert.deepEqual(
+    arrived.session.config.mounts?.map(({ workspace }) => workspace),
+    ['site'],
+  );
+  assert.deepEqual(await texts(there), { a: '1', b: 'b' });
+  await there.call('runs.undo', { session, run });
+  assert.deepEqual(await texts(there), { a: '0', b: 'b' });
+});

@@ -1,9 +1,10 @@
 /** Whether an exported file can be imported: read whole and folded, before anything is written. */
-import type { State } from '@perdure/engine';
+import type { Mount, State } from '@perdure/engine';
 import { UnknownEntry } from '../log/frame.ts';
+import { mountsAsKnown } from '../workspaces/forked.ts';
 import { PrefixFold } from '../log/prefix.ts';
 import type { Digest } from '../ports.ts';
-import { Named } from './export.ts';
+import { contentsOf, Named } from './export.ts';
 import type { Header } from './format.ts';
 import { BadExport } from './format.ts';
 import type { Open } from './read.ts';
@@ -17,6 +18,8 @@ export type Checked = {
   blobs: number;
   /** Blobs that were lost where the file comes from: what they held reads as erased. */
   missing: Digest[];
+  /** What it has mounted, as it knew it last. */
+  mounts: Mount[];
 };
 
 /** Throws BadExport; and UnknownEntry for entries of a newer Perdure. */
@@ -32,6 +35,9 @@ export async function checkExport(open: Open): Promise<Checked> {
     if (!awaited.delete(digest)) throw new BadExport(0, `has blob ${digest}, which no entry names, or a second time`);
     among.add(digest);
   };
+  const follows = (digests: readonly Digest[]): void => {
+    for (const digest of digests) if (!found.has(digest) && !missing.has(digest)) awaited?.add(digest);
+  };
   let header: Header | null = null;
   for await (const item of readItems(open)) {
     if (item.type === 'header') header = item.header;
@@ -42,7 +48,10 @@ export async function checkExport(open: Open): Promise<Checked> {
         throw new BadExport(0, `has a frame at ${first} that does not hold what it says`);
       named.add(item.frame);
     }
-    if (item.type === 'blob') arrived(item.digest, found);
+    if (item.type === 'blob') {
+      arrived(item.digest, found);
+      if (named.isTree(item.digest)) follows(contentsOf(item.bytes));
+    }
     if (item.type === 'missing') arrived(item.digest, missing);
     if (item.type === 'ledger') checkLedger(fold.state, item.spent);
   }
@@ -51,7 +60,14 @@ export async function checkExport(open: Open): Promise<Checked> {
   const [lost] = awaited ?? named.blobs();
   if (lost !== undefined) throw new BadExport(0, `lacks blob ${lost}`);
   const { key } = fold.state;
-  return { header, key, entries: fold.head.seq, blobs: found.size, missing: [...missing] };
+  return {
+    header,
+    key,
+    entries: fold.head.seq,
+    blobs: found.size,
+    missing: [...missing],
+    mounts: mountsAsKnown(fold.state),
+  };
 }
 
 function checkHeader(header: Header, { id, tenant, agent, phase }: State): void {

@@ -1,5 +1,7 @@
 /** A session on its way out: its log as it stands, byte for byte, with everything its entries name. */
 import { createHash } from 'node:crypto';
+import { decodeTree, isLink, TreeError } from '@perdure/contract';
+import type { Entry } from '@perdure/engine';
 import { tokensOf } from '@perdure/engine';
 import { LIMITS } from '../limits.ts';
 import { decodeFrame } from '../log/frame.ts';
@@ -31,10 +33,19 @@ export async function* exportLines(from: From, row: SessionRow): AsyncGenerator<
     const told = bodies.map(({ digest, salt, text: content }) => ({ digest, salt, text: content }));
     yield line({ frame: { first, count, hash, text }, bodies: told, ...(erased ? { erased } : {}) });
   }
-  for (const digest of named.blobs()) {
+  // What a tree names follows it.
+  const ahead = named.blobs();
+  const known = new Set(ahead);
+  for (let digest = ahead.shift(); digest !== undefined; digest = ahead.shift()) {
     const bytes = await from.blobs.get(digest);
     if (bytes === null) yield line({ missing: digest });
     else yield* blobLines(digest, bytes, line);
+    if (bytes === null || !named.isTree(digest)) continue;
+    for (const content of contentsOf(bytes)) {
+      if (known.has(content)) continue;
+      known.add(content);
+      ahead.push(content);
+    }
   }
   const spent = { tokens: tokensOf(row.usage), nanoUsd: row.cost.nanoUsd };
   yield line({ ledger: { spent } });
@@ -71,15 +82,41 @@ function* blobLines(digest: Digest, bytes: Uint8Array, line: (value: Line) => Bu
 export class Named {
   readonly #bodies = new Set<Digest>();
   readonly #refs = new Set<Digest>();
+  /** Trees of workspaces: what they name is needed as well. */
+  readonly #trees = new Set<Digest>();
 
   add(frame: Pick<StoredFrame, 'bytes' | 'bodies' | 'erased'>): void {
     for (const { digest } of frame.bodies) this.#bodies.add(digest);
     if (frame.erased) return;
-    for (const { refs = [] } of decodeFrame(frame)) for (const digest of refs) this.#refs.add(digest);
+    for (const entry of decodeFrame(frame)) {
+      for (const digest of entry.refs ?? []) this.#refs.add(digest);
+      for (const digest of treesIn(entry)) this.#trees.add(digest);
+    }
+  }
+
+  isTree(digest: Digest): boolean {
+    return this.#trees.has(digest);
   }
 
   /** A body is in the frame of the entry that names it first, or before: what is in none is a blob. */
   blobs(): Digest[] {
     return [...this.#refs].filter((digest) => !this.#bodies.has(digest));
+  }
+}
+
+function treesIn(entry: Entry): Digest[] {
+  if (entry.kind === 'workspace.changed') return [entry.data.before, entry.data.after];
+  const config = 'config' in entry.data ? entry.data.config : undefined;
+  return (config?.mounts ?? []).map(({ tree }) => tree);
+}
+
+/** The contents that a tree names; none, where it is none: then it reads as lost. */
+export function contentsOf(bytes: Uint8Array): Digest[] {
+  try {
+    const nodes = [...decodeTree(Buffer.from(bytes).toString()).values()];
+    return [...new Set(nodes.flatMap((node) => (isLink(node) ? [] : [node.digest])))];
+  } catch (error) {
+    if (error instanceof TreeError) return [];
+    throw error;
   }
 }

@@ -4,7 +4,7 @@
  * before all of it is there.
  */
 import { ApiError } from '@perdure/contract';
-import type { Actor, Command } from '@perdure/engine';
+import type { Actor, Command, Mount } from '@perdure/engine';
 import { refused } from '../guard.ts';
 import { LIMITS } from '../limits.ts';
 import { sha256 } from '../log/digest.ts';
@@ -17,6 +17,8 @@ import type { Checked } from './check.ts';
 import { checkExport } from './check.ts';
 import type { Open } from './read.ts';
 import { readItems } from './read.ts';
+import { forkMounts } from '../workspaces/forked.ts';
+import { TreeMissing } from '../workspaces/workspaces.ts';
 
 /**
  * Throws BadExport, and ApiError `invalid_state` for a sealed session that is here already, or of another tenant. Returns
@@ -36,6 +38,8 @@ export async function importSession(parts: Parts, by: Actor, open: Open): Promis
   try {
     await stageFrames(parts, open, stage);
     if (parts.stopping.aborted) throw shuttingDown();
+    const mounts = await mountsHere(parts, checked, session);
+    if (command.kind === 'fork' && mounts.length > 0) command.config = { mounts };
     const birth = { origin: { stage }, base: async () => baseOf(open, title) };
     const input = { id: parts.newId(), by, bodies: [], command, birth };
     const result = await parts.step(session, input);
@@ -115,6 +119,23 @@ async function letGo({ store, logger }: Parts, stage: string): Promise<void> {
     await store.log.stage(stage, null);
   } catch (error) {
     logger.warn({ stage, error: String(error) }, 'frames that were staged could not be let go');
+  }
+}
+
+/**
+ * What it has mounted is here as well: as its own where it becomes a fork, under its name where it goes on, unless there is
+ * one by that name. What was lost where it comes from is not made up.
+ */
+async function mountsHere(parts: Parts, { header, mounts }: Checked, session: string): Promise<Mount[]> {
+  try {
+    if (!header.sealed) return await forkMounts(parts, session, mounts);
+    for (const { workspace, tree } of mounts)
+      await parts.workspaces.move(workspace, { from: null, to: tree, key: session, origin: `came with ${session}` });
+    return [];
+  } catch (error) {
+    if (!(error instanceof TreeMissing)) throw error;
+    parts.logger.warn({ session, error: error.message }, 'what an imported session has mounted is lost');
+    return [];
   }
 }
 

@@ -23,7 +23,7 @@ import { excludesOf, openTreeFolder, USUALLY_EXCLUDED, withUnseen } from '../tre
 import { WORKSPACE } from './place.ts';
 
 type Laid = { mount: Mount; found: Found; path: string };
-type Command = (folders: readonly SandboxFolder[]) => Promise<ToolResult>;
+type Command = (folders: readonly SandboxFolder[]) => Promise<ToolResult & { content: string }>;
 
 export const seenAt = ({ path }: Mount): string => (path === '/' ? WORKSPACE : WORKSPACE + path);
 
@@ -42,7 +42,7 @@ export async function onMounted(workspaces: SessionWorkspaces, signal: AbortSign
     const result = await run(folders);
     const notes: string[] = [];
     for (const each of laid) if (each.mount.write) notes.push(...(await storeBack(workspaces, each)));
-    return notes.length === 0 ? result : { ...result, content: [String(result.content), ...notes].join('\n') };
+    return notes.length === 0 ? result : { ...result, content: [result.content, ...notes].join('\n') };
   } finally {
     // What the command made unreadable even for its owner stays behind: the command has run all the same.
     await rm(base, { recursive: true, force: true }).catch(() => undefined);

@@ -35,13 +35,11 @@ export function placeOf(options: ShellOptions | MountedShellOptions) {
   const { read = [], hosts = [], env = {}, limits } = options;
   hostRules(hosts);
   const own = 'root' in options ? [{ path: folderOf(options.root), at: WORKSPACE, write: options.write ?? false }] : [];
-  const shared = [
-    // Programs are there in any case.
-    ...read
-      .map(folderOf)
-      .filter((path) => !isWithin('/usr', path))
-      .map((path) => ({ path, at: path, write: false })),
-  ];
+  // Programs are there in any case.
+  const shared = read
+    .map(folderOf)
+    .filter((path) => !isWithin('/usr', path))
+    .map((path) => ({ path, at: path, write: false }));
   const bounds = { ...LIMITS.shell, ...limits };
   return (
     cwd: string | undefined,

@@ -48,7 +48,7 @@ export function shell(options: ShellOptions | MountedShellOptions): ToolDefiniti
     }),
     timeoutMs: LIMITS.commandMaxMs + LIMITS.sandboxStartMs + LIMITS.commandGraceMs,
     async run({ command, timeoutMs, cwd }, { sandbox, signal, workspaces }) {
-      const runIn = async (mounted: readonly SandboxFolder[]): Promise<ToolResult> => {
+      const runIn = async (mounted: readonly SandboxFolder[]): Promise<Ran> => {
         const [only, ...others] = mounted;
         const begin = cwd ?? (only !== undefined && others.length === 0 ? only.at : undefined);
         const started = await sandbox
@@ -64,6 +64,8 @@ export function shell(options: ShellOptions | MountedShellOptions): ToolDefiniti
   });
 }
 
+type Ran = ToolResult & { content: string };
+
 /** What is stored of a command is stored after its end. */
 const hasRun: NonNullable<ToolDefinition['verify']> = async (_key, _args, { workspaces }) => {
   for (const mount of workspaces.mounts)
@@ -72,7 +74,7 @@ const hasRun: NonNullable<ToolDefinition['verify']> = async (_key, _args, { work
   return { outcome: 'unknown' };
 };
 
-async function stoppable(started: SandboxProcess, signal: AbortSignal, timeoutMs: number): Promise<ToolResult> {
+async function stoppable(started: SandboxProcess, signal: AbortSignal, timeoutMs: number): Promise<Ran> {
   const stop = (): void => started.kill();
   signal.addEventListener('abort', stop, { once: true });
   if (signal.aborted) stop();
@@ -83,7 +85,7 @@ async function stoppable(started: SandboxProcess, signal: AbortSignal, timeoutMs
   }
 }
 
-async function ran(started: SandboxProcess, timeoutMs: number): Promise<ToolResult> {
+async function ran(started: SandboxProcess, timeoutMs: number): Promise<Ran> {
   const [stdout, stderr] = [new Output(), new Output()];
   let flooded = false;
   const read = async (from: AsyncIterable<Uint8Array>, to: Output): Promise<void> => {
