@@ -8,6 +8,7 @@ import type {
   Config,
   Digest,
   EffectClass,
+  GuardRuling,
   Media,
   Pin,
   Shortage,
@@ -64,7 +65,8 @@ export type Command =
 /** `afterMs` is a provider's Retry-After; the engine adds its own backoff to `now`. */
 export type Retry = 'no' | 'now' | { afterMs: number };
 
-export type Outcome = TurnOutcome | ToolOutcome | SummaryOutcome;
+/** `guards`: what hooks made of it, where not each let it pass. */
+export type Outcome = (TurnOutcome | ToolOutcome | SummaryOutcome) & { guards?: readonly GuardRuling[] };
 
 export type TurnOutcome =
   | {

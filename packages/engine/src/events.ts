@@ -13,6 +13,7 @@ import type {
   Cost,
   Digest,
   EffectClass,
+  GuardRuling,
   LimitReason,
   Located,
   Media,
@@ -95,7 +96,7 @@ export type EventData = {
   };
   'turn.failed': { attempt: number; code: string; spent: Spent };
   /** A turn that failed as `lost` or `unaffordable` is followed by another one, if the limits allow it. */
-  'turn.settled': TurnEnd & { attempt: number; built?: Digest };
+  'turn.settled': TurnEnd & { attempt: number; built?: Digest; guards?: readonly GuardRuling[] };
 
   'call.requested': {
     name: string;
@@ -129,6 +130,7 @@ export type EventData = {
     taint?: Taint[];
     /** Deferred tools that a search found: from the next turn on they can be called. */
     found?: string[];
+    guards?: readonly GuardRuling[];
   };
 
   'wait.opened': {
@@ -199,7 +201,13 @@ export type EventData = {
   };
   'compaction.failed': { attempt: number; code: string; spent: Spent };
   /** `attempt` 0: none was made. Where it is done, `context.compacted` follows in the same append. */
-  'compaction.settled': CompactionEnd & { attempt: number; usage: Usage; cost: Cost; built?: Digest };
+  'compaction.settled': CompactionEnd & {
+    attempt: number;
+    usage: Usage;
+    cost: Cost;
+    built?: Digest;
+    guards?: readonly GuardRuling[];
+  };
 
   /** A call has changed a workspace: what is recorded of it stands beside how the call ended. */
   'workspace.changed': TreeChanged;

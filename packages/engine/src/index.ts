@@ -23,6 +23,7 @@ export type {
   Cost,
   Digest,
   EffectClass,
+  GuardRuling,
   FailReason,
   LimitReason,
   LoopGuard,

@@ -13,6 +13,7 @@ import { isCallId, isCompactionId, runOf } from './ids.ts';
 import { expireRun } from './run.ts';
 import type { Call, Run, State } from './state.ts';
 import { acceptTurn, freeWaits, loseTurn, settleTurn } from './turn.ts';
+import type { GuardRuling } from './values.ts';
 
 type Attempt = Extract<Command, { kind: 'attempt' }>;
 type Settle = Extract<Command, { kind: 'settle'; attempt: number }>;
@@ -61,6 +62,27 @@ export function decideWake(state: State, input: Input): Event[] {
 }
 
 export function decideSettle(state: State, command: Settle, input: Input): Event[] {
+  const { guards } = command.outcome;
+  const events = settled(state, command, input);
+  if (guards === undefined || guards.length === 0) return events;
+  return events.map((event) => (event.effect === command.effect ? ruledBy(event, guards) : event));
+}
+
+/** How an effect ended says what hooks made of its outcome. */
+function ruledBy(event: Event, guards: readonly GuardRuling[]): Event {
+  switch (event.kind) {
+    case 'turn.settled':
+      return { ...event, data: { ...event.data, guards } };
+    case 'call.settled':
+      return { ...event, data: { ...event.data, guards } };
+    case 'compaction.settled':
+      return { ...event, data: { ...event.data, guards } };
+    default:
+      return event;
+  }
+}
+
+function settled(state: State, command: Settle, input: Input): Event[] {
   const { effect, attempt, outcome } = command;
   if (outcome.type === 'summary' || outcome.type === 'summary-failed') {
     const { compaction } = state;

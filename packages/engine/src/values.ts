@@ -292,3 +292,11 @@ export function addUsage(a: Usage, b: Usage): Usage {
 export function tokensOf(usage: Usage): number {
   return usage.input + usage.cachedInput + usage.cacheWrite + usage.output;
 }
+
+/** What a hook made of an outcome before it was submitted; missing: each let it pass. */
+export type GuardRuling = {
+  guard: string;
+  /** `denied`: calls that the answer asked for. */
+  verdict: 'sanitised' | 'rejected' | 'quarantined' | 'denied';
+  reason?: string;
+};

@@ -6,6 +6,8 @@ export { ModelConfigError } from './openai-chat/endpoint.ts';
 export type { EndpointRecord, Quirks } from './openai-chat/endpoint.ts';
 export { keysFound } from './presets.ts';
 export type { ProviderKey } from './presets.ts';
+export type { OpenAiModerationOptions } from './moderation.ts';
+export { openAiModeration } from './moderation.ts';
 export { createModelSource } from './source.ts';
 export type { ModelRecord, PriceRecord } from './catalog/records.ts';
 export type { ModelSourceOptions } from './source.ts';

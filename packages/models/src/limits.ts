@@ -1,5 +1,8 @@
 /** Every bound of this package, by name. */
 export const LIMITS = {
+  /** One question put to a moderation, within what a hook may take; connections to it. */
+  moderationMs: 8_000,
+  moderationConnections: 8,
   /** All bytes of one response, whatever is in it. */
   responseBytes: 16 * 1024 * 1024,
   /** What one server-sent event may hold before its end has come, in UTF-16 units. */

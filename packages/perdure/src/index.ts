@@ -4,6 +4,8 @@ export type {
   AgentOptions,
   ExportOptions,
   ForkOptions,
+  Guard,
+  GuardAction,
   Hook,
   HookEvent,
   HookVerdict,
@@ -15,7 +17,18 @@ export type {
   SessionRun,
   ToolOptions,
 } from '@perdure/runtime';
-export { agent, ConfigError, tool, wait } from '@perdure/runtime';
+export {
+  agent,
+  canary,
+  ConfigError,
+  injectionPatterns,
+  moderation,
+  schemaGuard,
+  secretPatterns,
+  sizeGuard,
+  tool,
+  wait,
+} from '@perdure/runtime';
 export type { Source, ToolContent, ToolContext, ToolDefinition, ToolParks, ToolResult } from '@perdure/runtime/ports';
 export type {
   AnswerInput,
@@ -53,6 +66,7 @@ export type { AgentFolderOptions } from './agent-folders.ts';
 export { loadAgents } from './agent-folders.ts';
 export type { Config, ConfigFile, Limits, Policies } from './config.ts';
 export { defineConfig } from './config.ts';
+export { openaiModeration } from './moderation.ts';
 export { DataInUseError } from './errors.ts';
 export type { Sharing } from './node.ts';
 export type { Runtime, RuntimeOptions } from './runtime.ts';

@@ -108,6 +108,15 @@ export const LIMITS = {
   toolMs: 60_000,
   /** A hook that takes longer blocks. */
   hookMs: 10_000,
+  /** Of what a hook says of an outcome, so much is recorded. */
+  reasonChars: 200,
+  /** A guard reads a text in pieces of so many characters, with so many of the piece before, and of a run so many. */
+  guardChars: 64 * 1024,
+  orderChars: 1_000,
+  entropyChars: 512,
+  moderatedChars: 20_000,
+  /** Guards of one agent. */
+  guards: 16,
   /** What does not obey its abort within this time is given up, with an honest outcome. */
   abortGraceMs: 5_000,
   /** An unsafe call gets so long when the process drains. */

@@ -73,6 +73,7 @@ export type {
   ModelAdapter,
   ModelInfo,
   ModelSource,
+  Moderator,
   NeutralItem,
   Part,
   ResolvedModel,

@@ -63,3 +63,5 @@ export { given, Spec, spec, steps } from './spec.ts';
 export type { Pattern, Step, World } from './spec.ts';
 export { createVirtualSystem } from './virtual-system.ts';
 export type { VirtualOptions, VirtualSystem } from './virtual-system.ts';
+export type { ModerationEmulator } from './emulator/moderation-emulator.ts';
+export { createModerationEmulator } from './emulator/moderation-emulator.ts';

@@ -5,6 +5,7 @@ import { loopGuardSchema, policyRuleSchema, toolBreakerSchema } from '@perdure/c
 import { z } from 'zod';
 import { canonicalJson, sha256 } from '../log/digest.ts';
 import { ConfigError } from '../errors.ts';
+import type { Guard } from '../effects/hooks.ts';
 import { checked } from './checked.ts';
 import { OUTPUT_WORDS_BYTES } from '../effects/output.ts';
 import { LIMITS } from '../limits.ts';
@@ -34,6 +35,8 @@ export type AgentDefinition = {
   output: JsonSchema | null;
   compaction?: CompactionConfig;
   sources?: readonly Source[];
+  /** They see its outcomes behind the hooks of all agents; a run is bound to them by their names. */
+  guards?: readonly Guard[];
   /** Which workers work on it; no part of its version, as where something runs changes nothing of what it does. */
   queue: string;
   /** What all its sessions may spend together in a period; no part of its version either. */
@@ -53,6 +56,7 @@ export type Manifest = {
   compaction?: CompactionConfig;
   /** Behind its instructions, as it was when the run started. */
   sources?: SourceText[];
+  guards?: string[];
 } & Manner;
 
 const caps = { tokens: z.int().positive().optional(), nanoUsd: z.int().positive().optional() };
@@ -81,6 +85,13 @@ export const policiesSchema = z
 export const DEFAULT_QUEUE = 'default';
 const NAME = /^[a-z][a-z0-9_-]{0,63}$/;
 export const AGENT_NAME = NAME;
+const isGuard = (value: unknown): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  'name' in value &&
+  typeof value.name === 'string' &&
+  'outcome' in value &&
+  typeof value.outcome === 'function';
 const agentShape = z.strictObject({
   name: z.string().regex(AGENT_NAME, 'an agent name has lower-case letters, digits, _ and -, at most 64'),
   model: routeSchema,
@@ -106,6 +117,7 @@ const agentShape = z.strictObject({
     .optional(),
   sources: sourcesSchema.optional(),
   deferTools: z.int().min(0).optional(),
+  guards: z.array(z.custom<Guard>(isGuard, 'a guard: { name, outcome(event) }')).max(LIMITS.guards).optional(),
   queue: z.string().regex(NAME, 'a queue name has lower-case letters, digits, _ and -, at most 64').optional(),
   ...mannerSchema,
 });
@@ -129,6 +141,8 @@ export type AgentOptions = {
   deferTools?: number;
   /** Texts behind its instructions that may change: each run has them as they are when it starts. */
   sources?: readonly Source[];
+  /** What looks at each of its outcomes before it is written and before a model reads it, in their order; one that fails blocks. */
+  guards?: readonly Guard[];
   /** Its sessions are worked on by workers of this queue (`perdure worker --queue`); default `default`. */
   queue?: string;
   /** The provider's processing tier (default: as the provider has it); a model that is not sold so is refused. */
@@ -150,7 +164,7 @@ export function agent(options: AgentOptions): AgentDefinition {
   return {
     name: shape.name,
     model: shape.model,
-    instructions: shape.instructions ?? '',
+    instructions: planted(shape.name, shape.instructions ?? '', shape.guards ?? []),
     description: shape.description ?? '',
     tools: deferBeyond(shape.tools ?? [], shape.deferTools ?? Number.POSITIVE_INFINITY),
     policies: (shape.policies ?? {}) as Policies,
@@ -159,10 +173,15 @@ export function agent(options: AgentOptions): AgentDefinition {
     ...(shape.budgets === undefined ? {} : { budgets: shape.budgets as PeriodCaps }),
     output: shape.output === undefined ? null : outputOf(shape.output, `agent ${shape.name}`),
     ...(shape.sources === undefined ? {} : { sources: shape.sources }),
+    ...(shape.guards === undefined ? {} : { guards: shape.guards }),
     queue: shape.queue ?? DEFAULT_QUEUE,
     ...mannerOf(shape),
   };
 }
+
+/** Each guard may leave something behind the instructions that it looks for later. */
+const planted = (agent: string, instructions: string, guards: readonly Guard[]): string =>
+  guards.reduce((text, guard) => text + (guard.plant?.(agent, instructions) ?? ''), instructions);
 
 function outputOf(output: unknown, at: string): JsonSchema {
   const schema = output instanceof z.ZodType ? jsonSchemaOf(output, 'output', at) : (output as JsonSchema);
@@ -239,6 +258,7 @@ export class Agents {
     const compaction = { ...this.#defaults.compaction, ...definition.compaction };
     if (Object.keys(compaction).length > 0) manifest.compaction = compaction;
     if (texts.length > 0) manifest.sources = texts;
+    if (definition.guards !== undefined) manifest.guards = definition.guards.map(({ name }) => name);
     // In the author's order: what a process reads back is what the first one sent, byte for byte.
     const text = JSON.stringify(manifest);
     const digest = sha256(text);

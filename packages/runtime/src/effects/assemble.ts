@@ -20,6 +20,8 @@ export type TurnBody = {
   calls: AskedCall[];
   native: unknown;
   output?: unknown;
+  /** For people: what a guard keeps from every model. */
+  quarantined?: { guard: string; reason: string; text: string; calls: AskedCall[] };
 };
 export type ResultBody = { content: unknown; details?: unknown };
 

@@ -67,6 +67,13 @@ export async function prepareCall(
   return { ...call, denial };
 }
 
+/** A call that a guard denies: answered at once. One that could not run anyhow stays what it is. */
+export async function barred(call: PreparedCall, guard: string, bodies: Bodies): Promise<PreparedCall> {
+  if (call.invalid !== null) return call;
+  const result = await bodies.add({ content: `Not run: the guard ${guard} denies this call. Do not repeat it.` });
+  return { ...call, barred: { rule: `guard ${guard}`, result } };
+}
+
 /** An empty text stands for no arguments, as some providers send it. */
 export function parseArguments(text: string): { ok: true; value: unknown } | { ok: false; message: string } {
   try {
@@ -88,7 +95,9 @@ export async function argumentsOf(sessions: Sessions, hot: Hot, call: Call): Pro
 /** By its name an agent's own tool for reading on is known. */
 const READ_MORE = 'read_more';
 
-type Found = { on: Omit<ToolCall, 'readsOn'>; agent: string; args: unknown } | { code: string; message: string };
+type Found =
+  | { on: Omit<ToolCall, 'readsOn' | 'guards'>; agent: string; args: unknown }
+  | { code: string; message: string };
 
 /** Runs or verifies one call. Null: it is not outstanding; `stopped`: it must not begin any more. Throws only while nothing has left the process. */
 export async function callTool(
@@ -107,10 +116,12 @@ export async function callTool(
     if (effect.type === 'verify') return { type: 'call-unknown', reason: found.code };
     return { type: 'call', outcome: 'failed', code: found.code, result: await bodies.add({ content: found.message }) };
   }
-  const tools = agents.get(found.agent)?.tools;
+  const registered = agents.get(found.agent);
+  const tools = registered?.tools;
   const tool = tools?.get(found.on.call.name);
   if (tools === undefined || tool === undefined) return { type: 'call-homeless' };
-  const on = { ...found.on, readsOn: tools.has(READ_MORE) };
+  const guards = registered?.definition.guards ?? [];
+  const on = { ...found.on, readsOn: tools.has(READ_MORE), guards };
   if (effect.type === 'verify') return toolbus.verify(on, tool, found.args, signal, bodies);
   const outcome = await toolbus.run(on, tool, found.args, signal, bodies);
   const searched = tool.name === TOOL_SEARCH && outcome.type === 'call' && outcome.outcome === 'done';

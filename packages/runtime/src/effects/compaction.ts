@@ -3,7 +3,7 @@
  * summary: by the model that reads the conversation, after the same prefix, of which it has most in its cache; or by
  * another one, or one that cannot read so much, from a text of it.
  */
-import type { Compaction, Item, Run, State, SummaryOutcome } from '@perdure/engine';
+import type { Compaction, Item, Outcome, Run, State, SummaryOutcome } from '@perdure/engine';
 import { memberOf, readable, runConfig, takesOf } from '@perdure/engine';
 import type { Manifest } from '../definitions/agents.ts';
 import { mannerOf } from '../definitions/route.ts';
@@ -27,7 +27,7 @@ import {
 } from './assemble.ts';
 import type { Bodies } from './bodies.ts';
 import { clipped } from './clip.ts';
-import { runHooks } from './hooks.ts';
+import { hooksOn, runHooks } from './hooks.ts';
 import { askModel } from './model.ts';
 import type { Manifests, Performable, PerformOptions } from './perform.ts';
 import { declaredBy } from './request.ts';
@@ -35,12 +35,14 @@ import { declaredBy } from './request.ts';
 type Compact = Extract<Performable, { type: 'compact' }>;
 /** `ask`: the summary, or the provider's own compaction. */
 type Prepared = {
+  manifest: Manifest;
   request: GenerateRequest;
   ask: Pick<ModelAdapter, 'generate'>;
   native: boolean;
   fingerprint: string;
   sealed: string;
 };
+type Summarized = SummaryOutcome & Pick<Outcome, 'guards'>;
 type Unfit = { code: string; detail: string };
 
 const failed = (
@@ -57,12 +59,12 @@ export async function summarize(
   effect: Compact,
   signal: AbortSignal,
   bodies: Bodies,
-): Promise<SummaryOutcome | 'stopped' | null> {
+): Promise<Summarized | 'stopped' | null> {
   const prepared = await options.sessions.exclusive(session, async () => prepare(options, manifests, session, effect));
   if (prepared === null || options.held(session) !== effect.epoch) return null;
   if (prepared === 'stopped' || signal.aborted) return 'stopped';
   if ('code' in prepared) return failed(prepared);
-  const { request, ask, native, fingerprint, sealed } = prepared;
+  const { manifest, request, ask, native, fingerprint, sealed } = prepared;
   const fields = { session, run: effect.run, effect: effect.id };
   if (fingerprint !== sealed) options.logger.warn(fields, 'the request differs from the context that was sealed');
   const outcome = await askModel(options, ask, request, {
@@ -74,7 +76,7 @@ export async function summarize(
   options.breaker.heard(request.model, outcome);
   const body: TurnBody = { model: request.model, text: '', calls: [], native: null };
   if (native && outcome.type === 'done') body.native = outcome.native;
-  const summary = await settle(options, session, effect, body, outcome, bodies);
+  const summary = await settle(options, manifest, session, effect, body, outcome, bodies);
   return summary.type === 'summary' && fingerprint !== sealed ? { ...summary, built: fingerprint } : summary;
 }
 
@@ -84,12 +86,13 @@ const CHANGED =
 /** A summary that was cut, filtered or empty stands for nothing; what nobody can read stands for it with its own model. */
 async function settle(
   options: PerformOptions,
+  manifest: Manifest,
   session: string,
   effect: Compact,
   { model, native }: TurnBody,
   outcome: GenerateOutcome,
   bodies: Bodies,
-): Promise<SummaryOutcome> {
+): Promise<Summarized> {
   if (outcome.type === 'failed') {
     const { code, retry, spent } = outcome;
     return failed({ code, detail: bodies.clean(outcome.detail) }, retry, spent);
@@ -101,22 +104,22 @@ async function settle(
   const raw: TurnBody = { model, text: outcome.text.trim(), calls: [], native };
   const clean = bodies.clean(raw);
   const fields = { session, run: effect.run ?? '', effect: effect.id };
-  const hooked = await runHooks(
-    options.hooks,
-    { kind: 'compaction', ...fields, name: model, text: clean.text },
-    options,
-  );
-  if (!hooked.ok) {
-    const detail = bodies.clean(`${hooked.hook}: ${hooked.reason}`);
-    return failed({ code: 'blocked', detail }, 'no', spent);
+  const event = { kind: 'compaction' as const, ...fields, name: model, text: clean.text, calls: [] };
+  const hooked = await runHooks(hooksOn(options, manifest), event, options);
+  const guards = bodies.clean(hooked.guards);
+  // What is kept from every model stands for nothing.
+  if (!hooked.ok || hooked.quarantined !== null) {
+    const detail = hooked.ok ? 'quarantined' : bodies.clean(`${hooked.hook}: ${hooked.reason}`);
+    return { ...failed({ code: 'blocked', detail }, 'no', spent), guards };
   }
   // As with an answer: a provider's item that is changed is no longer the provider's.
-  const isAsItCame = clean === raw && hooked.text === clean.text;
+  const isAsItCame = clean === raw && guards.length === 0;
   if (!isAsItCame && native !== null) options.logger.warn({ ...fields, model }, CHANGED);
   const kept: TurnBody = { ...clean, text: hooked.text, native: isAsItCame ? clean.native : null };
   if (kept.text.trim() === '' && kept.native === null)
     return failed({ code: 'empty', detail: 'there is nothing to read in the place of the conversation' }, 'no', spent);
-  const summary: SummaryOutcome = { type: 'summary', body: await bodies.add(kept), usage };
+  const summary: Summarized = { type: 'summary', body: await bodies.add(kept), usage };
+  if (guards.length > 0) summary.guards = guards;
   return kept.text.trim() === '' ? { ...summary, opaque: true } : summary;
 }
 
@@ -149,6 +152,7 @@ async function prepare(
     request.attempt = effect.attempt;
     const ask = compact === undefined ? adapter : { generate: compact };
     return {
+      manifest,
       request,
       ask,
       native,

@@ -2,7 +2,7 @@
  * Performs one effect and gives its outcome as an input. It reads the session, and writes to it through the step alone; it
  * never throws for an outcome; what it sends is built from exactly what the log says.
  */
-import type { Actor, BodyRef, Effect, Spent, SummaryOutcome, ToolOutcome, TurnOutcome } from '@perdure/engine';
+import type { Actor, BodyRef, Effect, Outcome, Spent, SummaryOutcome, ToolOutcome, TurnOutcome } from '@perdure/engine';
 import { LIMITS as ENGINE } from '@perdure/engine';
 import type { Agents, Manifest } from '../definitions/agents.ts';
 import type { Binding } from '../policy/policy.ts';
@@ -15,7 +15,7 @@ import { createBodies } from './bodies.ts';
 import { clipped } from './clip.ts';
 import { summarize } from './compaction.ts';
 import type { Hook } from './hooks.ts';
-import { runHooks } from './hooks.ts';
+import { hooksOn, quarantineText, runHooks } from './hooks.ts';
 import { LIMITS } from '../limits.ts';
 import type {
   Clock,
@@ -34,7 +34,7 @@ import type { Breaker } from './breaker.ts';
 import { judgeOutput, repairText } from './output.ts';
 import type { Sessions } from '../log/sessions.ts';
 import { BodyMissing } from '../log/sessions.ts';
-import { callTool, prepareCall } from './calls.ts';
+import { barred, callTool, prepareCall } from './calls.ts';
 import { askModel } from './model.ts';
 import type { BuiltRequest } from './request.ts';
 import { buildRequest } from './request.ts';
@@ -76,7 +76,7 @@ export type PerformOptions = {
   delta(session: string, effect: OfRun, delta: Delta): void;
 };
 
-type Settled = TurnOutcome | ToolOutcome | SummaryOutcome | PreparedTurn;
+type Settled = (TurnOutcome | ToolOutcome | SummaryOutcome | PreparedTurn) & Pick<Outcome, 'guards'>;
 
 export function createPerform(options: PerformOptions): Perform {
   const manifests = createManifests(options);
@@ -306,7 +306,7 @@ async function settleTurn(
   effect: OfRun,
   outcome: Extract<GenerateOutcome, { type: 'done' }>,
   bodies: Bodies,
-): Promise<PreparedTurn | TurnOutcome> {
+): Promise<(PreparedTurn | TurnOutcome) & Pick<Outcome, 'guards'>> {
   const { usage } = outcome;
   const { run, id } = effect;
   const raw: TurnBody = {
@@ -317,27 +317,38 @@ async function settleTurn(
   };
   if (outcome.reasoning !== '') raw.reasoning = outcome.reasoning;
   const clean = bodies.clean(raw);
-  const event = { kind: 'turn' as const, session, run, effect: id, name: model, text: clean.text };
-  const hooked = await runHooks(options.hooks, event, options);
-  if (!hooked.ok)
-    return failedTurn('blocked', bodies.clean(`${hooked.hook}: ${hooked.reason}`), { kind: 'usage', usage });
+  const event = { kind: 'turn' as const, session, run, effect: id, name: model, text: clean.text, calls: clean.calls };
+  const hooked = await runHooks(hooksOn(options, manifest), event, options);
+  const guards = bodies.clean(hooked.guards);
+  if (!hooked.ok) {
+    const spent = { kind: 'usage', usage } as const;
+    return { ...failedTurn('blocked', bodies.clean(`${hooked.hook}: ${hooked.reason}`), spent), guards };
+  }
   // A provider's item that is changed is no longer the provider's: it is dropped, and that is said.
-  const isAsItCame = clean === raw && hooked.text === clean.text;
+  const isAsItCame = clean === raw && guards.length === 0;
   if (!isAsItCame && raw.native !== null) options.logger.warn({ session, run, effect: id, model }, CHANGED);
   const turn: TurnBody = { ...clean, text: hooked.text, native: isAsItCame ? clean.native : null };
+  if (hooked.quarantined !== null) {
+    turn.text = bodies.clean(quarantineText(hooked.quarantined));
+    turn.quarantined = { ...hooked.quarantined, text: hooked.text, calls: clean.calls };
+    turn.calls = clean.calls.map((call) => ({ ...call, arguments: '{}' }));
+  }
   const { stop, misfit } = await stopOf(turn, outcome.stop, manifest, bodies);
   const calls: PreparedCall[] = [];
   const { filed, text } =
     turn.calls.length === 0 ? { filed: [], text: null } : await options.policies.inForce(manifest.agent, session);
-  for (const asked of turn.calls) {
+  for (const [index, asked] of turn.calls.entries()) {
     const earlier = calls.map(({ digest }) => digest);
-    calls.push(await prepareCall(manifest, asked, bodies, behind({ ...binding, filed }, earlier), found));
+    const call = await prepareCall(manifest, asked, bodies, behind({ ...binding, filed }, earlier), found);
+    const guard = hooked.denied.get(index);
+    calls.push(guard === undefined ? call : await barred(call, guard, bodies));
   }
   const { policies } = manifest;
   const body = await bodies.add(turn);
   const prepared: PreparedTurn = { type: 'prepared-turn', stop, body, usage, calls, policies, filed };
   if (text !== null) prepared.policy = bodies.keep(bodies.clean(text));
-  return misfit === undefined ? prepared : { ...prepared, misfit };
+  if (misfit !== undefined) prepared.misfit = misfit;
+  return guards.length === 0 ? prepared : { ...prepared, guards };
 }
 
 type Stop = { stop: PreparedTurn['stop']; misfit?: BodyRef };

@@ -45,6 +45,7 @@ function bench(hooks: readonly Hook[] = []) {
     attempt: 1,
     mounts: [],
     readsOn: false,
+    guards: [],
   });
   const bodies = createBodies({ random: system.random, redactor });
   const bodyOf = (digest: string): { content: string; details?: unknown; full?: string } => {

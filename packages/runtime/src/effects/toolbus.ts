@@ -1,12 +1,12 @@
 /** Runs tools: arguments in, an honest outcome out. Whatever a tool does, the run goes on. */
-import type { Call, Mount, Run, State, ToolOutcome } from '@perdure/engine';
+import type { Call, Mount, Outcome, Run, State, ToolOutcome } from '@perdure/engine';
 import { contentText } from './assemble.ts';
 import type { Bodies } from './bodies.ts';
 import { clipped } from './clip.ts';
 import { bounded } from './deadline.ts';
 import { effectKey, mac } from '../log/digest.ts';
 import type { Hook } from './hooks.ts';
-import { runHooks } from './hooks.ts';
+import { quarantineText, runHooks } from './hooks.ts';
 import type { Jobs } from '../jobs/jobs.ts';
 import { LIMITS } from '../limits.ts';
 import type {
@@ -46,6 +46,8 @@ export type ToolCall = {
   mounts: readonly Mount[];
   /** The agent can read on in a result that is cut. */
   readsOn: boolean;
+  /** Of the agent, behind the hooks of all. */
+  guards: readonly Hook[];
 };
 
 export type ToolbusOptions = {
@@ -136,7 +138,8 @@ async function runTool(
         ? parked(ended.value, clock, bodies)
         : finished(options, on, asResult(ended.value), bodies);
     case 'thrown':
-      return failed(bodies, 'tool_error', `The tool failed: ${messageOf(ended.error)}`);
+      // What it says may be somebody else's words, as a result is.
+      return finished(options, on, thrown(ended.error), bodies);
     default: {
       // It may have happened: only a read may be called failed (P6).
       if (on.call.class !== 'pure') return { type: 'call-unknown', reason: ended.ended };
@@ -145,6 +148,9 @@ async function runTool(
     }
   }
 }
+
+/** With what hooks made of it. */
+type Guarded = ToolOutcome & Pick<Outcome, 'guards'>;
 
 type Restored = { ok: true; args: unknown } | { ok: false; code: string; message: string };
 
@@ -195,25 +201,29 @@ async function withheld(on: ToolCall, bodies: Bodies, code: string, message: str
 }
 
 /** A result without secrets, past the hooks, cut for the model where it is long. */
-async function finished(
-  options: ToolbusOptions,
-  on: ToolCall,
-  result: ToolResult,
-  bodies: Bodies,
-): Promise<ToolOutcome> {
+async function finished(options: ToolbusOptions, on: ToolCall, result: ToolResult, bodies: Bodies): Promise<Guarded> {
   const written = writtenOf(result, options.redactor);
   if (written === null) return withheld(on, bodies, 'invalid_result', 'the tool gave what is not JSON.');
   const { text, details } = written;
   const { state, run, call } = on;
-  const event = { kind: 'call' as const, session: state.id, run: run.id, effect: call.id, name: call.name, text };
-  const hooked = await runHooks(options.hooks, event, options);
-  if (!hooked.ok) return withheld(on, bodies, 'blocked', `${hooked.hook} blocked it: ${hooked.reason}`);
-  const body: { content: string; details?: unknown; full?: string } = preview(hooked.text, on, bodies);
+  const { id: effect, name } = call;
+  const event = { kind: 'call' as const, session: state.id, run: run.id, effect, name, text, calls: [] };
+  const hooked = await runHooks([...options.hooks, ...on.guards], event, options);
+  const ruled = hooked.guards.length === 0 ? {} : { guards: bodies.clean(hooked.guards) };
+  if (!hooked.ok) {
+    const outcome = await withheld(on, bodies, 'blocked', `${hooked.hook} blocked it: ${hooked.reason}`);
+    return { ...outcome, ...ruled };
+  }
+  const { quarantined } = hooked;
+  const shown = quarantined === null ? hooked.text : quarantineText(quarantined);
+  const body: { content: string; details?: unknown; full?: string } = preview(shown, on, bodies);
   if (details !== undefined) body.details = details;
+  if (quarantined !== null)
+    body.details = { quarantined: { ...quarantined, text: clipped(hooked.text, LIMITS.resultBytes) }, details };
   const ref = await bodies.add(body);
-  const kept = body.full === undefined ? { result: ref } : { result: ref, whole: body.full };
+  const kept = { ...(body.full === undefined ? { result: ref } : { result: ref, whole: body.full }), ...ruled };
   if (result.isError === true) return { type: 'call', outcome: 'failed', code: 'tool_error', ...kept };
-  return { type: 'call', outcome: 'done', ...kept };
+  return { type: 'call', outcome: 'done', ...(quarantined === null ? {} : { code: 'quarantined' }), ...kept };
 }
 
 /** As JSON, without secrets and within bounds; null where it has no such form. */
@@ -273,6 +283,11 @@ function asResult(value: unknown): ToolResult {
   if (typeof value === 'object' && value !== null && 'content' in value) return value as ToolResult;
   return { content: value === undefined ? 'Done.' : (value as ToolContent) };
 }
+
+const thrown = (error: unknown): ToolResult => ({
+  content: clipped(`The tool failed: ${messageOf(error)}`, LIMITS.messageChars),
+  isError: true,
+});
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 

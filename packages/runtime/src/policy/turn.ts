@@ -4,11 +4,12 @@ import type {
   Command,
   Digest,
   EffectId,
+  GuardRuling,
+  Outcome,
   Policies,
   RuledCall,
   State,
   Taint,
-  TurnOutcome,
   Usage,
 } from '@perdure/engine';
 import type { EffectClass } from '../ports.ts';
@@ -31,6 +32,8 @@ export type PreparedCall = {
   invalid: { code: string; result: BodyRef } | null;
   /** What the model is told where the policies deny the call. */
   denial?: BodyRef;
+  /** A guard denies it, whatever the policies say. */
+  barred?: { rule: string; result: BodyRef };
 };
 export type PreparedTurn = {
   type: 'prepared-turn';
@@ -45,6 +48,7 @@ export type PreparedTurn = {
   filed: readonly FiledRule[];
   policy?: Digest;
   built?: string;
+  guards?: readonly GuardRuling[];
 };
 export type PreparedSettle = Extract<StepCommand, { outcome: PreparedTurn }>;
 
@@ -67,12 +71,15 @@ export function ruled(state: State, command: StepCommand, at: number): Command {
     const { name, providerId, digest, effect, timeoutMs, verify, taint, invalid, judged } = call;
     const facts = { name, providerId, digest, class: effect, timeoutMs, verify, taint, ...ruledBy };
     if (invalid !== null) return { ...facts, rule: invalid.code, decision: { verdict: 'invalid', ...invalid } };
+    if (call.barred !== undefined)
+      return { ...facts, rule: call.barred.rule, decision: { verdict: 'deny', result: call.barred.result } };
     if (judged === null) throw new TypeError(`call ${name} has nothing to rule on`);
     const ruling = ruleOn(judged, behind(binding, digests.slice(0, index)));
     return { ...facts, rule: ruling.rule, decision: decisionOf(ruling, policies, at, call.denial ?? null) };
   });
   const { stop, body, usage, misfit, built } = prepared;
-  const outcome: Extract<TurnOutcome, { type: 'turn' }> = { type: 'turn', stop, body, usage, calls };
+  const outcome: Extract<Outcome, { type: 'turn' }> = { type: 'turn', stop, body, usage, calls };
+  if (prepared.guards !== undefined) outcome.guards = prepared.guards;
   if (misfit !== undefined) outcome.misfit = misfit;
   if (built !== undefined) outcome.built = built;
   return { kind: 'settle', effect: settle.effect as EffectId, attempt: settle.attempt, outcome };

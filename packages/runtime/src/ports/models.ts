@@ -162,3 +162,10 @@ export interface ModelSource {
   list(): ModelInfo[];
   close(): Promise<void>;
 }
+
+/** Says whether a text is one that a provider takes for harmful. */
+export interface Moderator {
+  /** The provider's names of what it flags; [] where it flags nothing. Throws where it could not be asked. */
+  flagged(text: string): Promise<readonly string[]>;
+  close(): Promise<void>;
+}

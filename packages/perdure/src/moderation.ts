@@ -1,0 +1,14 @@
+/** Moderation with the key that this process has. */
+import type { OpenAiModerationOptions } from '@perdure/models';
+import { openAiModeration } from '@perdure/models';
+import { environment, system } from '@perdure/runtime';
+import type { Moderator } from '@perdure/runtime/ports';
+
+/**
+ * OpenAI's moderation, for `moderation()`. `apiKey`: default OPENAI_API_KEY. Close it when it is needed no more. Throws
+ * ModelConfigError where there is no key, or for an address that is none.
+ */
+export function openaiModeration(options: Partial<Omit<OpenAiModerationOptions, 'timers'>> = {}): Moderator {
+  const { apiKey = environment()['OPENAI_API_KEY'] ?? '', ...rest } = options;
+  return openAiModeration({ ...rest, apiKey, timers: system.timers });
+}
