@@ -1,6 +1,7 @@
 /** The tarball as a user gets it: made by `npm pack` in a copy of the clone, and used in an empty folder. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import {
   cpSync,
   existsSync,
@@ -13,6 +14,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, delimiter, dirname, join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -112,6 +115,22 @@ test('the command runs from it, on SQLite with its threads, with a configuration
      export default defineConfig({ agents: [agent({ name: 'greeter', model: 'demo', tools: [hello] })] });`,
   );
   assert.equal(await node([command, 'run', 'call hello {}', '--quiet']), 'hello: hello\n');
+});
+
+test('a page of the web becomes Markdown in a thread of the package', async (t) => {
+  const server = createServer((_request, response) => {
+    response.setHeader('content-type', 'text/html').end('<h1>A page</h1><p>of <b>words</b>');
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const script = `
+    import { webFetch } from 'perdure';
+    const tool = webFetch({ origins: ['${origin}'] });
+    console.log((await tool.run({ url: '${origin}/' }, { signal: new AbortController().signal })).content);`;
+  const shown = await node(['--input-type=module', '--eval', script]);
+  assert.equal(shown, `${origin}/\n\n# A page\n\nof **words**\n`);
 });
 
 test('what else it exports is imported by its name, and the client by a browser, too', async () => {

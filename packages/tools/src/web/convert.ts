@@ -35,14 +35,19 @@ async function ask(work: PageWork, signal: AbortSignal): Promise<PageAnswer> {
   // The published package is JavaScript, with this file beside its bundle.
   const thread = new Worker(new URL(`./converter.${extension}`, import.meta.url), {
     workerData: work,
+    // Nothing of how this process was started.
     env: {},
+    execArgv: [],
     resourceLimits: { maxOldGenerationSizeMb: LIMITS.pageMegabytes, stackSizeMb: LIMITS.pageStackMegabytes },
   });
   const left = new AbortController();
   try {
     return await new Promise<PageAnswer>((resolve, reject) => {
       thread.once('message', resolve);
-      thread.once('error', () => resolve({ failed: 'it takes too much memory' }));
+      thread.once('error', (error: NodeJS.ErrnoException) => {
+        if (error.code === 'ERR_WORKER_OUT_OF_MEMORY') resolve({ failed: 'it takes too much memory' });
+        else reject(error);
+      });
       thread.once('exit', () => resolve({ failed: 'its thread ended' }));
       const abort = (): void => reject(signal.reason as Error);
       signal.addEventListener('abort', abort, { once: true, signal: left.signal });
