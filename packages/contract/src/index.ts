@@ -90,4 +90,4 @@ export {
   sizeOfTree,
   TreeError,
 } from './workspaces/tree.ts';
-export type { GrantView, PolicyView } from './policies.ts';
+export type { GrantView, PolicyFinding, PolicyTest, PolicyView } from './policies.ts';

@@ -31,6 +31,8 @@ export const LIMITS = {
   grantMaxMs: 10 * 365 * 24 * 60 * 60_000,
   /** Failures of a tool, and repeats of a call, that a policy may count. */
   habits: 64,
+  /** Sessions that one test of policies looks at. */
+  testedSessions: 50,
   /** One pattern of a rule, and patterns of one condition. */
   patternChars: 1_000,
   patterns: 100,

@@ -30,3 +30,37 @@ export const policyViewSchema = z.strictObject({
   grants: z.array(grantViewSchema),
 });
 export type PolicyView = z.output<typeof policyViewSchema>;
+
+const count = z.int().min(0);
+/** A call that proposed policies would have ruled on otherwise, or a turn beyond a proposed cap. */
+export const policyFindingSchema = z.strictObject({
+  session: z.string(),
+  run: z.string(),
+  /** A call, or of a cap the first turn beyond it. */
+  effect: z.string(),
+  /** The tool; absent for a cap. */
+  tool: z.string().exactOptional(),
+  at,
+  was: z.enum(['allow', 'ask', 'deny']),
+  would: z.enum(['allow', 'ask', 'deny']),
+  /** Why it would. */
+  rule: z.string(),
+  /** What a person decided then. */
+  human: z.enum(['approved', 'denied']).exactOptional(),
+  /** The person decided otherwise than the policies would. */
+  contradicts: z.boolean(),
+  /** What the turns behind it have cost, which might not have been: at most so much. */
+  savedNanoUsd: count,
+  savedTokens: count,
+});
+export type PolicyFinding = z.output<typeof policyFindingSchema>;
+export const policyTestSchema = z.strictObject({
+  /** Looked at in this page; calls among them that were ruled on. */
+  sessions: count,
+  calls: count,
+  /** Sessions of which something could not be read: nothing is said of the rest of them. */
+  unread: z.array(z.string()),
+  findings: z.array(policyFindingSchema),
+  next: z.string().exactOptional(),
+});
+export type PolicyTest = z.output<typeof policyTestSchema>;

@@ -32,6 +32,7 @@ const BODIES: { [name: string]: unknown } = {
   'callbacks.resolve': { paid: true },
   'context.set': { content: 'Likes tea.' },
   'policies.set': { rules: [{ decision: 'deny', tool: 'pay' }] },
+  'policies.test': { policies: { rules: [] }, since: 0 },
   'policies.add': { rule: { decision: 'deny', tool: 'pay' } },
   'budgets.set': { scope: 'tenant', day: { tokens: 900_000 } },
   'sessions.close': undefined,

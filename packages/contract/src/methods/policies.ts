@@ -1,8 +1,8 @@
 /** Rows on documents of rules and on grants. */
 import { z } from 'zod';
 import { LIMITS } from '../limits.ts';
-import { policyScopeSchema, policyViewSchema } from '../policies.ts';
-import { policyRuleSchema } from '../values.ts';
+import { policyScopeSchema, policyTestSchema, policyViewSchema } from '../policies.ts';
+import { capsSchema, policiesSchema, policyRuleSchema } from '../values.ts';
 import { cursor, limit, next } from './method.ts';
 import type { Method } from './method.ts';
 
@@ -73,5 +73,24 @@ export const POLICY_METHODS = {
     errors: ['not_found', 'revision_conflict', 'storage_full'],
     scope: 'write',
     summary: 'Revokes a grant: like calls are asked for again from the next one on',
+  },
+  'policies.test': {
+    verb: 'POST',
+    path: '/policy-tests',
+    params: z.strictObject({
+      policies: policiesSchema,
+      /** What one run might have cost, all in all. */
+      caps: capsSchema.exactOptional(),
+      /** Calls from here on: wall ms. */
+      since: z.int().min(0),
+      cursor,
+      limit: z.int().min(1).max(LIMITS.testedSessions).default(LIMITS.testedSessions),
+    }),
+    result: policyTestSchema,
+    status: [200],
+    errors: [],
+    scope: 'read',
+    summary:
+      'Holds proposed rules against the calls that sessions have made, a page of sessions at a time: what they would have blocked, asked for or let pass. Reads only',
   },
 } as const satisfies { [name: string]: Method };

@@ -46,6 +46,14 @@ export const POLICY_ROWS: { readonly [name: string]: Command } = {
     flags: json,
     load: async () => (await policy()).remove,
   },
+  'policy test': {
+    args: ['RULES'],
+    about:
+      'Holds the policies of a JSON file against what sessions have done: what they would have blocked, or asked for.',
+    settings,
+    flags: { since: { value: 'TIME', about: 'How far to look back, such as 7d (default).' }, ...json },
+    load: async () => (await import('./commands/policy-test.ts')).test,
+  },
   'policy grants list': {
     args: ['SCOPE?'],
     about: 'Lists what people have allowed for good, in one scope or in all.',

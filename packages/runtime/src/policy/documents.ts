@@ -154,6 +154,12 @@ export class PolicyDocuments {
   }
 }
 
+/** What stood in force when an entry was written that names this blob. */
+export function filedIn(text: string): FiledRule[] {
+  const { documents } = JSON.parse(text) as { documents: (Document & { scope: string; revision: number })[] };
+  return documents.flatMap(({ scope, revision, ...document }) => filedOf(scope, revision, document));
+}
+
 function filedOf(scope: string, revision: number, { rules, grants }: Document): FiledRule[] {
   return [
     ...rules.map((rule): FiledRule => ({ rule, told: `rule of ${scope} (revision ${revision}) ${ruleText(rule)}` })),

@@ -45,7 +45,7 @@ test('a tool that failed so often in a row is denied until the run ends, and oth
   const results = world.model.calls.flatMap(({ items }) => items).filter(({ kind }) => kind === 'result');
   assert.match(
     JSON.stringify(results),
-    /circuit breaker: broken failed or was denied 2 times in a row, until this run ends/,
+    /circuit breaker: broken failed or was denied 2 times in a row: denied until this run ends/,
   );
 });
 

@@ -12,8 +12,8 @@ export function openBreaker(breaker: ToolBreaker, tool: string, { at, habits }: 
   const streak = habits.streaks.find((each) => each.tool === tool);
   if (streak === undefined || streak.failed < failures || (within === 'run' && streak.run !== habits.run)) return null;
   if (forMs !== undefined && at >= streak.at + forMs) return null;
-  const until = forMs === undefined ? 'until this run ends' : `until ${new Date(streak.at + forMs).toISOString()}`;
-  return `circuit breaker: ${tool} failed or was denied ${streak.failed} times in a row, ${until}`;
+  const until = forMs === undefined ? 'until this run ends' : `for ${Math.ceil((streak.at + forMs - at) / 1_000)} s`;
+  return `circuit breaker: ${tool} failed or was denied ${streak.failed} times in a row: denied ${until}`;
 }
 
 /** Why the call is one of many; null: it is not. `digest`: of its name and arguments. */
