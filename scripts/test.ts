@@ -16,7 +16,8 @@ import { Report } from './test/report.ts';
 
 const PATTERNS = ['packages/**/src/**/*.test.ts', 'packages/**/test/**/*.test.ts', 'scripts/**/*.test.ts'];
 const FILE_TIMEOUT_MS = 240_000;
-const LIVE_FILE_TIMEOUT_MS = 900_000;
+/** Of a file whose tests wait for others: a provider, servers that are killed and come back. */
+const FOREIGN_FILE_TIMEOUT_MS = 900_000;
 
 const root = resolve(import.meta.dirname, '..');
 const { values, positionals } = parseArgs({
@@ -48,7 +49,7 @@ if (files.length === 0) {
     files,
     cwd: root,
     concurrency: Math.max(2, Math.min(availableParallelism(), 8)),
-    timeout: Number(values.timeout ?? (values.live ? LIVE_FILE_TIMEOUT_MS : FILE_TIMEOUT_MS)),
+    timeout: Number(values.timeout ?? (kind === 'plain' ? FILE_TIMEOUT_MS : FOREIGN_FILE_TIMEOUT_MS)),
     ...(names.length > 0 ? { testNamePatterns: names.map((name) => new RegExp(name)) } : {}),
   });
   for await (const event of stream) report.take(event);
