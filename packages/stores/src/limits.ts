@@ -42,6 +42,10 @@ export const LIMITS = {
   appendLanes: 2,
   groupAppends: 256,
   groupBytes: 8 * 1024 * 1024,
+  /** Reads of single documents: statements under way at once, what one may ask for, and how many may wait. */
+  readLanes: 2,
+  groupReads: 256,
+  pendingReads: 100_000,
   /** How often an append is tried again that was undone because another one was in its way. */
   appendTries: 8,
   /**

@@ -36,6 +36,7 @@ import type { Sessions } from '../log/sessions.ts';
 import { BodyMissing } from '../log/sessions.ts';
 import { barred, callTool, prepareCall } from './calls.ts';
 import { askModel } from './model.ts';
+import { patiently } from './patience.ts';
 import type { BuiltRequest } from './request.ts';
 import { buildRequest } from './request.ts';
 import { standingOf } from '../streams/standing.ts';
@@ -181,7 +182,7 @@ async function generate(
     return { type: 'turn-failed', code, detail, retry, spent, ...(resumable === true ? { resumable } : {}) };
   }
   try {
-    const turn = await settleTurn(options, prepared, session, effect, outcome, bodies);
+    const turn = await settleTurn(options, prepared, session, effect, outcome, bodies, signal);
     return turn.type === 'prepared-turn' && fingerprint !== sealed ? { ...turn, built: fingerprint } : turn;
   } catch (error) {
     // The answer was given and paid for: asking again is not for us to decide.
@@ -306,6 +307,7 @@ async function settleTurn(
   effect: OfRun,
   outcome: Extract<GenerateOutcome, { type: 'done' }>,
   bodies: Bodies,
+  signal: AbortSignal,
 ): Promise<(PreparedTurn | TurnOutcome) & Pick<Outcome, 'guards'>> {
   const { usage } = outcome;
   const { run, id } = effect;
@@ -335,8 +337,9 @@ async function settleTurn(
   }
   const { stop, misfit } = await stopOf(turn, outcome.stop, manifest, bodies);
   const calls: PreparedCall[] = [];
+  const ruled = async () => options.policies.inForce(manifest.agent, session);
   const { filed, text } =
-    turn.calls.length === 0 ? { filed: [], text: null } : await options.policies.inForce(manifest.agent, session);
+    turn.calls.length === 0 ? { filed: [], text: null } : await patiently(options.timers, signal, ruled);
   for (const [index, asked] of turn.calls.entries()) {
     const earlier = calls.map(({ digest }) => digest);
     const call = await prepareCall(manifest, asked, bodies, behind({ ...binding, filed }, earlier), found);

@@ -1,18 +1,17 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
-import type { BlobStore, Doc, DocStore, Fence, LeaseStore, Snapshot, SnapshotStore } from '@perdure/runtime/ports';
+import type { BlobStore, DocStore, Fence, LeaseStore, Snapshot, SnapshotStore } from '@perdure/runtime/ports';
 import { blobDigest } from '../chain.ts';
 import { LIMITS } from '../limits.ts';
 import { searchText, wordsOf } from '../words.ts';
+import { docOf, gatheredGet } from './gets.ts';
 import type { Scope } from './scope.ts';
 import { bytes, integer, type Row, text } from './statement.ts';
 
-export function postgresDocs({ tenant, read, write }: Scope): DocStore {
+export function postgresDocs(scope: Scope): DocStore {
+  const { tenant, read, write } = scope;
   const SELECT = 'SELECT id, revision, doc, words FROM {s}.docs WHERE tenant = $1 AND kind = $2';
   return {
-    async get(kind, id) {
-      const [row] = await read(`${SELECT} AND id = $3`, [tenant, kind, id]);
-      return row === undefined ? null : docOf(row);
-    },
+    get: gatheredGet(scope),
     async put(kind, id, doc, expectedRevision) {
       const written = doc === null ? null : JSON.stringify(doc);
       const words = written === null ? '' : searchText(JSON.parse(written));
@@ -38,10 +37,6 @@ export function postgresDocs({ tenant, read, write }: Scope): DocStore {
         .map(docOf);
     },
   };
-}
-
-function docOf(row: Row): Doc {
-  return { id: text(row['id']), revision: integer(row['revision']), doc: JSON.parse(text(row['doc'])) };
 }
 
 export function postgresSnapshots({ tenant, read, write }: Scope): SnapshotStore {
