@@ -47,6 +47,8 @@ before(() => {
   symlinkSync('/etc/passwd', at('site/out'));
   put('site/node_modules/x/index.js', 'x');
   put('site/.git/config', 'x');
+  put('site/.env', 'KEY=x');
+  put('site/.env.example', 'KEY=');
   put('site/build/x.o', 'x');
   put('site/keep.log', 'x');
   put('site/other.log', 'x');
@@ -63,7 +65,7 @@ type Pushed = {
 test('a folder is pushed, and comes back elsewhere as it was', async () => {
   const first = await json<Pushed>('workspace', 'push', 'site');
   assert.deepEqual([first.workspace.name, first.workspace.revision, first.changed], ['site', 1, true]);
-  assert.equal(first.workspace.files, 7);
+  assert.equal(first.workspace.files, 8);
   const again = await json<Pushed>('workspace', 'push', 'site');
   assert.deepEqual([again.sent, again.changed, again.workspace.revision], [0, false, 1], 'nothing moves twice');
   const pulled = await json<{ leftOut: { path: string }[] }>('workspace', 'pull', 'site', 'copy');
@@ -76,12 +78,12 @@ test('a folder is pushed, and comes back elsewhere as it was', async () => {
   assert.equal(readlinkSync(at('copy/link')), 'index.html');
   assert.equal((statSync(at('copy/run.sh')).mode & 0o100) !== 0, true);
   assert.equal((statSync(at('copy/index.html')).mode & 0o100) !== 0, false);
-  for (const path of ['node_modules', '.git', 'build', 'other.log', 'out'])
+  for (const path of ['node_modules', '.git', 'build', 'other.log', 'out', '.env'])
     assert.equal(existsSync(at('copy', path)), false, path);
   assert.equal(existsSync(at('copy/keep.log')), true);
   assert.equal(await ok('workspace', 'diff', './site', 'site'), '');
   const rows = await ok('workspace', 'list');
-  assert.match(rows, /^WORKSPACE .*\nsite +7 /);
+  assert.match(rows, /^WORKSPACE .*\nsite +8 /);
 });
 
 test('only what was changed is sent, and what both sides changed is refused until somebody decides', async () => {

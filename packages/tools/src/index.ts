@@ -30,4 +30,11 @@ export type { WebFetchOptions } from './web/fetch.ts';
 export { webSearch } from './web/search.ts';
 export type { WebSearchOptions } from './web/search.ts';
 export type { Excludes, LeftOut, Placement, PlaceOptions, Plan, Scanned, TreeFolder } from './trees/index.ts';
-export { excludesOf, openTreeFolder, planPlacements, USUALLY_EXCLUDED, withUnseen } from './trees/index.ts';
+export {
+  CREDENTIALS,
+  excludesOf,
+  openTreeFolder,
+  planPlacements,
+  USUALLY_EXCLUDED,
+  withUnseen,
+} from './trees/index.ts';

@@ -79,10 +79,16 @@ export function createToolbus(options: ToolbusOptions): Toolbus {
 const keyOf = ({ state, call }: ToolCall): string => effectKey(state.tenant, state.id, call.id);
 
 /** What it changed is told with how it ended, whatever that was. */
-async function withChanges({ workspaces }: ToolbusOptions, on: ToolCall, outcome: ToolOutcome): Promise<ToolOutcome> {
+async function withChanges(options: ToolbusOptions, on: ToolCall, outcome: ToolOutcome): Promise<ToolOutcome> {
   if (on.call.class === 'pure' || (outcome.type !== 'call' && outcome.type !== 'call-unknown')) return outcome;
-  const changed = await changesBy(workspaces, on.mounts, keyOf(on));
-  return changed.length === 0 ? outcome : { ...outcome, changed };
+  try {
+    const changed = await changesBy(options.workspaces, on.mounts, keyOf(on));
+    return changed.length === 0 ? outcome : { ...outcome, changed };
+  } catch (error) {
+    // The call has ended, and its outcome counts. What it changed stands in the head, under its key.
+    options.logger.warn({ session: on.state.id, call: on.call.id, error: String(error) }, 'changes are not told');
+    return outcome;
+  }
 }
 
 function contextOf(options: ToolbusOptions, on: ToolCall, signal: AbortSignal): ToolContext {

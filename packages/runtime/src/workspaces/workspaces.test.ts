@@ -14,20 +14,32 @@ class Killed extends Error {}
 /** A store of which the process dies at a given write: before it, or after it and before anybody hears. */
 function mortal(store: Pick<TenantStore, 'docs' | 'blobs'>, dies: { at: number; after: boolean }) {
   let writes = 0;
+  let dead = false;
   const write = async <T>(work: () => Promise<T>): Promise<T> => {
-    if (writes > dies.at) throw new Killed();
     const mine = writes++;
-    if (mine === dies.at && !dies.after) throw new Killed();
+    dead ||= mine === dies.at && !dies.after;
+    if (dead) throw new Killed();
     const done = await work();
-    if (mine === dies.at) throw new Killed();
+    dead = mine === dies.at;
+    if (dead) throw new Killed();
     return done;
+  };
+  const read = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (dead) throw new Killed();
+    return work();
   };
   return {
     docs: {
       ...store.docs,
+      get: async (kind: string, id: string) => read(async () => store.docs.get(kind, id)),
       put: async (...args: Parameters<typeof store.docs.put>) => write(async () => store.docs.put(...args)),
     },
-    blobs: { ...store.blobs, put: async (bytes: Uint8Array) => write(async () => store.blobs.put(bytes)) },
+    blobs: {
+      ...store.blobs,
+      get: async (digest: string) => read(async () => store.blobs.get(digest)),
+      has: async (digest: string) => read(async () => store.blobs.has(digest)),
+      put: async (bytes: Uint8Array) => write(async () => store.blobs.put(bytes)),
+    },
     writes: () => writes,
   };
 }
@@ -167,4 +179,20 @@ void test('what is mounted read-only is not changed, and what is gone is said', 
   assert.equal(await workspaces.delete('site', sha256('other')), false);
   assert.equal(await workspaces.delete('site', first), true);
   assert.equal(await workspaces.head('site'), null);
+});
+
+void test('a write whose answer was lost is asked for again, and happens once', async () => {
+  const { store, call, now, workspaces } = await world();
+  let lost = 0;
+  const docs = {
+    ...store.docs,
+    async put(...args: Parameters<typeof store.docs.put>) {
+      const done = await store.docs.put(...args);
+      if (lost++ === 0) throw new Error('the answer was lost');
+      return done;
+    },
+  };
+  await appendLine(call({ ...store, docs }));
+  assert.deepEqual(await now(), { a: 'one+' });
+  assert.equal((await workspaces.head('site'))?.revision, 2);
 });

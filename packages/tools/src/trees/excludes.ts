@@ -5,6 +5,9 @@ import { ToolFailure } from '../failure.ts';
 /** Folders that are made anew from others, or belong to whoever works there. */
 export const USUALLY_EXCLUDED: readonly string[] = ['.git/', 'node_modules/', '.perdure/', '.perdure-*.tmp'];
 
+/** What usually holds credentials: nothing that a model should be given because it lay in the folder. */
+export const CREDENTIALS: readonly string[] = ['.env', '.env.*', '!.env.example', '.npmrc', '.netrc', '.ssh/'];
+
 /** Whether what stands at a path is left out; `folder`: it is one, and all it holds is left out with it. */
 export type Excludes = (path: string, folder: boolean) => boolean;
 

@@ -7,7 +7,7 @@ import { placeNode, sweep } from './place.ts';
 import type { Scanned } from './scan.ts';
 import { readScanned, scanFolder } from './scan.ts';
 
-export { excludesOf, USUALLY_EXCLUDED } from './excludes.ts';
+export { CREDENTIALS, excludesOf, USUALLY_EXCLUDED } from './excludes.ts';
 export type { Excludes } from './excludes.ts';
 export { planPlacements, withUnseen } from './merge.ts';
 export type { Plan } from './merge.ts';

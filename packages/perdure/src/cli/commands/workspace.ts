@@ -1,9 +1,16 @@
 import { mkdirSync, readFileSync, realpathSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { basename, join, relative, resolve } from 'node:path';
 import type { Client, Tree, TreeNode } from '@perdure/contract';
 import { ApiError, diffTrees, isLink, workspaceNameSchema } from '@perdure/contract';
 import type { Excludes, LeftOut } from '@perdure/tools';
-import { excludesOf, openTreeFolder, ToolFailure, ToolOptionsError, USUALLY_EXCLUDED } from '@perdure/tools';
+import {
+  CREDENTIALS,
+  excludesOf,
+  openTreeFolder,
+  ToolFailure,
+  ToolOptionsError,
+  USUALLY_EXCLUDED,
+} from '@perdure/tools';
 import type { Where } from '../../workspaces/record.ts';
 import { keepRecord, readRecord } from '../../workspaces/record.ts';
 import { pull as pullInto } from '../../workspaces/pull.ts';
@@ -181,8 +188,9 @@ function open({ cwd, env, settings, given, ...rest }: Context, dir: string, make
 const IGNORED = '.perdureignore';
 
 /** The usual ones, then those of the folder, then those of the command: the last one that fits decides. */
-function excludesFor({ flags }: Context, folder: string): Excludes {
+function excludesFor({ flags, cwd, settings }: Context, folder: string): Excludes {
   const { exclude } = flags;
+  const data = relative(folder, resolve(cwd, settings.data));
   const given = Array.isArray(exclude) ? exclude.map(String) : [];
   let own: string[] = [];
   try {
@@ -191,7 +199,9 @@ function excludesFor({ flags }: Context, folder: string): Excludes {
     // There is none that can be read.
   }
   try {
-    return excludesOf([...USUALLY_EXCLUDED, ...own, ...given]);
+    const excludes = excludesOf([...USUALLY_EXCLUDED, ...CREDENTIALS, ...own, ...given]);
+    // Where sessions are kept is no part of anything, whatever somebody takes back.
+    return (path, isFolder) => path === data || excludes(path, isFolder);
   } catch (error) {
     if (error instanceof ToolFailure) throw new UsageError(`what to exclude: ${error.message}`);
     throw error;

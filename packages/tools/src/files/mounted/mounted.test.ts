@@ -264,17 +264,32 @@ class Killed extends Error {}
 /** A store of which the process dies at one of its writes: before it, or after it and before anybody hears. */
 function mortal({ docs, blobs }: Pick<TenantStore, 'docs' | 'blobs'>, dies: { at: number; after: boolean }) {
   let writes = 0;
+  let dead = false;
   const write = async <T>(work: () => Promise<T>): Promise<T> => {
-    if (writes > dies.at) throw new Killed();
     const mine = writes++;
-    if (mine === dies.at && !dies.after) throw new Killed();
+    dead ||= mine === dies.at && !dies.after;
+    if (dead) throw new Killed();
     const done = await work();
-    if (mine === dies.at) throw new Killed();
+    dead = mine === dies.at;
+    if (dead) throw new Killed();
     return done;
   };
+  const read = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (dead) throw new Killed();
+    return work();
+  };
   return {
-    docs: { ...docs, put: async (...args: Parameters<typeof docs.put>) => write(async () => docs.put(...args)) },
-    blobs: { ...blobs, put: async (bytes: Uint8Array) => write(async () => blobs.put(bytes)) },
+    docs: {
+      ...docs,
+      get: async (kind: string, id: string) => read(async () => docs.get(kind, id)),
+      put: async (...args: Parameters<typeof docs.put>) => write(async () => docs.put(...args)),
+    },
+    blobs: {
+      ...blobs,
+      get: async (digest: string) => read(async () => blobs.get(digest)),
+      has: async (digest: string) => read(async () => blobs.has(digest)),
+      put: async (bytes: Uint8Array) => write(async () => blobs.put(bytes)),
+    },
     writes: () => writes,
   };
 }
