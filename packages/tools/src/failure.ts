@@ -50,6 +50,7 @@ export type ToolOptionsCode =
   | 'invalid_root'
   | 'invalid_prefix'
   | 'invalid_host'
+  | 'invalid_secret'
   | 'invalid_port'
   | 'invalid_origin'
   | 'invalid_proxy'

@@ -44,7 +44,7 @@ export type ToolContext = {
   blobs: { put(bytes: Uint8Array): Promise<Digest>; get(digest: Digest): Promise<Uint8Array | null> };
   /**
    * The value of a secret; undefined where there is none of that name. One that is bound to hosts is given for the `url`
-   * it will be sent to, one that is bound to commands for the program (`command`) that gets it. Throws an Error with code
+   * it will be sent to, one that is bound to commands for the script of bash (`command`) that gets it, if that runs nothing else. Throws an Error with code
    * `secret_refused` where it is bound elsewhere.
    */
   secret(name: string, to?: { url?: string; command?: string }): string | undefined;

@@ -4,6 +4,8 @@
  * asks for it by its name, and never for a placeholder: that is a model's word.
  */
 
+import { readScript } from '../policy/shell.ts';
+
 export type Bindings = {
   /** `api.example.com`, or `*.example.com` for those below it. */
   hosts?: readonly string[];
@@ -17,7 +19,7 @@ export type Place = {
   tool: string;
   /** Where it is to be sent, all of it; missing: nobody said. */
   urls?: readonly string[];
-  /** The program that is to have it. */
+  /** The command of a shell that is to have it. */
   command?: string;
 };
 
@@ -45,8 +47,8 @@ export function refusalOf(name: string, { hosts, tools, commands }: Bindings, pl
       if (!hosts.some((pattern) => fitsHost(pattern, host))) return `${bound(listed('host', hosts))} ${host}`;
     }
   }
-  if (commands !== undefined && !commands.includes(place.command ?? ''))
-    return `${bound(listed('command', commands))} ${place.command ?? place.tool}`;
+  if (commands !== undefined && !runsOnly(commands, place.command ?? ''))
+    return `${bound(listed('command', commands))} ${place.command === undefined ? place.tool : 'a script that may run anything else'}`;
   return null;
 }
 
@@ -62,6 +64,17 @@ export function urlsIn(value: unknown): string[] {
   if (typeof value === 'string') return /^\s*(?:https?|wss?):/i.test(value) ? [value] : [];
   if (typeof value !== 'object' || value === null) return [];
   return Object.values(value).flatMap(urlsIn);
+}
+
+/** All that the script runs, for certain, is one of these programs, as the system has it. */
+function runsOnly(programs: readonly string[], script: string): boolean {
+  const { clear, plain, commands } = readScript(script);
+  return (
+    clear &&
+    plain &&
+    commands.length > 0 &&
+    commands.every((command) => command.plain && !command.carries && programs.includes(command.words[0] ?? ''))
+  );
 }
 
 const listed = (kind: string, names: readonly string[]): string =>

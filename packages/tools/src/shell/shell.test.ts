@@ -3,7 +3,8 @@ import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { system } from '@perdure/runtime';
-import { call, makePlace } from '../../test/context.ts';
+import type { ToolContext } from '@perdure/runtime/ports';
+import { call, contextOf, makePlace } from '../../test/context.ts';
 import { makeSandbox, whyNoSandbox } from '../../test/sandbox.ts';
 import { createBare } from '../sandbox/index.ts';
 import { Output } from './output.ts';
@@ -22,6 +23,29 @@ void test('what cannot be obeyed is refused when the tool is made', () => {
   for (const root of [join(place.base, 'none'), '/']) assert.throws(() => shell({ root }), { code: 'invalid_root' });
   assert.throws(() => shell({ root: place.base, read: ['/none'] }), { code: 'invalid_root' });
   assert.throws(() => shell({ root: place.base, hosts: ['10.0.0.1'] }), { code: 'invalid_host' });
+});
+
+void test('a secret is in the environment of the command that may have it, under its name, and of no other', async () => {
+  using place = makePlace();
+  const sandbox = createBare({ timers: system.timers });
+  const tool = shell({ root: place.base, secrets: ['TOKEN', 'NONE'] });
+  const secret: ToolContext['secret'] = (name, to) => {
+    if (name !== 'TOKEN') return undefined;
+    if (to?.command === 'printenv TOKEN') return 'open-sesame-1';
+    throw Object.assign(new Error('bound elsewhere'), { code: 'secret_refused' });
+  };
+  const said = async (command: string): Promise<string> => {
+    const result = await tool.run({ command, timeoutMs: 10_000 }, { ...contextOf(undefined, sandbox), secret });
+    return JSON.stringify(result);
+  };
+  try {
+    assert.match(await said('printenv TOKEN'), /exit code 0.*open-sesame-1/);
+    assert.match(await said('printenv TOKEN; true'), /exit code 0/);
+    assert.ok(!(await said('env')).includes('open-sesame-1'));
+  } finally {
+    await sandbox.close();
+  }
+  assert.throws(() => shell({ root: place.base, secrets: ['a-b'] }), { code: 'invalid_secret' });
 });
 
 void test('long output keeps its beginning and its end, and says what is left out', () => {

@@ -1,7 +1,15 @@
 import { constants } from 'node:os';
-import type { SandboxEnd, SandboxFolder, SandboxProcess, ToolDefinition, ToolResult } from '@perdure/runtime/ports';
+import type {
+  SandboxEnd,
+  SandboxFolder,
+  SandboxProcess,
+  ToolContext,
+  ToolDefinition,
+  ToolResult,
+} from '@perdure/runtime/ports';
 import { z } from 'zod';
 import { defineActing } from '../define.ts';
+import { ToolOptionsError } from '../failure.ts';
 import { LIMITS } from '../limits.ts';
 import { Output } from './output.ts';
 import { onMounted } from './mounted.ts';
@@ -32,10 +40,12 @@ function filesOf({ write = false }: ShellOptions): string {
  * is stored once it has ended, however that was; a call whose end nobody heard is known by it to have run.
  *
  * Failures before the command begins are error results: `sandbox_unavailable`, `invalid_folder`, `not_started`,
- * `outside_root`, and of mounts `not_found`, `too_large`. Throws ToolOptionsError `invalid_root` or `invalid_host`.
+ * `outside_root`, and of mounts `not_found`, `too_large`. Throws ToolOptionsError `invalid_root`, `invalid_host` or
+ * `invalid_secret`.
  */
-export function shell(options: ShellOptions | MountedShellOptions): ToolDefinition {
+export function shell(options: (ShellOptions | MountedShellOptions) & SecretNames): ToolDefinition {
   const place = placeOf(options);
+  const secrets = secretNames(options);
   return defineActing({
     name: 'shell',
     taint: 'tool',
@@ -47,12 +57,15 @@ export function shell(options: ShellOptions | MountedShellOptions): ToolDefiniti
       cwd: z.string().min(1).max(LIMITS.pathChars).optional().describe('A folder of the workspace, relative to it.'),
     }),
     timeoutMs: LIMITS.commandMaxMs + LIMITS.sandboxStartMs + LIMITS.commandGraceMs,
-    async run({ command, timeoutMs, cwd }, { sandbox, signal, workspaces }) {
+    async run({ command, timeoutMs, cwd }, context) {
+      const { sandbox, signal, workspaces } = context;
+      const given = secretsFor(secrets, command, context);
       const runIn = async (mounted: readonly SandboxFolder[]): Promise<Ran> => {
         const [only, ...others] = mounted;
         const begin = cwd ?? (only !== undefined && others.length === 0 ? only.at : undefined);
+        const at = place(begin, timeoutMs, mounted);
         const started = await sandbox
-          .run(['/bin/bash', '-c', command], { ...place(begin, timeoutMs, mounted), input: false })
+          .run(['/bin/bash', '-c', command], { ...at, env: { ...at.env, ...given }, input: false })
           .catch((error: unknown) => {
             throw notBegun(error);
           });
@@ -62,6 +75,31 @@ export function shell(options: ShellOptions | MountedShellOptions): ToolDefiniti
     },
     ...('mounts' in options ? { verify: hasRun } : {}),
   });
+}
+
+export type SecretNames = {
+  /** Secrets that stand in the environment of a command under their names, where they are bound to it or to nothing. */
+  secrets?: readonly string[];
+};
+
+function secretNames({ secrets = [] }: SecretNames): readonly string[] {
+  const odd = secrets.find((name) => !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name));
+  if (odd !== undefined) throw new ToolOptionsError('invalid_secret', `${odd} can be no variable of an environment`);
+  return secrets;
+}
+
+/** Those that this command may have: one that is bound elsewhere is not there. */
+function secretsFor(names: readonly string[], command: string, context: ToolContext): { [name: string]: string } {
+  const found = names.flatMap((name) => {
+    try {
+      const value = context.secret(name, { command });
+      return value === undefined ? [] : [[name, value] as const];
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'secret_refused') return [];
+      throw error;
+    }
+  });
+  return Object.fromEntries(found);
 }
 
 type Ran = ToolResult & { content: string };
