@@ -88,7 +88,7 @@ const ANSWERS: readonly (readonly Address[])[] = [
 
 /** Words around a host that try to make two readers of one URL disagree. P: the recording server's port, AT: @. */
 const TRICKS =
-  `http://public.test@127.0.0.1:P/ http://127.0.0.1:P@public.test/ http://USER@127.0.0.1:P/ http://@127.0.0.1:P/
+  `http://public.test@127.0.0.1:P/ http://127.0.0.1:P@public.test/ http://USER@127.0.0.1:P/ http://USER@public.test:P/ http://@127.0.0.1:P/
   http://:AT127.0.0.1:P/ http://public.test:80AT127.0.0.1:P/ http://public.test%40127.0.0.1:P/ http://127.0.0.1:P#@public.test/
   http://127.0.0.1:P\\ATpublic.test/ http:\\\\127.0.0.1:P/ http:/127.0.0.1:P/ http:127.0.0.1:P/
   http:///127.0.0.1:P/ http:////127.0.0.1:P/ http://127.0.0.1:P?@public.test/ http://127.0.0.1:0P/ http://127.0.0.1:00000P/
