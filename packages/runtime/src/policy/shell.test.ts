@@ -141,6 +141,9 @@ describe('a rule that denies a command', () => {
       'FOO=1 make',
       'python3 tool.py',
       'timeout 5 make',
+      'bash -c "ls -l"',
+      'eval "ls x"',
+      'trap "ls" EXIT',
       "cat <<'EOF'\n$(rm x)\nEOF",
       'echo $((1 + 2))',
     ];
