@@ -78,6 +78,9 @@ describe('a server with a session', () => {
     token: 'none',
     workspace: 'site',
     digests: ['A'.repeat(43)],
+    scope: 'tenant',
+    policies: {},
+    since: 0,
   });
   const rows = Object.entries(METHODS) as [MethodName, { scope: string; params: { shape: object } }][];
   for (const [name, row] of rows) {
