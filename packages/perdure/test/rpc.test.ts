@@ -81,6 +81,8 @@ describe('a server with a session', () => {
     scope: 'tenant',
     policies: {},
     since: 0,
+    rule: 'one',
+    grant: 'one',
   });
   const rows = Object.entries(METHODS) as [MethodName, { scope: string; params: { shape: object } }][];
   for (const [name, row] of rows) {
@@ -104,6 +106,8 @@ describe('a server with a session', () => {
         name: 'nobody',
         submission: 'x'.repeat(1_000),
         digests: [''],
+        scope: 'nobody',
+        policies: 1,
       };
       const given = paramsOf({ ...absent, answer: { answer: 'x' }, payload: 1, limit: 'many' });
       // What takes nothing refuses something.
