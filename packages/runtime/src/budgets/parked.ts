@@ -51,10 +51,10 @@ export class Parked {
     this.#options = options;
   }
 
-  /** Finds what an earlier process left parked; where processes share the store, again and again. */
+  /** Finds what an earlier process left parked; and again and again what another one did, or what was not heard of. */
   async start(): Promise<void> {
     await this.#find();
-    if (this.#options.shared) this.#again();
+    this.#again();
   }
 
   stop(): void {
@@ -149,7 +149,7 @@ export class Parked {
 
   #again(): void {
     if (this.#isStopped) return;
-    this.#sweep = this.#options.timers.set(LIMITS.budgetSweepMs, () => {
+    this.#sweep = this.#options.timers.set(this.#options.shared ? LIMITS.budgetSweepMs : LIMITS.homecomingMs, () => {
       this.#find().then(
         () => this.#again(),
         (error: unknown) => {

@@ -14,13 +14,18 @@ export type SharingOptions = Partial<Pick<LeasedOptions, 'work' | 'address' | 'l
 };
 
 /** What other processes commit is heard from before anything is taken. */
-export async function hear({ store, holding, sessions, streams, driver }: Parts, stopping: AbortSignal): Promise<void> {
+export async function hear(
+  { store, holding, sessions, streams, driver, jobs }: Parts,
+  stopping: AbortSignal,
+): Promise<void> {
   if (!holding.isShared) return;
   const unwatch = store.log.watch((change) => {
     if (change.own) return;
     sessions.heard(change.session, change.head);
     streams.moved(change.session, change.head);
     driver.hint(change);
+    // It was closed in another process: what of it runs here has nobody any more.
+    if (change.status === 'closed') void jobs.end(change.session);
   });
   stopping.addEventListener('abort', unwatch, { once: true });
   await holding.start(() => driver.hint(null));

@@ -191,3 +191,36 @@ void test('of what a job says the newest is kept, in whole characters and withou
   assert.equal(next, from + text.length);
   assert.deepEqual(output.read(next), { text: '', from: next, next });
 });
+
+void test('a job whose session was closed meanwhile is recorded as ended, and that nobody hears of it is no error', async () => {
+  const { store, started } = world();
+  const errors: string[] = [];
+  const jobs = new Jobs({
+    sandbox: {
+      kind: 'fake',
+      probe: () => assert.fail('not probed'),
+      run: async () => {
+        const fake = fakeProcess();
+        started.push(fake);
+        return fake.process;
+      },
+      close: async () => {},
+    },
+    docs: store.docs,
+    blobs: store.blobs,
+    timers: system.timers,
+    logger: { ...silentLogger, error: (_fields, message) => void errors.push(message) },
+    process: 'p1',
+    shared: true,
+    clean: (text) => text,
+    tell: async () => {
+      throw Object.assign(new Error('the session is closed'), { code: 'session_closed' });
+    },
+  });
+  const all = jobs.of('s', 'r1t1c0');
+  await all.start(['run'], OPTIONS);
+  started[0]?.end({ type: 'exited', code: 0 });
+  await jobs.end('s');
+  assert.deepEqual(await all.state('r1t1c0'), { type: 'exited', code: 0 });
+  assert.deepEqual(errors, []);
+});

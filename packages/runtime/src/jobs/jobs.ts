@@ -142,7 +142,7 @@ export class Jobs {
     try {
       await this.#record(session, job, state, output);
       this.#forget(session, job);
-      if (!stopped) await this.#tell(session, job, state);
+      if (!stopped) await this.#tell(session, job, state).catch(unlessClosed);
     } catch (error) {
       this.#options.logger.error({ session, job, error: String(error) }, 'the end of a job could not be recorded');
     } finally {
@@ -214,6 +214,12 @@ export class Jobs {
     const text = bytes === null ? '' : Buffer.from(bytes).toString();
     return { state, ...sliced(text, output?.from ?? 0, after) };
   }
+}
+
+/** A session that was closed meanwhile hears no more. */
+function unlessClosed(error: unknown): void {
+  const code = error instanceof Error && 'code' in error ? error.code : null;
+  if (code !== 'session_closed' && code !== 'not_found') throw error;
 }
 
 function shownState(state: JobState): string {

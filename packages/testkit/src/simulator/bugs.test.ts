@@ -21,6 +21,7 @@ const EXPECTED: Readonly<Record<Bug, RegExp>> = {
   'cut-stream-final': /\[P6\]/,
   'compaction-drops-question': /\[C4\]/,
   'stale-holder': /\[P6\]|\[P6, lease\]/,
+  'job-thought-alive': /\[J1\]/,
   'budget-above-forgotten': /\[P9\]/,
   'budget-never-freed': /\[P7\]/,
   'answer-paid-twice': /\[T5\]/,

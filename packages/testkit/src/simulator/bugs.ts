@@ -35,6 +35,7 @@ export const BUGS = {
   'cut-stream-final': 'an answer whose stream broke off is taken for a whole one',
   'compaction-drops-question': 'behind a summary, what the user asked of the run is left out',
   'stale-holder': 'a process dispatches in every session that it ever held, and asks nobody',
+  'job-thought-alive': 'a job of a process that is gone is said to run',
   'budget-above-forgotten': 'nothing is reserved above the session',
   'budget-never-freed': 'a run that waits for a budget is told of no room',
   'answer-paid-twice': 'an answer that the provider still has is asked for anew after a crash',
@@ -165,6 +166,7 @@ export function wrapHost(sim: Sim, host: Host): Host {
   if (sim.bug === 'stream-gap')
     return { ...host, events: (caller, session, options) => gappy(host, caller, session, options) };
   if (sim.bug === 'stale-holder') return staleHolder(host);
+  if (sim.bug === 'job-thought-alive') return hopeful(host);
   if (sim.bug === 'steer-lost') return { ...host, call: forgetful(host) };
   if (sim.bug !== 'approval-by-name') return host;
   const call: Host['call'] = async (caller, method, params) => {
@@ -176,6 +178,20 @@ export function wrapHost(sim: Sim, host: Host): Host {
     return host.call(caller, method, { session, wait, answer: trusting } as typeof params);
   };
   return { ...host, call };
+}
+
+function hopeful(host: Host): Host {
+  const { jobs } = host.parts;
+  const of = jobs.of.bind(jobs);
+  jobs.of = (session, call) => {
+    const all = of(session, call);
+    const state: typeof all.state = async (job) => {
+      const known = await all.state(job);
+      return known?.type === 'lost' || known?.type === 'away' ? { type: 'running' } : known;
+    };
+    return { ...all, state };
+  };
+  return host;
 }
 
 function staleHolder(host: Host): Host {

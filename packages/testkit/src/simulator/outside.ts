@@ -4,12 +4,14 @@
  */
 import assert from 'node:assert/strict';
 import { argumentsDigest } from '@perdure/runtime';
+import type { JobState } from '@perdure/runtime/ports';
 import { Answers } from './answers.ts';
 import type { Named } from './truth.ts';
 import { isHeld } from './truth.ts';
 import type { Process } from './process.ts';
 import type { Prng } from './random.ts';
 import type { Sim } from './sim.ts';
+import { Workshop } from './workshop.ts';
 
 /** What the world knows of one key. */
 export type Deed = {
@@ -39,6 +41,7 @@ const OWN_FAULTS: ReadonlySet<string> = new Set([
 export class Outside {
   readonly deeds = new Map<string, Deed>();
   readonly answers: Answers;
+  readonly workshop: Workshop;
   /** Calls whose job will be reported through a callback, by key. */
   readonly jobs = new Map<string, { token: string; payload: unknown }>();
   /** Attempts at a model call that failed, whatever had been streamed: `key#attempt`. */
@@ -50,6 +53,7 @@ export class Outside {
   constructor(sim: Sim) {
     this.#sim = sim;
     this.answers = new Answers(sim);
+    this.workshop = new Workshop(sim);
   }
 
   deed(key: string): Deed {
@@ -127,6 +131,25 @@ export class Outside {
     if (named.tool === '') return;
     const deed = this.deeds.get(named.key);
     if (deed !== undefined && named.class !== 'pure') checkHonest(named, deed);
+  }
+
+  /** What a process says of all jobs of a session that the log has as started. */
+  async look(process: Process, session: string, ask: (job: string) => Promise<JobState | null>): Promise<string> {
+    const said: string[] = [];
+    for (const named of this.#sim.truth.effects.values()) {
+      if (named.session !== session || named.tool !== 'begin') continue;
+      // What a person says of it is the person's word.
+      if (named.settled?.outcome !== 'done' || named.settled.code === 'by_person') continue;
+      const state = await ask(named.effect);
+      if (!process.alive || process.stale) break;
+      try {
+        this.workshop.check(process, named.key, `${session} ${named.effect}`, state);
+      } catch (error) {
+        this.#sim.fail(error);
+      }
+      said.push(`${named.effect} ${state?.type ?? 'is unknown'}`);
+    }
+    return said.join('; ') || 'no job was started';
   }
 
   /** The process is gone: each of its requests that was on its way arrives now, or never does. */

@@ -94,6 +94,7 @@ export class Process {
       engineHash: 'simulated',
       sweepMs: SWEEP_MS,
       effects: sim.plan.effects,
+      sandbox: this.#outside.workshop.of(this, this.#outside),
       ...(sim.plan.budgets === null ? {} : { budgets: sim.plan.budgets.tenant }),
       ...(this.#node === null ? {} : { work: this.#node.work, leaseMs: this.#node.leaseMs }),
     });

@@ -7,7 +7,7 @@ import type { Plan } from './plan.ts';
 import type { Process } from './process.ts';
 import type { Sim } from './sim.ts';
 
-type Kind = 'act' | 'question' | 'timer' | 'callback';
+type Kind = 'act' | 'question' | 'timer' | 'callback' | 'start' | 'jobs';
 type Spec = { name: string; effect: EffectClass; approval: 'always' | 'never'; verify: boolean; kind: Kind };
 
 const spec = (name: string, effect: EffectClass, more: Partial<Spec> = {}): Spec => ({
@@ -30,6 +30,8 @@ export const TOOLS: readonly Spec[] = [
   spec('ask', 'pure', { kind: 'question' }),
   spec('nap', 'pure', { kind: 'timer' }),
   spec('job', 'keyed', { kind: 'callback' }),
+  spec('begin', 'unsafe', { verify: true, kind: 'start' }),
+  spec('peek', 'pure', { kind: 'jobs' }),
   spec('order', 'unsafe', { approval: 'always', kind: 'callback' }),
 ];
 
@@ -54,7 +56,7 @@ export function toolsOf(sim: Sim, outside: Outside, process: Process, without: s
       timeoutMs: TOOL_TIMEOUT_MS,
       run: async (args, context) => run(sim, outside, process, of, args, context),
     };
-    if (of.verify) definition.verify = async (key, _args, { session }) => verify(sim, outside, process, key, session);
+    if (of.verify) definition.verify = async (key, _args, context) => verify(sim, outside, process, of, key, context);
     return definition;
   });
 }
@@ -106,6 +108,7 @@ async function run(
     await process.wait(`${of.name} throws`, draw.between(0, 2_000));
     throw new Error('the tool could not begin');
   }
+  if (of.kind === 'start' || of.kind === 'jobs') return onJobs(outside, process, of.kind, context);
   const hangs = sim.befalls('toolHangs', draw, context.session);
   const result = await act(sim, outside, process, of, context, deed, {
     beforeMs: hangs && draw.chance(0.5) ? TOOL_TIMEOUT_MS * 3 : draw.between(0, 1_500),
@@ -122,6 +125,38 @@ async function run(
     ...(draw.chance(0.2) ? { expiresInMs: draw.between(500, 20_000) } : {}),
   });
 }
+
+/** Starts a job as the tools of the shell do, or says how those of the session stand. */
+async function onJobs(
+  outside: Outside,
+  process: Process,
+  kind: 'start' | 'jobs',
+  context: ToolContext,
+): Promise<string> {
+  if (kind === 'start') {
+    await context.jobs.start(['work', context.key], PLACE);
+    if (process.fault('crashBeforeOutcome', context.session)) return process.gone();
+    return `job ${context.call} runs`;
+  }
+  return outside.look(process, context.session, async (job) => context.jobs.state(job));
+}
+
+/** A job is looked up as it stands: nothing in it is shown to a command of this simulation. */
+const PLACE = {
+  folders: [],
+  cwd: '/',
+  env: {},
+  hosts: [],
+  limits: {
+    processes: 1,
+    memoryBytes: 1,
+    fileBytes: 1,
+    scratchBytes: 1,
+    cpuSeconds: 1,
+    openFiles: 1,
+    timeoutMs: 60_000,
+  },
+};
 
 type Course = { beforeMs: number; afterMs: number; deaf: boolean; silent: boolean };
 
@@ -168,12 +203,17 @@ async function verify(
   sim: Sim,
   outside: Outside,
   process: Process,
+  of: Spec,
   key: string,
-  session: string,
+  { session, jobs, call }: ToolContext,
 ): Promise<Awaited<ReturnType<NonNullable<ToolDefinition['verify']>>>> {
   const draw = outside.draw(key, -1);
   await process.wait('verify', draw.between(0, 1_000));
   if (process.fault('crashBeforeOutcome', session)) return process.gone();
+  if (of.kind === 'start') {
+    const state = await jobs.state(call);
+    return state === null ? { outcome: 'failed', message: 'not started' } : { outcome: 'done', content: state.type };
+  }
   if (sim.befalls('toolThrows', draw, session)) throw new Error('the server cannot be reached');
   const deed = outside.deeds.get(key);
   if (deed !== undefined && deed.happened > 0) return { outcome: 'done', content: 'it had happened' };
