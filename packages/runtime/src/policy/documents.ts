@@ -40,6 +40,8 @@ export class PolicyDocuments {
   readonly #docs: DocStore;
   /** Null: another process may write, too, so that each look is at the store. */
   readonly #known: Map<string, Versioned> | null;
+  /** The scopes that have a document, where only this process writes: nearly no session has one, and none is asked for in vain. */
+  #scopes: Promise<Set<string>> | null = null;
 
   constructor(docs: DocStore, isShared: boolean) {
     this.#docs = docs;
@@ -125,10 +127,28 @@ export class PolicyDocuments {
   async #read(scope: string): Promise<Versioned> {
     const known = this.#known?.get(scope);
     if (known !== undefined) return known;
+    if (this.#known !== null && !(await this.#filed()).has(scope)) return NOTHING;
     const doc = await this.#docs.get(KIND, scope);
     const read = doc === null ? NOTHING : { revision: doc.revision, document: doc.doc as Document };
     this.#keep(scope, read);
     return read;
+  }
+
+  async #filed(): Promise<Set<string>> {
+    const asked = (this.#scopes ??= this.#list());
+    // A store that fails now may answer later.
+    asked.catch(() => (this.#scopes = null));
+    return asked;
+  }
+
+  async #list(): Promise<Set<string>> {
+    const scopes = new Set<string>();
+    for (let after: string | null = null; ;) {
+      const docs = await this.#docs.list(KIND, { after, limit: LIMITS.policyDocuments });
+      for (const { id } of docs) scopes.add(id);
+      after = docs.at(-1)?.id ?? null;
+      if (after === null || docs.length < LIMITS.policyDocuments) return scopes;
+    }
   }
 
   #keep(scope: string, read: Versioned): void {
@@ -143,6 +163,7 @@ export class PolicyDocuments {
       const now = await this.#read(scope);
       const document = change(now);
       if (canonicalJson(document) === canonicalJson(now.document)) return viewOf(scope, now);
+      if (this.#known !== null) (await this.#filed()).add(scope);
       const put = await this.#docs.put(KIND, scope, document, now.revision);
       this.#known?.delete(scope);
       if (!put.ok) continue;
