@@ -142,7 +142,7 @@ export class Jobs {
     try {
       await this.#record(session, job, state, output);
       this.#forget(session, job);
-      if (!stopped) await this.#tell(session, job, state).catch(unlessClosed);
+      if (!stopped) await this.#tell(session, job, state).catch((error: unknown) => this.#untold(session, job, error));
     } catch (error) {
       this.#options.logger.error({ session, job, error: String(error) }, 'the end of a job could not be recorded');
     } finally {
@@ -150,6 +150,11 @@ export class Jobs {
       output.wake();
     }
     return state;
+  }
+
+  /** It is on record all the same: a session that was closed hears no more, nor does one whose process is shutting down. */
+  #untold(session: string, job: string, error: unknown): void {
+    this.#options.logger.warn({ session, job, error: String(error) }, 'a session was not told that its job has ended');
   }
 
   #forget(session: string, job: string): void {
@@ -214,12 +219,6 @@ export class Jobs {
     const text = bytes === null ? '' : Buffer.from(bytes).toString();
     return { state, ...sliced(text, output?.from ?? 0, after) };
   }
-}
-
-/** A session that was closed meanwhile hears no more. */
-function unlessClosed(error: unknown): void {
-  const code = error instanceof Error && 'code' in error ? error.code : null;
-  if (code !== 'session_closed' && code !== 'not_found') throw error;
 }
 
 function shownState(state: JobState): string {
