@@ -6,9 +6,9 @@
 //   npm run test:live                 the tests that ask real providers, whose keys are in the environment or in .env
 //   npm run test:services             the tests that start a database or another server, where its binaries are installed
 // The last line is `N passed, N failed`, with `, N skipped` when there are any.
-import { availableParallelism } from 'node:os';
-import { globSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { globSync, mkdtempSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { run } from 'node:test';
 import { parseArgs } from 'node:util';
 import { chooseFiles, type Kind } from './test/files.ts';
@@ -41,6 +41,9 @@ const report = new Report({
   root,
 });
 const files = findFiles();
+// Every test file is a process, and many start the command: what one has compiled serves the others.
+const compiled = mkdtempSync(join(tmpdir(), 'perdure-compiled-'));
+process.env['NODE_COMPILE_CACHE'] ??= compiled;
 
 if (files.length === 0) {
   process.stderr.write(`no test file matches ${positionals.join(' ') || PATTERNS.join(' ')}\n`);
@@ -55,6 +58,7 @@ if (files.length === 0) {
   for await (const event of stream) report.take(event);
 }
 process.exitCode = report.end();
+rmSync(compiled, { recursive: true, force: true });
 
 function findFiles(): string[] {
   const found = globSync(PATTERNS, { cwd: root, exclude: (path) => /(^|\/)(node_modules|dist)(\/|$)/.test(path) });

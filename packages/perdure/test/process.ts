@@ -32,7 +32,9 @@ export function createPlace(
   const directory = within ?? mkdtempSync(join(tmpdir(), 'perdure-command-'));
   const running = new Set<{ child: ChildProcess; ended: Promise<Ended> }>();
   const start: Place['start'] = (args, env = {}, input) => {
-    const own = { PATH: process.env['PATH'] ?? '', HOME: directory, XDG_CONFIG_HOME: join(directory, 'xdg'), ...env };
+    const { PATH = '', NODE_COMPILE_CACHE } = process.env;
+    const cache = NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE };
+    const own = { PATH, HOME: directory, XDG_CONFIG_HOME: join(directory, 'xdg'), ...cache, ...env };
     const child = spawn(process.execPath, [...command, ...args], {
       cwd: directory,
       env: own,

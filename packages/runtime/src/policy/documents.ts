@@ -49,6 +49,7 @@ export class PolicyDocuments {
   }
 
   async inForce(agent: string, session: string): Promise<InForce> {
+    if (this.#known !== null && (await this.#filed()).size === 0) return { filed: [], text: null };
     const scopes = scopesOf(agent, session);
     const all = await Promise.all(scopes.map(async (scope) => ({ scope, ...(await this.#read(scope)) })));
     const filed = all.flatMap(({ scope, revision, document }) => filedOf(scope, revision, document));
