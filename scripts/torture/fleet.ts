@@ -31,9 +31,9 @@ export async function fleetRound({ seed, busy, kills, isRestate, say }: Options)
   try {
     const { played, figures } = await playFleet(fleet, { kills, busy, settleMs: SETTLE_MS, say });
     const judged = await judge(fleet, played);
-    const stalls = fleet.judgeStalls(played);
+    const stalls = fleet.measureStalls(played);
     say(JSON.stringify({ ...judged, ...tally(played), ...figures, ...stalls }));
-    return 0;
+    return stalls.stuck.length === 0 ? 0 : 1;
   } catch (error) {
     say(`FAILED (--seed ${seed}): ${inspect(error)}\n${fleet.violations.join('\n')}`);
     return 1;

@@ -16,7 +16,7 @@ import type { Played } from './play.ts';
 import type { Exit, Server, ServerOptions } from './server.ts';
 import { freePort } from './server.ts';
 import type { Stalls } from './stalls.ts';
-import { judgeStalls } from './stalls.ts';
+import { measureStalls } from './stalls.ts';
 import { eager, MODEL_KEY, World } from './world.ts';
 
 /** What drives sessions in place of the workers' own driver: told to every process, and killed like they are. */
@@ -189,8 +189,8 @@ export class Fleet extends World {
     return this.seat(seat);
   }
 
-  /** Nobody was stuck for longer than the lease and a second. Throws where one was. */
-  judgeStalls(played: Played): Stalls {
+  /** How long sessions stood still, and which of them for longer than the lease and a second. */
+  measureStalls(played: Played): Stalls {
     const { outages } = this;
     const workers = this.seats.filter(({ role }) => role === 'worker').length;
     const disturbed = {
@@ -198,6 +198,6 @@ export class Fleet extends World {
       crippled: [...outages.of('postgres'), ...outages.together('worker', workers)],
       untimed: outages.of('engine'),
     };
-    return judgeStalls(played.records, disturbed, this.leaseMs);
+    return measureStalls(played.records, disturbed, this.leaseMs);
   }
 }
