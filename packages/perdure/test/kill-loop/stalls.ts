@@ -35,9 +35,9 @@ export type Stalls = {
 };
 
 /**
- * Nobody is to be stuck for more than the lease and a second from the last death on: who is killed again and again before
- * it could begin holds up for longer (`longestMs`). What a loaded machine takes for anything is measured in the same logs:
- * the slowest of ten steps over which nobody died, as often as a takeover has steps.
+ * Nobody is to be stuck for more than the lease and a second: after the last death, and once more for each holder that was
+ * lost before. What a loaded machine takes for anything is measured in the same logs: the slowest of ten steps over which
+ * nobody died, as often as a takeover has steps.
  */
 export function measureStalls(records: readonly SessionRecord[], disturbed: Disturbed, leaseMs: number): Stalls {
   const all = records.flatMap(({ id, entries }) => stallsIn(id ?? '', entries, disturbed));
@@ -47,7 +47,7 @@ export function measureStalls(records: readonly SessionRecord[], disturbed: Dist
     .toSorted((a, b) => a - b);
   const usualMs = usual[Math.floor(usual.length * 0.9)] ?? 0;
   const allowedMs = leaseMs + SLACK_MS + STEPS * usualMs;
-  const stuck = all.filter(({ afterMs }) => afterMs > allowedMs);
+  const stuck = all.filter(({ ms, afterMs, lost }) => afterMs > allowedMs || ms > (lost + 1) * allowedMs);
   const worst = (of: 'ms' | 'afterMs'): number => all.reduce((most, one) => Math.max(most, one[of]), 0);
   return { allowedMs, usualMs, longestMs: worst('ms'), longestAfterMs: worst('afterMs'), stuck };
 }
