@@ -191,6 +191,9 @@ function filedOf(scope: string, revision: number, { rules, grants }: Document): 
   ];
 }
 
+/** Whether what decided on a call, as its entry tells it, stood in a document: no configuration changes that. */
+export const isFiled = (told: string): boolean => /^(?:rule of|grant) /.test(told);
+
 const viewOf = (scope: string, { revision, document: { rules, grants } }: Versioned): PolicyView => ({
   scope,
   revision,

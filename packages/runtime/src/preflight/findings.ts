@@ -2,6 +2,7 @@
 import type { Call, Pin, Run, State, Wait } from '@perdure/engine';
 import { lacksPrice, membersOf, runConfig } from '@perdure/engine';
 import type { Agents, Manifest, Registered } from '../definitions/agents.ts';
+import { isFiled } from '../policy/documents.ts';
 import { joinPolicies, judged, ruleOn, standingNow } from '../policy/policy.ts';
 import { misfitOf } from '../definitions/schema.ts';
 import { versionOf } from '../definitions/version.ts';
@@ -133,6 +134,8 @@ async function approvalFinding(
   const binding = { policies, filed: [], standing: standingNow(state, run, looking.now) };
   const ruling = ruleOn(judged(call.name, tool, await looking.argumentsOf(call)), binding);
   const wait = waitOf(state, call);
+  // Documents are not the configuration's: what they asked for or granted stands, unless it denies.
+  if (ruling.verdict !== 'deny' && isFiled(call.rule)) return null;
   if (wait?.kind === 'approval') {
     if (ruling.verdict === 'ask') return null;
     const would = ruling.verdict === 'allow' ? 'run without one' : 'be denied';
