@@ -215,15 +215,22 @@ export function settleLate(
   if (state.unheard.get(call.id)?.includes(attempt) !== true) return null;
   const speaks = call.phase.at !== 'flying' && honest(state, call, attempt, outcome.outcome) === outcome.outcome;
   if (outcome.outcome !== 'done' && !speaks) return null;
-  const told = settleCall(run, call, attempt, outcome.outcome, outcome.code ?? null, outcome.result, outcome.whole);
-  const settled = withFound(told, outcome);
+  const settled = settleTold(run, call, attempt, outcome.outcome, outcome);
   if (call.phase.at !== 'parked') return [settled];
   const { wait } = call.phase;
   return [{ kind: 'wait.resolved', run: run.id, data: { wait, how: 'cancelled' } }, settled];
 }
 
-/** What a search found, with its end. */
-function withFound(event: Event, { outcome, found = [] }: Extract<ToolOutcome, { type: 'call' }>): Event {
+/** The end of a call as its tool told it: with what a search found, and whose words it holds. */
+function settleTold(
+  run: Run,
+  { id, taint = [] }: Call,
+  attempt: number,
+  said: CallOutcome,
+  { outcome, code, result, whole, found = [], taint: heard = [] }: Extract<ToolOutcome, { type: 'call' }>,
+): Event {
+  const call = { id, taint: [...new Set([...taint, ...heard])] };
+  const event = settleCall(run, call, attempt, said, code ?? null, result, whole);
   if (event.kind !== 'call.settled' || outcome !== 'done' || found.length === 0) return event;
   return { ...event, data: { ...event.data, found: found.slice(0, LIMITS.toolsFound) } };
 }
@@ -248,9 +255,7 @@ function settleOrRetry(
     // A tool that was asked speaks for all attempts; an attempt that failed, for itself.
     const sure = outcome.outcome === 'done' || call.phase.at === 'verifying';
     const said = sure ? outcome.outcome : honest(state, call, attempt, outcome.outcome);
-    return [
-      withFound(settleCall(run, call, attempt, said, outcome.code ?? null, outcome.result, outcome.whole), outcome),
-    ];
+    return [settleTold(run, call, attempt, said, outcome)];
   }
   const code = outcome.code ?? 'failed';
   const failed: Event = { kind: 'call.failed', run: run.id, effect: call.id, data: { attempt, code } };

@@ -128,6 +128,8 @@ export type ToolOutcome =
       whole?: Digest;
       /** Deferred tools that the call, a search for them, has found. */
       found?: readonly string[];
+      /** Labels of what it holds, besides those of its tool. */
+      taint?: readonly Taint[];
       retry?: Retry;
       /** Workspaces that the call has changed, whichever of its attempts did. */
       changed?: TreeChanged[];

@@ -6,6 +6,7 @@ import {
   compact,
   gate,
   given,
+  lost,
   open,
   resolve,
   returned,
@@ -42,6 +43,21 @@ describe('the labels of a context', () => {
     given(open(), send('one'), answered('r1t1', [call('pure', { taint: ['tool'] })]))
       .given(returned('r1t1c0', 'failed', { code: 'tool_error' }))
       .and((s) => assert.deepEqual(labels(s), ['tool r1t1c0']));
+  });
+
+  it('come with what nobody can call done or failed: its text is from outside all the same', () => {
+    given(open(), send('one'), answered('r1t1', [call('keyed', { taint: ['web'] })]))
+      .given({ restart: true }, lost('r1t1c0'))
+      .when(returned('r1t1c0', 'failed', { attempt: 2 }))
+      .leadsTo({ kind: 'call.settled', data: { outcome: 'unknown', taint: ['web'] } }, 'turn.requested')
+      .and((s) => assert.deepEqual(labels(s), ['web r1t1c0']));
+  });
+
+  it('come with what a call was shown, besides those of its tool, each once', () => {
+    given(open(), send('one'), answered('r1t1', [call('pure', { taint: ['tool'] })]))
+      .when(returned('r1t1c0', 'done', { taint: ['web', 'tool'] }))
+      .leadsTo({ kind: 'call.settled', data: { taint: ['tool', 'web'] } }, 'turn.requested')
+      .and((s) => assert.deepEqual(labels(s), ['tool r1t1c0', 'web r1t1c0']));
   });
 
   it('do not come with what a person says of a call, nor with a call that never ran', () => {

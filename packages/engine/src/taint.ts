@@ -19,5 +19,5 @@ export function markTaint(context: Context, labels: readonly Taint[], from: stri
 
 /** The labels of a result, given those of its tool. What a person says of a call is no outside text. */
 export function taintOf(outcome: CallOutcome, code: string | null, ofTool: readonly Taint[]): readonly Taint[] {
-  return (outcome === 'done' || outcome === 'failed') && code !== 'by_person' ? ofTool : [];
+  return outcome !== 'denied' && outcome !== 'cancelled' && code !== 'by_person' ? ofTool : [];
 }

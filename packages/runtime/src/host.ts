@@ -48,6 +48,7 @@ import { liveOf } from './streams/live.ts';
 import type { Reach } from './streams/relay.ts';
 import { eventsOf } from './streams/events.ts';
 import { Streams } from './streams/stream.ts';
+import { createHistory } from './texts/labels.ts';
 import { createSearch } from './texts/search.ts';
 import { noSandbox } from './effects/sandbox.ts';
 import { createResults } from './effects/results.ts';
@@ -321,7 +322,7 @@ function courierOf(options: HostOptions, core: Core, lifted: (session: string) =
     redactor,
     hooks,
     callbackSecret,
-    history: search,
+    history: createHistory({ search, sessions, log: store.log, quarantine: core.quarantine }),
     sandbox,
     jobs,
     workspaces,

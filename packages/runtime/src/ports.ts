@@ -95,6 +95,7 @@ export type {
 } from './ports/sandbox.ts';
 export { SandboxError } from './ports/sandbox.ts';
 export type {
+  FoundPage,
   HistoryPage,
   HistoryQuery,
   Source,

@@ -24,6 +24,7 @@ import type {
   Shortage,
   Spent,
   State,
+  Taint,
   ToolWait,
   Transition,
   TurnOutcome,
@@ -308,7 +309,13 @@ export const unsummed = (compaction: EffectId, over: Failed = {}): Command => {
   return { kind: 'settle', effect: compaction, attempt, outcome: { type: 'summary-failed', code, retry, spent } };
 };
 
-type Returned = { attempt?: number; code?: string; found?: string[]; retry?: 'no' | 'now' | { afterMs: number } };
+type Returned = {
+  attempt?: number;
+  code?: string;
+  found?: string[];
+  taint?: Taint[];
+  retry?: 'no' | 'now' | { afterMs: number };
+};
 export const returned = (id: EffectId, outcome: 'done' | 'failed' = 'done', over: Returned = {}): Command => {
   const { attempt = 1, ...more } = over;
   const result = { type: 'call' as const, outcome, result: body(`result ${id} ${attempt}`), ...more };

@@ -13,6 +13,7 @@ const hit = {
   run: 'r2',
   role: 'user',
   snippet: 'the kettle',
+  taint: [],
 } as const;
 
 async function ask(tool: ToolDefinition, args: unknown, page: HistoryPage | Error) {

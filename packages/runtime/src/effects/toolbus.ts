@@ -1,5 +1,5 @@
 /** Runs tools: arguments in, an honest outcome out. Whatever a tool does, the run goes on. */
-import type { Call, Mount, Outcome, Run, State, ToolOutcome } from '@perdure/engine';
+import type { Call, Mount, Outcome, Run, State, Taint, ToolOutcome } from '@perdure/engine';
 import { contentText } from './assemble.ts';
 import type { Bodies } from './bodies.ts';
 import { clipped } from './clip.ts';
@@ -24,7 +24,6 @@ import type {
 import { SecretRefused, urlsIn } from '../secrets/bindings.ts';
 import type { Redactor } from '../secrets/redact.ts';
 import type { Results } from './results.ts';
-import type { Search } from '../texts/search.ts';
 import { changesBy, mountedFor } from '../workspaces/mounted.ts';
 import type { Workspaces } from '../workspaces/workspaces.ts';
 
@@ -59,7 +58,7 @@ export type ToolbusOptions = {
   hooks: readonly Hook[];
   /** Makes callback tokens of this data that nobody else can make. */
   callbackSecret: string;
-  history: Search;
+  history: ToolContext['history'];
   sandbox: Sandbox;
   jobs: Pick<Jobs, 'of'>;
   workspaces: Workspaces;
@@ -91,7 +90,8 @@ async function withChanges(options: ToolbusOptions, on: ToolCall, outcome: ToolO
   }
 }
 
-function contextOf(options: ToolbusOptions, on: ToolCall, signal: AbortSignal): ToolContext {
+/** `heard`: labels of what it was shown of other conversations, whatever it makes of that. */
+function contextOf(options: ToolbusOptions, on: ToolCall, signal: AbortSignal, heard: Set<Taint>): ToolContext {
   const { store, redactor, callbackSecret } = options;
   return {
     key: keyOf(on),
@@ -113,7 +113,11 @@ function contextOf(options: ToolbusOptions, on: ToolCall, signal: AbortSignal): 
         ...(url === undefined ? {} : { urls: [url] }),
         ...(command === undefined ? {} : { command }),
       }),
-    history: options.history,
+    history: async (query) => {
+      const page = await options.history(query);
+      for (const { taint } of page.hits) for (const label of taint) heard.add(label);
+      return page;
+    },
     sandbox: options.sandbox,
     jobs: options.jobs.of(on.state.id, on.call.id),
     workspaces: mountedFor({ workspaces: options.workspaces, blobs: store.blobs }, on.mounts, {
@@ -137,15 +141,18 @@ async function runTool(
   const given = restored(options, on, args);
   if (!given.ok) return failed(bodies, given.code, given.message);
   const bounds = { timeoutMs: on.call.timeoutMs, graceMs: LIMITS.abortGraceMs, signal };
-  const ended = await bounded(timers, bounds, async (inner) => tool.run(given.args, contextOf(options, on, inner)));
+  const heard = new Set<Taint>();
+  const ended = await bounded(timers, bounds, async (inner) =>
+    tool.run(given.args, contextOf(options, on, inner, heard)),
+  );
   switch (ended.ended) {
     case 'value':
       return isParked(ended.value)
         ? parked(ended.value, clock, bodies)
-        : finished(options, on, asResult(ended.value), bodies);
+        : finished(options, on, asResult(ended.value), bodies, heard);
     case 'thrown':
       // What it says may be somebody else's words, as a result is.
-      return finished(options, on, thrown(ended.error), bodies);
+      return finished(options, on, thrown(ended.error), bodies, heard);
     default: {
       // It may have happened: only a read may be called failed (P6).
       if (on.call.class !== 'pure') return { type: 'call-unknown', reason: ended.ended };
@@ -183,14 +190,16 @@ async function verifyCall(
   if (!given.ok) return { type: 'call-unknown', reason: `verify: ${given.code}` };
   const bounds = { timeoutMs: on.call.timeoutMs, graceMs: LIMITS.abortGraceMs, signal };
   const key = keyOf(on);
+  const heard = new Set<Taint>();
   const ended = await bounded(options.timers, bounds, async (inner) => {
-    const said = await tool.verify?.(key, given.args, contextOf(options, on, inner));
+    const said = await tool.verify?.(key, given.args, contextOf(options, on, inner, heard));
     return said ?? { outcome: 'unknown' as const };
   });
   if (ended.ended !== 'value') return { type: 'call-unknown', reason: `verify: ${ended.ended}` };
   const said = ended.value;
-  if (said.outcome === 'done') return finished(options, on, { content: said.content }, bodies);
-  if (said.outcome === 'failed') return failed(bodies, 'verified_failed', said.message);
+  if (said.outcome === 'done') return finished(options, on, { content: said.content }, bodies, heard);
+  if (said.outcome === 'failed')
+    return { ...(await failed(bodies, 'verified_failed', said.message)), ...tainting(heard) };
   return { type: 'call-unknown', reason: 'verify does not know' };
 }
 
@@ -206,8 +215,17 @@ async function withheld(on: ToolCall, bodies: Bodies, code: string, message: str
   return { type: 'call', outcome: 'done', code, result: await bodies.add({ content }) };
 }
 
+const tainting = (heard: ReadonlySet<Taint>): { taint?: readonly Taint[] } =>
+  heard.size === 0 ? {} : { taint: [...heard] };
+
 /** A result without secrets, past the hooks, cut for the model where it is long. */
-async function finished(options: ToolbusOptions, on: ToolCall, result: ToolResult, bodies: Bodies): Promise<Guarded> {
+async function finished(
+  options: ToolbusOptions,
+  on: ToolCall,
+  result: ToolResult,
+  bodies: Bodies,
+  heard: ReadonlySet<Taint>,
+): Promise<Guarded> {
   const written = writtenOf(result, options.redactor);
   if (written === null) return withheld(on, bodies, 'invalid_result', 'the tool gave what is not JSON.');
   const { text, details } = written;
@@ -215,7 +233,10 @@ async function finished(options: ToolbusOptions, on: ToolCall, result: ToolResul
   const { id: effect, name } = call;
   const event = { kind: 'call' as const, session: state.id, run: run.id, effect, name, text, calls: [] };
   const hooked = await runHooks([...options.hooks, ...on.guards], event, options);
-  const ruled = hooked.guards.length === 0 ? {} : { guards: bodies.clean(hooked.guards) };
+  const ruled = {
+    ...(hooked.guards.length === 0 ? {} : { guards: bodies.clean(hooked.guards) }),
+    ...tainting(heard),
+  };
   if (!hooked.ok) {
     const outcome = await withheld(on, bodies, 'blocked', `${hooked.hook} blocked it: ${hooked.reason}`);
     return { ...outcome, ...ruled };

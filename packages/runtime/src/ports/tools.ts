@@ -25,7 +25,11 @@ export type ToolParks = {
 /** `text`: words, all of which must be there, and "words in quotes" that must follow each other. */
 export type HistoryQuery = { text: string; agent?: string; cursor?: string; limit: number };
 /** Newest first. `behind`: the index is still being made, so newer texts may be missing. */
-export type HistoryPage = { hits: readonly (SaidHit & { title: string })[]; next: string | null; behind: boolean };
+export type FoundPage = { hits: readonly (SaidHit & { title: string })[]; next: string | null; behind: boolean };
+/** `taint`: whose words may stand behind what was said. */
+export type HistoryPage = Omit<FoundPage, 'hits'> & {
+  hits: readonly (FoundPage['hits'][number] & { taint: readonly Taint[] })[];
+};
 
 export type ToolContext = {
   /** The same for every attempt at this call, after any crash, and never the same for two calls. */
@@ -49,8 +53,8 @@ export type ToolContext = {
    */
   secret(name: string, to?: { url?: string; command?: string }): string | undefined;
   /**
-   * Searches what was said in all sessions of the tenant, whoever had them. Throws an Error with code `invalid_request`
-   * for a query without words, or a cursor that is none.
+   * Searches what was said in all sessions of the tenant, whoever had them. The call's result carries the labels of all
+   * that it was shown. Throws an Error with code `invalid_request` for a query without words, or a cursor that is none.
    */
   history(query: HistoryQuery): Promise<HistoryPage>;
   /** Where commands run. Its errors are thrown: as a tool's own, they become an error result with their message. */

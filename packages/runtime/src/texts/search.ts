@@ -4,11 +4,11 @@
  */
 import { ApiError } from '@perdure/contract';
 import { LIMITS } from '../limits.ts';
-import type { Change, HistoryPage, HistoryQuery, Logger, SaidHit, TenantStore, TextIndex, Timers } from '../ports.ts';
+import type { Change, FoundPage, HistoryQuery, Logger, SaidHit, TenantStore, TextIndex, Timers } from '../ports.ts';
 import { StoreDamage } from '../ports.ts';
 import { saidIn } from './said.ts';
 
-export type Search = (query: HistoryQuery) => Promise<HistoryPage>;
+export type Search = (query: HistoryQuery) => Promise<FoundPage>;
 export type SearchOptions = {
   store: Pick<TenantStore, 'log' | 'blobs'>;
   timers: Timers;
@@ -49,7 +49,7 @@ export function termsOf(text: string): string[] {
 }
 
 /** A session that is gone or damaged cannot be read on in: it is not shown. */
-async function titled(log: TenantStore['log'], hit: SaidHit): Promise<HistoryPage['hits'][number] | null> {
+async function titled(log: TenantStore['log'], hit: SaidHit): Promise<FoundPage['hits'][number] | null> {
   try {
     const row = await log.get(hit.session);
     return row === null ? null : { ...hit, title: row.title };
