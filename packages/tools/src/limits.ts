@@ -93,6 +93,15 @@ export const LIMITS = {
     timeoutMs: 20_000,
   },
 
+  /**
+   * Of a command's control group: what the sandbox itself needs of processes and threads; where nobody says how much memory
+   * all have together, that of so many processes beside its scratch folders; how often and how long it is waited for.
+   */
+  groupOwnTasks: 24,
+  groupProcesses: 2,
+  groupLooks: 400,
+  groupLookMs: 5,
+
   /** A command of `shell`, in UTF-16 units, and its time. */
   commandChars: 64 * 1024,
   commandMinMs: 100,

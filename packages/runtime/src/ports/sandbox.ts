@@ -15,6 +15,11 @@ export type SandboxLimits = {
   processes: number;
   /** Of each process. */
   memoryBytes: number;
+  /**
+   * Of the one command with all that it starts and what is in its own folders. Given, it is held or nothing begins; not
+   * given, it is bounded where this machine lets a sandbox do so.
+   */
+  totalMemoryBytes?: number;
   /** Of each file. */
   fileBytes: number;
   /** Of folders that are there for the command alone, such as `/tmp`. */

@@ -33,7 +33,8 @@ export function createBare({ timers, apart = [] }: { timers: Timers; apart?: rea
       const end = (): void => endGroup(child.pid);
       // What it has left behind in its group ends with it, as it would in a sandbox.
       child.once('exit', end);
-      const started = processOf({ child, stdout, stderr, stdin: child.stdin, end }, timers, limits.timeoutMs);
+      const gone = async (): Promise<void> => {};
+      const started = processOf({ child, stdout, stderr, stdin: child.stdin, end, gone }, timers, limits.timeoutMs);
       running.add(started);
       void started.ended.then(() => running.delete(started));
       return started;

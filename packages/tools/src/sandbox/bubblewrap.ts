@@ -15,6 +15,8 @@ import { processOf } from './child.ts';
 import { BEGUN_FD, entranceTo } from './entrance.ts';
 import type { OpenFolder, Owner } from './folders.ts';
 import { openFolders } from './folders.ts';
+import type { Group, Groups } from './groups.ts';
+import { groupFor, lookedUp, togetherWall } from './together.ts';
 import { identityFor } from './identity.ts';
 import { argumentsOf, GROUP, HOSTS, PASSWD } from './layout.ts';
 import { LIMITS } from '../limits.ts';
@@ -38,9 +40,10 @@ export type BubblewrapOptions = {
 export function createBubblewrap({ timers, apart = [], program }: BubblewrapOptions): Sandbox {
   const running = new Set<SandboxProcess>();
   const found = suitable(program);
+  const groups = lookedUp();
   const run: Sandbox['run'] = async (command, options) => {
     const { path } = await found();
-    const started = await start(path, command, options, { timers, apart });
+    const started = await start(path, command, options, { timers, apart, groups: groups() });
     running.add(started);
     void started.ended.then(() => running.delete(started));
     return started;
@@ -50,7 +53,7 @@ export function createBubblewrap({ timers, apart = [], program }: BubblewrapOpti
     run,
     async probe(): Promise<SandboxReport> {
       const { version } = await found();
-      return { kind: 'bubblewrap', version, walls: await probeWalls(run) };
+      return { kind: 'bubblewrap', version, walls: [...(await probeWalls(run)), togetherWall(groups())] };
     },
     async close() {
       const all = [...running];
@@ -64,24 +67,31 @@ async function start(
   program: string,
   command: readonly [string, ...string[]],
   options: SandboxOptions,
-  { timers, apart }: { timers: Timers; apart: readonly string[] },
+  { timers, apart, groups }: { timers: Timers; apart: readonly string[]; groups: Groups },
 ): Promise<SandboxProcess> {
   const rules = hostRules(options.hosts);
   const folders = openFolders(options.folders, apart);
   let exit: Exit | null = null;
+  let group: Group | null = null;
   try {
     const identity = identityFor(folders);
     exit = rules.length === 0 ? null : await openExit(rules, identity);
-    const child = launch(program, command, { options, folders, identity, proxy: exit?.socket ?? null });
+    group = groupFor(groups, options.limits, timers);
+    const child = launch(program, command, { options, folders, identity, proxy: exit?.socket ?? null, group });
     child.once('exit', () => exit?.close());
     const { stdout, stderr } = child;
     if (stdout === null || stderr === null) throw cannotBegin('');
-    const end = (): boolean => child.kill('SIGKILL');
+    const end = (): void => {
+      group?.kill();
+      child.kill('SIGKILL');
+    };
+    const gone = async (): Promise<void> => group?.gone();
     const timer = timers.set(LIMITS.sandboxStartMs, end);
     await begun(child, stderr).finally(() => timer.cancel());
-    return processOf({ child, stdout, stderr, stdin: child.stdin, end }, timers, options.limits.timeoutMs);
+    return processOf({ child, stdout, stderr, stdin: child.stdin, end, gone }, timers, options.limits.timeoutMs);
   } catch (error) {
     exit?.close();
+    await group?.gone();
     throw error;
   } finally {
     for (const folder of folders) folder[Symbol.dispose]();
@@ -93,6 +103,7 @@ type Launch = {
   folders: readonly OpenFolder[];
   identity: Owner | null;
   proxy: string | null;
+  group: Group | null;
 };
 
 /** Its descriptors by number: 0 to 2 the command's, 3 tells that it begins, then what bubblewrap reads, then the folders. */
@@ -101,7 +112,7 @@ const READ_FROM = BEGUN_FD + 1;
 function launch(
   program: string,
   command: readonly string[],
-  { options, folders, identity, proxy }: Launch,
+  { options, folders, identity, proxy, group }: Launch,
 ): ChildProcess {
   const machine = MACHINES[process.arch];
   if (machine === undefined)
@@ -132,6 +143,8 @@ function launch(
     },
   );
   child.on('error', () => {});
+  // It starts nothing before it has read its arguments (G1).
+  if (child.pid !== undefined) addOrEnd(group, child, child.pid);
   for (const [index, content] of inputs.entries()) {
     const input = child.stdio[READ_FROM + index] as Writable | null | undefined;
     // Where bubblewrap has given up, its own words tell why.
@@ -139,6 +152,15 @@ function launch(
     input?.end(content);
   }
   return child;
+}
+
+function addOrEnd(group: Group | null, child: ChildProcess, pid: number): void {
+  try {
+    group?.add(pid);
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw error;
+  }
 }
 
 /** This process's own interpreter; null where whoever runs the command cannot reach it. */

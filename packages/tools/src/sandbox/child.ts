@@ -12,6 +12,8 @@ export type Started = {
   stdin: Writable | null;
   /** Ends it with all that it has started. */
   end(): void;
+  /** Resolves, once it has ended, when nothing of it is left; never rejects. */
+  gone(): Promise<void>;
 };
 
 /** `timeoutMs` counts from here. */
@@ -29,10 +31,10 @@ export function processOf(started: Started, timers: Timers, timeoutMs: number): 
   const ended = new Promise<SandboxEnd>((resolve) => {
     const settle = (code: number | null, signal: NodeJS.Signals | null): void => {
       timer.cancel();
-      if (reason !== null) resolve({ type: 'killed', reason });
-      // The sandbox itself was ended by somebody else.
-      else if (code === null) resolve({ type: 'exited', code: 128 + constants.signals[signal ?? 'SIGKILL'] });
-      else resolve({ type: 'exited', code });
+      // Without a code the sandbox itself was ended, by somebody else.
+      const exit = code ?? 128 + constants.signals[signal ?? 'SIGKILL'];
+      const end: SandboxEnd = reason === null ? { type: 'exited', code: exit } : { type: 'killed', reason };
+      void started.gone().then(() => resolve(end));
     };
     if (child.exitCode !== null || child.signalCode !== null) settle(child.exitCode, child.signalCode);
     else child.once('exit', settle);

@@ -68,11 +68,7 @@ export async function probeWalls(run: Sandbox['run']): Promise<SandboxWall[]> {
     ),
     wall('system calls', status['Seccomp:'] === '2', 'filtered'),
     wall('terminal', !has('terminal reached'), 'none'),
-    wall(
-      'limits',
-      bounded,
-      `processes, and for each of them memory, processor time, size and number of files; the memory of all together is not held`,
-    ),
+    wall('limits', bounded, 'of each process: memory, processor time, size and number of files'),
   ];
 }
 
