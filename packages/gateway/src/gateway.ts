@@ -184,12 +184,13 @@ function streamer({ open, checkRoom, isDraining, timers, logger }: Streaming): W
   };
 }
 
+/** Each is built when it is first asked for: it seldom is, and that takes longer than all the rest of a start. */
 function addDocuments(app: Hono<Bindings>, route: Route): void {
   for (const [name, build] of Object.entries({ openapi: buildOpenApi, openrpc: buildOpenRpc })) {
-    const document = JSON.stringify(build());
+    let document: string | null = null;
     app.get(
       `${BASE}/${name}.json`,
-      route(() => json(200, document)),
+      route(() => json(200, (document ??= JSON.stringify(build())))),
     );
   }
 }

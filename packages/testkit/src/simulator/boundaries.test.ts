@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createDisk } from '../../test/simulated.ts';
+import { createThread } from '../../test/thread.ts';
 import type { Boundaries } from './index.ts';
-import { ACTS, eachBoundary, eachPair, SCENARIOS } from './index.ts';
+import { ACTS, SCENARIOS } from './index.ts';
+
+const simulated = createThread();
 
 const check = ({ failures, runs }: Boundaries, least: number): void => {
   assert.deepEqual(
@@ -15,7 +17,7 @@ const check = ({ failures, runs }: Boundaries, least: number): void => {
 for (const calls of SCENARIOS) {
   const names = calls.join(' and ');
   test(`a run that calls ${names} keeps every promise, whatever of ${ACTS.join(', ')} comes at whichever of its boundaries`, async () => {
-    check(await eachBoundary(createDisk, calls), 100);
+    check(await simulated.eachBoundary(calls), 100);
   });
 
   // Every pair: npm run simulate -- --boundaries
@@ -24,7 +26,7 @@ for (const calls of SCENARIOS) {
     ['compact', 5, 7],
   ] as const) {
     test(`a run that calls ${names} keeps every promise with a ${first} at one of its boundaries and a crash at a later one`, async () => {
-      check(await eachPair(createDisk, calls, first, { acts, crashes }), 25);
+      check(await simulated.eachPair(calls, first, { acts, crashes }), 25);
     });
   }
 }

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createDisk } from '../../test/simulated.ts';
+import { createThread } from '../../test/thread.ts';
 import type { Bug } from './index.ts';
-import { BUGS, simulate } from './index.ts';
+import { BUGS } from './index.ts';
+
+const simulated = createThread();
 
 /** Without the bug all of these keep every promise: what is caught here is the bug. */
 const SEEDS_MAX = 1_000;
@@ -29,13 +31,9 @@ const EXPECTED: Readonly<Record<Bug, RegExp>> = {
 
 for (const bug of Object.keys(BUGS) as Bug[]) {
   test(`a known bug is caught: ${BUGS[bug]}`, async (t) => {
-    for (let seed = 1; seed <= SEEDS_MAX; seed += 1) {
-      const { failure } = await simulate({ seed, createDisk, bug });
-      if (failure === null) continue;
-      t.diagnostic(`${bug} was caught by seed ${seed}: ${failure.message.split('\n')[0]}`);
-      assert.match(failure.message, EXPECTED[bug], 'by the promise that it breaks');
-      return;
-    }
-    assert.fail(`${bug} was not caught in ${SEEDS_MAX} seeds`);
+    const caught = await simulated.caught(bug, SEEDS_MAX);
+    assert.ok(caught, `${bug} was not caught in ${SEEDS_MAX} seeds`);
+    t.diagnostic(`${bug} was caught by seed ${caught.seed}: ${caught.message.split('\n')[0]}`);
+    assert.match(caught.message, EXPECTED[bug], 'by the promise that it breaks');
   });
 }

@@ -1,7 +1,9 @@
 // The second half of the seeds, in a file of its own: files run side by side.
 import { test } from 'node:test';
-import { keepEveryPromise } from '../../test/simulated.ts';
+import { createThread } from '../../test/thread.ts';
+
+const simulated = createThread();
 
 test('every promise is kept in seeds 1,001 to 2,000', async () => {
-  await keepEveryPromise(1_001, 1_000);
+  await simulated.keepEveryPromise(1_001, 1_000);
 });
