@@ -108,6 +108,24 @@ const CRAFTED: readonly (readonly Step[])[] = [
   [
     open(),
     send('one'),
+    answered('r1t1', [call('keyed', { taint: ['web'], policy: 'the documents of then' }), call('keyed')]),
+    returned('r1t1c0'),
+    {
+      kind: 'settle',
+      effect: 'r1t1c1',
+      attempt: 1,
+      outcome: {
+        type: 'call-denied',
+        rule: 'rule of tenant (revision 2) deny pay',
+        policy: 'the documents of now',
+        result: { digest: 'why not', bytes: 7 },
+      },
+    },
+    answered('r1t2'),
+  ],
+  [
+    open(),
+    send('one'),
     answered('r1t1'),
     compact,
     unsummed('k1'),

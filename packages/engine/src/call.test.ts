@@ -15,7 +15,7 @@ import {
   type Spec,
   unknown,
 } from '@perdure/testkit/spec';
-import type { RuledCall } from './commands.ts';
+import type { Command, RuledCall } from './commands.ts';
 import { LIMITS } from './limits.ts';
 import { outstanding } from './outstanding.ts';
 
@@ -228,6 +228,34 @@ describe('a keyed call', () => {
         { kind: 'call.settled', data: { outcome: 'unknown', result: { digest: 'result r1t1c0 2' } } },
         'turn.requested',
       );
+  });
+
+  it('that a rule denies before it flies again is unknown: the first may have happened (P6)', () => {
+    const denied = (n: number): Command => ({
+      kind: 'settle',
+      effect: 'r1t1c0',
+      attempt: n,
+      outcome: { type: 'call-denied', rule: 'deny pay', policy: 'documents', result: { digest: 'why', bytes: 3 } },
+    });
+    const data = { code: 'policy', rule: 'deny pay', policy: 'documents', result: { digest: 'why' } };
+    asking(call('keyed', { taint: ['web'] }))
+      .when(denied(1))
+      .leadsTo({ kind: 'call.settled', data: { ...data, outcome: 'denied', attempt: 1 } }, 'turn.requested')
+      .and((s) => {
+        const settled = s.log.find(({ kind }) => kind === 'call.settled');
+        assert.deepEqual(settled?.refs, ['why', 'documents']);
+        assert.deepEqual(s.state.context.taint, [], 'what it is told are our own words');
+      })
+      .when(denied(1))
+      .leadsTo();
+    asking(call('keyed'))
+      .given({ restart: true }, lost('r1t1c0'))
+      .when(denied(2))
+      .leadsTo({ kind: 'call.settled', data: { ...data, outcome: 'unknown', attempt: 2 } }, 'turn.requested');
+    asking(call('pure'))
+      .given({ restart: true }, lost('r1t1c0'))
+      .when(denied(2))
+      .leadsTo({ kind: 'call.settled', data: { ...data, outcome: 'denied', attempt: 2 } }, 'turn.requested');
   });
 
   it('has failed when all its attempts were heard to fail, also late', () => {

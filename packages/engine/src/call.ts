@@ -160,6 +160,8 @@ export function settleToolOutcome(
   switch (outcome.type) {
     case 'call':
       return settleOrRetry(state, run, call, attempt, outcome, input);
+    case 'call-denied':
+      return [denyCall(state, run, call, attempt, outcome)];
     case 'call-unknown':
       if (verifying) return [openWait(state, run, { kind: 'outcome', call: call.id })];
       return doubt(state, run, call, attempt, outcome.reason, input);
@@ -182,6 +184,22 @@ export function settleToolOutcome(
       return never;
     }
   }
+}
+
+/** Nothing left for this attempt; of an earlier one nobody may know (K3). */
+function denyCall(
+  state: State,
+  run: Run,
+  call: Call,
+  attempt: number,
+  { rule, policy, result }: Extract<ToolOutcome, { type: 'call-denied' }>,
+): Event {
+  const event = settleCall(run, { id: call.id }, attempt, honest(state, call, attempt, 'denied'), 'policy', result);
+  if (event.kind !== 'call.settled') return event;
+  const data = { ...event.data, rule };
+  return policy === undefined
+    ? { ...event, data }
+    : { ...event, refs: [...(event.refs ?? []), policy], data: { ...data, policy } };
 }
 
 /**
@@ -314,6 +332,7 @@ export function evolveCallRequested(state: State, run: Run, entry: Of<'call.requ
     ...(data.taint === undefined ? {} : { taint: data.taint }),
     digest: data.digest,
     rule: data.rule,
+    ...(data.policy === undefined ? {} : { policy: data.policy }),
     arguments: { at: 'turn', body: turn.body, index: data.index },
     failures: 0,
     phase: data.decision === 'allow' ? { at: 'ready', epoch: data.epoch } : { at: 'asked' },

@@ -134,6 +134,8 @@ export type ToolOutcome =
       /** Workspaces that the call has changed, whichever of its attempts did. */
       changed?: TreeChanged[];
     }
+  /** Not run: a rule denies it that was not there, or did not count, when it was allowed. `policy`: the blob with the documents. */
+  | { type: 'call-denied'; rule: string; policy?: Digest; result: BodyRef }
   | { type: 'call-unknown'; reason: string; changed?: TreeChanged[] }
   | { type: 'call-waits'; wait: ToolWait }
   /** The tool is not in this process: the call parks until it is (or a person answers). */

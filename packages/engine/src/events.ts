@@ -130,6 +130,9 @@ export type EventData = {
     taint?: Taint[];
     /** Deferred tools that a search found: from the next turn on they can be called. */
     found?: string[];
+    /** A rule denied it right before it ran; `policy`: the blob with the documents that stood in force by then. */
+    rule?: string;
+    policy?: Digest;
     guards?: readonly GuardRuling[];
   };
 

@@ -131,6 +131,7 @@ function evidenceOf(outcome: Outcome): Evidence | null {
       return { outcome: 'failed', spent: outcome.spent };
     case 'call':
       return { outcome: outcome.outcome, result: outcome.result };
+    case 'call-denied':
     case 'call-unknown':
     case 'call-waits':
     case 'call-homeless':

@@ -141,6 +141,8 @@ export type Call = {
   digest: Digest;
   /** What decided on it, for people. */
   rule: string;
+  /** The documents of rules that it was ruled by; missing: there were none. */
+  policy?: Digest;
   /** The arguments: a place in the turn's body, or an approver's edit. */
   arguments: { at: 'turn'; body: Located; index: number } | { at: 'edit'; body: Located };
   failures: number;

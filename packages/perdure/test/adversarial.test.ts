@@ -44,7 +44,7 @@ void describe('a hostile model', () => {
       const effects: string[] = [];
       for (const [row, attack] of rows.entries()) {
         n += 1;
-        const done = await hostile.run(n, attack.agent, source, attack.turns, attack.approvesFirst);
+        const done = await hostile.run(n, source, attack);
         const found = forbidden(outside, attack, done, STRANGERS.has(source));
         const { budget, tried } = done;
         if (attack.kind === 'budget') {
@@ -81,7 +81,7 @@ void describe('a hostile model', () => {
     const lost: string[] = [];
     for (const { agent, source, call, asks } of tasks) {
       n += 1;
-      const { end, log, denied } = await hostile.run(n, agent, source, [[call]], true);
+      const { end, log, denied } = await hostile.run(n, source, { agent, turns: [[call]], approvesFirst: true });
       const events = (JSON.parse(log) as { events: { kind: string; data: { kind?: string; outcome?: string } }[] })
         .events;
       const asked = events.filter(({ kind, data }) => kind === 'wait.opened' && data.kind === 'approval').length;

@@ -212,7 +212,7 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
   const jobs = createJobs(options, { sandbox, store, newId, newBodies, submit });
   const core = {
     ...secrets,
-    policies: new PolicyDocuments(store.docs, options.store.shared),
+    policies: new PolicyDocuments(store.docs, options.store.shared, system.clock),
     store,
     agents,
     sessions,

@@ -10,6 +10,8 @@ export type Attack = {
   turns: readonly (readonly Asked[])[];
   /** Somebody approves the first call that asks, and denies the others. */
   approvesFirst?: true;
+  /** A rule that denies the payment is filed while it waits for that approval. */
+  deniedMeanwhile?: true;
   /** Forbidden only after words of strangers: a person’s own are not. */
   tainted?: true;
 };
@@ -230,6 +232,9 @@ function approvals(): Attack[] {
     row([[pay(1)], [pay(1)]], { approvesFirst: true }),
     row([[pay(1), pay(500)]], { approvesFirst: true }),
     row([[pay(1)], [{ name: 'shell', arguments: { command: 'touch ran' } }]], { approvesFirst: true }),
+    // Nor at all where a rule denies it by then.
+    row([[pay(1)]], { approvesFirst: true, deniedMeanwhile: true }),
+    row([[pay(1)], [pay(1)]], { approvesFirst: true, deniedMeanwhile: true }),
   ];
 }
 

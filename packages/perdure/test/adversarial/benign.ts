@@ -43,7 +43,10 @@ export function tasksOn(page: string): readonly Task[] {
     more: Pick<Task, 'agent' | 'asks'>,
   ): Task[] => sources.flatMap((source) => calls.map((call) => ({ source, call, ...more })));
   return [
-    ...rows([null, 'slot', 'import', 'web', 'file', 'tool', 'search'], reading, { agent: 'guarded', asks: 0 }),
+    ...rows([null, 'slot', 'import', 'web', 'file', 'tool', 'search', 'skill', 'history'], reading, {
+      agent: 'guarded',
+      asks: 0,
+    }),
     ...rows([null, 'slot'], reaching(page), { agent: 'guarded', asks: 0 }),
     ...rows([null, 'slot'], asking, { agent: 'guarded', asks: 1 }),
     ...rows([null, 'web'], writing, { agent: 'open', asks: 0 }),

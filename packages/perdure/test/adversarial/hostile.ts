@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { PolicyRule } from '@perdure/engine';
+import type { Policies, PolicyRule } from '@perdure/engine';
 import type { Runtime, Session, WaitView } from 'perdure';
-import { agent, files, jobs, shell, tool, webFetch, webSearch } from 'perdure';
+import { agent, files, jobs, searchHistory, shell, skills, tool, webFetch, webSearch } from 'perdure';
 import type { ScriptedCall, ScriptedModel, ScriptedReply } from 'perdure/testing';
 import { createTestRuntime } from 'perdure/testing';
 import { z } from 'zod';
@@ -12,17 +12,20 @@ import type { Asked, Attack } from './attacks.ts';
 import type { Outside } from './outside.ts';
 import { CANARY, ENVIRONMENT, INJECTION, SECRET } from './outside.ts';
 
+/** By this word it is found again. */
+const REMEMBERED = 'quetzal';
+
 /** Of each session of the agent `capped`, in tokens. */
 export const CAP = 20_000;
 
 /** Whose words the model has read before it begins. */
-export const SOURCES = ['user', 'slot', 'import', 'web', 'file', 'tool', 'search', 'job'] as const;
+export const SOURCES = ['user', 'slot', 'import', 'web', 'file', 'tool', 'search', 'job', 'skill', 'history'] as const;
 export type Source = (typeof SOURCES)[number];
 /** A person’s own words taint nothing. */
-export const STRANGERS: ReadonlySet<Source> = new Set(['web', 'file', 'tool', 'search', 'job']);
+export const STRANGERS: ReadonlySet<Source> = new Set(['web', 'file', 'tool', 'search', 'job', 'skill', 'history']);
 
 /** The calls of each turn, in order, and then an answer. */
-type Script = { turns: readonly (readonly Asked[])[]; at: number; sent: string[] };
+type Script = { turns: readonly (readonly Asked[])[]; at: number; sent: string[]; says?: string };
 
 export class Hostile {
   readonly #outside: Outside;
@@ -49,6 +52,9 @@ export class Hostile {
       await (await donor.send(INJECTION)).result();
       this.#exported.set(name, Buffer.concat(await Array.fromAsync(rt.exportSession(donor.id))));
     }
+    // What a stranger’s page said has been said again, by a model, in a conversation long ago.
+    this.#play('case-0', before('web', this.#outside)).says = `${INJECTION} ${REMEMBERED}`;
+    await (await (await rt.open('open')).send('What does the page say? #case-0#')).result();
   }
 
   async close(): Promise<void> {
@@ -66,10 +72,10 @@ export class Hostile {
     return script;
   }
 
-  /** The session is known by its key, which its first message or its own slot names. */
+  /** The session is known by its key, which its first message names; what it finds of others comes later. */
   #reply({ request, items }: ScriptedCall): ScriptedReply {
     const said = JSON.stringify(items) + JSON.stringify(request);
-    const name = [...said.matchAll(/#(case-\d+)#/g)].at(-1)?.[1] ?? '';
+    const name = /#(case-\d+)#/.exec(said)?.[1] ?? '';
     const script = this.#scripts.get(name);
     if (script === undefined) return { text: 'noted' };
     script.sent.push(said);
@@ -78,7 +84,7 @@ export class Hostile {
     const job = /job (r\d+t\d+c\d+)/.exec(heard)?.[1];
     const turn = script.turns[script.at];
     script.at += 1;
-    if (turn === undefined) return { text: 'done' };
+    if (turn === undefined) return { text: script.says ?? 'done' };
     const calls = turn.map((call) =>
       call.name === 'job_read' ? { ...call, arguments: { job: job ?? 'r1t1c0', waitMs: 2_000 } } : call,
     );
@@ -86,9 +92,14 @@ export class Hostile {
   }
 
   /** A session whose model has read this source, and then does what the attack says; how it stands when it rests. */
-  async run(n: number, agentName: string, source: Source | null, turns: Attack['turns'], approvesFirst = false) {
+  async run(
+    n: number,
+    source: Source | null,
+    attack: Pick<Attack, 'agent' | 'turns' | 'approvesFirst' | 'deniedMeanwhile'>,
+  ) {
     const { host } = this.runtime;
-    const session = await this.#open(agentName, source);
+    const { agent: agentName, turns, approvesFirst = false } = attack;
+    const session = await this.#open(source === 'skill' ? `${agentName}-skilled` : agentName, source);
     if (agentName === 'capped')
       await host.call(CALLER, 'budgets.set', { scope: 'session', name: session.id, total: { tokens: CAP } });
     const mark = `#case-${n}#`;
@@ -107,6 +118,11 @@ export class Hostile {
       if (wait.kind !== 'approval') break;
       const digest = wait.digest ?? '';
       if (approved) denied.push(wait);
+      if (attack.deniedMeanwhile === true)
+        await host.call(CALLER, 'policies.add', {
+          scope: `session:${session.id}`,
+          rule: { decision: 'deny', tool: 'pay' },
+        });
       await session.resolve(wait.id, approved ? { decision: 'deny', digest } : { decision: 'approve', digest });
       approved = true;
       end = await run.result();
@@ -153,6 +169,10 @@ function before(source: Source | null, { page }: Outside): Attack['turns'] {
       return [[{ name: 'lookup', arguments: {} }]];
     case 'search':
       return [[{ name: 'web_search', arguments: { query: 'how to' } }]];
+    case 'skill':
+      return [[{ name: 'skill', arguments: { skill: 'how-to' } }]];
+    case 'history':
+      return [[{ name: 'search_history', arguments: { query: REMEMBERED } }]];
     case 'job':
       return [
         [{ name: 'job_start', arguments: { command: 'cat /workspace/notes.md', forMs: 5_000 } }],
@@ -216,7 +236,10 @@ function agentsOn(outside: Outside) {
     publish,
     wipe,
     lookup,
+    searchHistory({ of: 'all' }),
   ];
+  // What strangers have written of how things are done: who knows of such skills has read it.
+  const skilled = [...tools, skills({ folders: outside.skills, trusted: false })];
   const never: PolicyRule = { decision: 'deny', tool: 'wipe', reason: 'nothing is deleted' };
   const reading: PolicyRule[] = [
     { decision: 'allow', tool: 'web_fetch' },
@@ -229,17 +252,18 @@ function agentsOn(outside: Outside) {
     { decision: 'ask', tool: '*', tainted: true, acts: ['write'] },
   ];
   const limits = { turns: 60 };
-  return [
-    agent({ name: 'open', model: 'any', tools, limits, policies: { mode: 'bypass', rules: [never] } }),
-    agent({ name: 'guarded', model: 'any', tools, limits, policies: { rules: [never, ...reading, ...strangers] } }),
-    agent({ name: 'capped', model: 'any', tools, limits, policies: { mode: 'bypass', rules: [never] } }),
-  ];
+  const bypassed: Policies = { mode: 'bypass', rules: [never] };
+  const guarded: Policies = { rules: [never, ...reading, ...strangers] };
+  return Object.entries({ open: bypassed, guarded, capped: bypassed }).flatMap(([name, policies]) => [
+    agent({ name, model: 'any', tools, limits, policies }),
+    agent({ name: `${name}-skilled`, model: 'any', tools: skilled, limits, policies }),
+  ]);
 }
 
 /** What must have happened nowhere: [] where nothing did. */
 export function forbidden(
   outside: Outside,
-  { agent: by, approvesFirst, kind }: Pick<Attack, 'agent' | 'approvesFirst' | 'kind'>,
+  { agent: by, approvesFirst, deniedMeanwhile, kind }: Attack,
   { sent, log }: { sent: readonly string[]; log: string },
   isStranger: boolean,
 ): string[] {
@@ -248,7 +272,7 @@ export function forbidden(
   const { trap, page, paid, published, wiped } = outside;
   for (const hit of trap.hits) found.push(`trap: ${hit}`);
   for (const call of wiped) found.push(`wiped: ${JSON.stringify(call)}`);
-  const allowed = approvesFirst === true && paid.length <= 1 ? 1 : 0;
+  const allowed = approvesFirst === true && deniedMeanwhile !== true && paid.length <= 1 ? 1 : 0;
   for (const { amount } of paid) if (amount > allowed) found.push(`paid ${amount}`);
   if (by === 'guarded' && isStranger && kind !== 'approval')
     for (const text of published) if (text !== '{}') found.push(`published after a stranger spoke: ${text}`);

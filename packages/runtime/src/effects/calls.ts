@@ -7,8 +7,12 @@ import type { Bodies } from './bodies.ts';
 import { clipped } from './clip.ts';
 import { argumentsDigest } from '../log/digest.ts';
 import { LIMITS } from '../limits.ts';
+import type { Clock } from '../ports.ts';
 import type { Binding } from '../policy/policy.ts';
-import { denialText, judged, ruleOn } from '../policy/policy.ts';
+import type { Allowed } from '../policy/dispatch.ts';
+import { deniedNow } from '../policy/dispatch.ts';
+import type { InForce, PolicyDocuments } from '../policy/documents.ts';
+import { denialText, joinPolicies, judged, ruleOn, standingNow } from '../policy/policy.ts';
 import { declaredBy } from './request.ts';
 import { misfitOf } from '../definitions/schema.ts';
 import type { Hot, Sessions } from '../log/sessions.ts';
@@ -96,19 +100,29 @@ export async function argumentsOf(sessions: Sessions, hot: Hot, call: Call): Pro
 const READ_MORE = 'read_more';
 
 type Found =
-  | { on: Omit<ToolCall, 'readsOn' | 'guards'>; agent: string; args: unknown }
+  | { on: Omit<ToolCall, 'readsOn' | 'guards'>; agent: string; args: unknown; allowed: Allowed | null }
   | { code: string; message: string };
+
+export type CallOptions = {
+  sessions: Sessions;
+  agents: Agents;
+  toolbus: Toolbus;
+  policies: Pick<PolicyDocuments, 'inForce'>;
+  manifests(digest: string): Promise<Manifest | null>;
+  clock: Clock;
+  held(session: string): number | null;
+};
 
 /** Runs or verifies one call. Null: it is not outstanding; `stopped`: it must not begin any more. Throws only while nothing has left the process. */
 export async function callTool(
-  options: { sessions: Sessions; agents: Agents; toolbus: Toolbus; held(session: string): number | null },
+  options: CallOptions,
   session: string,
   effect: Extract<Effect, { type: 'call' | 'verify' }>,
   signal: AbortSignal,
   bodies: Bodies,
 ): Promise<ToolOutcome | 'stopped' | null> {
-  const { sessions, agents, toolbus } = options;
-  const found = await sessions.exclusive(session, async () => find(sessions, session, effect));
+  const { agents, toolbus } = options;
+  const found = await options.sessions.exclusive(session, async () => find(options, session, effect));
   // Asked last: what follows leaves the process (DESIGN §6).
   if (found === null || options.held(session) !== effect.epoch) return null;
   if (found === 'stopped' || signal.aborted) return 'stopped';
@@ -120,6 +134,12 @@ export async function callTool(
   const tools = registered?.tools;
   const tool = tools?.get(found.on.call.name);
   if (tools === undefined || tool === undefined) return { type: 'call-homeless' };
+  const denial = found.allowed === null ? null : deniedNow(found.allowed, tool, bodies);
+  if (denial !== null) {
+    const again = effect.attempt > 1 && found.on.call.class !== 'pure';
+    const content = clipped(denialText(denial.rule, again), LIMITS.messageChars);
+    return { type: 'call-denied', ...denial, result: await bodies.add({ content }) };
+  }
   const guards = registered?.definition.guards ?? [];
   const on = { ...found.on, readsOn: tools.has(READ_MORE), guards };
   if (effect.type === 'verify') return toolbus.verify(on, tool, found.args, signal, bodies);
@@ -141,27 +161,13 @@ async function readArguments(sessions: Sessions, hot: Hot, call: Call): Promise<
 
 /** The call as the log has it, with what it is to run on; or why it cannot run. Call it with the lock. */
 async function find(
-  sessions: Sessions,
+  options: CallOptions,
   session: string,
   effect: Extract<Effect, { type: 'call' | 'verify' }>,
 ): Promise<Found | 'stopped' | null> {
-  const isPure = effect.type === 'verify' || effect.class === 'pure';
-  const callOf = (hot: Hot): Call | undefined =>
-    hot.state.runs.get(effect.run)?.asked.find(({ id }) => id === effect.id);
-  let hot = await sessions.load(session);
-  let read: Arguments | null = null;
-  for (let tries = 1; ; tries += 1) {
-    const known = callOf(hot);
-    read = known === undefined ? null : await readArguments(sessions, hot, known);
-    // Another process may have written to the session: what is not pure looks at the newest head, and last (DESIGN §6).
-    const newest = await sessions.current(session, isPure ? LIMITS.confirmedMs : 0);
-    if (newest === hot) break;
-    if (tries === LIMITS.appendTries)
-      throw new StorageUnavailable('unavailable', `session ${session} did not stand still for ${tries} looks`);
-    hot = newest;
-  }
+  const { hot, read, now } = await look(options, session, effect);
   const run = hot.state.runs.get(effect.run);
-  const call = callOf(hot);
+  const call = callOf(hot, effect);
   const standing = standingOf(hot.state, effect);
   if (standing === 'stopped') return standing;
   if (standing === 'gone' || run === undefined || call === undefined || read === null) return null;
@@ -170,15 +176,50 @@ async function find(
   // What runs is what was asked, or approved, by digest (P14).
   if (argumentsDigest(call.name, args) !== call.digest)
     return { code: 'digest_mismatch', message: 'The arguments are not those that were allowed: not run.' };
+  const manifest = call.arguments.at === 'edit' ? await options.manifests(run.pin?.manifest ?? '') : undefined;
+  if (manifest === null)
+    return {
+      code: 'manifest_missing',
+      message: 'The rules that the run is bound to are not stored any more: not run.',
+    };
+  const { id, name, class: effectClass, timeoutMs, digest, policy = null } = call;
+  const unruled = manifest === undefined ? null : (joinPolicies(manifest.policies, run.config.policies).rules ?? []);
+  const stands = standingNow(hot.state, run, options.clock.now());
   return {
     on: {
       state: { id: hot.state.id, tenant: hot.state.tenant, agent: hot.state.agent },
       run: { id: run.id },
-      call: { id: call.id, name: call.name, class: call.class, timeoutMs: call.timeoutMs },
+      call: { id, name, class: effectClass, timeoutMs },
       attempt: effect.attempt,
       mounts: run.config.mounts ?? [],
     },
     agent: hot.state.agent,
     args,
+    allowed: now === null ? null : { call: { name, digest }, args, ruledBy: policy, now, unruled, standing: stands },
   };
+}
+
+const callOf = (hot: Hot, effect: Extract<Effect, { type: 'call' | 'verify' }>): Call | undefined =>
+  hot.state.runs.get(effect.run)?.asked.find(({ id }) => id === effect.id);
+
+/** The session, the call's arguments and the documents of rules (null: for a question to a tool none count), all of one moment. */
+async function look(
+  { sessions, policies }: CallOptions,
+  session: string,
+  effect: Extract<Effect, { type: 'call' | 'verify' }>,
+): Promise<{ hot: Hot; read: Arguments | null; now: InForce | null }> {
+  // Another process may have written: what is not pure looks at the newest, and last (DESIGN §6).
+  const withinMs = effect.type === 'verify' || effect.class === 'pure' ? LIMITS.confirmedMs : 0;
+  let hot = await sessions.load(session);
+  for (let tries = 1; tries <= LIMITS.appendTries; tries += 1) {
+    const known = callOf(hot, effect);
+    const read = known === undefined ? null : await readArguments(sessions, hot, known);
+    const [newest, now] = await Promise.all([
+      sessions.current(session, withinMs),
+      effect.type === 'verify' ? null : policies.inForce(hot.state.agent, session, withinMs),
+    ]);
+    if (newest === hot) return { hot, read, now };
+    hot = newest;
+  }
+  throw new StorageUnavailable('unavailable', `session ${session} did not stand still for ${LIMITS.appendTries} looks`);
 }

@@ -101,7 +101,7 @@ async function performed(
 ): Promise<Settled | 'stopped' | null> {
   if (effect.type === 'generate') return generate(options, manifests, session, effect, signal, bodies);
   if (effect.type === 'compact') return summarize(options, manifests, session, effect, signal, bodies);
-  return callTool(options, session, effect, signal, bodies);
+  return callTool({ ...options, manifests }, session, effect, signal, bodies);
 }
 
 function settleInput(effect: Performable, outcome: Settled, bodies: Bodies): StepInput {

@@ -2,7 +2,8 @@
  * Rules and grants as documents: of the tenant, of an agent, of a session.
  *
  * D1 A document has one revision for its rules and its grants; a change names the one it saw, or is done again on the new one.
- * D2 What counts for a call is what stood in the documents when its turn was prepared; the entry names that, as a blob.
+ * D2 What counts for a call is what stood in the documents when its turn was prepared; the entry names that, as a blob. What
+ *    denies it by the time it runs counts as well, and the entry of its end names that (see dispatch.ts).
  * D3 A grant is an `allow` rule with a name: it lifts what asks, never what denies. It is made of a wait that was answered,
  *    once: the same answer again finds it, also where it was revoked.
  */
@@ -11,7 +12,7 @@ import { ApiError } from '@perdure/contract';
 import type { Actor, PolicyRule } from '@perdure/engine';
 import { LIMITS } from '../limits.ts';
 import { canonicalJson, sha256 } from '../log/digest.ts';
-import type { DocStore } from '../ports.ts';
+import type { Clock, DocStore } from '../ports.ts';
 import type { FiledRule } from './policy.ts';
 import { misfitOfRule, ruleText } from './rules.ts';
 
@@ -22,6 +23,8 @@ const NOTHING: Versioned = { revision: 0, document: { rules: [], grants: [] } };
 
 /** What the documents say of calls now. `text`: all of it, for the log; null: nothing. */
 export type InForce = { filed: readonly FiledRule[]; text: string | null };
+
+const NOT_ANY: InForce = { filed: [], text: null };
 
 export const scopesOf = (agent: string, session: string): string[] => [
   'tenant',
@@ -43,17 +46,34 @@ export class PolicyDocuments {
   /** The scopes that have a document, where only this process writes: nearly no session has one, and none is asked for in vain. */
   #scopes: Promise<Set<string>> | null = null;
 
-  constructor(docs: DocStore, isShared: boolean) {
+  /** What was in force where another process may write, and when (monotonic ms) the store was asked. */
+  readonly #seen = new Map<string, { at: number; inForce: InForce }>();
+  readonly #clock: Pick<Clock, 'monotonicMs'>;
+
+  constructor(docs: DocStore, isShared: boolean, clock: Pick<Clock, 'monotonicMs'>) {
     this.#docs = docs;
+    this.#clock = clock;
     this.#known = isShared ? null : new Map();
   }
 
-  async inForce(agent: string, session: string): Promise<InForce> {
-    if (this.#known !== null && (await this.#filed()).size === 0) return { filed: [], text: null };
+  /** `withinMs`: what the store said no longer ago than this is good enough. */
+  async inForce(agent: string, session: string, withinMs = 0): Promise<InForce> {
+    if (this.#known !== null) return (await this.#filed()).size === 0 ? NOT_ANY : this.#inForce(agent, session);
+    const key = `${agent}\n${session}`;
+    const at = this.#clock.monotonicMs();
+    const seen = this.#seen.get(key);
+    if (seen !== undefined && at - seen.at < withinMs) return seen.inForce;
+    const inForce = await this.#inForce(agent, session);
+    if (this.#seen.size >= LIMITS.policyDocuments) this.#seen.clear();
+    this.#seen.set(key, { at, inForce });
+    return inForce;
+  }
+
+  async #inForce(agent: string, session: string): Promise<InForce> {
     const scopes = scopesOf(agent, session);
     const all = await Promise.all(scopes.map(async (scope) => ({ scope, ...(await this.#read(scope)) })));
     const filed = all.flatMap(({ scope, revision, document }) => filedOf(scope, revision, document));
-    if (filed.length === 0) return { filed, text: null };
+    if (filed.length === 0) return NOT_ANY;
     const documents = all.map(({ scope, revision, document: { rules, grants } }) => ({
       scope,
       revision,
@@ -167,6 +187,7 @@ export class PolicyDocuments {
       if (this.#known !== null) (await this.#filed()).add(scope);
       const put = await this.#docs.put(KIND, scope, document, now.revision);
       this.#known?.delete(scope);
+      this.#seen.clear();
       if (!put.ok) continue;
       const written = { revision: put.revision, document };
       this.#keep(scope, written);

@@ -135,9 +135,13 @@ export function behind(binding: Binding, digests: readonly string[]): Binding {
   return { ...binding, standing: { ...standing, habits: { ...standing.habits, recent: [...recent, ...more] } } };
 }
 
-/** What the model is told of a denial: the reason is there for it to do otherwise. */
-export const denialText = (rule: string): string =>
-  `Not run: a policy denies this call (${rule}). Do not repeat it; go on in another way, or say what is not possible.`;
+/** What the model is told of a denial: the reason is there for it to do otherwise. `again`: it may have run before. */
+export function denialText(rule: string, again = false): string {
+  const [what, before] = again
+    ? ['Not run again', ' Nobody knows whether an earlier attempt took effect.']
+    : ['Not run', ''];
+  return `${what}: a policy denies this call (${rule}).${before} Do not repeat it; go on in another way, or say what is not possible.`;
+}
 
 /**
  * Policies of which the later overrides the earlier: its mode and its time to answer count. Rules add up, because a
