@@ -1,4 +1,5 @@
-import { createGateway, listen } from '@perdure/gateway';
+import { createGateway } from '@perdure/gateway';
+import { listen } from '@perdure/gateway/listen';
 import { silentLogger, system } from '@perdure/runtime';
 import type { Host } from '@perdure/runtime';
 

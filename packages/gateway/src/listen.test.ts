@@ -10,8 +10,9 @@ import type { StreamEvent } from '@perdure/runtime';
 import type { World } from '../test/fakes.ts';
 import { createWorld, SESSION, settle } from '../test/fakes.ts';
 import { LIMITS } from './limits.ts';
+import { ListenError } from './bind.ts';
 import type { Listening } from './listen.ts';
-import { listen, ListenError } from './listen.ts';
+import { listen } from './listen.ts';
 
 const entry = (seq: number, text = ''): StreamEvent => ({
   type: 'entry',

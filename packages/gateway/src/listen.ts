@@ -6,6 +6,7 @@ import { getRequestListener } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { ApiError } from '@perdure/contract';
 import { isLoopback } from './access.ts';
+import { bind, ListenError } from './bind.ts';
 import type { Gateway, Reply } from './gateway.ts';
 import { LIMITS } from './limits.ts';
 import { acceptWebSockets, isWebSocket } from './websocket.ts';
@@ -17,18 +18,6 @@ export type Listening = {
   /** Takes no new connection, ends streams with a hint to come back, waits for what is under way. Idempotent. */
   close(options?: { graceMs?: number }): Promise<void>;
 };
-
-export type ListenErrorCode = 'port_in_use' | 'port_forbidden' | 'host_unknown' | 'token_required' | 'listen_failed';
-
-/** The server did not start; `message` says what to do. */
-export class ListenError extends Error {
-  override readonly name = 'ListenError';
-  readonly code: ListenErrorCode;
-  constructor(code: ListenErrorCode, message: string) {
-    super(message);
-    this.code = code;
-  }
-}
 
 /** Resolves when the port is bound; `port` 0 takes a free one. Rejects with ListenError. */
 export async function listen(gateway: Gateway, options: { host: string; port: number }): Promise<Listening> {
@@ -112,42 +101,6 @@ function drained(outgoing: ServerResponse): Promise<void> {
     outgoing.on('drain', done);
     outgoing.on('close', done);
   });
-}
-
-/** Rejects with ListenError. */
-export function bind(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const failed = (error: NodeJS.ErrnoException): void => reject(explain(error, host, port));
-    server.once('error', failed);
-    try {
-      server.listen({ host, port }, () => {
-        server.off('error', failed);
-        resolve();
-      });
-    } catch (error) {
-      failed(error as NodeJS.ErrnoException);
-    }
-  });
-}
-
-function explain(error: NodeJS.ErrnoException, host: string, port: number): ListenError {
-  switch (error.code) {
-    case 'EADDRINUSE':
-      return new ListenError(
-        'port_in_use',
-        `port ${port} on ${host} is in use: stop what uses it, or take another with --port`,
-      );
-    case 'EACCES':
-      return new ListenError(
-        'port_forbidden',
-        `port ${port} may not be used by this user: take one from 1024 on with --port`,
-      );
-    case 'EADDRNOTAVAIL':
-    case 'ENOTFOUND':
-      return new ListenError('host_unknown', `${host} is not an address of this machine: take another with --host`);
-    default:
-      return new ListenError('listen_failed', `cannot listen on ${host}:${port}: ${error.message}`);
-  }
 }
 
 async function close(

@@ -1,5 +1,5 @@
 import type { Moderator, Timers } from '@perdure/runtime/ports';
-import { Agent } from 'undici';
+import type { Agent } from 'undici';
 import { problemOfUrl } from './http/url.ts';
 import { LIMITS } from './limits.ts';
 import { ModelConfigError } from './openai-chat/endpoint.ts';
@@ -29,7 +29,7 @@ export function openAiModeration({
   const problem = problemOfUrl(baseUrl, { like: OPENAI_URL, added: ['/moderations'] });
   if (problem !== null) throw new ModelConfigError('baseUrl', problem);
   if (apiKey.trim() === '') throw new ModelConfigError('apiKey', 'is empty');
-  const agent = new Agent({ connections: LIMITS.moderationConnections });
+  let opening: Promise<Agent> | null = null;
   const url = new URL(baseUrl);
   const path = `${url.pathname.replace(/\/+$/, '')}/moderations`;
   return {
@@ -37,6 +37,7 @@ export function openAiModeration({
       const limit = new AbortController();
       const timer = timers.set(LIMITS.moderationMs, () => limit.abort(new Error('moderation: no answer in time')));
       try {
+        const agent = await (opening ??= openAgent());
         const { statusCode, body } = await agent.request({
           origin: url.origin,
           path,
@@ -54,8 +55,13 @@ export function openAiModeration({
         timer.cancel();
       }
     },
-    close: async () => agent.destroy(),
+    close: async () => (await opening)?.destroy(),
   };
+}
+
+async function openAgent(): Promise<Agent> {
+  const { Agent } = await import('undici');
+  return new Agent({ connections: LIMITS.moderationConnections });
 }
 
 async function whole(body: AsyncIterable<Buffer>): Promise<string> {

@@ -1,18 +1,18 @@
 /** How log lines look: JSON as they are, one short line each, or in colours for people. */
 import type { LogFormat } from '@perdure/runtime';
-import { prettyFactory } from 'pino-pretty';
 
 export type LogSink = { write(line: string): void };
 export type LogStream = { write(text: string): unknown; isTTY?: boolean };
 
 /** Where finished JSON lines go. `pretty` has colours on a terminal, unless NO_COLOR is set. */
-export function logSink(
+export async function logSink(
   format: LogFormat,
   stream: LogStream,
   env: Readonly<Record<string, string | undefined>>,
-): LogSink {
+): Promise<LogSink> {
   if (format === 'json') return { write: (line) => void stream.write(line) };
   if (format === 'compact') return { write: (line) => void stream.write(compact(line)) };
+  const { prettyFactory } = await import('pino-pretty');
   const colorize = stream.isTTY === true && (env['NO_COLOR'] ?? '') === '';
   const pretty = prettyFactory({ colorize, translateTime: 'HH:MM:ss.l', singleLine: true });
   return { write: (line) => void stream.write(pretty(line)) };

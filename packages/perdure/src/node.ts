@@ -1,5 +1,4 @@
 /** A process among others that share a store: where they reach it, what it works on, and how it hears them. */
-import { listenInternally, reachNodes } from '@perdure/gateway';
 import type { InternalListener } from '@perdure/gateway';
 import type { AgentDefinition, Host, HostOptions } from '@perdure/runtime';
 import { ConfigError, system } from '@perdure/runtime';
@@ -49,6 +48,7 @@ export async function joinOthers(store: Store, given: Sharing & { work: Work }, 
     return { options: {}, address: null, open: () => {}, close: async () => {} };
   }
   const { timers } = system;
+  const { listenInternally, reachNodes } = await import('@perdure/gateway/nodes');
   const listener = await listenInternally({ host: internalHost, port: internalPort, timers, logger });
   return {
     options: {

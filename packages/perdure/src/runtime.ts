@@ -178,7 +178,7 @@ type Opened = {
 async function openHost(options: RuntimeOptions, env: Environment, within: Within | 'idle'): Promise<Opened> {
   const { settings } = readSettings({ flags: {}, env, dotenv: {} });
   const redactor = new Redactor(options.secrets, credentialsOf(options, env));
-  const logger = loggerOf(options, settings, redactor, env);
+  const logger = await loggerOf(options, settings, redactor, env);
   const setting = options.store ?? SETTINGS.store.initial;
   const data = typeof setting === 'object' ? null : folderOf(setting, options.data);
   const store = typeof setting === 'object' ? setting : await openStore(setting, data);
@@ -292,10 +292,15 @@ function runtimeOf({ host, data, store, joined }: Opened, letGo: LetGo): Runtime
   };
 }
 
-function loggerOf(options: RuntimeOptions, settings: Settings, redactor: Redactor, env: Environment): Logger {
+async function loggerOf(
+  options: RuntimeOptions,
+  settings: Settings,
+  redactor: Redactor,
+  env: Environment,
+): Promise<Logger> {
   const level = options.log?.level ?? settings.logLevel ?? 'warn';
   const format = options.log?.format ?? settings.logFormat ?? (process.stderr.isTTY ? 'pretty' : 'json');
-  return createLogger({ level, redactor, destination: logSink(format, process.stderr, env) });
+  return createLogger({ level, redactor, destination: await logSink(format, process.stderr, env) });
 }
 
 /** What must appear nowhere beside the configuration's own secrets (P13), and is for no tool: what this process was given for itself. */

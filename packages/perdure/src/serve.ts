@@ -1,6 +1,6 @@
 /** The gateway over a runtime: as a fetch-style handler for any program's own server, or on a port of its own. */
 import type { Listening } from '@perdure/gateway';
-import { createGateway, listen } from '@perdure/gateway';
+import { createGateway } from '@perdure/gateway';
 import type { Gateway } from '@perdure/gateway';
 import { checked, system } from '@perdure/runtime';
 import { z } from 'zod';
@@ -47,6 +47,8 @@ export function handler(runtime: Runtime, options: HandlerOptions = {}): (reques
 /** Serves the HTTP API until `close`. Throws ListenError (`port_in_use`, `token_required`, ...) or ConfigError. */
 export async function serve(runtime: Runtime, options: ServeOptions = {}): Promise<Listening> {
   checked(serveSchema, options, 'invalid_config', 'serve');
+  // Loaded when a port is wanted: most commands want none.
+  const { listen } = await import('@perdure/gateway/listen');
   const { host = SETTINGS.host.initial, port = SETTINGS.port.initial, token: wanted } = options;
   return listen(gatewayOf(runtime, wanted === undefined ? {} : { token: wanted }), { host, port });
 }

@@ -1,6 +1,6 @@
 /** The connections to one endpoint of a provider, over undici. */
 import type { GenerateContext, GenerateOutcome } from '@perdure/runtime/ports';
-import { Pool } from 'undici';
+import type { Dispatcher, Pool } from 'undici';
 import { failed, NOTHING } from '../failures.ts';
 import { LIMITS } from '../limits.ts';
 import { Exchange, type AnswerReader } from './exchange.ts';
@@ -38,18 +38,18 @@ export type Connection = {
 };
 
 export function openConnection(endpoint: HttpEndpoint, refusals: Refusals): Connection {
-  const pool = new Pool(endpoint.origin, {
-    connections: LIMITS.connectionsPerEndpoint,
-    // One request at a time on a connection: an answer is never held up by another one.
-    pipelining: 1,
-    allowH2: false,
-    connect: { timeout: LIMITS.connectTimeoutMs },
-    keepAliveTimeout: LIMITS.keepAliveMs,
-    keepAliveMaxTimeout: LIMITS.keepAliveMaxMs,
-    headersTimeout: endpoint.headersTimeoutMs,
-    bodyTimeout: endpoint.idleTimeoutMs,
-  });
   const standing = { accept: 'text/event-stream', ...endpoint.headers };
+  let pool: Pool | null = null;
+  let opening: Promise<Pool> | null = null;
+  let isClosed = false;
+  const open = async (): Promise<Pool> => {
+    pool = await openPool(endpoint);
+    if (isClosed) await pool.destroy();
+    return pool;
+  };
+  const dispatch = async (request: Dispatcher.DispatchOptions, exchange: Exchange): Promise<void> => {
+    (await (opening ??= open())).dispatch(request, exchange);
+  };
   return {
     send: ({ method, path, headers = {}, body, timeoutMs }, reader, context) => {
       if (context.signal.aborted)
@@ -59,9 +59,29 @@ export function openConnection(endpoint: HttpEndpoint, refusals: Refusals): Conn
       const all = Object.entries({ ...type, ...standing, ...headers }).flat();
       const bounds = timeoutMs === undefined ? {} : { headersTimeout: timeoutMs, bodyTimeout: timeoutMs };
       const request = { method, path: `${endpoint.basePath}${path}`, headers: all, body: body ?? null, ...bounds };
-      pool.dispatch(request, exchange);
+      if (pool === null) void dispatch(request, exchange);
+      else pool.dispatch(request, exchange);
       return exchange.outcome;
     },
-    close: () => pool.destroy(),
+    close: async () => {
+      isClosed = true;
+      await (await opening)?.destroy();
+    },
   };
+}
+
+/** The library is loaded for the first request: most commands ask no model anything. */
+async function openPool({ origin, headersTimeoutMs, idleTimeoutMs }: HttpEndpoint): Promise<Pool> {
+  const { Pool } = await import('undici');
+  return new Pool(origin, {
+    connections: LIMITS.connectionsPerEndpoint,
+    // One request at a time on a connection: an answer is never held up by another one.
+    pipelining: 1,
+    allowH2: false,
+    connect: { timeout: LIMITS.connectTimeoutMs },
+    keepAliveTimeout: LIMITS.keepAliveMs,
+    keepAliveMaxTimeout: LIMITS.keepAliveMaxMs,
+    headersTimeout: headersTimeoutMs,
+    bodyTimeout: idleTimeoutMs,
+  });
 }
