@@ -5,7 +5,6 @@ import type { Entry, PolicyRule } from '@perdure/engine';
 import { World } from '../../test/world.ts';
 import { tool } from '../definitions/tool.ts';
 import { decodeFrame } from '../log/frame.ts';
-import { filedIn, isFiled } from './documents.ts';
 
 const input = { type: 'object', properties: { command: { type: 'string' } } };
 const shell = tool({
@@ -188,12 +187,4 @@ test('the same answer again finds its grant, also where it was revoked', async (
   assert.deepEqual(await world.call('waits.resolve', { session, wait: 'w1', answer }), first);
   const after = (await world.call('policies.get', { scope: 'tenant' })).grants;
   assert.deepEqual([after.length, typeof after[0]?.revokedAt], [1, 'number']);
-});
-
-test('what decided on a call tells whether it stood in a document', () => {
-  const rule = { decision: 'ask', tool: 'pay' } as const;
-  const document = { scope: 'tenant', revision: 2, rules: [rule], grants: [{ id: 'g1', rule }] };
-  const told = filedIn(JSON.stringify({ documents: [document] })).map((each) => each.told);
-  assert.deepEqual(told.map(isFiled), [true, true]);
-  assert.deepEqual(['rule ask pay', 'the tool asks for approval', 'mode bypass'].map(isFiled), [false, false, false]);
 });

@@ -70,17 +70,7 @@ export class PolicyDocuments {
   }
 
   async #inForce(agent: string, session: string): Promise<InForce> {
-    const scopes = scopesOf(agent, session);
-    const all = await Promise.all(scopes.map(async (scope) => ({ scope, ...(await this.#read(scope)) })));
-    const filed = all.flatMap(({ scope, revision, document }) => filedOf(scope, revision, document));
-    if (filed.length === 0) return NOT_ANY;
-    const documents = all.map(({ scope, revision, document: { rules, grants } }) => ({
-      scope,
-      revision,
-      rules,
-      grants: grants.filter(({ revokedAt }) => revokedAt === undefined),
-    }));
-    return { filed, text: canonicalJson({ documents }) };
+    return inForceFor(agent, session, async (scope) => this.#read(scope));
   }
 
   async get(scope: string): Promise<PolicyView> {
@@ -149,8 +139,7 @@ export class PolicyDocuments {
     const known = this.#known?.get(scope);
     if (known !== undefined) return known;
     if (this.#known !== null && !(await this.#filed()).has(scope)) return NOTHING;
-    const doc = await this.#docs.get(KIND, scope);
-    const read = doc === null ? NOTHING : { revision: doc.revision, document: doc.doc as Document };
+    const read = await readDocument(this.#docs, scope);
     this.#keep(scope, read);
     return read;
   }
@@ -197,6 +186,37 @@ export class PolicyDocuments {
   }
 }
 
+async function readDocument(docs: Pick<DocStore, 'get'>, scope: string): Promise<Versioned> {
+  const doc = await docs.get(KIND, scope);
+  return doc === null ? NOTHING : { revision: doc.revision, document: doc.doc as Document };
+}
+
+async function inForceFor(
+  agent: string,
+  session: string,
+  read: (scope: string) => Promise<Versioned>,
+): Promise<InForce> {
+  const scopes = scopesOf(agent, session);
+  const all = await Promise.all(scopes.map(async (scope) => ({ scope, ...(await read(scope)) })));
+  const filed = all.flatMap(({ scope, revision, document }) => filedOf(scope, revision, document));
+  if (filed.length === 0) return NOT_ANY;
+  const documents = all.map(({ scope, revision, document: { rules, grants } }) => ({
+    scope,
+    revision,
+    rules,
+    grants: grants.filter(({ revokedAt }) => revokedAt === undefined),
+  }));
+  return { filed, text: canonicalJson({ documents }) };
+}
+
+/** What the documents say, for who only reads. */
+export const filedNow = async (
+  docs: Pick<DocStore, 'get'>,
+  agent: string,
+  session: string,
+): Promise<readonly FiledRule[]> =>
+  (await inForceFor(agent, session, async (scope) => readDocument(docs, scope))).filed;
+
 /** What stood in force when an entry was written that names this blob. */
 export function filedIn(text: string): FiledRule[] {
   const { documents } = JSON.parse(text) as { documents: (Document & { scope: string; revision: number })[] };
@@ -211,9 +231,6 @@ function filedOf(scope: string, revision: number, { rules, grants }: Document): 
       .map(({ id, rule }): FiledRule => ({ rule, told: `grant ${scope}.${id} ${ruleText(rule)}` })),
   ];
 }
-
-/** Whether what decided on a call, as its entry tells it, stood in a document: no configuration changes that. */
-export const isFiled = (told: string): boolean => /^(?:rule of|grant) /.test(told);
 
 const viewOf = (scope: string, { revision, document: { rules, grants } }: Versioned): PolicyView => ({
   scope,

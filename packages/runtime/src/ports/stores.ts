@@ -315,6 +315,7 @@ export type TenantStore = {
 export type ReadTenant = {
   log: Pick<LogStore, 'get' | 'read' | 'list' | 'due' | 'body'>;
   blobs: Pick<BlobStore, 'get'>;
+  docs: Pick<DocStore, 'get' | 'list'>;
 };
 export interface Store {
   /** Grows with each opening of the data: the epoch of a store that one process owns. */

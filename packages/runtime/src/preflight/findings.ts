@@ -2,7 +2,7 @@
 import type { Call, Pin, Run, State, Wait } from '@perdure/engine';
 import { lacksPrice, membersOf, runConfig } from '@perdure/engine';
 import type { Agents, Manifest, Registered } from '../definitions/agents.ts';
-import { isFiled } from '../policy/documents.ts';
+import type { FiledRule, Ruling } from '../policy/policy.ts';
 import { joinPolicies, judged, ruleOn, standingNow } from '../policy/policy.ts';
 import { misfitOf } from '../definitions/schema.ts';
 import { versionOf } from '../definitions/version.ts';
@@ -43,6 +43,10 @@ export type Looking = {
   now: number;
   agents: Agents;
   models: ModelSource;
+  /** What stands in documents of rules for the session. */
+  filed: readonly FiledRule[];
+  /** What stood there, by the blob that an entry names; null where it was lost. */
+  filedThen(digest: string): Promise<readonly FiledRule[] | null>;
   /** The manifest that a run was pinned to; null where it was lost. */
   manifest(digest: string): Promise<Manifest | null>;
   /** What a call runs with; undefined where that was erased or lost. */
@@ -74,7 +78,8 @@ async function activeFindings(state: State, run: Run, registered: Registered, lo
       continue;
     }
     found.push(...(await toolFindings(call, tool, before, looking)).map((finding) => ({ ...finding, ...of })));
-    const approval = await approvalFinding(state, run, call, tool, registered, looking);
+    const again = await ruledAgain(state, run, call, tool, before, registered, looking);
+    const approval = approvalFinding(state, call, again);
     if (approval !== null) found.push({ ...approval, ...of });
   }
   return found;
@@ -121,37 +126,58 @@ async function toolFindings(
   ];
 }
 
-/** What the policies of now would say of a call that was ruled on before. */
-async function approvalFinding(
+type Again = {
+  /** By the configuration and the documents of now: what would be said if it were asked for now. */
+  now: Ruling;
+  /** By the same configuration and the documents that it was ruled by. */
+  configured: Ruling;
+  /** By what its run is pinned to and those documents; null where that was lost. */
+  pinned: Ruling | null;
+};
+
+/** A call that was ruled on before, ruled on again. */
+async function ruledAgain(
   state: State,
   run: Run,
   call: Call,
   tool: ToolDefinition,
+  before: Manifest | null,
   { manifest }: Registered,
   looking: Looking,
-): Promise<Finding | null> {
-  const policies = joinPolicies(manifest.policies, run.config.policies);
-  const binding = { policies, filed: [], standing: standingNow(state, run, looking.now) };
-  const ruling = ruleOn(judged(call.name, tool, await looking.argumentsOf(call)), binding);
+): Promise<Again> {
+  const args = await looking.argumentsOf(call);
+  const standing = standingNow(state, run, looking.now);
+  const then = call.policy === undefined ? [] : ((await looking.filedThen(call.policy)) ?? looking.filed);
+  const by = (of: Manifest, declared: Parameters<typeof judged>[1], filed: readonly FiledRule[]): Ruling => {
+    const policies = joinPolicies(of.policies, run.config.policies);
+    return ruleOn(judged(call.name, declared, args), { policies, filed, standing });
+  };
+  const declared = before?.tools.find(({ name }) => name === call.name);
+  return {
+    now: by(manifest, tool, looking.filed),
+    configured: by(manifest, tool, then),
+    pinned: before === null || declared === undefined ? null : by(before, declared, then),
+  };
+}
+
+/** Documents that changed meanwhile are no matter of this configuration: they are told where they deny, because that wins. */
+function approvalFinding(state: State, call: Call, { now, configured, pinned }: Again): Finding | null {
   const wait = waitOf(state, call);
-  // Documents are not the configuration's: what they asked for or granted stands, unless it denies.
-  if (ruling.verdict !== 'deny' && isFiled(call.rule)) return null;
+  const decided = wait?.kind === 'approval' ? 'ask' : 'allow';
+  const same = [decided, pinned?.verdict].includes(now.verdict);
+  if (same || (now.verdict !== 'deny' && configured.verdict === decided)) return null;
   if (wait?.kind === 'approval') {
-    if (ruling.verdict === 'ask') return null;
-    const would = ruling.verdict === 'allow' ? 'run without one' : 'be denied';
-    return {
-      code: 'approval_differs',
-      text: `${call.id} waits for an approval, and would now ${would}: ${ruling.rule}`,
-      wait: wait.id,
-    };
+    const would = now.verdict === 'allow' ? 'run without one' : 'be denied';
+    const text = `${call.id} waits for an approval, and would now ${would}: ${now.rule}`;
+    return { code: 'approval_differs', text, wait: wait.id };
   }
   // Whoever was asked and allowed it is asked no more.
   const approved = [...state.resolved.values()].some((resolved) => resolved.call === call.id);
-  if (ruling.verdict === 'allow' || (ruling.verdict === 'ask' && approved)) return null;
-  const would = ruling.verdict === 'ask' ? 'ask for an approval' : 'be denied';
+  if (now.verdict === 'ask' && approved) return null;
+  const would = now.verdict === 'ask' ? 'ask for an approval' : 'be denied';
   return {
     code: 'approval_differs',
-    text: `${call.id} was allowed (${call.rule}), and would now ${would}: ${ruling.rule}`,
+    text: `${call.id} was allowed (${call.rule}), and would now ${would}: ${now.rule}`,
   };
 }
 

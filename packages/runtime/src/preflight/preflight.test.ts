@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { PolicyRule } from '@perdure/engine';
 import { createScriptedModel } from '@perdure/testkit';
 import { World } from '../../test/world.ts';
 import type { WorldOptions } from '../../test/world.ts';
@@ -138,6 +139,74 @@ test('a call that a person has approved is not asked about again', async () => {
   await world.call('waits.resolve', { session, wait: 'w1', answer });
   await world.system.settle();
   assert.equal((await look(world, { tools: [slow] }))[0]?.verdict, 'unchanged');
+});
+
+test('an approval that a document asked for, and a call that a grant allowed, are as they were', async () => {
+  const free = pay({ approval: 'never', run: async () => never });
+  const asked = await World.create({ ...asksToPay, tools: [free] });
+  await asked.call('policies.add', { scope: 'agent:assistant', rule: { decision: 'ask', tool: 'pay' } });
+  await asked.open('one');
+  await asked.system.settle();
+  assert.equal((await look(asked, { tools: [free] }))[0]?.verdict, 'unchanged');
+  const worded = await look(asked, { tools: [free], instructions: 'Be brief.' });
+  assert.deepEqual(codes(worded), ['pin_changed']);
+
+  const slow = pay({ run: async () => never });
+  const granted = await World.create({ ...asksToPay, tools: [slow] });
+  await granted.call('policies.add', { scope: 'tenant', rule: { decision: 'allow', tool: 'pay' } });
+  await granted.open('one');
+  await granted.system.settle();
+  assert.equal((await look(granted, { tools: [slow] }))[0]?.verdict, 'unchanged');
+});
+
+test('documents that are another now are told only where they deny what waits, or runs: that wins', async () => {
+  const free = pay({ approval: 'never' });
+  const rule: PolicyRule = { decision: 'ask', tool: 'pay' };
+  const world = await World.create({ ...asksToPay, tools: [free] });
+  await world.call('policies.set', { scope: 'tenant', rules: [rule] });
+  await world.open('one');
+  await world.system.settle();
+  for (const rules of [[], [{ ...rule, decision: 'allow' as const }], [rule, { ...rule, tool: '*' }]]) {
+    await world.call('policies.set', { scope: 'tenant', rules });
+    assert.equal((await look(world, { tools: [free] }))[0]?.verdict, 'unchanged');
+  }
+  await world.call('policies.set', { scope: 'tenant', rules: [rule, { ...rule, decision: 'deny', reason: 'audit' }] });
+  const denied = await look(world, { tools: [free] });
+  assert.deepEqual([codes(denied), denied[0]?.verdict], [['approval_differs'], 'attention']);
+  assert.match(
+    denied[0]?.findings[0]?.text ?? '',
+    /would now be denied: rule of tenant \(revision \d\) deny pay: audit/,
+  );
+});
+
+test('a configuration is judged with the documents that stand beside it, as the running system judges', async () => {
+  const world = await World.create({ ...asksToPay, tools: [pay()] });
+  await world.open('one');
+  await world.system.settle();
+  await world.call('policies.add', { scope: 'tenant', rule: { decision: 'ask', tool: 'pay' } });
+  // By its configuration alone it would run without an approval.
+  assert.deepEqual(codes(await look(world, { tools: [pay({ approval: 'never' })] })), ['pin_changed']);
+  const bypassed = await look(world, { policies: { mode: 'bypass' } });
+  assert.match(bypassed[0]?.findings.at(-1)?.text ?? '', /run without one: mode bypass/);
+  await world.call('policies.add', { scope: 'tenant', rule: { decision: 'deny', tool: 'p*' } });
+  const denied = await look(world, { policies: { mode: 'bypass' } });
+  assert.match(denied[0]?.findings.at(-1)?.text ?? '', /be denied: rule of tenant/);
+});
+
+test('a call that was allowed before its own turn cost what a rule asks about is as it was', async () => {
+  const free = pay({ approval: 'never', run: async () => never });
+  const rules: PolicyRule[] = [{ decision: 'ask', tool: '*', maxNanoUsd: 0 }];
+  const { world } = await parked({ ...asksToPay, tools: [free], agent: { policies: { rules } } });
+  assert.deepEqual(await world.kinds((await world.call('sessions.list', { limit: 1 })).sessions[0]?.id ?? ''), [
+    'session.opened',
+    'run.queued',
+    'run.started',
+    'turn.requested',
+    'turn.settled',
+    'call.requested',
+    'call.attempted',
+  ]);
+  assert.equal((await look(world, { tools: [free], policies: { rules } }))[0]?.verdict, 'unchanged');
 });
 
 test('an agent that is not defined any more is told for each of its sessions', async () => {

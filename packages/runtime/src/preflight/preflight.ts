@@ -13,6 +13,7 @@ import { PrefixFold } from '../log/prefix.ts';
 import { indexOf } from '../log/views.ts';
 import type { Digest, ModelSource, ReadTenant, SessionIndex, SessionRow, StoredFrame } from '../ports.ts';
 import { StoreDamage } from '../ports.ts';
+import { filedIn, filedNow } from '../policy/documents.ts';
 import type { Finding, Looking } from './findings.ts';
 import { findingsOf } from './findings.ts';
 
@@ -96,7 +97,7 @@ async function lookAt(options: PreflightOptions, row: SessionRow): Promise<Findi
 
 async function contentFindings(options: PreflightOptions, { id }: SessionRow, fold: PrefixFold): Promise<Finding[]> {
   try {
-    return await findingsOf(fold.state, lookingFor(options, id));
+    return await findingsOf(fold.state, await lookingFor(options, id, fold.state.agent));
   } catch (error) {
     return [failure('its content cannot be read', error, fold.head.seq)];
   }
@@ -149,7 +150,11 @@ function differenceOf(row: SessionRow, now: SessionIndex): string[] {
   return names.filter((name) => canonicalJson(row[name] ?? null) !== canonicalJson(now[name] ?? null));
 }
 
-function lookingFor({ store, agents, models, now }: PreflightOptions, session: string): Looking {
+async function lookingFor(
+  { store, agents, models, now }: PreflightOptions,
+  session: string,
+  agent: string,
+): Promise<Looking> {
   const blobText = async (digest: Digest): Promise<string | null> => {
     const blob = await store.blobs.get(digest);
     return blob === null ? null : Buffer.from(blob).toString();
@@ -158,6 +163,11 @@ function lookingFor({ store, agents, models, now }: PreflightOptions, session: s
     now,
     agents,
     models,
+    filed: await filedNow(store.docs, agent, session),
+    async filedThen(digest) {
+      const text = await blobText(digest);
+      return text === null ? null : filedIn(text);
+    },
     async manifest(digest) {
       const text = await blobText(digest);
       return text === null ? null : (JSON.parse(text) as Manifest);

@@ -14,13 +14,13 @@ const ids = async (log: {
 test('data is read while its owner writes, and what was committed meanwhile is seen', async (t) => {
   const directory = directoryFor(t);
   const store = await openFor(t, directory);
-  const { log, blobs } = store.tenant('default');
+  const { log, blobs, docs } = store.tenant('default');
   const body = bodyOf('one');
   const head = await append(log, 's1', EMPTY_HEAD, { bodies: [body], index: { outstanding: 1, status: 'running' } });
   const digest = await blobs.put(Buffer.from('a blob'));
   const beside = readSqliteStore(directory);
   t.after(() => beside.close());
-  const { log: seen, blobs: files } = beside.tenant('default');
+  const { log: seen, blobs: files, docs: documents } = beside.tenant('default');
   assert.deepEqual([beside.tenants(), await ids(seen)], [['default'], ['s1']]);
   assert.deepEqual((await seen.get('s1'))?.head, head);
   assert.deepEqual((await seen.read('s1', { after: 0, limit: 10 }))[0]?.bodies, [body]);
@@ -30,6 +30,9 @@ test('data is read while its owner writes, and what was committed meanwhile is s
   await append(log, 's2', EMPTY_HEAD);
   assert.deepEqual(await ids(seen), ['s2', 's1']);
   assert.deepEqual(await ids(beside.tenant('nobody').log), []);
+  await docs.put('policy', 'tenant', { rules: [] }, 0);
+  assert.deepEqual((await documents.get('policy', 'tenant'))?.doc, { rules: [] });
+  assert.equal(await beside.tenant('nobody').docs.get('policy', 'tenant'), null);
 });
 
 test('data that nobody has open is read, and left as it was for its next owner', async (t) => {

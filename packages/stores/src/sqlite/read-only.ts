@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { ReadTenant } from '@perdure/runtime/ports';
 import { StoreError } from '../errors.ts';
 import { sqliteBlobs } from './blobs.ts';
+import { sqliteDocs } from './docs.ts';
 import { messageOf } from './failure.ts';
 import { type Scope, sqliteLog } from './log.ts';
 import { openReader, type Reader, reading } from './reader.ts';
@@ -37,6 +38,7 @@ export function readSqliteStore(directory: string): ReadOnlyStore {
       return {
         log: sqliteLog(scope),
         blobs: sqliteBlobs({ ...scope, epoch: 0, admit: readOnly, stop: () => undefined }),
+        docs: sqliteDocs(scope),
       };
     },
     close() {
