@@ -54,6 +54,8 @@ export const LIMITS = {
   /** Sessions that are taken over at a time, and when the store is asked again that could not be. */
   takenAtOnce: 32,
   holdAgainMs: 1_000,
+  /** Whoever comes first for a session that became free has so long to take it, before anybody does. */
+  leftMs: 250,
   /** How often calls are looked for that another process parked because it has not their tool. */
   homecomingMs: 300_000,
   /** Of so many sessions it is remembered who else has them. */

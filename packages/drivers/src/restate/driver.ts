@@ -106,7 +106,8 @@ class RestateDriver implements Driver {
       const rest = await this.#local.drive(session);
       if (rest.at === 'rest' && rest.wakeAt !== null) this.#notices.tell(session, rest.wakeAt, rest.agent);
     } catch (error) {
-      logger.debug({ session, error: String(error) }, 'a session of which nothing was heard is left to the sweeper');
+      logger.debug({ session, error: String(error) }, 'a session of which nothing was heard could not be looked at');
+      this.#overdue.heard(session, true);
     }
   }
 

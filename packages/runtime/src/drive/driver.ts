@@ -11,11 +11,8 @@ export type Courier = {
   perform: Perform;
   /** What is outstanding in a session now, and when it wakes by itself. */
   look(session: string): Promise<{ effects: Effect[]; wakeAt: number | null; agent: string }>;
-  /**
-   * Sessions with outstanding work, or something due before the next sweep: what a lost notification left behind. Of
-   * agents that this process works on, and not those that another live process holds; `free`: only what nobody holds.
-   */
-  due(after: string | null, free?: boolean): Promise<{ sessions: string[]; next: string | null }>;
+  /** Sessions with outstanding work, or something that comes due: of agents that this process works on. */
+  due(after: string | null, which: Due): Promise<{ sessions: string[]; next: string | null }>;
   /** Asked of a session that was just taken over: another process may have parked it, or it is to be tried first. */
   admits(session: string): Promise<'admitted' | 'parked' | 'later'>;
   /** The session's own step or perform failed again and again: it is parked, its neighbours live. */
@@ -23,6 +20,12 @@ export type Courier = {
   /** Lets idle sessions leave memory, and tells readers what nobody told them: once a sweep. */
   evict(busy: (session: string) => boolean): Promise<number>;
 };
+
+/**
+ * `mine`: before the next sweep, and no other live process holds it: what a lost notification left behind. `free`: the
+ * same, and nobody holds it. `left`: nobody holds it, and it is due by now.
+ */
+export type Due = 'mine' | 'free' | 'left';
 
 export interface Driver {
   /** Resolves when the input is in the log (or refused): acceptance is the boundary, never completion. */

@@ -82,7 +82,7 @@ export class Flights {
     let failure: unknown = null;
     try {
       if (!isMine()) return;
-      // Asked right before it leaves: somebody else may have the session by now, and sees to it.
+      // Asked right before it leaves: somebody else may have the session by now, or this process is not sure of it.
       const isHeld = this.#holding.held(mailbox.session) === effect.epoch;
       if (!isHeld || !this.#ground.isRunning()) return this.#land(mailbox, flight);
       flight.began = !controller.signal.aborted;
@@ -109,6 +109,6 @@ export class Flights {
     const { effect, began } = flight;
     mailbox.flights.delete(keyOf(effect));
     if (!began && effect.type === 'call' && !this.#ground.isRunning()) this.#ground.handBack(mailbox, effect);
-    this.#ground.over(mailbox, false);
+    this.#ground.over(mailbox, true);
   }
 }

@@ -17,7 +17,10 @@ export interface Holding {
   born(session: string, fence: Fence): void;
   /** The store refused a fence: what was known of the session is forgotten. False where there is nothing to try again. */
   refused(session: string): boolean;
-  /** Makes the session this process's own where nobody else has it. The epoch to dispatch under; null: not here. */
+  /**
+   * Makes the session this process's own where nobody else has it. The epoch to dispatch under; null: not here. Rejects
+   * with `unavailable` where that cannot be told at the moment: then it is to be asked again.
+   */
   hold(session: string): number | null | Promise<number | null>;
   /** The epoch held at this moment, by this process's own clock and memory: asked immediately before each dispatch. */
   held(session: string): number | null;

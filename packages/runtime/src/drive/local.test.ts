@@ -64,7 +64,7 @@ function bench(options: Omit<Partial<LocalOptions>, 'courier'> & { courier?: Par
   };
   const logger = { debug: say, info: say, warn: say, error: say };
   const driver = createLocalDriver({ system, logger, holding: soleHolding(EPOCH), agents: ['a'], ...options, courier });
-  return { ...world, world, driver, ids: () => steps.map(({ input }) => input.id) };
+  return { ...world, world: Object.assign(world, { courier }), driver, ids: () => steps.map(({ input }) => input.id) };
 }
 
 const user = (id: string): StepInput => ({
@@ -370,14 +370,53 @@ test('the sweeper finds work whose notification was lost, at the start and ever 
   );
 });
 
-test('a sweep that fails is followed by the next one', async () => {
+test('a sweep that fails is made again soon, and then as ever', async () => {
   let sweeps = 0;
-  const due = async (): Promise<never> => ((sweeps += 1), Promise.reject(gone));
+  let isGone = true;
+  const due = async (): Promise<{ sessions: string[]; next: null }> => {
+    sweeps += 1;
+    if (isGone) throw gone;
+    return { sessions: [], next: null };
+  };
   const { driver, system, lines } = bench({ courier: { due } });
   await driver.start();
-  await system.advance(3 * LIMITS.sweepMs);
-  assert.equal(sweeps, 4);
-  assert.equal(lines.length, 4);
+  await system.advance(3 * LIMITS.holdAgainMs);
+  assert.deepEqual([sweeps, lines.length], [4, 4]);
+  isGone = false;
+  await system.advance(LIMITS.holdAgainMs + 2 * LIMITS.sweepMs);
+  assert.deepEqual([sweeps, lines.length], [7, 4]);
+});
+
+test('a session that the storage could not show is looked at again when it is back, unasked', async () => {
+  const { world, driver, flown, parked, system } = bench();
+  await driver.start();
+  const awayMs = 4 * LIMITS.holdAgainMs;
+  const backAt = system.clock.monotonicMs() + awayMs;
+  world.onLook = () => {
+    if (system.clock.monotonicMs() < backAt) throw gone;
+    return { effects: [generate()], wakeAt: null };
+  };
+  driver.hint({ session: 's', agent: 'a', head: 4, status: 'running', activeRun: 'r1', outstanding: 1, own: false });
+  await system.advance(awayMs - 1);
+  assert.equal(flown.length, 0);
+  await system.advance(LIMITS.holdAgainMs + 1);
+  assert.deepEqual(
+    flown.map(({ session }) => session),
+    ['s'],
+  );
+  assert.deepEqual(parked, []);
+});
+
+test('what may have become free is looked for again where the storage could not say', async () => {
+  const { world, driver, flown, system } = bench({ holding: { ...soleHolding(EPOCH), isShared: true } });
+  await driver.start();
+  const due = { sessions: ['s'], next: null };
+  let asked = 0;
+  world.courier.due = async () => ((asked += 1) === 1 ? Promise.reject(gone) : due);
+  world.onLook = () => ({ effects: [generate()], wakeAt: null });
+  driver.hint(null);
+  await system.advance(LIMITS.holdAgainMs);
+  assert.equal(flown.length, 1);
 });
 
 test('a wake comes when it is due; one that changes nothing does not come again at once', async () => {

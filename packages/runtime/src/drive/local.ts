@@ -17,8 +17,7 @@ import type { Holding } from './holding.ts';
 import { LIMITS } from '../limits.ts';
 import { Ebb } from './ebb.ts';
 import { Flights } from './flights.ts';
-import type { Job } from './mailbox.ts';
-import { isUnsafe, keyOf, Mailbox } from './mailbox.ts';
+import { isUnsafe, type Job, keyOf, Mailbox } from './mailbox.ts';
 import type { CommittedChange, Logger, System } from '../ports.ts';
 import { Sweeper } from './sweeper.ts';
 import type { StepInput, StepResult } from '../log/step.ts';
@@ -390,6 +389,7 @@ class Local implements LocalDriver {
     } catch (error) {
       this.#tenures.fail(session, error);
       if (storageTrouble(error) === null) await this.#fault(mailbox, error);
+      else this.#lookLater(mailbox, LIMITS.holdAgainMs);
     } finally {
       mailbox.looking = false;
       this.#refresh(mailbox);

@@ -110,6 +110,60 @@ test('when a worker dies its sessions go on within the lease and a second, each 
   assert.equal(ofSessions.length, 30, 'nobody else asked');
 });
 
+test('a session goes on within the lease and a second though whoever comes first for it has died as well', async () => {
+  const { start, system, model } = cluster({
+    script: ({ n }) => (n === 0 ? { text: '', hold: never } : { text: 'ok' }),
+  });
+  const freezers = [new Freezer(), new Freezer()] as const;
+  const dying = await start({ freezer: freezers[0] });
+  const left = await start();
+  const { session, run } = await dying.open('hello');
+  await system.settle();
+  await system.advance(LEASE_MS / 2);
+  freezers[0].freeze();
+  await system.advance(LEASE_MS / 2);
+  // Others come, and die before the first one's lease is over: one of them comes first for the session.
+  let first = left;
+  while (first === left) {
+    const next = await start({ freezer: freezers[1] });
+    if (next.host.parts.holding.prefers(session)) first = next;
+    await system.advance(10);
+  }
+  freezers[1].freeze();
+  assert.equal(left.host.parts.holding.prefers(session), false);
+  await system.advance(LEASE_MS / 2 + SOON_MS);
+  assert.equal(await statusOf(left, session, run), 'completed');
+  assert.equal(model.calls.length, 2);
+});
+
+test('what comes to a worker while it is not sure of its lease is under way when it is', async () => {
+  const answer = Promise.withResolvers<void>();
+  const { start, gateway, system } = cluster({
+    script: [{ calls: [{ name: 'look', arguments: {} }], hold: answer.promise }, { text: 'seen' }],
+    tools: [tool({ name: 'look', description: 'Looks.', input: { type: 'object' }, effect: 'pure', run: () => 'x' })],
+  });
+  const [worker, front] = [await start(), await gateway()];
+  const { session, run } = await worker.open('go');
+  await system.settle();
+  // The store takes each renewal at once, and says so late.
+  const { leases } = worker.host.parts.store;
+  const renew = leases.renew.bind(leases);
+  const late = Promise.withResolvers<void>();
+  leases.renew = async (...given) => {
+    const isKept = await renew(...given);
+    await late.promise;
+    return isKept;
+  };
+  await system.advance(LEASE_MS - 1);
+  assert.equal(worker.host.parts.holding.held(session), null, 'it is not sure');
+  answer.resolve();
+  await system.settle();
+  assert.equal(await statusOf(front, session, run), 'running');
+  late.resolve();
+  await system.advance(SOON_MS);
+  assert.equal(await statusOf(front, session, run), 'completed');
+});
+
 test('a worker that was stopped past its lease names no attempt under its epoch, and what it paid for is recorded', async () => {
   const hold = Promise.withResolvers<void>();
   const { start, system, model } = cluster({

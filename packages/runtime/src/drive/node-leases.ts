@@ -8,6 +8,7 @@
 import type { Holding } from './holding.ts';
 import { sha256 } from '../log/digest.ts';
 import { LIMITS } from '../limits.ts';
+import { StorageUnavailable } from '../log/storage.ts';
 import type { Fence, LeaseStore, Logger, System, Timer } from '../ports.ts';
 import { sessionLease } from '../ports.ts';
 
@@ -126,8 +127,10 @@ class NodeLeases implements Holding {
   }
 
   async #claim(session: string): Promise<number | null> {
+    if (this.#phase !== 'running') return null;
     const node = this.#live();
-    if (node === null || this.#phase !== 'running') return null;
+    if (node === null)
+      throw new StorageUnavailable('unavailable', 'this process cannot tell whether it still has its lease');
     const held = this.held(session);
     if (held !== null) return held;
     const claim = await this.#options.leases.claim(sessionLease(session), node.name, null);

@@ -1,5 +1,5 @@
 /** Finds what was forgotten: recovery is a loop, not a one-time act at start (P7). */
-import type { Courier, LocalOptions } from './driver.ts';
+import type { Courier, Due, LocalOptions } from './driver.ts';
 import { textOf } from './faults.ts';
 import type { Holding } from './holding.ts';
 import { LIMITS } from '../limits.ts';
@@ -22,6 +22,8 @@ export class Sweeper {
   readonly #sweepMs: number;
   readonly #swept: Swept;
   #timer: Timer | null = null;
+  /** What is left is looked for once more. */
+  #later: Timer | null = null;
   #isRunning = false;
   #seeking: 'no' | 'once' | 'again' = 'no';
 
@@ -43,17 +45,20 @@ export class Sweeper {
   stop(): void {
     this.#isRunning = false;
     this.#timer?.cancel();
+    this.#later?.cancel();
   }
 
   async #sweep(): Promise<void> {
+    let nextMs = this.#sweepMs;
     try {
-      await this.#pass(false);
+      await this.#pass('mine');
       await this.#courier.evict((session) => this.#swept.isBusy(session));
     } catch (error) {
       this.#logger.error({ error: textOf(error) }, 'the sweeper failed and goes on');
+      nextMs = Math.min(nextMs, LIMITS.holdAgainMs);
     }
     this.#swept.tidy();
-    if (this.#isOn()) this.#timer = this.#system.timers.set(this.#sweepMs, () => void this.#sweep());
+    if (this.#isOn()) this.#timer = this.#system.timers.set(nextMs, () => void this.#sweep());
   }
 
   // Read through a method where an await lies between.
@@ -61,12 +66,13 @@ export class Sweeper {
     return this.#isRunning;
   }
 
-  async #pass(free: boolean): Promise<void> {
+  async #pass(which: Due): Promise<void> {
     const { isShared } = this.#holding;
     let after: string | null = null;
     do {
-      const page: { sessions: string[]; next: string | null } = await this.#courier.due(after, free);
-      const sessions = free ? page.sessions.filter((session) => this.#holding.prefers(session)) : page.sessions;
+      const page: { sessions: string[]; next: string | null } = await this.#courier.due(after, which);
+      const isFirst = (session: string): boolean => this.#holding.prefers(session);
+      const sessions = which === 'free' ? page.sessions.filter(isFirst) : page.sessions;
       if (isShared) await this.#many(sessions);
       else for (const session of sessions) await this.#swept.drive(session);
       after = page.next;
@@ -85,7 +91,10 @@ export class Sweeper {
     await Promise.all(Array.from({ length: Math.min(LIMITS.takenAtOnce, sessions.length) }, taker));
   }
 
-  /** Takes what nobody holds, where it is this process that comes first for it; the others' sweeps find what is left. */
+  /**
+   * Takes what nobody holds, where it is this process that comes first for it. What is left a moment later is anybody's:
+   * whoever comes first may have died as well.
+   */
   async seekFree(): Promise<void> {
     if (this.#seeking !== 'no') {
       this.#seeking = 'again';
@@ -93,13 +102,27 @@ export class Sweeper {
     }
     do {
       this.#seeking = 'once';
-      try {
-        await this.#pass(true);
-      } catch (error) {
-        this.#logger.warn({ error: textOf(error) }, 'sessions that are free could not be looked for');
-      }
+      await this.#seek('free');
     } while (this.#isOn() && this.#soughtAgain());
     this.#seeking = 'no';
+  }
+
+  async #seek(which: 'free' | 'left'): Promise<void> {
+    try {
+      await this.#pass(which);
+      if (which === 'free') this.#seekLater(LIMITS.leftMs);
+    } catch (error) {
+      this.#logger.warn({ error: textOf(error) }, 'sessions that are free could not be looked for');
+      this.#seekLater(LIMITS.holdAgainMs);
+    }
+  }
+
+  #seekLater(afterMs: number): void {
+    if (!this.#isRunning || !this.#holding.isShared) return;
+    this.#later ??= this.#system.timers.set(afterMs, () => {
+      this.#later = null;
+      void this.#seek('left');
+    });
   }
 
   #soughtAgain(): boolean {

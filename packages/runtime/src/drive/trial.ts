@@ -38,17 +38,15 @@ export function createTrial(options: TrialOptions): Trial {
     }
   };
   const later = (suspect: Suspect): void => {
+    quarantine.onTrial = suspect.session;
+    // What is counted so far is not forgotten where the process dies before.
+    marks.accuse(suspect);
     if (!isStopped) timer = system.timers.set(LIMITS.holdAgainMs, () => void again(suspect));
   };
   const attempt = async (suspect: Suspect): Promise<void> => {
     const { session, trials } = suspect;
     const epoch = await holding.hold(session);
-    if (epoch === null) {
-      quarantine.onTrial = session;
-      // What is counted so far is not forgotten where the process dies before.
-      marks.accuse(suspect);
-      return later(suspect);
-    }
+    if (epoch === null) return later(suspect);
     logger.warn({ session, trials }, 'the process before died while it stepped this session: it is tried alone');
     marks.accuse({ session, trials: trials + 1 });
     await tried(courier, session, trials, epoch, logger);
@@ -64,7 +62,7 @@ export function createTrial(options: TrialOptions): Trial {
       const suspect = marks.left();
       if (suspect === null) return;
       const { session, trials } = suspect;
-      if (trials < LIMITS.deathsToQuarantine) return attempt(suspect);
+      if (trials < LIMITS.deathsToQuarantine) return again(suspect);
       await courier.quarantine(session, `the process died ${trials} times while it stepped this session alone`);
       marks.acquit();
     },

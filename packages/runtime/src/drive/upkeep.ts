@@ -25,10 +25,11 @@ export function upkeep(
         if (state.phase === 'fresh') sessions.drop(session);
         return { effects: outstanding(state), wakeAt: waitsToStart(state) ? 0 : wakeAt(state), agent: state.agent };
       }),
-    due: async (after, free = false) => {
+    due: async (after, which) => {
       // What comes due before the next sweep is told now, so that its timer is armed in time (P7).
-      const horizon = system.clock.now() + (sweepMs ?? LIMITS.sweepMs);
-      const page = await store.log.due({ now: horizon, after, limit: LIMITS.sweepPage, ...holding.filter(free) });
+      const horizon = system.clock.now() + (which === 'left' ? 0 : (sweepMs ?? LIMITS.sweepMs));
+      const filter = holding.filter(which !== 'mine');
+      const page = await store.log.due({ now: horizon, after, limit: LIMITS.sweepPage, ...filter });
       return { sessions: page.sessions.filter((id) => !quarantine.has(id)), next: page.next };
     },
     quarantine: async (session, reason) => {
