@@ -4,7 +4,8 @@
 //   npm run torture -- --seed 7              the same choices again
 //   npm run torture -- --sessions 24         so many sessions under way at a time
 //   npm run torture -- --distributed         two gateways and two workers on a Postgres: 50 kills of all of them (--kills N)
-//   npm run torture -- --distributed --engine restate    the same, driven by Restate, which is killed as well
+//   npm run torture -- --distributed --engine restate    the same, driven by Restate, which is killed as well:
+//     --address shared (all workers behind one address), own (each at its own, one is called); without it the seed says which
 //   npm run torture -- --secrets             100,000 secrets, planted in twelve encodings wherever a session takes something in
 //   npm run torture -- --symlinks            a minute of links swapped under reading and writing tools, pushes and pulls
 // What this machine cannot inject (no strace, no right to mount) is skipped aloud. Ends with figures; exit code 1 when
@@ -13,6 +14,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { dice } from '../packages/perdure/test/kill-loop/dice.ts';
 import { World } from '../packages/perdure/test/kill-loop/world.ts';
 import { plant } from '../packages/runtime/test/planted.ts';
 import { hammer } from '../packages/tools/test/paths/hammer.ts';
@@ -34,6 +36,7 @@ const { values } = parseArgs({
     secrets: { type: 'boolean', default: false },
     symlinks: { type: 'boolean', default: false },
     engine: { type: 'string', default: 'local' },
+    address: { type: 'string' },
   },
 });
 const [minutes, seed, busy] = [Number(values.minutes), Number(values.seed), Number(values.sessions)];
@@ -47,8 +50,11 @@ if (!(minutes > 0) || !Number.isSafeInteger(seed) || !(busy >= 1) || !(kills >= 
 const isRestate = values.engine === 'restate';
 if (isRestate ? !values.distributed : values.engine !== 'local')
   refuse('--engine is local, or restate with --distributed');
+const { address = dice(seed).chance(0.5) ? 'shared' : 'own' } = values;
+if (address !== 'shared' && address !== 'own') refuse('--address is shared or own');
+const restate = isRestate ? (address as 'shared' | 'own') : null;
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
-if (values.distributed) process.exit(await fleetRound({ seed, busy, kills, isRestate, say }));
+if (values.distributed) process.exit(await fleetRound({ seed, busy, kills, restate, say }));
 if (values.secrets) {
   say(`100,000 secrets, --seed ${seed}`);
   say(JSON.stringify(await plant(100_000, 1_000, seed)));

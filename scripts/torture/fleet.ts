@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { restateMissing } from '../../packages/drivers/src/restate/index.ts';
-import { dice } from '../../packages/perdure/test/kill-loop/dice.ts';
 import { Fleet } from '../../packages/perdure/test/kill-loop/fleet.ts';
 import { playFleet } from '../../packages/perdure/test/kill-loop/fleet-loop.ts';
 import { judge, tally } from '../../packages/perdure/test/kill-loop/judge.ts';
@@ -14,26 +13,34 @@ import { postgresMissing } from '../../packages/testkit/src/services/index.ts';
 const LEASE_MS = 1_500;
 const SETTLE_MS = 120_000;
 
-type Options = { seed: number; busy: number; kills: number; isRestate: boolean; say: (line: string) => void };
+/** `restate`: who is called by it: all workers at one address, or one at a time at its own. Null: the local driver. */
+type Options = {
+  seed: number;
+  busy: number;
+  kills: number;
+  restate: 'shared' | 'own' | null;
+  say: (line: string) => void;
+};
 
 /** Plays the loop and says its figures; the exit code. */
-export async function fleetRound({ seed, busy, kills, isRestate, say }: Options): Promise<number> {
-  const missing = postgresMissing() ?? (isRestate ? restateMissing() : null);
+export async function fleetRound({ seed, busy, kills, restate, say }: Options): Promise<number> {
+  const missing = postgresMissing() ?? (restate === null ? null : restateMissing());
   if (missing !== null) {
     say(`SKIPPED: ${missing}`);
     return 0;
   }
-  const what = `gateways, workers${isRestate ? ', Restate' : ''} and Postgres`;
+  const what = `gateways, workers${restate === null ? '' : `, Restate (address: ${restate})`} and Postgres`;
   say(`${kills} kills of ${what}, --seed ${seed}`);
   const compiled = mkdtempSync(join(tmpdir(), 'perdure-compiled-'));
-  const engine = isRestate ? { engine: await restateEngine({ isBalanced: dice(seed).chance(0.5) }) } : {};
+  const engine = restate === null ? {} : { engine: await restateEngine({ isBalanced: restate === 'shared' }) };
   const fleet = await Fleet.found(seed, compiled, { leaseMs: LEASE_MS, ...engine });
   try {
     const { played, figures } = await playFleet(fleet, { kills, busy, settleMs: SETTLE_MS, say });
     const judged = await judge(fleet, played);
-    const stalls = fleet.measureStalls(played);
+    const { told, ...stalls } = await fleet.measureStalls(played);
     say(JSON.stringify({ ...judged, ...tally(played), ...figures, ...stalls }));
-    return stalls.stuck.length === 0 ? 0 : 1;
+    for (const line of told) say(line);
+    return told.length === 0 ? 0 : 1;
   } catch (error) {
     say(`FAILED (--seed ${seed}): ${inspect(error)}\n${fleet.violations.join('\n')}`);
     return 1;

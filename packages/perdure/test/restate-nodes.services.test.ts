@@ -44,7 +44,7 @@ function keepBusy(fleet: Fleet): { play: Play; stop: () => void } {
 
 async function judged(fleet: Fleet, { played }: Play): Promise<void> {
   const found = await judge(fleet, played);
-  console.log(JSON.stringify({ ...found, ...tally(played), ...fleet.measureStalls(played) }));
+  console.log(JSON.stringify({ ...found, ...tally(played), ...(await fleet.measureStalls(played)) }));
 }
 
 test('of three Restate nodes each may stand still: runs go on, nothing is lost or doubled', options, async (t) => {

@@ -4,10 +4,11 @@ import type { Client } from '@perdure/contract';
 import { createClient } from '@perdure/contract';
 import { system } from '@perdure/runtime';
 import type { Store } from '@perdure/runtime/ports';
-import { openPostgresStore } from '@perdure/stores/postgres';
+import { migratePostgres, openPostgresStore } from '@perdure/stores/postgres';
 import { createChatEmulator } from '@perdure/testkit';
 import type { PostgresService } from '@perdure/testkit/services';
 import { startPostgres } from '@perdure/testkit/services';
+import { named, readCustody, recordLeases } from './custody.ts';
 import { dice } from './dice.ts';
 import { playModel } from './model.ts';
 import { Outages } from './outages.ts';
@@ -51,6 +52,8 @@ export class Fleet extends World {
   readonly leaseMs: number;
   readonly engine: FleetEngine | null;
   readonly outages = new Outages();
+  /** When processes were killed (wall ms), by their lives. */
+  readonly deaths = new Map<number, number>();
 
   static async found(seed: number, compiled: string, options: FleetOptions): Promise<Fleet> {
     const seats: Seat[] = [];
@@ -62,6 +65,8 @@ export class Fleet extends World {
     }
     const provider = await createChatEmulator(playModel(dice(seed + 1)), { key: MODEL_KEY });
     const postgres = await startPostgres();
+    await migratePostgres({ url: postgres.url(), timers: system.timers });
+    await recordLeases(postgres.url());
     const parts = [dice(seed), provider, await createOutside(), 0, compiled] as const;
     return new Fleet(seed, parts, postgres, seats, options);
   }
@@ -110,7 +115,7 @@ export class Fleet extends World {
 
   override options(more: Partial<ServerOptions> = {}): ServerOptions {
     const env = {
-      PERDURE_STORE: this.postgres.url(),
+      PERDURE_STORE: named(this.postgres.url(), this.life),
       PERDURE_LEASE_MS: String(this.leaseMs),
       ...this.engine?.env,
       ...more.env,
@@ -184,20 +189,23 @@ export class Fleet extends World {
   /** The next process takes its place after a moment. */
   async strikeSeat(seat: Seat, afterMs: number): Promise<Server> {
     this.outages.begin(seat.role, seat);
+    if (seat.server !== null) this.deaths.set(seat.life, Date.now());
     await seat.server?.kill();
     await delay(afterMs);
     return this.seat(seat);
   }
 
-  /** How long sessions stood still, and which of them for longer than the lease and a second. */
-  measureStalls(played: Played): Stalls {
+  /** How long sessions stood still, and which of them for longer than the lease and a second. Postgres is up. */
+  async measureStalls(played: Played): Promise<Stalls> {
     const { outages } = this;
     const workers = this.seats.filter(({ role }) => role === 'worker').length;
     const disturbed = {
-      deaths: outages.of('worker').map(({ at }) => at),
-      crippled: [...outages.of('postgres'), ...outages.together('worker', workers)],
+      deaths: this.deaths,
+      stored: outages.of('postgres'),
+      unmanned: outages.together('worker', workers),
       untimed: outages.of('engine'),
     };
-    return measureStalls(played.records, disturbed, this.leaseMs);
+    const custody = await readCustody(this.postgres.url(), this.deaths);
+    return measureStalls(played.records, custody, disturbed, this.leaseMs);
   }
 }
