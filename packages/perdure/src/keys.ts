@@ -55,8 +55,11 @@ function providerKeys(env: Environment, endpoints: readonly EndpointRecord[]): r
 
 const isSet = (env: Environment, name: string): boolean => (env[name] ?? '').trim() !== '';
 
+/** What is stored, for who gives it to nobody else. */
+type Stored = Pick<Vault, 'list' | 'value'>;
+
 /** How each provider comes to its key: by the environment, else by a secret of that name that may go to its address. */
-export function providersOf(env: Environment, vault: Vault, endpoints: readonly EndpointRecord[]): ProviderView[] {
+export function providersOf(env: Environment, vault: Stored, endpoints: readonly EndpointRecord[]): ProviderView[] {
   const stored = new Map(vault.list().map((info) => [info.name, info]));
   return providerKeys(env, endpoints).map(({ provider, names, keyless, baseUrl }): ProviderView => {
     const host = URL.canParse(baseUrl) ? new URL(baseUrl).hostname : '';
@@ -74,7 +77,7 @@ export function providersOf(env: Environment, vault: Vault, endpoints: readonly 
 }
 
 /** The environment with the keys that are stored: what it has itself stands. */
-export function withStoredKeys(env: Environment, vault: Vault, endpoints: readonly EndpointRecord[]): Environment {
+export function withStoredKeys(env: Environment, vault: Stored, endpoints: readonly EndpointRecord[]): Environment {
   const stored = providersOf(env, vault, endpoints).flatMap(({ from, used }) => {
     const value = from === 'secret' && used !== null ? vault.value(used) : undefined;
     return used === null || value === undefined ? [] : [[used, value] as const];

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -71,7 +72,15 @@ describe('secrets', () => {
     const before = readFileSync(join(place.directory, '.perdure/secrets.key'), 'utf8');
     const { resealed } = await json(place, ['secrets', 'rotate']);
     assert.equal(resealed, 1);
-    assert.notEqual(readFileSync(join(place.directory, '.perdure/secrets.key'), 'utf8'), before);
+    const keys = readFileSync(join(place.directory, '.perdure/secrets.key'), 'utf8');
+    assert.notEqual(keys, before);
+    // As a change leaves it that was killed: whatever is asked next goes on with it.
+    const begun = `${randomBytes(32).toString('base64')}\n${keys}`;
+    writeFileSync(join(place.directory, '.perdure/secrets.key'), begun);
+    const [{ key: sealedWith } = {}] = ((await json(place, ['secrets', 'list'])) as { secrets: Json[] }).secrets;
+    const after = readFileSync(join(place.directory, '.perdure/secrets.key'), 'utf8');
+    assert.equal(after, begun.split('\n', 1)[0] + '\n');
+    assert.match(String(sealedWith), /./);
     assert.deepEqual(await json(place, ['secrets', 'delete', 'TOKEN']), { shredded: true });
     assert.equal((await place.run(['secrets', 'delete', 'TOKEN'])).code, 1);
     assert.equal((await place.run(['secrets', 'set', 'TOKEN', VALUE])).code, 5);
@@ -115,6 +124,12 @@ describe('keys of providers', () => {
     const server = place.start(['up', '--port', '0']);
     const text = await server.printed(/Ctrl-C stops it/);
     assert.match(text, /assistant \(openai-chat\/gpt-5-mini\)/);
+    // Beside the server that has the data.
+    const [seen, flight] = await Promise.all([json(place, ['doctor']), json(place, ['preflight'])]);
+    const checks = new Map((seen['checks'] as Json[]).map(({ name, text: told }) => [name, String(told)]));
+    assert.match(checks.get('provider keys') ?? '', /^found: openai \(OPENAI_API_KEY, stored\), .*; missing: /);
+    assert.equal(checks.get('model of assistant'), 'openai-chat/gpt-5-mini');
+    assert.deepEqual((flight['keys'] as Json[])[0], { provider: 'openai', from: 'secret', used: 'OPENAI_API_KEY' });
     assert.equal((await openai())['from'], 'secret');
     await json(place, ['auth', 'logout', 'openai']);
     assert.equal((await openai())['from'], null);
@@ -131,6 +146,13 @@ describe('keys of providers', () => {
     const elsewhere = await openai({ OPENAI_BASE_URL: 'https://evil.example/v1' });
     assert.equal(elsewhere['from'], null);
     assert.match(String(elsewhere['problem']), /bound to host api\.openai\.com/);
+    const both = await place.run(['doctor'], { OPENAI_API_KEY: other, GROQ_API_KEY: 'gsk-EXAMPLE-0123456789' });
+    assert.match(both.stdout, /found: openai \(OPENAI_API_KEY, environment\), .*groq \(GROQ_API_KEY, environment\)/);
+    const unfit = await place.run(['doctor'], { OPENAI_BASE_URL: 'https://evil.example/v1' });
+    assert.match(
+      unfit.stdout,
+      /warn +provider keys +stored, and not used: openai \(OPENAI_API_KEY: .*api\.openai\.com/,
+    );
   });
 
   test('what is no key of that provider is not kept', async () => {

@@ -47,7 +47,7 @@ export { SecretsError } from './secrets/errors.ts';
 export type { SecretKeys } from './secrets/keys.ts';
 export { fileKeys, givenKeys, memoryKeys, noKeys, readKeys, readPrivate } from './secrets/keys.ts';
 export type { Vault } from './secrets/vault.ts';
-export { openVault } from './secrets/vault.ts';
+export { openVault, readVault } from './secrets/vault.ts';
 export type { Link, Reach, Told } from './streams/relay.ts';
 export { isAtRest, isEnded, untilRest } from './streams/rest.ts';
 export { StorageUnavailable } from './log/storage.ts';

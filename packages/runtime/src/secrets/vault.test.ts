@@ -10,10 +10,10 @@ import { World } from '../../test/world.ts';
 import { silentLogger } from '../logger.ts';
 import type { DocStore, Store } from '../ports.ts';
 import type { SecretKeys } from './keys.ts';
-import { fileKeys, givenKeys, memoryKeys, noKeys, readKeys } from './keys.ts';
+import { fileKeys, givenKeys, memoryKeys, newKey, noKeys, readKeys } from './keys.ts';
 import { Redactor } from './redact.ts';
 import type { Vault } from './vault.ts';
-import { KIND, openVault } from './vault.ts';
+import { CHANGE, KIND, openVault, readVault } from './vault.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'perdure-vault-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -23,7 +23,7 @@ const there = { tool: 'probe' };
 
 type Bench = { vault: Vault; redactor: Redactor; store: Store; disk: MemoryDisk; docs: DocStore; keys: SecretKeys };
 
-/** `put` stands before each write. */
+/** `put` stands before and after each write. */
 async function bench(
   given: { disk?: MemoryDisk; keys?: SecretKeys; tenant?: string; shared?: boolean; put?: () => void } = {},
 ): Promise<Bench> {
@@ -37,7 +37,12 @@ async function bench(
         get: async (...args) => scope.docs.get(...args),
         list: async (...args) => scope.docs.list(...args),
         search: async (...args) => scope.docs.search(...args),
-        put: async (...args) => (put?.(), scope.docs.put(...args)),
+        async put(...args) {
+          put?.();
+          const written = await scope.docs.put(...args);
+          put?.();
+          return written;
+        },
       };
       return { ...scope, docs };
     },
@@ -250,40 +255,99 @@ test('keys change while secrets are used and set: none is missed for a moment, a
   for (const name of NAMES) assert.equal(given(stale, name), undefined);
 });
 
-test('a change of keys that is killed before or after any of its writes leaves every secret readable, and is finished by the next', async () => {
-  class Killed extends Error {}
-  for (let deadly = 0; deadly < 2 * NAMES.length + 4; deadly += 1) {
-    const file = fileKeys(join(folder, `kill-${deadly}.key`));
-    const disk = createMemoryDisk();
-    const calm = await bench({ disk, keys: file });
-    for (const name of NAMES) await calm.vault.set(name, valueOf(name), {});
-    let writes = 0;
-    const strike = (): void => {
-      if (writes++ === deadly) throw new Killed();
-    };
-    const keys: SecretKeys = {
-      own: true,
-      read: () => file.read(),
-      write: (next) => {
-        strike();
-        file.write(next);
-        strike();
-      },
-    };
-    const doomed = await bench({ disk, keys, put: strike });
-    const died = await doomed.vault.rotate().then(
-      () => false,
-      (error: unknown) => error instanceof Killed,
-    );
-    const next = await bench({ disk, keys: file });
+class Killed extends Error {}
+
+/** What is done when a process dies at its write number `deadly`, before it or after it, and the next one has opened the secrets. */
+async function killedAt(deadly: number, file: SecretKeys, work: (vault: Vault) => Promise<unknown>) {
+  const disk = createMemoryDisk();
+  const calm = await bench({ disk, keys: file });
+  for (const name of NAMES) await calm.vault.set(name, valueOf(name), {});
+  const [before] = file.read();
+  let writes = 0;
+  const strike = (): void => {
+    if (writes++ === deadly) throw new Killed();
+  };
+  const keys: SecretKeys = {
+    own: file.own,
+    read: () => file.read(),
+    write: (next) => {
+      strike();
+      file.write(next);
+      strike();
+    },
+  };
+  const doomed = await bench({ disk, keys, put: strike });
+  const died = await work(doomed.vault).then(
+    () => false,
+    (error: unknown) => error instanceof Killed,
+  );
+  const marked = disk.tenants.get('default')?.docs.get(CHANGE)?.get(CHANGE)?.doc;
+  const next = await bench({ disk, keys: file });
+  assert.equal(await next.docs.get(CHANGE, CHANGE), null, 'nothing is left to be done');
+  return { before, died, begun: marked !== undefined && marked !== null, next };
+}
+
+test('a change of keys that is killed before or after any of its writes leaves every secret readable, and is finished by whoever opens them next, unasked', async () => {
+  for (let deadly = 0; deadly < 4 * NAMES.length + 12; deadly += 1) {
+    const file = memoryKeys();
+    const { before, died, begun, next } = await killedAt(deadly, file, async (vault) => vault.rotate());
     for (const name of NAMES) assert.equal(given(next, name), valueOf(name), `${deadly} ${name}`);
-    await next.vault.rotate();
-    assert.equal(file.read().length, 1);
-    const last = await bench({ disk, keys: file });
-    for (const name of NAMES) assert.equal(given(last, name), valueOf(name), `${deadly} ${name}`);
-    if (!died) return assert.ok(deadly > NAMES.length);
+    const [key, ...others] = file.read();
+    assert.deepEqual(others, [], `${deadly}: one key is left`);
+    if (begun) assert.notEqual(key?.id, before?.id, `${deadly}: it is another one`);
+    for (const { key: sealedWith } of next.vault.list()) assert.equal(sealedWith, key?.id);
+    if (!died) return assert.ok(deadly > 2 * NAMES.length);
   }
   assert.fail('it never came to its end');
+});
+
+test('a deletion that is killed before or after any of its writes is whole once the next has opened the secrets: what is gone is gone from copies, too', async () => {
+  const [gone = '', ...rest] = NAMES;
+  for (let deadly = 0; deadly < 4 * NAMES.length + 16; deadly += 1) {
+    const file = memoryKeys();
+    const { before, died, next } = await killedAt(deadly, file, async (vault) => vault.delete(gone));
+    for (const name of rest) assert.equal(given(next, name), valueOf(name), `${deadly} ${name}`);
+    const [key, ...others] = file.read();
+    assert.deepEqual(others, []);
+    if (given(next, gone) === undefined) assert.notEqual(key?.id, before?.id, `${deadly}: a copy would still open`);
+    if (!died) return assert.equal(given(next, gone), undefined);
+  }
+  assert.fail('it never came to its end');
+});
+
+test('a change of keys from outside goes on as well where it was begun, and where the new key is not there it waits for it', async () => {
+  const [a, b] = [Buffer.alloc(32, 1).toString('base64'), Buffer.alloc(32, 2).toString('base64')];
+  const of = (...keys: string[]): SecretKeys => givenKeys(() => readKeys(keys.join(), 'PERDURE_SECRET_KEY'));
+  const one = await bench({ keys: of(a), shared: true });
+  for (const name of NAMES) await one.vault.set(name, valueOf(name), {});
+  let writes = 0;
+  const put = (): void => {
+    if ((writes += 1) > 5) throw new Killed();
+  };
+  const doomed = await bench({ ...one, shared: true, keys: of(b, a), put });
+  await assert.rejects(doomed.vault.rotate(), Killed);
+  const without = await bench({ ...one, shared: true, keys: noKeys('set PERDURE_SECRET_KEY') });
+  assert.notEqual(await without.docs.get(CHANGE, CHANGE), null, 'who has no key says nothing of it');
+  const next = await bench({ ...one, shared: true, keys: of(b, a) });
+  assert.deepEqual(new Set(next.vault.list().map(({ key }) => key)), new Set([of(b).read()[0]?.id]));
+  assert.equal(await next.docs.get(CHANGE, CHANGE), null);
+  const only = await bench({ ...one, shared: true, keys: of(b) });
+  for (const name of NAMES) assert.equal(given(only, name), valueOf(name));
+});
+
+test('who only looks reads what is stored, and finishes and writes nothing', async () => {
+  const file = fileKeys(join(folder, 'look.key'));
+  const one = await bench({ keys: file });
+  await one.vault.set('TOKEN', 'open-sesame-1', {});
+  const [key] = file.read();
+  file.write([newKey(system.random), ...file.read()]);
+  const stored = JSON.stringify([...rows(one.disk)]);
+  const seen = await readVault({ docs: one.docs, tenant: 'default', keys: file, system });
+  assert.deepEqual([seen.value('TOKEN'), seen.list()[0]?.key], ['open-sesame-1', key?.id]);
+  assert.equal(file.read().length, 2);
+  assert.equal(JSON.stringify([...rows(one.disk)]), stored);
+  const blind = await readVault({ docs: one.docs, tenant: 'default', keys: noKeys('none'), system });
+  assert.deepEqual([blind.value('TOKEN'), blind.list()[0]?.problem], [undefined, 'secret_key_missing']);
 });
 
 test('one that does not open keeps no key from being changed', async () => {

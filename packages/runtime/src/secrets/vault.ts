@@ -7,7 +7,7 @@
  *  V3 A deleted secret leaves its name and its versions behind: what it was cannot be put back under it.
  *  V4 What is set is known to the redactor before it is stored, and what cannot be opened is given to nobody.
  *  V5 Keys change while secrets are used: a new one comes first, each document is sealed anew, the ones before go last of
- *     all. Whoever dies in between leaves both, and the next one goes on.
+ *     all. Whoever dies in between leaves both, and a mark that it was begun: who opens the secrets next goes on, unasked.
  */
 import { z } from 'zod';
 import type { Clock, Doc, DocStore, Logger, Random, Store, System } from '../ports.ts';
@@ -16,25 +16,16 @@ import type { Bindings } from './bindings.ts';
 import { SecretsError } from './errors.ts';
 import type { SecretKey, SecretKeys } from './keys.ts';
 import { newKey } from './keys.ts';
-import type { Redactor } from './redact.ts';
-import { KEY_BYTES, seal, unseal } from './seal.ts';
+import { silentLogger } from '../logger.ts';
+import { Redactor } from './redact.ts';
+import type { Deleted } from './sealed.ts';
+import { isDeleted, isSealed, openValue, resealed, sealValue, versionOf } from './sealed.ts';
 
 export const KIND = 'sealed-secret';
 
-const names = z.array(z.string()).readonly().exactOptional();
-const sealedSchema = z.strictObject({
-  version: z.int().min(1),
-  bindings: z.strictObject({ hosts: names, tools: names, commands: names }),
-  /** Wall time, ms. */
-  setAt: z.int(),
-  /** The one its key is sealed with. */
-  key: z.string(),
-  dataKey: z.string(),
-  value: z.string(),
-});
-const deletedSchema = z.strictObject({ version: z.int().min(1), deleted: z.literal(true) });
-type Sealed = z.output<typeof sealedSchema>;
-type Deleted = z.output<typeof deletedSchema>;
+/** The mark of a change of keys that was begun, and the key that was the first one then. */
+export const CHANGE = 'secret-keys-change';
+const changeSchema = z.strictObject({ from: z.string() });
 
 export type SecretInfo = {
   name: string;
@@ -129,7 +120,7 @@ export class Vault {
     try {
       if (!isSealed(doc)) throw new SecretsError('secret_damaged', 'what is stored is no secret');
       if (revision < seen) throw new SecretsError('secret_damaged', 'an older one was put back');
-      const value = open(keys(), tenant, name, revision, doc);
+      const value = openValue(keys(), { tenant, name, revision }, doc);
       redactor.register(name, value, bindings);
       this.#known.set(name, { revision, info, value });
     } catch (error) {
@@ -180,7 +171,7 @@ export class Vault {
       if (ifVersion !== undefined && standing !== ifVersion) break;
       const revision = (known?.revision ?? 0) + 1;
       const about = { version: version + 1, bindings, setAt: clock.now() };
-      const sealed = sealValue(first, tenant, name, revision, about, value, random);
+      const sealed = sealValue(first, { tenant, name, revision }, about, value, random);
       if (!(await docs.put(KIND, name, sealed, revision - 1)).ok) continue;
       this.#take({ id: name, revision, doc: sealed }, () => [first]);
       return { name, ...about, key: first.id, problem: null };
@@ -212,11 +203,15 @@ export class Vault {
    * copy of the data from before does not open either (`shredded`). False: there is none.
    */
   async delete(name: string): Promise<{ shredded: boolean } | false> {
-    const deleted = await this.#inTurn(async () => this.#overwrite(name));
+    const { own } = this.#options.keys;
+    const deleted = await this.#inTurn(async () => {
+      // Who dies before the keys are changed leaves that to the next one.
+      if (own && this.#known.has(name)) await this.#begin();
+      return this.#overwrite(name);
+    });
     if (!deleted) return false;
-    if (!this.#options.keys.own) return { shredded: false };
-    await this.rotate();
-    return { shredded: true };
+    if (own) await this.rotate();
+    return { shredded: own };
   }
 
   async #overwrite(name: string): Promise<boolean> {
@@ -243,15 +238,50 @@ export class Vault {
     const { keys, random } = this.#options;
     const before = keys.read();
     if (before.length === 0) return { key: null, resealed: 0, left: 0 };
-    // More than one: an earlier change was interrupted, and its key goes first already.
-    if (keys.own && before.length === 1) await this.#inTurn(async () => keys.write([newKey(random), ...keys.read()]));
-    let resealed = await this.#resealAll(false);
+    await this.#inTurn(async () => {
+      await this.#begin();
+      // More than one: an earlier change was interrupted, and its key goes first already.
+      if (keys.own && keys.read().length === 1) keys.write([newKey(random), ...keys.read()]);
+    });
+    let count = await this.#resealAll(false);
     return this.#inTurn(async () => {
-      resealed += await this.#resealAll(true);
+      count += await this.#resealAll(true);
       const [first, ...others] = keys.read();
       if (keys.own && first !== undefined) keys.write([first]);
-      return { key: first?.id ?? null, resealed, left: keys.own ? 0 : others.length };
+      await this.#end();
+      return { key: first?.id ?? null, resealed: count, left: keys.own ? 0 : others.length };
     });
+  }
+
+  async #begin(): Promise<void> {
+    const { docs, keys } = this.#options;
+    const [first] = keys.read();
+    // Another one's mark will do: whoever finds it does the same.
+    if (first !== undefined) await docs.put(CHANGE, CHANGE, { from: first.id }, 0);
+  }
+
+  async #end(): Promise<void> {
+    const { docs } = this.#options;
+    const known = await docs.get(CHANGE, CHANGE);
+    if (known !== null) await docs.put(CHANGE, CHANGE, null, known.revision);
+  }
+
+  /** Goes on with a change of keys that was begun and has not ended; `secrets` say nothing of it where there is none. */
+  async resume(): Promise<void> {
+    const { docs, keys, logger } = this.#options;
+    const mark = await docs.get(CHANGE, CHANGE);
+    try {
+      if (mark === null && !keys.own) return;
+      const { length, 0: first } = keys.read();
+      if (mark === null && length < 2) return;
+      const from = changeSchema.safeParse(mark?.doc).data?.from;
+      // Its last step but one was done.
+      if (keys.own && length < 2 && first?.id !== from) return await this.#end();
+      const { resealed: count } = await this.rotate();
+      logger.info({ resealed: count }, 'a change of the keys of secrets that was interrupted is done');
+    } catch (error) {
+      logger.warn({ error: String(error) }, 'a change of the keys of secrets was interrupted and cannot go on yet');
+    }
   }
 
   async #resealAll(isLast: boolean): Promise<number> {
@@ -274,10 +304,8 @@ export class Vault {
       const { doc, revision } = known;
       const key = others.find(({ id }) => id === doc.key);
       if (key === undefined) return false;
-      const dataKey = opened(key, doc, tenant, name, revision);
-      if (dataKey === null) return false;
-      const about = keyAbout(tenant, name, revision + 1, doc.version, first.id);
-      const next: Sealed = { ...doc, key: first.id, dataKey: seal(first.bytes, dataKey, about, random) };
+      const next = resealed(key, first, { tenant, name, revision }, doc, random);
+      if (next === null) return false;
       if (!(await docs.put(KIND, name, next, revision)).ok) continue;
       if (docs === this.#options.docs) this.#take({ id: name, revision: revision + 1, doc: next }, () => keys.read());
       return true;
@@ -290,15 +318,6 @@ export class Vault {
     const turn = before.then(work, work);
     this.#writing = turn.catch(() => undefined);
     return turn;
-  }
-}
-
-/** Of one that does not open nothing is lost with its key. */
-function opened({ id, bytes }: SecretKey, doc: Sealed, tenant: string, name: string, revision: number): Buffer | null {
-  try {
-    return unseal(bytes, doc.dataKey, keyAbout(tenant, name, revision, doc.version, id));
-  } catch {
-    return null;
   }
 }
 
@@ -326,13 +345,42 @@ export async function openVault(options: {
     logger,
   });
   await vault.load();
+  await vault.resume();
   return vault;
 }
 
-const isSealed = (doc: unknown): doc is Sealed => sealedSchema.safeParse(doc).success;
-const isDeleted = (doc: unknown): doc is Deleted => deletedSchema.safeParse(doc).success;
-/** 0: nothing that says one. */
-const versionOf = (doc: unknown): number => (isSealed(doc) || isDeleted(doc) ? doc.version : 0);
+/** The secrets of one tenant, for who only looks: nothing is written, and what cannot be opened is listed with why. */
+export async function readVault(options: {
+  docs: Pick<DocStore, 'get' | 'list'>;
+  tenant: string;
+  keys: SecretKeys;
+  system: System;
+}): Promise<Pick<Vault, 'list' | 'value'>> {
+  const { docs, tenant, keys, system } = options;
+  const { clock, random } = system;
+  const refuse = async (): Promise<never> => {
+    throw new SecretsError('secret_conflict', 'these secrets are only looked at');
+  };
+  const vault = new Vault({
+    tenant,
+    docs: {
+      get: async (kind, id) => docs.get(kind, id),
+      list: async (kind, page) => docs.list(kind, page),
+      put: refuse,
+      search: refuse,
+    },
+    tenants: refuse,
+    shared: true,
+    keys,
+    redactor: new Redactor(),
+    clock,
+    random,
+    logger: silentLogger,
+  });
+  await vault.load();
+  return vault;
+}
+
 const UNREADABLE = { version: 1, bindings: {}, setAt: 0, key: '' };
 
 async function* allOf(docs: DocStore): AsyncGenerator<Doc> {
@@ -343,46 +391,4 @@ async function* allOf(docs: DocStore): AsyncGenerator<Doc> {
     if (last === undefined || page.length < LIMITS.sweepPage) return;
     after = last.id;
   }
-}
-
-type About = Pick<Sealed, 'version' | 'bindings' | 'setAt'>;
-
-const valueAbout = (tenant: string, name: string, { version, bindings, setAt }: About): readonly unknown[] => {
-  const { hosts = null, tools = null, commands = null } = bindings;
-  return ['perdure secret value 1', tenant, name, version, setAt, hosts, tools, commands];
-};
-const keyAbout = (tenant: string, name: string, revision: number, version: number, key: string): readonly unknown[] => [
-  'perdure secret data key 1',
-  tenant,
-  name,
-  revision,
-  version,
-  key,
-];
-
-function sealValue(
-  key: SecretKey,
-  tenant: string,
-  name: string,
-  revision: number,
-  about: About,
-  value: string,
-  random: Random,
-): Sealed {
-  const dataKey = random.bytes(KEY_BYTES);
-  return {
-    ...about,
-    key: key.id,
-    dataKey: seal(key.bytes, dataKey, keyAbout(tenant, name, revision, about.version, key.id), random),
-    value: seal(dataKey, Buffer.from(value), valueAbout(tenant, name, about), random),
-  };
-}
-
-function open(keys: readonly SecretKey[], tenant: string, name: string, revision: number, sealed: Sealed): string {
-  const { version, key: id, dataKey, value } = sealed;
-  const key = keys.find((each) => each.id === id);
-  if (key === undefined)
-    throw new SecretsError('secret_key_unknown', `the key ${id} that it was sealed with is not here: set it anew`);
-  const opened = unseal(key.bytes, dataKey, keyAbout(tenant, name, revision, version, id));
-  return unseal(opened, value, valueAbout(tenant, name, sealed)).toString();
 }

@@ -1,11 +1,12 @@
 /** Each setting with its value and origin, and a look at what would go wrong. */
 import { accessSync, constants, existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { keysFound } from '@perdure/models';
+import type { ProviderView } from '@perdure/contract';
 import { modelsIn, resolveRoute, system } from '@perdure/runtime';
 import { inspectPostgres, placeOf } from '@perdure/stores/postgres';
 import { DATABASE } from '@perdure/stores/sqlite';
 import { AGENTS } from '../../agent-folders.ts';
+import { settled } from '../../assistant.ts';
 import { openStore } from '../../data.ts';
 import { shownEngine } from '../../engine.ts';
 import { DataInUseError } from '../../errors.ts';
@@ -14,8 +15,10 @@ import { modelsOf } from '../../models.ts';
 import { sandboxOf } from '../../sandbox.ts';
 import { runningServer } from '../../server-file.ts';
 import { isPostgres, SETTINGS } from '../../settings.ts';
-import type { Origins, PostgresUrl, SettingName, Settings } from '../../settings.ts';
+import type { Environment, Origins, PostgresUrl, SettingName, Settings } from '../../settings.ts';
 import { version } from '../../version.ts';
+import type { Beside } from '../beside.ts';
+import { besideOf, keyedBeside } from '../beside.ts';
 import { serverOf } from '../connection.ts';
 import type { Context, Run } from '../context.ts';
 import { isJson } from '../context.ts';
@@ -32,11 +35,14 @@ export const doctor: Run = async (context) => {
     { name: 'version', result: 'ok', text: `perdure ${version()} on Node ${process.versions.node}` },
   ];
   const local = await configured(context, checks);
-  checks.push({ name: 'provider keys', result: 'ok', text: keysOf(context.env) });
-  if (local !== null) checkModels(context, local, checks);
   const { settings, origins } = local ?? context;
-  await checkData(context, settings, checks);
-  if (isPostgres(settings.store)) await checkPostgres(settings.store, checks);
+  const stored: Check[] = [];
+  await checkData(context, settings, stored);
+  if (isPostgres(settings.store)) await checkPostgres(settings.store, stored);
+  const isThere = stored.every(({ result }) => result !== 'fail');
+  const env = await checkKeys(context, settings, local, isThere, checks);
+  if (local !== null) checkModels(env, local, checks);
+  checks.push(...stored);
   await checkSandbox(context, settings, checks);
   await checkServer(context, checks);
   const rows = (Object.keys(SETTINGS) as SettingName[]).map((name) => ({ name, ...shown(name, settings, origins) }));
@@ -82,28 +88,55 @@ function sourceOf({ file, folders }: Local): string {
   return folders.length === 0 ? file : `${file} and folders in ${AGENTS}`;
 }
 
-/** Which providers can be used as they are, by the variable that holds their key. */
-function keysOf(env: Context['env']): string {
-  const keys = keysFound(env);
-  const set = keys.flatMap(({ provider, found }) => (found === null ? [] : [`${provider} (${found})`]));
-  const unset = keys.filter(({ found }) => found === null);
-  const missing = unset.flatMap(({ provider, keyEnv, keyless }) =>
-    keyless ? [] : [`${provider} (${keyEnv.join(' or ')})`],
-  );
-  const free = unset.flatMap(({ provider, keyless }) => (keyless ? [provider] : []));
-  const lists = { found: set, missing, 'none needed': free };
-  return Object.entries(lists)
+/** Which providers can be used as they are, and where the key of each comes from; those that are stored, where the data can be read. */
+async function checkKeys(
+  { env, cwd }: Context,
+  settings: Settings,
+  local: Local | null,
+  isThere: boolean,
+  checks: Check[],
+): Promise<Environment> {
+  const data = resolve(cwd, settings.data);
+  const endpoints = local?.options.models?.endpoints;
+  const name = 'provider keys';
+  let beside: Beside | null = null;
+  try {
+    beside = isThere ? await besideOf(settings, data) : null;
+    const { env: keyed, providers } = await keyedBeside(beside, settings, data, env, endpoints);
+    const isRefused = providers.some(({ problem }) => problem !== undefined);
+    checks.push({ name, result: isRefused ? 'warn' : 'ok', text: keysText(providers) });
+    return keyed;
+  } catch (error) {
+    checks.push({ name, result: 'fail', text: messageOf(error) });
+    return env;
+  } finally {
+    await beside?.close();
+  }
+}
+
+function keysText(providers: readonly ProviderView[]): string {
+  const found: string[] = [];
+  const unused: string[] = [];
+  const missing: string[] = [];
+  const free: string[] = [];
+  for (const { provider, names, from, used, keyless, problem } of providers) {
+    if (from !== null) found.push(`${provider} (${used}, ${from === 'secret' ? 'stored' : from})`);
+    else if (problem !== undefined) unused.push(`${provider} (${names.join(' or ')}: ${problem})`);
+    else if (keyless) free.push(provider);
+    else missing.push(`${provider} (${names.join(' or ')})`);
+  }
+  return Object.entries({ found, 'stored, and not used': unused, missing, 'none needed': free })
     .flatMap(([what, names]) => (names.length === 0 ? [] : [`${what}: ${names.join(', ')}`]))
     .join('; ');
 }
 
-function checkModels({ env }: Context, { options, file }: Local, checks: Check[]): void {
+function checkModels(env: Environment, { options, file }: Local, checks: Check[]): void {
   const real =
     file === null
-      ? 'set OPENAI_API_KEY or ANTHROPIC_API_KEY for a real one'
+      ? 'set OPENAI_API_KEY or ANTHROPIC_API_KEY for a real one, or keep a key by perdure auth login'
       : `name another model in ${file} for a real one`;
   const models = modelsOf(options.models, env);
-  for (const { name, model } of options.agents) {
+  for (const { name, model } of settled(options.agents, env)) {
     const resolved = resolveRoute(models, model);
     const demo = resolved.ok && resolved.infos.some(({ provider }) => provider === 'demo');
     if (!resolved.ok) checks.push({ name: `model of ${name}`, result: 'fail', text: resolved.message });

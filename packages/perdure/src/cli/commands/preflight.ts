@@ -1,13 +1,12 @@
 /** What these agents would meet on this data, before they are deployed: for people and for CI. */
-import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import type { ProviderView } from '@perdure/contract';
 import type { PreflightCounts, SessionPreflight } from '@perdure/runtime';
 import { Agents, countPreflight, noCounts, preflight, system } from '@perdure/runtime';
-import type { ReadTenant } from '@perdure/runtime/ports';
-import { DATABASE, readSqliteStore } from '@perdure/stores/sqlite';
+import { settled } from '../../assistant.ts';
 import { modelsOf } from '../../models.ts';
 import type { PostgresUrl } from '../../settings.ts';
 import { isPostgres } from '../../settings.ts';
+import { besideOf, keyedBeside, TENANT } from '../beside.ts';
 import type { Context, Run } from '../context.ts';
 import { isJson } from '../context.ts';
 import { EXIT, UsageError } from '../exit.ts';
@@ -17,46 +16,48 @@ import { print, printJson } from '../output.ts';
 /** Reads beside a server that has the data; calls nothing, writes nothing. */
 export const checkFlight: Run = async (context) => {
   const { options, data, settings } = await localOf(context);
-  if (settings.store === 'memory') throw new UsageError('a store in memory holds nothing to look at');
-  const beside = isPostgres(settings.store) ? await sharedStore(settings.store) : folderBeside(data);
-  const models = modelsOf(options.models, context.env);
+  const { store } = settings;
+  if (store === 'memory') throw new UsageError('a store in memory holds nothing to look at');
+  const beside = await besideOf(settings, data);
+  if (beside === null) throw new UsageError(isPostgres(store) ? await noSchema(store) : noData(data));
   try {
-    const { policies, limits, compaction } = options;
-    const defaults = {
-      ...(policies === undefined ? {} : { policies }),
-      ...(limits === undefined ? {} : { limits }),
-      ...(compaction === undefined ? {} : { compaction }),
-    };
-    const agents = new Agents(options.agents, models, defaults);
-    const counts = noCounts();
-    for await (const one of preflight({ now: system.clock.now(), store: beside.tenant('default'), agents, models })) {
-      countPreflight(counts, one);
-      tellOne(context, one);
+    const { env, providers } = await keyedBeside(beside, settings, data, context.env, options.models?.endpoints);
+    const models = modelsOf(options.models, env);
+    try {
+      const { policies, limits, compaction } = options;
+      const defaults = {
+        ...(policies === undefined ? {} : { policies }),
+        ...(limits === undefined ? {} : { limits }),
+        ...(compaction === undefined ? {} : { compaction }),
+      };
+      const agents = new Agents(settled(options.agents, env), models, defaults);
+      const counts = noCounts();
+      for await (const one of preflight({ now: system.clock.now(), store: beside.tenant(TENANT), agents, models })) {
+        countPreflight(counts, one);
+        tellOne(context, one);
+      }
+      const keys = providers.flatMap(({ provider, from, used }) => (from === null ? [] : [{ provider, from, used }]));
+      if (isJson(context)) printJson({ counts, ...(keys.length === 0 ? {} : { keys }) });
+      else print(`${summary(counts)}${keysText(keys)}`);
+      return counts.attention + counts.failed === 0 ? EXIT.ok : EXIT.failed;
+    } finally {
+      await models.close();
     }
-    if (isJson(context)) printJson({ counts });
-    else print(summary(counts));
-    return counts.attention + counts.failed === 0 ? EXIT.ok : EXIT.failed;
   } finally {
     await beside.close();
-    await models.close();
   }
 };
 
-type Beside = { tenant(name: string): ReadTenant; close(): void | Promise<void> };
+const noSchema = async (url: PostgresUrl): Promise<string> => {
+  const { placeOf } = await import('@perdure/stores/postgres');
+  return `there is no data in ${placeOf(url)}`;
+};
+const noData = (data: string): string => `there is no data in ${data}: name its folder with --data`;
 
-function folderBeside(data: string): Beside {
-  if (!existsSync(resolve(data, DATABASE)))
-    throw new UsageError(`there is no data in ${data}: name its folder with --data`);
-  return readSqliteStore(data);
-}
-
-/** Others have it open, too: who only reads is one more of them. An empty one is left as it is. */
-async function sharedStore(url: PostgresUrl): Promise<Beside> {
-  const { openPostgresStore, placeOf, readPostgresSchema } = await import('@perdure/stores/postgres');
-  const options = { url, timers: system.timers };
-  const { version } = await readPostgresSchema(options);
-  if (version === 0) throw new UsageError(`there is no data in ${placeOf(url)}`);
-  return openPostgresStore(options);
+/** Whether a model is to be had depends on them, and where they are set may be another place than where they are wanted. */
+function keysText(keys: readonly Pick<ProviderView, 'provider' | 'from' | 'used'>[]): string {
+  const words = keys.map(({ provider, from, used }) => `${provider} (${used}, ${from === 'secret' ? 'stored' : from})`);
+  return words.length === 0 ? '' : `keys of providers: ${words.join(', ')}\n`;
 }
 
 function tellOne(context: Context, one: SessionPreflight): void {
