@@ -32,6 +32,8 @@ const { values, positionals } = parseArgs({
   },
 });
 const kind: Kind = values.live ? 'live' : values.services ? 'services' : 'plain';
+// One file more than there are processors: many wait for a process, a disk or a port. Servers have theirs to themselves.
+const spare = kind === 'plain' ? 1 : 0;
 const names = [...(values.name ?? []), ...(values['test-name-pattern'] ?? [])];
 const report = new Report({
   all: values.all || values.live,
@@ -51,7 +53,7 @@ if (files.length === 0) {
   const stream = run({
     files,
     cwd: root,
-    concurrency: Math.max(2, Math.min(availableParallelism(), 8)),
+    concurrency: Math.max(2, Math.min(availableParallelism() + spare, 8)),
     timeout: Number(values.timeout ?? (kind === 'plain' ? FILE_TIMEOUT_MS : FOREIGN_FILE_TIMEOUT_MS)),
     ...(names.length > 0 ? { testNamePatterns: names.map((name) => new RegExp(name)) } : {}),
   });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { Append, Clock, Head, Store, Timers } from '@perdure/runtime/ports';
-import { appendAfter, bodyOf } from '@perdure/testkit';
+import { appendAfter, bodyOf } from '@perdure/testkit/store-suite';
 import { openSqliteStore } from '../src/sqlite/index.ts';
 
 export const clock: Clock = { now: () => Date.now(), monotonicMs: () => performance.now() };

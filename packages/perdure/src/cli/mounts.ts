@@ -2,7 +2,7 @@
 import { basename, resolve } from 'node:path';
 import type { Client, MountInput } from '@perdure/contract';
 import { mountPathSchema } from '@perdure/contract';
-import { nameFor, pushFolder } from './commands/workspace.ts';
+import { nameFor } from '../workspaces/name.ts';
 import type { Context } from './context.ts';
 import { UsageError } from './exit.ts';
 import { tell } from './output.ts';
@@ -28,6 +28,7 @@ export function mountsAsked({ flags, cwd }: Pick<Context, 'flags' | 'cwd'>): Ask
 export async function pushMounts(context: Context, client: Client, asked: readonly Asked[]): Promise<MountInput[]> {
   const mounts: MountInput[] = [];
   for (const { dir, path, mode } of asked) {
+    const { pushFolder } = await import('./commands/workspace.ts');
     const { workspace, sent, leftOut } = await pushFolder(context, client, dir, undefined);
     const { name } = workspace;
     tell(`${dir} is workspace ${name} (${workspace.files} files, ${sent} sent), mounted at ${path}\n`);

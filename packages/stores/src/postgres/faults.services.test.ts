@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test, type TestContext } from 'node:test';
 import type { Append, AppendResult, Head, LedgerOp, Store } from '@perdure/runtime/ports';
-import { append, appendAfter, EMPTY_HEAD } from '@perdure/testkit';
+import { append, appendAfter, EMPTY_HEAD } from '@perdure/testkit/store-suite';
 import {
   type PostgresService,
   postgresMissing,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { append, EMPTY_HEAD } from '@perdure/testkit';
+import { append, EMPTY_HEAD } from '@perdure/testkit/store-suite';
 import { type PostgresService, postgresMissing, startPostgres } from '@perdure/testkit/services';
 import { asOwner } from '../../test/postgres.ts';
 import { timers } from '../../test/support.ts';

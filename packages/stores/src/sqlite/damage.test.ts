@@ -7,7 +7,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { test, type TestContext } from 'node:test';
 import type { Head, LogStore } from '@perdure/runtime/ports';
 import { StoreDamage } from '@perdure/runtime/ports';
-import { append, appendAfter, bodyOf, EMPTY_HEAD } from '@perdure/testkit';
+import { append, appendAfter, bodyOf, EMPTY_HEAD } from '@perdure/testkit/store-suite';
 import { clock, directoryFor, openFor, timers } from '../../test/support.ts';
 import { frameHash } from '../chain.ts';
 import { checkOrphans, checkSession } from './check.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { appendAfter, EMPTY_HEAD } from '@perdure/testkit';
+import { appendAfter, EMPTY_HEAD } from '@perdure/testkit/store-suite';
 import { appendTuple, type Pending } from './group.ts';
 import type { Group, Reply, ToCommitter } from './protocol.ts';
 import { createQueue } from './queue.ts';
@@ -32,7 +32,7 @@ function fixture() {
     queue.submit(pending);
   };
   const sizes = (): number[] => sent.map((group) => group.writes.length);
-  return { queue, submit, sizes, heard, settled, held: () => held };
+  return { queue, worker, submit, sizes, heard, settled, held: () => held };
 }
 
 const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -91,6 +91,14 @@ test('writes under way hold the process, an idle store does not', async () => {
   await tick();
   queue.replied([0]);
   assert.equal(held(), false);
+});
+
+test('a stop while the thread is being closed does not let the process go before it has ended', async () => {
+  const { queue, worker, held } = fixture();
+  await queue.drain('the store is closed');
+  worker.ref();
+  queue.stop('the disk failed');
+  assert.equal(held(), true);
 });
 
 test('a drain takes nothing more and waits for what was taken', async () => {

@@ -50,7 +50,8 @@ export function createQueue(committer: Committing, events: QueueEvents): Queue {
       if (request !== null && replyOf(at) === 0) events.appended(tenant, request);
     }
     for (const [at, pending] of settled.entries()) pending.settle(replyOf(at));
-    if (waiting.length > 0 || flying.length > 0) return;
+    // Where nothing was waited for, somebody else may hold the thread: whoever closes it waits for its end.
+    if (settled.length === 0 || waiting.length > 0 || flying.length > 0) return;
     committer.unref();
     drained();
   };

@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
-import { append, appendAfter, bodyOf, EMPTY_HEAD } from '@perdure/testkit';
+import { append, appendAfter, bodyOf, EMPTY_HEAD } from '@perdure/testkit/store-suite';
 import { directoryFor, openFor } from '../../test/support.ts';
 import { DATABASE, readSqliteStore } from './index.ts';
 

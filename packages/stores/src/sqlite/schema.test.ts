@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
-import { append, EMPTY_HEAD } from '@perdure/testkit';
+import { append, EMPTY_HEAD } from '@perdure/testkit/store-suite';
 import { timers } from '../../test/support.ts';
 import { openSqliteStore, readSqliteStore } from './index.ts';
 import { DATABASE, SCHEMA } from './schema.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { type TestContext, test } from 'node:test';
 import type { LogStore, Said, Store } from '@perdure/runtime/ports';
-import { append, EMPTY_HEAD } from '@perdure/testkit';
+import { append, EMPTY_HEAD } from '@perdure/testkit/store-suite';
 import { clock, directoryFor, openFor, timers } from '../../test/support.ts';
 import { openSqliteStore } from './index.ts';
 import { openIndex } from './text-index.ts';

@@ -1,5 +1,5 @@
 import { mkdirSync, readFileSync, realpathSync } from 'node:fs';
-import { basename, join, relative, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import type { Client, Tree, TreeNode } from '@perdure/contract';
 import { ApiError, diffTrees, isLink, workspaceNameSchema } from '@perdure/contract';
 import type { Excludes, LeftOut } from '@perdure/tools';
@@ -11,6 +11,7 @@ import {
   ToolOptionsError,
   USUALLY_EXCLUDED,
 } from '@perdure/tools';
+import { nameFor } from '../../workspaces/name.ts';
 import type { Where } from '../../workspaces/record.ts';
 import { keepRecord, readRecord } from '../../workspaces/record.ts';
 import { pull as pullInto } from '../../workspaces/pull.ts';
@@ -212,16 +213,6 @@ function checkedName(name: string): string {
   const parsed = workspaceNameSchema.safeParse(name);
   if (parsed.success) return name;
   throw new UsageError(`'${name}' ${parsed.error.issues[0]?.message ?? 'is no name of a workspace'}`);
-}
-
-/** The folder's own name, as far as it is one for a workspace. */
-export function nameFor(folder: string): string {
-  const name = basename(folder)
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9._-]+/g, '-')
-    .replaceAll(/^[._-]+|[._-]+$/g, '')
-    .slice(0, 64);
-  return workspaceNameSchema.safeParse(name).success ? name : 'workspace';
 }
 
 /** Whoever interrupts the command ends it: what is done stays done, and done again it goes on from there. */
