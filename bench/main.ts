@@ -1,10 +1,10 @@
 /**
  * `npm run bench`: rounds of Perdure beside a floor that is part of the bench, in one run on this machine. Prints ratios,
- * writes them as JSON, and says how noisy the machine was. `--distributed` for what many processes share; `--quick` for
- * fewer rounds, `--out FILE` for the JSON.
+ * writes them as JSON, and says how noisy the machine was. `--distributed` for what many processes share, `--sandbox`
+ * for the start of a command; `--quick` for fewer rounds, `--out FILE` for the JSON.
  */
 import { execFile, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
@@ -18,16 +18,19 @@ import type { Measured, Row } from './measure.ts';
 import { measure, middle, noise } from './measure.ts';
 import { overHttp } from './http.ts';
 import { relay } from './relay.ts';
+import { sandbox } from './sandbox.ts';
 import { openSubject, roundOf } from './subject.ts';
 
 const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     distributed: { type: 'boolean', default: false },
+    sandbox: { type: 'boolean', default: false },
     out: { type: 'string' },
   },
 });
-const out = values.out ?? (values.distributed ? 'bench/results-distributed.json' : 'bench/results.json');
+const part = values.distributed ? '-distributed' : values.sandbox ? '-sandbox' : '';
+const out = values.out ?? `bench/results${part}.json`;
 const scale = values.quick ? 0.2 : 1;
 const NODE = [process.execPath, ['--disable-warning=ExperimentalWarning']] as const;
 
@@ -145,10 +148,22 @@ async function onOneMachine(origin: string): Promise<object> {
   return { short, session, huge: large, idle: parked, relay: live };
 }
 
+async function ofCommands(): Promise<object> {
+  const directory = mkdtempSync(join(tmpdir(), 'perdure-bench-'));
+  chmodSync(directory, 0o755);
+  const measured = await sandbox({ directory: join(directory, 'workspace'), starts: 300 * scale, say, report });
+  rmSync(directory, { recursive: true, force: true });
+  return measured;
+}
+
 const before = noise();
 const provider = await startProvider();
 const { origin } = provider;
-const figures = values.distributed ? await distributed({ origin, scale, say, report }) : await onOneMachine(origin);
+const figures = values.distributed
+  ? await distributed({ origin, scale, say, report })
+  : values.sandbox
+    ? await ofCommands()
+    : await onOneMachine(origin);
 provider.stop();
 const after = noise();
 const spread = Math.max(before.spread, after.spread);

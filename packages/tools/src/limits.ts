@@ -93,6 +93,9 @@ export const LIMITS = {
     timeoutMs: 20_000,
   },
 
+  /** Of `/etc` so large a file and a folder with so many entries are copied; larger ones are mounted. */
+  etcFileBytes: 256 * 1024,
+  etcFolderEntries: 12,
   /**
    * Of a command's control group: what the sandbox itself needs of processes and threads; where nobody says how much memory
    * all have together, that of so many processes beside its scratch folders; how often and how long it is waited for.

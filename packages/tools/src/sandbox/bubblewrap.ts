@@ -13,6 +13,7 @@ import type { Sandbox, SandboxOptions, SandboxProcess, SandboxReport, Timers } f
 import { SandboxError } from '@perdure/runtime/ports';
 import { processOf } from './child.ts';
 import { BEGUN_FD, entranceTo } from './entrance.ts';
+import { openEtc } from './etc.ts';
 import type { OpenFolder, Owner } from './folders.ts';
 import { openFolders } from './folders.ts';
 import type { Group, Groups } from './groups.ts';
@@ -106,7 +107,7 @@ type Launch = {
   group: Group | null;
 };
 
-/** Its descriptors by number: 0 to 2 the command's, 3 tells that it begins, then what bubblewrap reads, then the folders. */
+/** Its descriptors by number: 0 to 2 the command's, 3 tells that it begins, then what bubblewrap reads, then folders and files. */
 const READ_FROM = BEGUN_FD + 1;
 
 function launch(
@@ -117,12 +118,16 @@ function launch(
   const machine = MACHINES[process.arch];
   if (machine === undefined)
     throw new SandboxError('sandbox_unavailable', `there is no filter of system calls for ${process.arch}`);
+  using etc = openEtc();
+  const files: number[] = [];
+  const numbered = (fd: number): number => READ_FROM + 4 + folders.length + files.push(fd);
   const handed = {
     seccomp: READ_FROM + 1,
     passwd: READ_FROM + 2,
     group: READ_FROM + 3,
     hosts: READ_FROM + 4,
     folders: folders.map(({ at, write }, index) => ({ fd: READ_FROM + 5 + index, at, write })),
+    etc: etc.parts.map((part) => (part.kind === 'file' ? { ...part, fd: numbered(part.fd) } : part)),
   };
   const given = { node: nodeFor(identity), proxy };
   const args = argumentsOf(options, handed, given);
@@ -138,6 +143,7 @@ function launch(
         ...(['pipe', 'pipe', 'pipe'] as const),
         ...inputs.map(() => 'pipe' as const),
         ...folders.map(({ fd }) => fd),
+        ...files,
       ],
       ...identity,
     },

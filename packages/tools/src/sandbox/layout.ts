@@ -2,11 +2,13 @@
  * What a sandbox is made of, as arguments of bubblewrap.
  *
  * L1 Its root, `/tmp`, `/dev` and `/etc` are its own, empty, in memory; the root and `/dev` cannot be written.
- * L2 Of the machine it has programs and libraries, and from `/etc` what these cannot do without and everybody may read.
+ * L2 Of the machine it has programs and libraries, and from `/etc` what these cannot do without and everybody may read
+ *    (`etc.ts`).
  * L3 Mount points are made in what is its own, and folders come last (M2).
  */
 import { existsSync, lstatSync, readlinkSync } from 'node:fs';
 import type { SandboxOptions } from '@perdure/runtime/ports';
+import type { Part } from './etc.ts';
 import { NOBODY } from './identity.ts';
 
 /** Where bubblewrap finds, by number, what it is handed. */
@@ -16,6 +18,7 @@ export type Handed = {
   hosts: number;
   seccomp: number;
   folders: readonly { fd: number; at: string; write: boolean }[];
+  etc: readonly Part[];
 };
 /** Files of this machine that are put into `/run/perdure`. */
 export type Given = { node: string | null; proxy: string | null };
@@ -23,28 +26,6 @@ export type Given = { node: string | null; proxy: string | null };
 export const NODE_AT = '/run/perdure/node';
 export const PROXY_AT = '/run/perdure/proxy';
 const SYSTEM_LINKS = ['bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32'];
-const ETC = [
-  'alternatives',
-  'ca-certificates',
-  'ca-certificates.conf',
-  'debian_version',
-  'gitconfig',
-  'ld.so.cache',
-  'ld.so.conf',
-  'ld.so.conf.d',
-  'localtime',
-  'magic',
-  'mime.types',
-  'nsswitch.conf',
-  'os-release',
-  'pki/ca-trust/extracted',
-  'pki/tls/certs',
-  'protocols',
-  'services',
-  'ssl/certs',
-  'ssl/openssl.cnf',
-  'terminfo',
-];
 export const USUAL_ENV = {
   PATH: `/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/perdure`,
   HOME: '/tmp',
@@ -65,10 +46,10 @@ export function argumentsOf(options: SandboxOptions, handed: Handed, given: Give
     ['--seccomp', String(handed.seccomp)],
     ['--ro-bind', '/usr', '/usr'],
     SYSTEM_LINKS.flatMap(systemFolder),
-    ['--dir', '/etc', ...ETC.flatMap((name) => ['--ro-bind-try', `/etc/${name}`, `/etc/${name}`])],
-    dataFile(handed.passwd, '/etc/passwd'),
-    dataFile(handed.group, '/etc/group'),
-    dataFile(handed.hosts, '/etc/hosts'),
+    ['--dir', '/etc', ...handed.etc.flatMap(etcPart)],
+    copied(handed.passwd, '/etc/passwd'),
+    copied(handed.group, '/etc/group'),
+    copied(handed.hosts, '/etc/hosts'),
     ['--proc', '/proc', '--dev', '/dev', ...size, '--tmpfs', '/dev/shm', '--remount-ro', '/dev'],
     [...size, '--tmpfs', '/tmp'],
     given.node === null ? [] : ['--ro-bind', given.node, NODE_AT],
@@ -79,7 +60,21 @@ export function argumentsOf(options: SandboxOptions, handed: Handed, given: Give
   ].flat();
 }
 
-const dataFile = (fd: number, at: string): string[] => ['--perms', '0444', '--ro-bind-data', String(fd), at];
+const copied = (fd: number, at: string): string[] => ['--perms', '0444', '--file', String(fd), at];
+
+/** Folders are made before what is in them. */
+function etcPart(part: Part): string[] {
+  switch (part.kind) {
+    case 'file':
+      return copied(part.fd, part.at);
+    case 'link':
+      return ['--symlink', part.target, part.at];
+    case 'folder':
+      return ['--dir', part.at];
+    case 'mount':
+      return ['--ro-bind-try', part.at, part.at];
+  }
+}
 
 /** As this machine has it: a link into `/usr`, or a folder. */
 function systemFolder(name: string): string[] {
