@@ -54,4 +54,5 @@ export { StorageUnavailable } from './log/storage.ts';
 export { environment, system } from './system.ts';
 export type { Head, Move } from './workspaces/workspaces.ts';
 export { Workspaces } from './workspaces/workspaces.ts';
+export { Jobs } from './jobs/jobs.ts';
 export { mountedFor } from './workspaces/mounted.ts';

@@ -98,12 +98,13 @@ export const LIMITS = {
   etcFolderEntries: 12,
   /**
    * Of a command's control group: what the sandbox itself needs of processes and threads; where nobody says how much memory
-   * all have together, that of so many processes beside its scratch folders; how often and how long it is waited for.
+   * all have together, that of so many processes beside its scratch folders. How often it is looked at, and with what between, until
+   * nothing of a command is left.
    */
   groupOwnTasks: 24,
   groupProcesses: 2,
-  groupLooks: 400,
-  groupLookMs: 5,
+  endLooks: 2_000,
+  endLookMs: 5,
 
   /** A command of `shell`, in UTF-16 units, and its time. */
   commandChars: 64 * 1024,

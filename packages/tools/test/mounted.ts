@@ -1,7 +1,7 @@
 /** Workspaces in memory, as the tools of one call reach them. */
 import assert from 'node:assert/strict';
 import type { Tree, TreeNode } from '@perdure/contract';
-import { mountedFor, system, Workspaces } from '@perdure/runtime';
+import { Jobs, mountedFor, silentLogger, system, Workspaces } from '@perdure/runtime';
 import type { Sandbox, TenantStore, ToolContext, ToolDefinition } from '@perdure/runtime/ports';
 import { openMemoryStore } from '@perdure/stores/memory';
 import { contextOf } from './context.ts';
@@ -16,6 +16,7 @@ export type CallOptions = {
   attempt?: number;
   over?: Ports;
   signal?: AbortSignal;
+  jobs?: Jobs;
 };
 
 export type Mounted = Awaited<ReturnType<typeof makeMounted>>;
@@ -48,12 +49,14 @@ export async function makeMounted(files: { [path: string]: Content } = {}) {
     over = store,
     signal,
     sandbox,
+    jobs,
   }: CallOptions = {}): ToolContext => {
     const usual: readonly MountAt[] = [{ path: '/', workspace: 'site' }];
     const mounted = (mounts ?? usual).map((mount) => ({ mode: 'read-write' as const, tree: '', ...mount }));
     const on = { workspaces: new Workspaces({ ...over, clock: system.clock }), blobs: over.blobs };
     const call = mountedFor(on, mounted, { key, session: 'ses_1', call: 'r1t1c0' });
-    return { ...contextOf(signal, sandbox), key, attempt, workspaces: call };
+    const context = { ...contextOf(signal, sandbox), key, attempt, workspaces: call };
+    return jobs === undefined ? context : { ...context, jobs: jobs.of('ses_1', 'r1t1c0') };
   };
   return {
     store,
@@ -61,6 +64,19 @@ export async function makeMounted(files: { [path: string]: Content } = {}) {
     push,
     treeOf,
     context,
+    /** Of one process; what it tells is in `told`. */
+    jobsIn(sandbox: Sandbox, told: string[] = [], process = 'p1'): Jobs {
+      const { docs, blobs } = store;
+      const tell = async (_: string, content: string): Promise<void> => void told.push(content);
+      const own = {
+        timers: system.timers,
+        logger: silentLogger,
+        process,
+        shared: false,
+        clean: (text: string) => text,
+      };
+      return new Jobs({ sandbox, docs, blobs, ...own, tell });
+    },
     async texts(name = 'site'): Promise<{ [path: string]: string }> {
       const texts: { [path: string]: string } = {};
       for (const [path, node] of await treeOf(name))

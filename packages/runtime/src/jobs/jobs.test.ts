@@ -128,6 +128,37 @@ void test('a job that ends by itself is told to its session, and what it said is
   assert.deepEqual(await mine.stop('r1t1c0'), { type: 'exited', code: 3 });
 });
 
+void test('what follows from the end of a job is done once, before anybody hears of the end, however it ended', async () => {
+  for (const how of ['itself', 'stop', 'close'] as const) {
+    const { started, told, processNamed } = world();
+    const jobs = processNamed('p1');
+    const mine = jobs.of('s', 'r1t1c0');
+    const gate = Promise.withResolvers<string>();
+    let times = 0;
+    await mine.start(['run'], OPTIONS, async () => {
+      times += 1;
+      return gate.promise;
+    });
+    started[0]?.say('said');
+    const over =
+      how === 'stop'
+        ? mine.stop('r1t1c0')
+        : how === 'close'
+          ? jobs.close()
+          : started[0]?.end({ type: 'exited', code: 0 });
+    while (times === 0) await new Promise<void>((go) => void system.timers.set(1, go));
+    assert.deepEqual([await mine.state('r1t1c0'), told], [{ type: 'running' }, []]);
+    if (how === 'close') gate.reject(new Error('no room'));
+    else gate.resolve('\n[noted]');
+    await over;
+    while ((await mine.state('r1t1c0'))?.type === 'running')
+      await new Promise<void>((go) => void system.timers.set(1, go));
+    const words = how === 'close' ? '\n[what it changed may not be kept]' : '\n[noted]';
+    assert.equal((await mine.read('r1t1c0', NOW))?.text, `said${words}`);
+    assert.equal(times, 1);
+  }
+});
+
 void test('one that ran in a process that is gone is lost, and named so', async () => {
   const { store, processNamed } = world();
   await processNamed('p1').of('s', 'r1t1c0').start(['run'], OPTIONS);

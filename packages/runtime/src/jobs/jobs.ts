@@ -3,6 +3,7 @@
  *
  * J1 A job is recorded as running, in a document, before it begins, and as ended, with what it said as a blob, after.
  *    One that is recorded as running by a process that is no more is lost: its sandbox died with that process.
+ *    What follows from its end (`atEnd`) is done before that is recorded: whoever hears that it ended finds it done.
  * J2 A job that ends by itself is told to its session, in the context slot `jobs`: no run is begun by it.
  * J3 How many run, of a session and of the process, how long, and what is kept of what they say, is bounded.
  */
@@ -36,6 +37,11 @@ export type JobsOptions = {
 };
 
 type Live = { process: SandboxProcess; output: JobOutput; over: Promise<JobState>; stopped: boolean };
+type Wanted = {
+  command: readonly [string, ...string[]];
+  options: Parameters<SessionJobs['start']>[1];
+  atEnd: Parameters<SessionJobs['start']>[2];
+};
 /** What the document says. `output`: all that was kept, with where it begins. */
 type Recorded = { state: JobState; process: string; output: { digest: string; from: number } | null };
 
@@ -56,7 +62,7 @@ export class Jobs {
   /** As a tool reaches them in one of its calls. */
   of(session: string, call: string): SessionJobs {
     return {
-      start: async (command, options) => this.#start(session, call, command, options),
+      start: async (command, options, atEnd) => this.#start(session, call, { command, options, atEnd }),
       read: async (job, reading) => this.#read(session, job, reading),
       write: async (job, text, end) => {
         const live = this.#find(session, job);
@@ -99,12 +105,7 @@ export class Jobs {
     return this.#live.get(session)?.get(job) ?? null;
   }
 
-  async #start(
-    session: string,
-    job: string,
-    command: readonly [string, ...string[]],
-    options: Parameters<SessionJobs['start']>[1],
-  ): Promise<void> {
+  async #start(session: string, job: string, { command, options, atEnd = async () => '' }: Wanted): Promise<void> {
     const jobs = this.#live.get(session) ?? new Map<string, Live | null>();
     const all = [...this.#live.values()].reduce((sum, { size }) => sum + size, 0);
     if (jobs.size >= LIMITS.sessionJobs || all >= LIMITS.jobs)
@@ -120,7 +121,7 @@ export class Jobs {
         throw new Error('its session has ended');
       }
       const output = new JobOutput(this.#options.clean);
-      const over = this.#follow(session, job, started, output);
+      const over = this.#follow(session, job, started, output, atEnd);
       jobs.set(job, { process: started, output, over, stopped: false });
     } catch (error) {
       this.#forget(session, job);
@@ -135,9 +136,11 @@ export class Jobs {
     job: string,
     { stdout, stderr, ended }: SandboxProcess,
     output: JobOutput,
+    atEnd: () => Promise<string>,
   ): Promise<JobState> {
     await Promise.all([output.take(stdout), output.take(stderr)]);
     const state = await ended;
+    output.add(await atEnd().catch((error: unknown) => this.#unkept(session, job, error)));
     const stopped = this.#find(session, job)?.stopped ?? true;
     try {
       await this.#record(session, job, state, output);
@@ -155,6 +158,11 @@ export class Jobs {
   /** It is on record all the same: a session that was closed hears no more, nor does one whose process is shutting down. */
   #untold(session: string, job: string, error: unknown): void {
     this.#options.logger.warn({ session, job, error: String(error) }, 'a session was not told that its job has ended');
+  }
+
+  #unkept(session: string, job: string, error: unknown): string {
+    this.#options.logger.error({ session, job, error: String(error) }, 'what follows the end of a job has failed');
+    return '\n[what it changed may not be kept]';
   }
 
   #forget(session: string, job: string): void {

@@ -20,11 +20,11 @@ export class JobOutput {
   /** Takes one of its outputs to the end. */
   async take(pieces: AsyncIterable<Uint8Array>): Promise<void> {
     const decoder = new StringDecoder('utf8');
-    for await (const piece of pieces) this.#add(decoder.write(Buffer.from(piece)));
-    this.#add(decoder.end());
+    for await (const piece of pieces) this.add(decoder.write(Buffer.from(piece)));
+    this.add(decoder.end());
   }
 
-  #add(text: string): void {
+  add(text: string): void {
     if (text === '') return;
     this.#line += text;
     const end = this.#line.lastIndexOf('\n') + 1;

@@ -25,9 +25,14 @@ export type JobView = {
 export interface SessionJobs {
   /**
    * Starts the job of this call; what it does is recorded before it begins. Throws SandboxError, and an Error with code
-   * `too_many_jobs`.
+   * `too_many_jobs`. `atEnd` runs once when nothing of it lives, however it ended, before that is recorded or told; what it
+   * gives is the last the job says. Not where this process dies, nor where the start throws.
    */
-  start(command: readonly [string, ...string[]], options: Omit<SandboxOptions, 'input'>): Promise<void>;
+  start(
+    command: readonly [string, ...string[]],
+    options: Omit<SandboxOptions, 'input'>,
+    atEnd?: () => Promise<string>,
+  ): Promise<void>;
   /** Waits up to `waitMs` for something new; null: there is no such job. */
   read(job: string, reading: { after: number; waitMs: number; signal: AbortSignal }): Promise<JobView | null>;
   /** False: it does not run, or takes no more input. `end`: no more follows. */

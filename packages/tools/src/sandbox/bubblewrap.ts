@@ -14,6 +14,7 @@ import { SandboxError } from '@perdure/runtime/ports';
 import { processOf } from './child.ts';
 import { BEGUN_FD, entranceTo } from './entrance.ts';
 import { openEtc } from './etc.ts';
+import { endOfFirst, firstIn } from './first.ts';
 import type { OpenFolder, Owner } from './folders.ts';
 import { openFolders } from './folders.ts';
 import type { Group, Groups } from './groups.ts';
@@ -86,9 +87,12 @@ async function start(
       group?.kill();
       child.kill('SIGKILL');
     };
-    const gone = async (): Promise<void> => group?.gone();
     const timer = timers.set(LIMITS.sandboxStartMs, end);
-    await begun(child, stderr).finally(() => timer.cancel());
+    const first = await begun(child, stderr).finally(() => timer.cancel());
+    const gone = async (): Promise<void> => {
+      if (group !== null) await group.gone();
+      else if (first !== null) await endOfFirst(first, timers);
+    };
     return processOf({ child, stdout, stderr, stdin: child.stdin, end, gone }, timers, options.limits.timeoutMs);
   } catch (error) {
     exit?.close();
@@ -107,8 +111,12 @@ type Launch = {
   group: Group | null;
 };
 
-/** Its descriptors by number: 0 to 2 the command's, 3 tells that it begins, then what bubblewrap reads, then folders and files. */
-const READ_FROM = BEGUN_FD + 1;
+/**
+ * Its descriptors by number: 0 to 2 the command's, 3 tells that it begins, 4 who is first in it, then what bubblewrap reads,
+ * then folders and files.
+ */
+const INFO_FD = BEGUN_FD + 1;
+const READ_FROM = INFO_FD + 1;
 
 function launch(
   program: string,
@@ -134,13 +142,20 @@ function launch(
   const inputs = [args.map((each) => `${each}\0`).join(''), seccompProgram(machine), PASSWD, GROUP, HOSTS];
   const child = spawn(
     program,
-    ['--args', String(READ_FROM), '--', ...entranceTo(command, options.limits, proxy !== null)],
+    [
+      '--info-fd',
+      String(INFO_FD),
+      '--args',
+      String(READ_FROM),
+      '--',
+      ...entranceTo(command, options.limits, proxy !== null),
+    ],
     {
       env: {},
       cwd: '/',
       stdio: [
         options.input ? 'pipe' : 'ignore',
-        ...(['pipe', 'pipe', 'pipe'] as const),
+        ...(['pipe', 'pipe', 'pipe', 'pipe'] as const),
         ...inputs.map(() => 'pipe' as const),
         ...folders.map(({ fd }) => fd),
         ...files,
@@ -178,12 +193,13 @@ function nodeFor(identity: Owner | null): string | null {
   return path;
 }
 
-/** Resolves when the command takes over; else throws with the words of whoever could not. */
-async function begun(child: ChildProcess, stderr: Readable): Promise<void> {
-  const told = child.stdio[BEGUN_FD] as Readable | null | undefined;
-  if (child.pid === undefined || told === null || told === undefined)
+/** Resolves when the command takes over, with who is first in the sandbox; else throws with the words of whoever could not. */
+async function begun(child: ChildProcess, stderr: Readable): Promise<number | null> {
+  const [told, info] = [BEGUN_FD, INFO_FD].map((fd) => child.stdio[fd] as Readable | null | undefined);
+  if (child.pid === undefined || told === null || told === undefined || info === null || info === undefined)
     throw new SandboxError('not_started', 'the sandbox could not be started: the system refused another process');
-  for await (const _ of told) return;
+  const first = firstIn(info);
+  for await (const _ of told) return first;
   let words = '';
   for await (const piece of stderr) if (words.length < LIMITS.sandboxWordsChars) words += String(piece);
   throw cannotBegin(words);

@@ -18,7 +18,6 @@ import {
   openSync,
   readdirSync,
   readFileSync,
-  readlinkSync,
   rmdirSync,
   writeSync,
 } from 'node:fs';
@@ -28,6 +27,7 @@ import type { Timers } from '@perdure/runtime/ports';
 import { SandboxError } from '@perdure/runtime/ports';
 import { LIMITS } from '../limits.ts';
 import { isWithin } from './folders.ts';
+import { leftBehind, ownMark } from './marks.ts';
 
 const BOUNDS = ['memory', 'pids'] as const;
 export type Bound = (typeof BOUNDS)[number];
@@ -139,15 +139,15 @@ export function openGroup(
     add: (pid) => sure('a command could not be put into its control group', () => put('cgroup.procs', pid)),
     kill: () => tried(() => put('cgroup.kill', 1)),
     gone: async () => {
-      for (let looks = 0; folder !== null && looks < LIMITS.groupLooks; looks += 1) {
+      for (let looks = 0; folder !== null && looks < LIMITS.endLooks; looks += 1) {
         if (removed(folder)) return;
         group.kill();
-        await new Promise<void>((resolve) => void timers.set(LIMITS.groupLookMs, resolve));
+        await new Promise<void>((resolve) => void timers.set(LIMITS.endLookMs, resolve));
       }
     },
   };
   sure('no control group could be made for a command', () => {
-    folder = mkdtempSync(join(base, `${ownName()}-`));
+    folder = mkdtempSync(join(base, `${ownMark(NAME)}-`));
     try {
       if (bounds.includes('pids')) put('pids.max', processes);
       if (bounds.includes('memory')) put('memory.max', memoryBytes);
@@ -161,21 +161,9 @@ export function openGroup(
   return group;
 }
 
-/** The process by what no other has: its namespace, its number and when it began (proc_pid_stat(5), the 22nd word). */
-const ownName = (): string => [NAME, namespace(), process.pid, begunAt(process.pid)].join('-');
-const namespace = (): string => readlinkSync('/proc/self/ns/pid').replaceAll(/\D/g, '');
-
-function begunAt(pid: number): string | null {
-  const text = textIn(`/proc/${pid}/stat`);
-  return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? null;
-}
-
 /** G3. */
 function sweep(base: string): void {
-  const own = new RegExp(`^${NAME}-${namespace()}-(\\d+)-(\\d+)-[^-]+$`);
-  for (const name of readdirSync(base)) {
-    const [, pid, begun] = own.exec(name) ?? [];
-    if (pid === undefined || begunAt(Number(pid)) === begun) continue;
+  for (const name of leftBehind(NAME, readdirSync(base))) {
     const left = join(base, name);
     tried(() => write(join(left, 'cgroup.kill'), '1'));
     removed(left);

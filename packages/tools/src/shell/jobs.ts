@@ -3,8 +3,10 @@ import { z } from 'zod';
 import { defineTool } from '../define.ts';
 import { ToolFailure } from '../failure.ts';
 import { LIMITS } from '../limits.ts';
-import type { ShellOptions } from './place.ts';
-import { notBegun, placeOf } from './place.ts';
+import type { LaidMounts } from './mounted.ts';
+import { layMounts } from './mounted.ts';
+import type { MountedShellOptions, ShellOptions } from './place.ts';
+import { notBegun, placeOf, WORKSPACE } from './place.ts';
 import { describePlace, endOf } from './shell.ts';
 
 const job = z.string().regex(/^r\d{1,9}t\d{1,9}c\d{1,9}$/, 'a job such as r1t2c0, as job_start names it');
@@ -15,20 +17,24 @@ const job = z.string().regex(/^r\d{1,9}t\d{1,9}c\d{1,9}$/, 'a job such as r1t2c0
  * session and with the process: then it is `lost`, and is told to be. One that ends by itself is told in the context.
  * Starting and writing ask first; a start that a crash hid is looked up.
  *
+ * With `mounts` it works on a copy of what the session has mounted, as it was when the job started. What it changed there is
+ * stored once, whole, when nothing of it lives any more and before anybody is told that it has ended; of a lost job nothing
+ * is. It counts as a change by the call that started it.
+ *
  * Failures are error results: those of `shell`, `too_many_jobs`, `not_found`, `not_running`. Throws ToolOptionsError
  * `invalid_root` or `invalid_host`.
  */
-export function jobs(options: ShellOptions): ToolDefinition[] {
+export function jobs(options: ShellOptions | MountedShellOptions): ToolDefinition[] {
   return [startTool(options), readTool(), writeTool(), stopTool()];
 }
 
-function startTool(options: ShellOptions): ToolDefinition {
+function startTool(options: ShellOptions | MountedShellOptions): ToolDefinition {
   const place = placeOf(options);
   return defineTool(
     {
       name: 'job_start',
       names: { commands: ['command'], paths: ['cwd'] },
-      description: `Starts a command of bash that goes on beside the conversation, such as a server, and gives its name. ${describePlace(options)}`,
+      description: `Starts a command of bash that goes on beside the conversation, such as a server, and gives its name. ${describePlace(options, MOUNTED)}`,
       input: z.strictObject({
         command: z.string().min(1).max(LIMITS.commandChars),
         cwd: z.string().min(1).max(LIMITS.pathChars).optional().describe('A folder of the workspace, relative to it.'),
@@ -41,19 +47,38 @@ function startTool(options: ShellOptions): ToolDefinition {
       }),
       timeoutMs: LIMITS.sandboxStartMs + LIMITS.commandGraceMs,
       async run({ command, cwd, forMs }, context) {
+        const laid = 'mounts' in options ? await layMounts(context.workspaces, context.signal) : null;
         try {
-          await context.jobs.start(['/bin/bash', '-c', command], place(cwd, forMs));
+          const at = place(cwd, forMs, laid?.folders);
+          await context.jobs.start(
+            ['/bin/bash', '-c', command],
+            at,
+            laid === null ? undefined : async () => kept(laid),
+          );
         } catch (error) {
+          await laid?.remove();
           if (error instanceof Error && 'code' in error && error.code === 'too_many_jobs')
             throw new ToolFailure('too_many_jobs', error.message);
           throw notBegun(error);
         }
-        return { content: `job ${context.call} runs; read it with job_read`, details: { job: context.call } };
+        const more = laid === null ? '' : `; ${AT_ITS_END}`;
+        return { content: `job ${context.call} runs; read it with job_read${more}`, details: { job: context.call } };
       },
       verify: async (_key, _args, context) => verified(context),
     },
     { effect: 'unsafe', approval: 'always', acts: ['write', 'egress'] },
   );
+}
+
+const AT_ITS_END = 'what it changes in what is mounted is kept when it ends, and not before';
+const MOUNTED = `a copy of what is mounted in the session below ${WORKSPACE} (what is mounted at /site is in ${WORKSPACE}/site) \
+as it is when the job starts: later changes of others are not seen there, ${AT_ITS_END}, folders named .git and node_modules aside`;
+
+/** The last words of a job whose end is not told yet. */
+async function kept(laid: LaidMounts): Promise<string> {
+  const notes = await laid.store();
+  await laid.remove();
+  return notes.map((note) => `\n${note}`).join('');
 }
 
 /** What became of a start that nobody saw the end of. */

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
 import { describe, test } from 'node:test';
 import { system } from '@perdure/runtime';
 import type { Sandbox } from '@perdure/runtime/ports';
@@ -9,6 +12,8 @@ import { makeMounted } from '../../test/mounted.ts';
 import { makeSandbox, whyNoSandbox } from '../../test/sandbox.ts';
 import { files } from '../files/index.ts';
 import { createBare } from '../sandbox/index.ts';
+import { ownMark } from '../sandbox/marks.ts';
+import { jobs } from './jobs.ts';
 import { shell } from './shell.ts';
 
 const skip = await whyNoSandbox();
@@ -26,7 +31,7 @@ const run = async (world: Mounted, sandbox: Sandbox, command: string, more: obje
   (await world.call(tools, 'shell', { command }, { sandbox, ...more })).content;
 
 function leftovers(): string[] {
-  return readdirSync(tmpdir()).filter((name) => name.startsWith('perdure-mounted-'));
+  return readdirSync(tmpdir()).filter((name) => name.startsWith(ownMark('perdure-mounted')));
 }
 
 void describe('shell on what is mounted', { skip }, () => {
@@ -126,6 +131,103 @@ void describe('shell on what is mounted', { skip }, () => {
     await run(world, place.sandbox, 'echo x > x', { key: 'k' });
     assert.equal((await ask('k'))?.outcome, 'done');
     assert.deepEqual(await ask('other'), { outcome: 'unknown' });
+  });
+});
+
+void describe('jobs on what is mounted', { skip }, () => {
+  const all = [...tools, ...jobs({ mounts: true })];
+  const job = 'r1t1c0';
+  const open = async (files: { [path: string]: Content }) => {
+    const place = makeSandbox();
+    const world = await makeMounted(files);
+    const told: string[] = [];
+    const own = world.jobsIn(place.sandbox, told);
+    const call = async (name: string, args: object, key = 'other'): Promise<string> =>
+      (await world.call(all, name, args, { sandbox: place.sandbox, jobs: own, key })).content;
+    const said = async (text: RegExp): Promise<string> => {
+      let read = '';
+      while (!text.test(read)) {
+        read = await call('job_read', { job });
+        await new Promise<void>((go) => void system.timers.set(10, go));
+      }
+      return read;
+    };
+    const close = async (): Promise<void> => {
+      await own.close();
+      place[Symbol.dispose]();
+    };
+    return { world, told, own, call, said, [Symbol.asyncDispose]: close };
+  };
+
+  void test('what a job changes is kept once, whole, when it ends, before anybody hears that it did, and not before', async () => {
+    await using at = await open({ a: 'a', b: 'b' });
+    const before = new Set(leftovers());
+    const command = 'pwd; echo -n half > a; echo wrote; read x; echo -n mine > a; rm b; echo -n new > c; exit 3';
+    const began = await at.call('job_start', { command }, 'start');
+    assert.equal(
+      began,
+      `job ${job} runs; read it with job_read; what it changes in what is mounted is kept when it ends, and not before`,
+    );
+    assert.match(await at.said(/wrote/), /running; .*\n\/workspace\nwrote\n$/s);
+    assert.deepEqual(await at.world.texts(), { a: 'a', b: 'b' });
+    const texts: unknown[] = [];
+    Object.assign(at.told, { push: (text: string) => texts.push(text, at.world.texts()) });
+    assert.equal(await at.call('job_write', { job, text: 'go\n' }), 'written');
+    await at.said(/exit code 3/);
+    const kept = { a: 'mine', c: 'new' };
+    assert.deepEqual(await at.world.texts(), kept);
+    while (texts.length === 0) await new Promise<void>((go) => void system.timers.set(5, go));
+    assert.deepEqual(await texts[1], kept);
+    const moves = (await at.world.workspaces.head('site'))?.moves ?? [];
+    assert.deepEqual(
+      moves.map(({ key }) => key),
+      ['push-1', 'start'],
+      'one move, by the call that started it',
+    );
+    assert.deepEqual(new Set(leftovers()), before, 'nothing is left on the machine');
+  });
+
+  void test('others go on meanwhile: what they changed stays, what both changed is told', async () => {
+    await using at = await open({ a: 'a', b: 'b' });
+    await at.call('job_start', { command: 'echo -n mine > a; echo -n mine > c; read x' });
+    await at.world.push('site', { a: 'theirs', b: 'theirs' });
+    await at.call('job_write', { job, text: '', end: true });
+    assert.match(await at.said(/exit code 1/), /\n\[not kept: "a" was changed by somebody else meanwhile\]$/);
+    assert.deepEqual(await at.world.texts(), { a: 'theirs', b: 'theirs', c: 'mine' });
+  });
+
+  void test('one that is stopped, by a call or with its session, has changed what it had changed, however it goes on writing', async () => {
+    for (const end of ['stop', 'session'] as const) {
+      await using at = await open({ a: 'a' });
+      const command =
+        'exec 2>/dev/null; (exec >/dev/null; while :; do echo -n whole > x; mv x y; done) & echo on; wait';
+      await at.call('job_start', { command });
+      await at.said(/on/);
+      if (end === 'stop') assert.match(await at.call('job_stop', { job }), /^job r1t1c0: killed: it was stopped/);
+      else await at.own.end('ses_1');
+      const { a, y = 'whole', x = 'whole', ...others } = await at.world.texts();
+      assert.deepEqual({ a, y, others }, { a: 'a', y: 'whole', others: {} });
+      assert.ok('whole'.startsWith(x), x);
+      assert.equal((await at.world.workspaces.head('site'))?.moves.length, 2);
+    }
+  });
+
+  void test('of a job that is lost with its process nothing is kept, and what it left on the machine the next one takes away', async () => {
+    await using at = await open({ a: 'a' });
+    const left = join(tmpdir(), `${ownMark('perdure-mounted').replace(/\d+$/, '1')}-abcdef`);
+    mkdirSync(left);
+    writeFileSync(join(left, 'a'), 'half');
+    const program = `
+      import { removeLeftBehind } from ${JSON.stringify(import.meta.resolve('./mounted.ts'))};
+      await removeLeftBehind();`;
+    const ran = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' });
+    assert.equal(ran.stderr.replaceAll(/.*Warning.*\n|\(Use.*\n/g, ''), '');
+    assert.equal(existsSync(left), false);
+    const lost = at.world.jobsIn(makeSandbox().sandbox, [], 'p2');
+    await at.call('job_start', { command: 'echo -n half > a; echo wrote; read x' });
+    await at.said(/wrote/);
+    assert.deepEqual(await lost.of('ses_1', 'x').state(job), { type: 'lost' });
+    assert.deepEqual(await at.world.texts(), { a: 'a' });
   });
 });
 

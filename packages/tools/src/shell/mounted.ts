@@ -4,48 +4,82 @@
  *
  * C1 What is put there is data: links are made last, and nobody here follows one, before or after.
  * C2 What others have changed meanwhile stays; what both changed is not stored, and told.
- * C3 The workspace moves once for a call, after the command has ended: a process that dies before leaves it as it was.
+ * C3 The workspace moves once for a command, whole, after its end: a process that dies before leaves it as it was.
+ * C4 What a process that was killed left behind is taken away by the next one.
  */
-import { chmod, chown, lchown, mkdir, mkdtemp, open, realpath, rm, symlink } from 'node:fs/promises';
+import { chmod, chown, lchown, lstat, mkdir, mkdtemp, open, readdir, realpath, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import type { Tree, TreeNode } from '@perdure/contract';
 import { diffTrees, isLink, mergeTrees, sizeOfTree } from '@perdure/contract';
-import type { Found, Mount, Placed, SandboxFolder, SessionWorkspaces, ToolResult } from '@perdure/runtime/ports';
+import type { Found, Mount, Placed, SandboxFolder, SessionWorkspaces } from '@perdure/runtime/ports';
 import { ToolFailure } from '../failure.ts';
 import { quote } from '../files/space.ts';
 import { told } from '../files/mounted/told.ts';
 import { LIMITS } from '../limits.ts';
 import { NOBODY } from '../sandbox/identity.ts';
+import { leftBehind, ownMark } from '../sandbox/marks.ts';
 import type { LeftOut, Owner, TreeFolder } from '../trees/index.ts';
 import { excludesOf, openTreeFolder, USUALLY_EXCLUDED, withUnseen } from '../trees/index.ts';
 import { WORKSPACE } from './place.ts';
 
 type Laid = { mount: Mount; found: Found; path: string };
-type Command = (folders: readonly SandboxFolder[]) => Promise<ToolResult & { content: string }>;
+
+/** What is mounted, as folders that one command sees. */
+export type LaidMounts = {
+  folders: readonly SandboxFolder[];
+  /** What must be told of what is not kept. Once, when nothing of the command lives (C3). Never rejects. */
+  store(): Promise<string[]>;
+  /** Never rejects: what a command made unreadable even for its owner stays behind. */
+  remove(): Promise<void>;
+};
+
+const NAME = 'perdure-mounted';
 
 export const seenAt = ({ path }: Mount): string => (path === '/' ? WORKSPACE : WORKSPACE + path);
 
-/** Runs a command that sees what is mounted. Throws ToolFailure where it has not begun. */
-export async function onMounted(workspaces: SessionWorkspaces, signal: AbortSignal, run: Command): Promise<ToolResult> {
+/** Throws ToolFailure where no command can begin on it. */
+export async function layMounts(workspaces: SessionWorkspaces, signal: AbortSignal): Promise<LaidMounts> {
   const { mounts } = workspaces;
   if (mounts.length === 0)
     throw new ToolFailure('not_found', 'No workspace is mounted in this session, so commands have no files here.');
-  const base = await realpath(await mkdtemp(join(tmpdir(), 'perdure-mounted-')));
+  await swept();
+  const base = await realpath(await mkdtemp(join(tmpdir(), `${ownMark(NAME)}-`)));
+  const remove = async (): Promise<void> => rm(base, { recursive: true, force: true }).catch(() => undefined);
   try {
     // Whoever runs the command goes through, and sees no names.
     await chmod(base, 0o711);
     const laid: Laid[] = [];
     for (const mount of mounts) laid.push(await layOut(workspaces, mount, join(base, String(laid.length)), signal));
-    const folders = laid.map(({ mount, path }) => ({ path, at: seenAt(mount), write: mount.write }));
-    const result = await run(folders);
-    const notes: string[] = [];
-    for (const each of laid) if (each.mount.write) notes.push(...(await storeBack(workspaces, each)));
-    return notes.length === 0 ? result : { ...result, content: [result.content, ...notes].join('\n') };
-  } finally {
-    // What the command made unreadable even for its owner stays behind: the command has run all the same.
-    await rm(base, { recursive: true, force: true }).catch(() => undefined);
+    return {
+      folders: laid.map(({ mount, path }) => ({ path, at: seenAt(mount), write: mount.write })),
+      async store() {
+        const notes: string[] = [];
+        for (const each of laid) if (each.mount.write) notes.push(...(await storeBack(workspaces, each)));
+        return notes;
+      },
+      remove,
+    };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+/** C4, once in a process. */
+let sweeping: Promise<void> | null = null;
+const swept = async (): Promise<void> => (sweeping ??= removeLeftBehind());
+
+/** What processes that are no more have left on this machine (C4). */
+export async function removeLeftBehind(): Promise<void> {
+  const folder = tmpdir();
+  for (const name of leftBehind(NAME, await readdir(folder).catch(() => []))) {
+    const path = join(folder, name);
+    const stat = await lstat(path).catch(() => null);
+    // Nobody else can have made it, nor can anybody change it any more.
+    if (stat?.isDirectory() === true && stat.uid === process.getuid?.())
+      await rm(path, { recursive: true, force: true }).catch(() => undefined);
   }
 }
 
@@ -111,8 +145,8 @@ async function storeBack(workspaces: SessionWorkspaces, { mount, found, path }: 
     const clash = await store(workspaces, { mount, found, path }, here, folder);
     return [...notes.slice(0, LIMITS.toldPaths), ...clash];
   } catch (error) {
-    if (!(error instanceof ToolFailure)) throw error;
-    return [`[what the command changed in ${mount.path} is not kept: ${error.message}]`];
+    const why = error instanceof Error ? error.message : String(error);
+    return [`[what the command changed in ${mount.path} is not kept: ${why}]`];
   }
 }
 

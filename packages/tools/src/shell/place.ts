@@ -47,12 +47,16 @@ export function placeOf(options: ShellOptions | MountedShellOptions) {
     mounted: readonly SandboxFolder[] = [],
   ): Omit<SandboxOptions, 'input'> => ({
     folders: [...own, ...mounted, ...shared],
-    cwd: within(cwd),
+    cwd: within(cwd ?? onlyOf(mounted)?.at),
     env,
     hosts,
     limits: { ...bounds, timeoutMs },
   });
 }
+
+/** Where there is but one, commands begin in it. */
+const onlyOf = ([first, ...others]: readonly SandboxFolder[]): SandboxFolder | undefined =>
+  others.length === 0 ? first : undefined;
 
 export type ShellPlace = ReturnType<typeof placeOf>;
 

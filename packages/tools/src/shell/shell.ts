@@ -12,14 +12,14 @@ import { defineActing } from '../define.ts';
 import { ToolOptionsError } from '../failure.ts';
 import { LIMITS } from '../limits.ts';
 import { Output } from './output.ts';
-import { onMounted } from './mounted.ts';
+import { layMounts } from './mounted.ts';
 import type { MountedShellOptions, ShellOptions } from './place.ts';
 import { notBegun, placeOf, WORKSPACE } from './place.ts';
 
 /** What a model has to know of the place. */
-export function describePlace(options: ShellOptions | MountedShellOptions): string {
+export function describePlace(options: ShellOptions | MountedShellOptions, mounted = MOUNTED): string {
   const { hosts = [] } = options;
-  const files = 'mounts' in options ? MOUNTED : filesOf(options);
+  const files = 'mounts' in options ? mounted : filesOf(options);
   const network = hosts.length === 0 ? 'no network' : `of the network ${hosts.join(', ')} by HTTP and HTTPS`;
   return `It sees the system's programs, ${files}, an empty /tmp of its own, and ${network}.`;
 }
@@ -61,9 +61,7 @@ export function shell(options: (ShellOptions | MountedShellOptions) & SecretName
       const { sandbox, signal, workspaces } = context;
       const given = secretsFor(secrets, command, context);
       const runIn = async (mounted: readonly SandboxFolder[]): Promise<Ran> => {
-        const [only, ...others] = mounted;
-        const begin = cwd ?? (only !== undefined && others.length === 0 ? only.at : undefined);
-        const at = place(begin, timeoutMs, mounted);
+        const at = place(cwd, timeoutMs, mounted);
         const started = await sandbox
           .run(['/bin/bash', '-c', command], { ...at, env: { ...at.env, ...given }, input: false })
           .catch((error: unknown) => {
@@ -71,7 +69,14 @@ export function shell(options: (ShellOptions | MountedShellOptions) & SecretName
           });
         return stoppable(started, signal, timeoutMs);
       };
-      return 'mounts' in options ? onMounted(workspaces, signal, runIn) : runIn([]);
+      if (!('mounts' in options)) return runIn([]);
+      const laid = await layMounts(workspaces, signal);
+      try {
+        const result = await runIn(laid.folders);
+        return { ...result, content: [result.content, ...(await laid.store())].join('\n') };
+      } finally {
+        await laid.remove();
+      }
     },
     ...('mounts' in options ? { verify: hasRun } : {}),
   });
