@@ -9,11 +9,12 @@ import { createVirtualSystem } from '@perdure/testkit';
 import { World } from '../../test/world.ts';
 import { silentLogger } from '../logger.ts';
 import type { DocStore, Store } from '../ports.ts';
+import { CHANGE } from './key-change.ts';
 import type { SecretKeys } from './keys.ts';
 import { fileKeys, givenKeys, memoryKeys, newKey, noKeys, readKeys } from './keys.ts';
 import { Redactor } from './redact.ts';
 import type { Vault } from './vault.ts';
-import { CHANGE, KIND, openVault, readVault } from './vault.ts';
+import { KIND, openVault, readVault } from './vault.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'perdure-vault-'));
 after(() => rmSync(folder, { recursive: true }));

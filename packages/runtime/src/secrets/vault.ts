@@ -9,11 +9,11 @@
  *  V5 Keys change while secrets are used: a new one comes first, each document is sealed anew, the ones before go last of
  *     all. Whoever dies in between leaves both, and a mark that it was begun: who opens the secrets next goes on, unasked.
  */
-import { z } from 'zod';
 import type { Clock, Doc, DocStore, Logger, Random, Store, System } from '../ports.ts';
 import { LIMITS } from '../limits.ts';
 import type { Bindings } from './bindings.ts';
 import { SecretsError } from './errors.ts';
+import { KeyChange } from './key-change.ts';
 import type { SecretKey, SecretKeys } from './keys.ts';
 import { newKey } from './keys.ts';
 import { silentLogger } from '../logger.ts';
@@ -22,10 +22,6 @@ import type { Deleted } from './sealed.ts';
 import { isDeleted, isSealed, openValue, resealed, sealValue, versionOf } from './sealed.ts';
 
 export const KIND = 'sealed-secret';
-
-/** The mark of a change of keys that was begun, and the key that was the first one then. */
-export const CHANGE = 'secret-keys-change';
-const changeSchema = z.strictObject({ from: z.string() });
 
 export type SecretInfo = {
   name: string;
@@ -53,6 +49,7 @@ export type VaultOptions = {
 
 export class Vault {
   readonly #options: VaultOptions;
+  readonly #change: KeyChange;
   readonly #known = new Map<string, { revision: number; info: SecretInfo; value: string | null }>();
   /** The newest revision that was seen of each name: none before it is believed any more. */
   readonly #seen = new Map<string, number>();
@@ -65,6 +62,7 @@ export class Vault {
 
   constructor(options: VaultOptions) {
     this.#options = options;
+    this.#change = new KeyChange(options.docs, options.keys);
   }
 
   /** Reads all that is stored. What cannot be opened is logged and listed; nothing else fails for it. */
@@ -206,7 +204,7 @@ export class Vault {
     const { own } = this.#options.keys;
     const deleted = await this.#inTurn(async () => {
       // Who dies before the keys are changed leaves that to the next one.
-      if (own && this.#known.has(name)) await this.#begin();
+      if (own && this.#known.has(name)) await this.#change.begin();
       return this.#overwrite(name);
     });
     if (!deleted) return false;
@@ -239,7 +237,7 @@ export class Vault {
     const before = keys.read();
     if (before.length === 0) return { key: null, resealed: 0, left: 0 };
     await this.#inTurn(async () => {
-      await this.#begin();
+      await this.#change.begin();
       // More than one: an earlier change was interrupted, and its key goes first already.
       if (keys.own && keys.read().length === 1) keys.write([newKey(random), ...keys.read()]);
     });
@@ -248,35 +246,16 @@ export class Vault {
       count += await this.#resealAll(true);
       const [first, ...others] = keys.read();
       if (keys.own && first !== undefined) keys.write([first]);
-      await this.#end();
+      await this.#change.end();
       return { key: first?.id ?? null, resealed: count, left: keys.own ? 0 : others.length };
     });
   }
 
-  async #begin(): Promise<void> {
-    const { docs, keys } = this.#options;
-    const [first] = keys.read();
-    // Another one's mark will do: whoever finds it does the same.
-    if (first !== undefined) await docs.put(CHANGE, CHANGE, { from: first.id }, 0);
-  }
-
-  async #end(): Promise<void> {
-    const { docs } = this.#options;
-    const known = await docs.get(CHANGE, CHANGE);
-    if (known !== null) await docs.put(CHANGE, CHANGE, null, known.revision);
-  }
-
-  /** Goes on with a change of keys that was begun and has not ended; `secrets` say nothing of it where there is none. */
+  /** Goes on with a change of keys that was begun and has not ended. What keeps it from that is logged: nothing else fails for it. */
   async resume(): Promise<void> {
-    const { docs, keys, logger } = this.#options;
-    const mark = await docs.get(CHANGE, CHANGE);
+    const { logger } = this.#options;
     try {
-      if (mark === null && !keys.own) return;
-      const { length, 0: first } = keys.read();
-      if (mark === null && length < 2) return;
-      const from = changeSchema.safeParse(mark?.doc).data?.from;
-      // Its last step but one was done.
-      if (keys.own && length < 2 && first?.id !== from) return await this.#end();
+      if (!(await this.#change.isUnderWay())) return;
       const { resealed: count } = await this.rotate();
       logger.info({ resealed: count }, 'a change of the keys of secrets that was interrupted is done');
     } catch (error) {
