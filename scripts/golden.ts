@@ -42,6 +42,7 @@ async function candidates(seeds: number): Promise<StoredFrame[][]> {
         share: (clock) => openMemoryStore({ clock, disk, shared: true }),
         lease: (name) => disk.tenants.get('default')?.leases.get(name),
         account: (id) => disk.tenants.get('default')?.accounts.get(id),
+        blob: (digest) => disk.tenants.get('default')?.blobs.get(digest)?.bytes,
       }),
     });
     if (failure !== null) throw failure;

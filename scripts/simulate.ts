@@ -6,9 +6,9 @@
 //   npm run simulate -- --boundaries                every act at every completion of small runs, and all pairs with a crash
 // Progress goes to stderr, the summary to stdout; it exits with 1 when a promise was broken (with --bug: when none was).
 import { parseArgs } from 'node:util';
-import { createMemoryDisk, openMemoryStore } from '@perdure/stores/memory';
 import { BUGS, Coverage, eachBoundary, eachPair, SCENARIOS, simulate, STATES } from '@perdure/testkit/simulator';
-import type { Bug, Disk, Happening, Outcome } from '@perdure/testkit/simulator';
+import type { Bug, Happening, Outcome } from '@perdure/testkit/simulator';
+import { ground } from '../packages/testkit/test/simulated.ts';
 
 const PROGRESS_MS = 2_000;
 
@@ -23,15 +23,6 @@ const { values } = parseArgs({
   },
 });
 
-const createDisk = (): Disk => {
-  const disk = createMemoryDisk();
-  return {
-    open: (clock) => openMemoryStore({ clock, disk }),
-    share: (clock) => openMemoryStore({ clock, disk, shared: true }),
-    lease: (name) => disk.tenants.get('default')?.leases.get(name),
-    account: (id) => disk.tenants.get('default')?.accounts.get(id),
-  };
-};
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
@@ -53,7 +44,7 @@ async function seeds(): Promise<number> {
   const caught: number[] = [];
   let done = 0;
   for (let seed = from; seed < from + count; seed += 1) {
-    const outcome = await simulate({ seed, createDisk, trace: values.trace, ...(bug === undefined ? {} : { bug }) });
+    const outcome = await simulate({ seed, ...ground, trace: values.trace, ...(bug === undefined ? {} : { bug }) });
     done += 1;
     events += outcome.events;
     coverage.add(outcome.coverage);
@@ -81,9 +72,9 @@ async function seeds(): Promise<number> {
 async function boundaries(): Promise<number> {
   let failed = 0;
   for (const calls of SCENARIOS) {
-    const alone = await eachBoundary(createDisk, calls);
-    const cancels = await eachPair(createDisk, calls, 'cancel', { acts: 1, crashes: 1 });
-    const compactions = await eachPair(createDisk, calls, 'compact', { acts: 1, crashes: 1 });
+    const alone = await eachBoundary(ground, calls);
+    const cancels = await eachPair(ground, calls, 'cancel', { acts: 1, crashes: 1 });
+    const compactions = await eachPair(ground, calls, 'compact', { acts: 1, crashes: 1 });
     const failures = [...alone.failures, ...cancels.failures, ...compactions.failures];
     for (const { name, error } of failures) say(`${name}: ${error.stack ?? error.message}`);
     failed += failures.length;

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { parentPort } from 'node:worker_threads';
 import { createMemoryDisk, openMemoryStore } from '@perdure/stores/memory';
-import type { Act, Boundaries, Bug, Disk, Happening } from '../src/simulator/index.ts';
+import { files } from '@perdure/tools';
+import type { Act, Boundaries, Bug, Disk, Ground, Happening } from '../src/simulator/index.ts';
 import { ACTIONS, Coverage, eachBoundary, eachPair, FAULT_NAMES, simulate } from '../src/simulator/index.ts';
 
 function createDisk(): Disk {
@@ -12,8 +13,11 @@ function createDisk(): Disk {
     share: (clock) => openMemoryStore({ clock, disk, shared: true }),
     lease: (name) => disk.tenants.get('default')?.leases.get(name),
     account: (id) => disk.tenants.get('default')?.accounts.get(id),
+    blob: (digest) => disk.tenants.get('default')?.blobs.get(digest)?.bytes,
   };
 }
+
+export const ground: Ground = { createDisk, files: files({ mounts: true, write: true }) };
 
 const simulated = {
   /**
@@ -23,7 +27,7 @@ const simulated = {
   async keepEveryPromise(from: number, count: number): Promise<Happening[]> {
     const coverage = new Coverage();
     for (let seed = from; seed < from + count; seed += 1) {
-      const outcome = await simulate({ seed, createDisk });
+      const outcome = await simulate({ seed, ...ground });
       coverage.add(outcome.coverage);
       if (outcome.failure === null) continue;
       const again = `npm run simulate -- --seeds 1 --from ${seed} --trace`;
@@ -34,21 +38,21 @@ const simulated = {
 
   /** The trace of one seed. */
   async trace(seed: number, kept: boolean): Promise<{ hash: string; events: number }> {
-    const { hash, events } = await simulate({ seed, createDisk, trace: kept });
+    const { hash, events } = await simulate({ seed, ...ground, trace: kept });
     return { hash, events };
   },
 
   /** The first of these many seeds that catches the bug, and what it says; null where none does. */
   async caught(bug: Bug, seeds: number): Promise<{ seed: number; message: string } | null> {
     for (let seed = 1; seed <= seeds; seed += 1) {
-      const { failure } = await simulate({ seed, createDisk, bug });
+      const { failure } = await simulate({ seed, ...ground, bug });
       if (failure !== null) return { seed, message: failure.message };
     }
     return null;
   },
 
-  async eachBoundary(calls: readonly string[]): Promise<Boundaries> {
-    return eachBoundary(createDisk, calls);
+  async eachBoundary(calls: readonly string[], stride: number): Promise<Boundaries> {
+    return eachBoundary(ground, calls, stride);
   },
 
   async eachPair(
@@ -56,7 +60,7 @@ const simulated = {
     first: Act,
     strides: { acts: number; crashes: number },
   ): Promise<Boundaries> {
-    return eachPair(createDisk, calls, first, strides);
+    return eachPair(ground, calls, first, strides);
   },
 };
 export type Simulated = typeof simulated;

@@ -4,17 +4,18 @@ import { ApiError } from '@perdure/contract';
 import type { Actor, Call, PolicyRule, Wait } from '@perdure/engine';
 import { argumentsOf } from '../effects/calls.ts';
 import type { Parts } from '../parts.ts';
-import { grantOf } from '../policy/documents.ts';
+import { grantId, grantOf } from '../policy/documents.ts';
 import { offerOf } from '../policy/offer.ts';
 import { judged } from '../policy/policy.ts';
 import { existing } from './views.ts';
 
-type Given = { scope: string; id: string; takeBack(error: unknown): Promise<void> };
+/** `confirm`: the answer is in the log. */
+type Given = { name: string; confirm(): Promise<void>; takeBack(error: unknown): Promise<void> };
 type Asked = { wait: Wait; call: Call | undefined; agent: string };
 
 /**
- * Writes the grant down before the answer that it comes with: who asked for it finds it, whatever becomes of this process.
- * An answer that is refused takes it back. Throws ApiError `invalid_request` for what cannot be granted, `too_large`.
+ * Writes the grant down before the answer that it comes with, so that the same answer, sent again after whatever became of
+ * this process, finds it. It counts when its answer is in the log; one that is refused takes it back. Throws ApiError `invalid_request` for what cannot be granted, `too_large`.
  */
 export async function giveGrant(
   parts: Parts,
@@ -22,6 +23,7 @@ export async function giveGrant(
   { wait, call, agent }: Asked,
   said: AnswerInput,
   by: Actor,
+  digest: string,
 ): Promise<Given> {
   const wrong = (message: string): ApiError => new ApiError('invalid_request', message, { details: { path: 'grant' } });
   if (!('grant' in said) || said.grant === undefined || wait.kind !== 'approval' || call === undefined)
@@ -36,19 +38,33 @@ export async function giveGrant(
   const rule = await offered(parts, session, agent, call);
   if (rule === null)
     throw wrong(`${call.name} with these arguments can be approved this once only: what is like it cannot be told`);
-  const scope = { session: `session:${session}`, agent: `agent:${agent}`, tenant: 'tenant' }[said.grant.scope];
-  const grant = grantOf(rule, said.grant.forMs, { session, wait: wait.id, by, at });
-  await parts.policies.grant(scope, grant);
+  const scope = scopeOf(said.grant.scope, agent, session);
+  const grant = grantOf(rule, said.grant.forMs, { session, wait: wait.id, answer: digest, by, at });
+  await parts.policies.propose(scope, grant);
   return {
-    scope,
-    id: grant.id,
+    name: `${scope}.${grant.id}`,
+    confirm: async () => parts.policies.confirm(scope, grant.id, grant),
     async takeBack(error) {
       // Where nobody knows whether the answer was taken, the same answer may come again.
       const isSure = error instanceof ApiError && error.status < 500;
-      if (isSure) await parts.policies.revoke(scope, grant.id, parts.system.clock.now());
+      if (isSure) await parts.policies.withdraw(scope, grant.id);
     },
   };
 }
+
+/** The answer is in the log; whoever brought it there may have died before its grant counted. */
+export async function confirmGrant(
+  { policies }: Parts,
+  session: string,
+  { wait, agent, digest }: { wait: string; agent: string; digest: string },
+  said: AnswerInput,
+): Promise<void> {
+  if (!('grant' in said) || said.grant === undefined) return;
+  await policies.confirm(scopeOf(said.grant.scope, agent, session), grantId(session, wait, digest), null);
+}
+
+const scopeOf = (scope: 'session' | 'agent' | 'tenant', agent: string, session: string): string =>
+  ({ session: `session:${session}`, agent: `agent:${agent}`, tenant: 'tenant' })[scope];
 
 async function offered(parts: Parts, session: string, agent: string, call: Call): Promise<PolicyRule | null> {
   const tool = parts.agents.get(agent)?.tools.get(call.name);

@@ -6,7 +6,7 @@ import type { Caller } from '../api.ts';
 import { mac, sameText } from '../log/digest.ts';
 import type { Parts } from '../parts.ts';
 import { LIMITS } from '../limits.ts';
-import { giveGrant } from './grants.ts';
+import { confirmGrant, giveGrant } from './grants.ts';
 import { existing, notFound } from './views.ts';
 import type { Sessions } from '../log/sessions.ts';
 import type { Answered, Methods } from './shared.ts';
@@ -28,20 +28,22 @@ export function waitMethods(parts: Parts): Pick<Methods, WaitMethod> {
         // W1: the same answer again has the same receipt.
         if (found.digest !== digest)
           throw new ApiError('wait_resolved', `wait ${id} has had another answer, or has ended`);
+        await confirmGrant(parts, session, { wait: id, agent: found.agent, digest }, said);
         return { status: 202, result: { seq: found.receipt.seq, run: found.receipt.run ?? '', wait: id } };
       }
       const bodies = parts.newBodies();
       const by = approver(caller);
       const answer = await answerOf(found.wait, found.call, found.agent, parts.agents, said, bodies);
       const granted = 'grant' in said && said.grant !== undefined;
-      const grant = granted ? await giveGrant(parts, session, found, said, by) : null;
-      if (grant !== null && answer.kind === 'approval') answer.grant = `${grant.scope}.${grant.id}`;
+      const grant = granted ? await giveGrant(parts, session, found, said, by, digest) : null;
+      if (grant !== null && answer.kind === 'approval') answer.grant = grant.name;
       const command: Command = { kind: 'resolve', wait: id, answer, digest };
       const input = { id: parts.newId(), by, ...bodies.stored, command };
       const { receipt } = await parts.submit(session, input).catch(async (error: unknown) => {
         await grant?.takeBack(error);
         throw error;
       });
+      await grant?.confirm();
       return { status: 202, result: { seq: receipt.seq, run: receipt.run ?? '', wait: id } };
     },
     'callbacks.resolve': async (_caller, { token, payload }) => resolveCallback(parts, token, payload ?? null),
@@ -51,7 +53,7 @@ export function waitMethods(parts: Parts): Pick<Methods, WaitMethod> {
 type Found =
   | Open
   /** It was answered with this digest, or ended without an answer (null). */
-  | { digest: string | null; receipt: Receipt };
+  | { digest: string | null; receipt: Receipt; agent: string };
 
 type Open = { wait: Wait; call: Call | undefined; agent: string };
 
@@ -68,7 +70,7 @@ async function find(sessions: Sessions, session: string, id: Wait['id']): Promis
   }
   const resolved = state.resolved.get(id);
   if (resolved === undefined) throw notFound(`wait ${id}`);
-  return resolved;
+  return { ...resolved, agent: state.agent };
 }
 
 const approver = (caller: Caller): Actor => ({ kind: 'approver', id: caller.actor.id });

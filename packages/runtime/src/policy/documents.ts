@@ -6,6 +6,7 @@
  *    denies it by the time it runs counts as well, and the entry of its end names that (see dispatch.ts).
  * D3 A grant is an `allow` rule with a name: it lifts what asks, never what denies. It is made of a wait that was answered,
  *    once: the same answer again finds it, also where it was revoked.
+ * D4 It is written before its answer and counts only after it: one whose answer never came into the log lifts nothing.
  */
 import type { GrantView, PolicyView } from '@perdure/contract';
 import { ApiError } from '@perdure/contract';
@@ -17,7 +18,9 @@ import type { FiledRule } from './policy.ts';
 import { misfitOfRule, ruleText } from './rules.ts';
 
 const KIND = 'policy';
-type Document = { rules: readonly PolicyRule[]; grants: readonly GrantView[] };
+/** `pending`: nobody has seen its answer in the log yet (D4). */
+type FiledGrant = GrantView & { pending?: true };
+type Document = { rules: readonly PolicyRule[]; grants: readonly FiledGrant[] };
 type Versioned = { revision: number; document: Document };
 const NOTHING: Versioned = { revision: 0, document: { rules: [], grants: [] } };
 
@@ -33,9 +36,9 @@ export const scopesOf = (agent: string, session: string): string[] => [
 ];
 /** Made of what it says: the same rule has the same name. */
 const ruleId = (rule: PolicyRule): string => sha256(canonicalJson(rule)).slice(0, LIMITS.ruleIdChars);
-/** One wait gives one grant. */
-export const grantId = (session: string, wait: string): string =>
-  `g${sha256(`${session}.${wait}`)
+/** One answer gives one grant. `answer`: its digest. */
+export const grantId = (session: string, wait: string, answer: string): string =>
+  `g${sha256(`${session}.${wait}.${answer}`)
     .replaceAll(/[^0-9A-Za-z]/g, '')
     .slice(0, LIMITS.ruleIdChars)}`;
 
@@ -46,6 +49,8 @@ export class PolicyDocuments {
   /** The scopes that have a document, where only this process writes: nearly no session has one, and none is asked for in vain. */
   #scopes: Promise<Set<string>> | null = null;
 
+  /** How often something was written, or was about to be. */
+  #writes = 0;
   /** What was in force where another process may write, and when (monotonic ms) the store was asked. */
   readonly #seen = new Map<string, { at: number; inForce: InForce }>();
   readonly #clock: Pick<Clock, 'monotonicMs'>;
@@ -107,18 +112,36 @@ export class PolicyDocuments {
     });
   }
 
-  /** The grant of an answer; one that was given before stays as it is (D3). */
-  async grant(scope: string, grant: GrantView): Promise<void> {
+  /** The grant of an answer that is about to be given; one that was given before stays as it is (D3, D4). */
+  async propose(scope: string, grant: GrantView): Promise<void> {
     await this.#change(scope, ({ document }) =>
       document.grants.some(({ id }) => id === grant.id)
         ? document
-        : { ...document, grants: withRoom(document.grants, scope, grant.at).concat(grant) },
+        : { ...document, grants: [...withRoom(document.grants, scope, grant.at), { ...grant, pending: true }] },
     );
+  }
+
+  /** Its answer is in the log: from now on it counts. `grant`: where it is known, in case it had to make room. */
+  async confirm(scope: string, id: string, grant: GrantView | null): Promise<void> {
+    await this.#change(scope, ({ document }) => {
+      const { grants } = document;
+      if (grants.some((each) => each.id === id))
+        return { ...document, grants: grants.map((each) => (each.id === id ? settled(each) : each)) };
+      return grant === null ? document : { ...document, grants: [...withRoom(grants, scope, grant.at), grant] };
+    });
+  }
+
+  /** Its answer was refused. */
+  async withdraw(scope: string, id: string): Promise<void> {
+    await this.#change(scope, ({ document }) => ({
+      ...document,
+      grants: document.grants.filter((grant) => grant.id !== id || grant.pending !== true),
+    }));
   }
 
   async revoke(scope: string, id: string, at: number): Promise<PolicyView> {
     return this.#change(scope, ({ document }) => {
-      if (!document.grants.some((grant) => grant.id === id))
+      if (!document.grants.some((grant) => grant.id === id && grant.pending !== true))
         throw new ApiError('not_found', `${scope} has no grant ${id}`);
       const grants = document.grants.map((grant) =>
         grant.id === id && grant.revokedAt === undefined ? { ...grant, revokedAt: at } : grant,
@@ -139,8 +162,10 @@ export class PolicyDocuments {
     const known = this.#known?.get(scope);
     if (known !== undefined) return known;
     if (this.#known !== null && !(await this.#filed()).has(scope)) return NOTHING;
+    const writes = this.#writes;
     const read = await readDocument(this.#docs, scope);
-    this.#keep(scope, read);
+    // What was read while somebody wrote may be what stood there before.
+    if (writes === this.#writes) this.#keep(scope, read);
     return read;
   }
 
@@ -167,6 +192,12 @@ export class PolicyDocuments {
     this.#known.set(scope, read);
   }
 
+  #forget(scope: string): void {
+    this.#writes += 1;
+    this.#known?.delete(scope);
+    this.#seen.clear();
+  }
+
   /** D1. */
   async #change(scope: string, change: (now: Versioned) => Document): Promise<PolicyView> {
     for (let tries = 0; tries < LIMITS.appendTries; tries += 1) {
@@ -174,9 +205,9 @@ export class PolicyDocuments {
       const document = change(now);
       if (canonicalJson(document) === canonicalJson(now.document)) return viewOf(scope, now);
       if (this.#known !== null) (await this.#filed()).add(scope);
-      const put = await this.#docs.put(KIND, scope, document, now.revision);
-      this.#known?.delete(scope);
-      this.#seen.clear();
+      this.#forget(scope);
+      // One that failed may have written all the same.
+      const put = await this.#docs.put(KIND, scope, document, now.revision).finally(() => this.#forget(scope));
       if (!put.ok) continue;
       const written = { revision: put.revision, document };
       this.#keep(scope, written);
@@ -204,7 +235,7 @@ async function inForceFor(
     scope,
     revision,
     rules,
-    grants: grants.filter(({ revokedAt }) => revokedAt === undefined),
+    grants: grants.filter(isStanding),
   }));
   return { filed, text: canonicalJson({ documents }) };
 }
@@ -227,7 +258,7 @@ function filedOf(scope: string, revision: number, { rules, grants }: Document): 
   return [
     ...rules.map((rule): FiledRule => ({ rule, told: `rule of ${scope} (revision ${revision}) ${ruleText(rule)}` })),
     ...grants
-      .filter(({ revokedAt }) => revokedAt === undefined)
+      .filter(isStanding)
       .map(({ id, rule }): FiledRule => ({ rule, told: `grant ${scope}.${id} ${ruleText(rule)}` })),
   ];
 }
@@ -236,8 +267,11 @@ const viewOf = (scope: string, { revision, document: { rules, grants } }: Versio
   scope,
   revision,
   rules: rules.map((rule) => ({ id: ruleId(rule), ...rule })),
-  grants: [...grants],
+  grants: grants.filter(({ pending }) => pending !== true),
 });
+
+const isStanding = ({ revokedAt, pending }: FiledGrant): boolean => revokedAt === undefined && pending !== true;
+const settled = ({ pending: _pending, ...grant }: FiledGrant): FiledGrant => grant;
 
 function unique(rules: readonly PolicyRule[]): PolicyRule[] {
   if (rules.length > LIMITS.policyRules)
@@ -246,9 +280,9 @@ function unique(rules: readonly PolicyRule[]): PolicyRule[] {
 }
 
 /** Those that count no more make room, the oldest first. */
-function withRoom(grants: readonly GrantView[], scope: string, at: number): GrantView[] {
+function withRoom(grants: readonly FiledGrant[], scope: string, at: number): FiledGrant[] {
   if (grants.length < LIMITS.policyGrants) return [...grants];
-  const over = grants.findIndex(({ revokedAt, rule }) => revokedAt !== undefined || (rule.expiresAt ?? Infinity) <= at);
+  const over = grants.findIndex((grant) => !isStanding(grant) || (grant.rule.expiresAt ?? Infinity) <= at);
   if (over < 0) throw new ApiError('too_large', `${scope} has ${grants.length} grants: revoke some, or write a rule`);
   return grants.toSpliced(over, 1);
 }
@@ -260,9 +294,13 @@ function checkRule(rule: PolicyRule, at: string): void {
 }
 
 /** Who gave a grant, in which answer. */
-export type Granting = { session: string; wait: string; by: Actor; at: number };
+export type Granting = { session: string; wait: string; answer: string; by: Actor; at: number };
 
-export function grantOf(rule: PolicyRule, forMs: number | undefined, { session, wait, by, at }: Granting): GrantView {
+export function grantOf(
+  rule: PolicyRule,
+  forMs: number | undefined,
+  { session, wait, answer, by, at }: Granting,
+): GrantView {
   const lasting = forMs === undefined ? rule : { ...rule, expiresAt: at + forMs };
-  return { id: grantId(session, wait), rule: lasting, at, by, session, wait };
+  return { id: grantId(session, wait, answer), rule: lasting, at, by, session, wait };
 }

@@ -4,9 +4,9 @@
  * compaction with every crash after it.
  */
 import type { Act, Intervention, Plan } from './plan.ts';
+import { CHANGING } from './heads.ts';
 import { ACTS, noFaults } from './plan.ts';
-import type { Disk } from './sim.ts';
-import type { Outcome } from './simulate.ts';
+import type { Ground, Outcome } from './simulate.ts';
 import { simulate } from './simulate.ts';
 
 /** Two calls in one turn: of every class, asking and not, parked and not. */
@@ -16,6 +16,7 @@ export const SCENARIOS: readonly (readonly [string, string])[] = [
   ['wipe', 'post'],
   ['ask', 'nap'],
   ['job', 'order'],
+  ['write_file', 'edit_file'],
 ];
 
 export type Boundaries = { runs: number; failures: { name: string; error: Error }[] };
@@ -40,25 +41,27 @@ const planWith = (calls: readonly string[], interventions: readonly Intervention
   route: ['scripted'],
   windowTokens: null,
   budgets: null,
+  workspaces: calls.some((name) => CHANGING.has(name)) ? { mode: 'read-write', pushEachMs: null } : null,
+  grants: null,
   compacts: 'opaque',
   script: { calls, interventions },
 });
 
 /** Does one thing at each place: `stride` 1 is every one. */
-export async function eachBoundary(createDisk: () => Disk, calls: readonly string[], stride = 1): Promise<Boundaries> {
-  const { play, result, length } = await enumerate(createDisk, calls);
+export async function eachBoundary(ground: Ground, calls: readonly string[], stride = 1): Promise<Boundaries> {
+  const { play, result, length } = await enumerate(ground, calls);
   for (const act of ACTS) for (let event = 1; event <= length; event += stride) await play([{ event, act }]);
   return result;
 }
 
 /** Does `first` at one place and crashes at a later one, for all pairs of places that the strides leave. */
 export async function eachPair(
-  createDisk: () => Disk,
+  ground: Ground,
   calls: readonly string[],
   first: Act,
   strides: { acts: number; crashes: number },
 ): Promise<Boundaries> {
-  const { play, result, length } = await enumerate(createDisk, calls);
+  const { play, result, length } = await enumerate(ground, calls);
   for (let event = 1; event <= length; event += strides.acts) {
     for (let then = event + 1; then <= length + strides.crashes; then += strides.crashes)
       await play([
@@ -76,10 +79,10 @@ type Enumeration = {
   length: number;
 };
 
-async function enumerate(createDisk: () => Disk, calls: readonly string[]): Promise<Enumeration> {
+async function enumerate(ground: Ground, calls: readonly string[]): Promise<Enumeration> {
   const result: Boundaries = { runs: 0, failures: [] };
   const play = async (interventions: readonly Intervention[]): Promise<Outcome> => {
-    const outcome = await simulate({ seed: calls.join('+'), createDisk, plan: planWith(calls, interventions) });
+    const outcome = await simulate({ seed: calls.join('+'), ...ground, plan: planWith(calls, interventions) });
     const name = `${calls.join('+')} ${interventions.map(({ event, act }) => `${act}@${event}`).join(' ')}`;
     result.runs += 1;
     if (outcome.failure !== null) result.failures.push({ name, error: outcome.failure });

@@ -16,7 +16,7 @@ const EXPECTED: Readonly<Record<Bug, RegExp>> = {
   'stream-gap': /\[P8\]/,
   'approval-by-name': /\[P14\]/,
   'fork-runs-open-call': /\[F1, P5\]|\[P5\]/,
-  'stale-snapshot': /\[P3\]|\[P4\]/,
+  'stale-snapshot': /\[P3\]|\[P4\]|\[P10\]/,
   'unsafe-repeated': /\[P6\]/,
   'budget-settled-twice': /\[P9\]/,
   'steer-lost': /\[P1\]/,
@@ -27,6 +27,15 @@ const EXPECTED: Readonly<Record<Bug, RegExp>> = {
   'budget-above-forgotten': /\[P9\]/,
   'budget-never-freed': /\[P7\]/,
   'answer-paid-twice': /\[T5\]/,
+  'head-uncompared': /\[H2\]/,
+  'head-before-body': /\[H1\]/,
+  'move-forgotten': /\[H3\]/,
+  'undo-of-others': /\[H2, undo\]|\[undo\]/,
+  'grant-too-wide': /\[G1\]/,
+  'grant-remembered': /\[G3\]/,
+  'grant-for-ever': /\[G3\]/,
+  'grant-before-answer': /\[G2\]/,
+  'grant-of-others': /\[G1, P12\]|\[G1\]/,
 };
 
 for (const bug of Object.keys(BUGS) as Bug[]) {

@@ -18,6 +18,7 @@ import type {
   TenantStore,
   ToolDefinition,
 } from '@perdure/runtime/ports';
+import { GRANT_BUGS, WORKSPACE_BUGS, wrapDocumentHost, wrapDocuments } from './document-bugs.ts';
 import type { Process } from './process.ts';
 import type { Sim } from './sim.ts';
 
@@ -39,11 +40,21 @@ export const BUGS = {
   'budget-above-forgotten': 'nothing is reserved above the session',
   'budget-never-freed': 'a run that waits for a budget is told of no room',
   'answer-paid-twice': 'an answer that the provider still has is asked for anew after a crash',
+  ...WORKSPACE_BUGS,
+  ...GRANT_BUGS,
 } as const;
 export type Bug = keyof typeof BUGS;
 
+/** What a simulation must be about for the bug to show. */
+export function subjectOf(bug: Bug | undefined): 'workspaces' | 'grants' | null {
+  if (bug === undefined) return null;
+  return bug in WORKSPACE_BUGS ? 'workspaces' : bug in GRANT_BUGS ? 'grants' : null;
+}
+
 export function wrapStore(sim: Sim, process: Process, store: Store): Store {
   if (sim.bug === 'stale-snapshot') return { ...store, tenant: (name) => trusting(sim, store.tenant(name)) };
+  if (subjectOf(sim.bug ?? undefined) !== null)
+    return { ...store, tenant: (name) => wrapDocuments(sim, process, store, name) };
   const wrapped = wrapperOf(sim, process);
   if (wrapped === null) return store;
   return {
@@ -163,6 +174,7 @@ function oneShot(log: LogStore): Partial<LogStore> {
 }
 
 export function wrapHost(sim: Sim, host: Host): Host {
+  if (subjectOf(sim.bug ?? undefined) !== null) return wrapDocumentHost(sim, host);
   if (sim.bug === 'stream-gap')
     return { ...host, events: (caller, session, options) => gappy(host, caller, session, options) };
   if (sim.bug === 'stale-holder') return staleHolder(host);

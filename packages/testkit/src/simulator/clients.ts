@@ -1,8 +1,9 @@
 /** Programs that use the system: they open a session, send, steer, interrupt, cancel, hold, and retry until answered. */
 import assert from 'node:assert/strict';
-import type { RunView } from '@perdure/contract';
+import type { MountInput, RunView } from '@perdure/contract';
 import { stateOf } from './coverage.ts';
 import type { Happening } from './coverage.ts';
+import { SITE } from './heads.ts';
 import type { Network } from './network.ts';
 import type { Op, SessionPlan } from './plan.ts';
 import type { Sim } from './sim.ts';
@@ -40,7 +41,7 @@ export class Client {
     const { limits } = this.#plan;
     const opened = await this.#network.ask(
       'sessions.create',
-      { agent: 'worker', input: `first of ${this.#name}`, submission, config: { limits } },
+      { agent: 'worker', input: `first of ${this.#name}`, submission, config: { limits, ...mountsOf(this.#sim) } },
       ['invalid_request'],
       ({ session, seq }) => this.#checkQueued(session.id, seq, submission),
     );
@@ -82,6 +83,8 @@ export class Client {
         return this.#configure(session);
       case 'fork':
         return this.#fork(session);
+      case 'undo':
+        return this.#undo(session);
       case 'compact':
         await this.#network.ask('context.compact', { session }, ['session_closed', 'invalid_state'], ({ seq }) => {
           const entry = this.#sim.truth.entry(session, seq);
@@ -156,6 +159,12 @@ export class Client {
     await this.#network.ask('runs.start', message, ['invalid_request'], ({ seq }) => this.#checkQueued(id, seq, said));
   }
 
+  /** A run that has ended; what others have changed since is theirs. */
+  async #undo(session: string): Promise<void> {
+    const run = this.#sim.random.pick(this.#runs) as `r${number}`;
+    await this.#network.ask('runs.undo', { session, run }, ['invalid_state', 'revision_conflict', 'not_found']);
+  }
+
   async #onRun(op: 'cancel' | 'hold' | 'release' | 'unqueue', session: string): Promise<void> {
     const run = this.#runs.at(-1) as `r${number}` | undefined;
     if (run === undefined) return;
@@ -179,3 +188,6 @@ export class Client {
     }
   }
 }
+
+const mountsOf = ({ plan: { workspaces } }: Sim): { mounts?: MountInput[] } =>
+  workspaces === null ? {} : { mounts: [{ path: '/', workspace: SITE, mode: workspaces.mode }] };

@@ -16,6 +16,10 @@ export const ACTIONS = [
   'close',
   'approve',
   'restore',
+  'always',
+  'revoke',
+  'push',
+  'undo',
 ] as const;
 export type Happening = FaultName | (typeof ACTIONS)[number];
 
@@ -53,6 +57,7 @@ const ONLY: Partial<Record<Happening, readonly RunState[]>> = {
   overrun: ['thinking'],
   wrongDigest: ['approval', 'calling', 'held'],
   edit: ['approval', 'calling', 'held'],
+  always: ['approval', 'calling', 'held'],
   approve: ['approval', 'calling', 'held'],
   deny: ['approval', 'calling', 'budget', 'outcome', 'held'],
 };

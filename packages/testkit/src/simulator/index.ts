@@ -7,5 +7,5 @@ export type { Happening, RunState } from './coverage.ts';
 export type { Act, Faults, Intervention, Op, Plan, Script, SessionPlan } from './plan.ts';
 export { ACTS, FAULT_NAMES, noFaults, planOf } from './plan.ts';
 export type { Disk } from './sim.ts';
-export type { Outcome, SimulateOptions } from './simulate.ts';
+export type { Ground, Outcome, SimulateOptions } from './simulate.ts';
 export { simulate } from './simulate.ts';

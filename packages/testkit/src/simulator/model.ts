@@ -1,9 +1,11 @@
 /** A model that answers by a grammar: text, calls of every kind, failures of every kind; each drawn for its attempt. */
 import assert from 'node:assert/strict';
+import { isLink } from '@perdure/contract';
 import { isCompactionId, memberOf } from '@perdure/engine';
 import type { ModelInfo, ModelSource } from '@perdure/runtime/ports';
 import type { ScriptedCall, ScriptedReply } from '../scripted-model.ts';
 import { createScriptedModel } from '../scripted-model.ts';
+import { digestOf, SITE } from './heads.ts';
 import type { Outside } from './outside.ts';
 import type { Plan, Script } from './plan.ts';
 import type { Process } from './process.ts';
@@ -32,6 +34,7 @@ export function modelOf(sim: Sim, outside: Outside, process: Process): ModelSour
       const draw = outside.draw(key, attempt);
       const reply = await answerOf(sim, outside, process, call, draw, session);
       if (process.fault('crashBeforeOutcome', session)) return process.gone();
+      sim.grants.replied(key, sim.scheduler.events);
       if ('fail' in reply) outside.failed.add(`${key}#${attempt}`);
       return reply;
     },
@@ -101,7 +104,7 @@ function replyOf(sim: Sim, draw: Prng, call: ScriptedCall, session: string): Scr
   const { script } = sim.plan;
   if (isCompactionId(sim.truth.effects.get(call.request.key)?.effect ?? 'r0t0'))
     return summaryOf(sim, draw, session, call.compacts);
-  if (script !== undefined) return scripted(script, call);
+  if (script !== undefined) return scripted(sim, script, call);
   if (sim.befalls('modelFails', draw, session)) return failureOf(draw);
   if (sim.befalls('oddAnswer', draw, session))
     return draw.pick<ScriptedReply>([
@@ -114,7 +117,9 @@ function replyOf(sim: Sim, draw: Prng, call: ScriptedCall, session: string): Scr
   const more = usage === undefined ? {} : { usage };
   if (call.request.params.toolChoice === 'none' || !draw.chance(appetite(sim, call)))
     return { text: JSON.stringify(`Answer ${draw.between(0, 99)} to all of it.`), ...more };
-  const calls = Array.from({ length: draw.pick([1, 1, 2, 2, 3, 4]) }, () => callOf(draw));
+  const calls = Array.from({ length: draw.pick([1, 1, 2, 2, 3, 4]) }, () =>
+    sim.plan.workspaces !== null && draw.chance(0.6) ? changeOf(sim, draw, session) : callOf(draw),
+  );
   return { text: draw.chance(0.5) ? 'One moment.' : '', calls, ...more };
 }
 
@@ -129,9 +134,35 @@ function summaryOf(sim: Sim, draw: Prng, session: string, compacts: boolean): Sc
 }
 
 /** The first turn of the first run asks for the script's calls; every other turn answers. */
-function scripted({ calls }: Script, { items }: ScriptedCall): ScriptedReply {
+function scripted(sim: Sim, { calls }: Script, { items }: ScriptedCall): ScriptedReply {
   if (items.some(({ kind }) => kind === 'turn')) return { text: 'All of it is done.' };
-  return { text: 'One moment.', calls: calls.map((name, n) => ({ name, arguments: { n } })) };
+  const argumentsOf = (name: string, n: number): unknown => {
+    if (name === 'write_file') return { path: 'new.txt', content: 'new' };
+    return name === 'edit_file' ? editOf(sim, SITE, 'a.txt', 'two') : { n };
+  };
+  return { text: 'One moment.', calls: calls.map((name, n) => ({ name, arguments: argumentsOf(name, n) })) };
+}
+
+const PATHS = ['a.txt', 'notes/b.txt', 'notes/c.txt', 'd.txt', 'more/e.txt'] as const;
+
+/** A change of a file as it stands, by whatever the model has seen of it: somebody else may be faster. */
+function changeOf(sim: Sim, draw: Prng, session: string): { name: string; arguments: unknown } {
+  const { workspace = SITE } = sim.truth.logs.get(session)?.state.config.mounts?.[0] ?? {};
+  const path = draw.pick(PATHS);
+  const mark = `${draw.between(0, 999_999)}`;
+  const digest = knownDigest(sim, workspace, path);
+  if (digest === null) return { name: 'write_file', arguments: { path, content: `${mark}\nend\n` } };
+  if (draw.chance(0.3)) return { name: 'write_file', arguments: { path, content: `${mark}\nend\n`, digest } };
+  return { name: 'edit_file', arguments: editOf(sim, workspace, path, mark) };
+}
+
+function editOf(sim: Sim, workspace: string, path: string, mark: string): object {
+  return { path, digest: knownDigest(sim, workspace, path) ?? '', edits: [{ old: 'end\n', new: `${mark}\nend\n` }] };
+}
+
+function knownDigest({ heads }: Sim, workspace: string, path: string): string | null {
+  const node = heads.now(workspace).get(path);
+  return node === undefined || isLink(node) ? null : digestOf(heads.text(node.digest));
 }
 
 /** Every turn since the last message makes more calls less likely, so that runs end by themselves. */

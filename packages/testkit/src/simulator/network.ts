@@ -1,12 +1,14 @@
 /** Requests of clients: they may be lost, doubled, or break off; what was acknowledged is checked the moment it is. */
 import type { ErrorCode, MethodName, Params, Result } from '@perdure/contract';
 import { ApiError } from '@perdure/contract';
-import type { Caller } from '@perdure/runtime';
+import type { Caller, Host } from '@perdure/runtime';
 import type { Processes } from './cluster.ts';
 import type { Process } from './process.ts';
 import type { Sim } from './sim.ts';
 
 export type Reply<T> = { ok: true; status: number; result: T } | { ok: false; code: ErrorCode | 'lost' };
+
+type Work<T> = (host: Host, caller: Caller) => Promise<{ status: number; result: T }>;
 
 /** Nothing was decided: the same request again. */
 const AGAIN: ReadonlySet<ErrorCode | 'lost'> = new Set(['lost', 'unavailable', 'storage_full', 'rate_limited']);
@@ -27,18 +29,32 @@ export class Network {
     params: Params<K>,
     acked: (result: Result<K>) => void = () => {},
   ): Promise<Reply<Result<K>>> {
+    return this.#send(method, async (host, caller) => host.call(caller, method, params), acked);
+  }
+
+  /** Content on its way to the store, until it is there. Returns its digest. */
+  async upload(bytes: Uint8Array): Promise<string> {
+    for (;;) {
+      const put = async (host: Host, caller: Caller) => ({ status: 200, result: await host.putBlob(caller, bytes) });
+      const answer = await this.#send('upload', put, () => {});
+      if (answer.ok) return answer.result;
+      await this.#sim.scheduler.sleep('net', 'upload again', this.#sim.random.between(50, 2_000));
+    }
+  }
+
+  async #send<T>(label: string, work: Work<T>, acked: (result: T) => void): Promise<Reply<T>> {
     const { scheduler, random } = this.#sim;
     return new Promise((resolve) => {
       let answered = false;
-      const reply = (answer: Reply<Result<K>>): void => {
+      const reply = (answer: Reply<T>): void => {
         if (answered) return;
         answered = true;
-        scheduler.add('net', `reply ${method}`, random.between(0, this.#sim.plan.networkMs), () => resolve(answer));
+        scheduler.add('net', `reply ${label}`, random.between(0, this.#sim.plan.networkMs), () => resolve(answer));
       };
       const send = (): void => {
-        scheduler.add('net', `request ${method}`, random.between(0, this.#sim.plan.networkMs), () => {
+        scheduler.add('net', `request ${label}`, random.between(0, this.#sim.plan.networkMs), () => {
           if (this.#sim.fault('lostMessage')) reply({ ok: false, code: 'lost' });
-          else this.#deliver(method, params, acked, reply);
+          else this.#deliver(label, work, acked, reply);
         });
       };
       send();
@@ -46,12 +62,7 @@ export class Network {
     });
   }
 
-  #deliver<K extends MethodName>(
-    method: K,
-    params: Params<K>,
-    acked: (result: Result<K>) => void,
-    reply: (answer: Reply<Result<K>>) => void,
-  ): void {
+  #deliver<T>(label: string, work: Work<T>, acked: (result: T) => void, reply: (answer: Reply<T>) => void): void {
     const process = this.#cluster.front();
     if (process?.host === null || process === null) {
       reply({ ok: false, code: 'lost' });
@@ -64,7 +75,7 @@ export class Network {
       requestId: `q${this.#requests}`,
     };
     const end = process.connect(() => reply({ ok: false, code: 'lost' }));
-    void process.host.call(caller, method, params).then(
+    void work(process.host, caller).then(
       ({ status, result }) => {
         if (!process.alive) return;
         end();
@@ -78,7 +89,7 @@ export class Network {
       (error: unknown) => {
         if (!process.alive) return;
         end();
-        reply({ ok: false, code: this.#codeOf(error, process, method) });
+        reply({ ok: false, code: this.#codeOf(error, process, label) });
       },
     );
   }

@@ -87,6 +87,7 @@ export class Outside {
       const digest = argumentsDigest(args.tool, args.value);
       assert.equal(args.tool, named.tool, `${what} is of the tool that was named [P5]`);
       assert.equal(digest, named.digest, `${what} runs with what was asked or approved [P5, P14]`);
+      this.#sim.grants.dispatched(named, args.value);
       if (named.asks) assert.ok(named.approvedBy, `${what} runs without its approval [P14]`);
     }
     const deed = this.deed(key);

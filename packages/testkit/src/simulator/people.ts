@@ -64,8 +64,10 @@ export class People {
     const { truth, coverage } = this.#sim;
     const { session, id } = wait;
     this.#sign(wait, answer);
+    this.#sim.grants.asked(wait, answer);
     const state = truth.logs.get(session)?.state;
     if (state !== undefined && wait.kind === 'approval') coverage.hit('approve', stateOf(state));
+    if (state !== undefined && 'grant' in answer) coverage.hit('always', stateOf(state));
     await this.#network.ask('waits.resolve', { session, wait: id as `w${number}`, answer }, REFUSALS, ({ seq }) => {
       const entry = truth.entry(session, seq);
       assert.ok(
@@ -110,8 +112,8 @@ export class People {
       case 'approval': {
         const digest = wait.digest ?? '';
         if (denies) return { decision: 'deny', digest, note: 'no' };
-        if (this.#sim.fault('edit', wait.session)) return { decision: 'approve', digest, arguments: { n: 7 } };
-        return { decision: 'approve', digest };
+        if (this.#sim.fault('edit', wait.session)) return { decision: 'approve', digest, arguments: editedOf(wait) };
+        return { decision: 'approve', digest, ...this.#always(wait) };
       }
       case 'question':
         return { answer: random.pick(['a', 'b']) };
@@ -123,6 +125,31 @@ export class People {
         return { decision: random.pick(['back', 'gone']) };
       default:
         throw new Error(`nobody answers a wait of kind ${wait.kind}`);
+    }
+  }
+
+  /** Like calls are not to be asked for again. */
+  #always({ offer }: WaitView): Pick<Extract<AnswerInput, { decision: unknown; digest: unknown }>, 'grant'> {
+    const { random, plan } = this.#sim;
+    if (plan.grants === null || offer === undefined || !random.chance(plan.grants.always)) return {};
+    const forMs = random.chance(0.5) ? { forMs: random.between(500, 8_000) } : {};
+    return { grant: { scope: random.pick(['session', 'agent', 'tenant']), ...forMs } };
+  }
+
+  /** Somebody goes through the grants, and takes one back. */
+  async revoke(everyMs: number): Promise<void> {
+    const { scheduler, random, truth, coverage, grants } = this.#sim;
+    for (;;) {
+      await scheduler.sleep('people', 'go through the grants', random.between(500, everyMs));
+      const listed = await this.#network.ask('policies.list', { limit: 100 }, []);
+      if (!listed.ok) continue;
+      const all = listed.result.policies.flatMap(({ scope, grants: of }) =>
+        of.filter(({ revokedAt }) => revokedAt === undefined).map(({ id }) => ({ scope, grant: id })),
+      );
+      if (all.length === 0) continue;
+      const one = random.pick(all);
+      for (const { state } of truth.logs.values()) coverage.hit('revoke', stateOf(state));
+      await this.#network.ask('policies.revoke', one, [], () => grants.revoked(one.scope, one.grant, scheduler.events));
     }
   }
 
@@ -177,4 +204,10 @@ export class People {
   approved(key: string, digest: string): boolean {
     return this.signed.get(key)?.has(digest) === true;
   }
+}
+
+/** An approver's own arguments. */
+function editedOf({ call }: WaitView): { [name: string]: unknown } {
+  if (call?.name === 'write_file') return { ...(call.arguments as object), content: 'as it was edited\nend\n' };
+  return call?.name === 'edit_file' ? (call.arguments as { [name: string]: unknown }) : { n: 7 };
 }

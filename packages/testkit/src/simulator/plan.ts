@@ -55,7 +55,10 @@ export type FaultName = keyof Faults;
 /** What a client does next, `afterMs` after what it did before. */
 export type Op =
   | { op: 'send'; afterMs: number; mode: 'queue' | 'steer' | 'interrupt' }
-  | { op: 'cancel' | 'hold' | 'release' | 'unqueue' | 'configure' | 'fork' | 'compact' | 'close'; afterMs: number };
+  | {
+      op: 'cancel' | 'hold' | 'release' | 'unqueue' | 'configure' | 'fork' | 'compact' | 'close' | 'undo';
+      afterMs: number;
+    };
 
 export type SessionPlan = { limits: Partial<Limits>; ops: readonly Op[]; subscribers: number };
 
@@ -75,6 +78,12 @@ export type BudgetsPlan = {
   agent: { day?: Caps; month?: Caps; total?: Caps } | null;
   dayEndsInMs: number | null;
 };
+
+/** All sessions mount one workspace. `pushEachMs`: how often somebody else changes it, at the most seldom; null: never. */
+export type WorkspacesPlan = { mode: 'read-write' | 'read-only'; pushEachMs: number | null };
+
+/** How often who approves does so for like calls, and how often (ms) such a grant is revoked, at the most seldom; null: never. */
+export type GrantsPlan = { always: number; revokeEachMs: number | null };
 
 export type Plan = {
   nodes: NodesPlan | null;
@@ -106,6 +115,8 @@ export type Plan = {
   windowTokens: number | null;
   /** Budgets above the sessions, and how long before a day ends it begins; null: there are none. */
   budgets: BudgetsPlan | null;
+  workspaces: WorkspacesPlan | null;
+  grants: GrantsPlan | null;
   /** Whether the provider compacts for the first model, in a way that no other model can read; and a cheap one summarises. */
   compacts: 'no' | 'opaque' | 'readable';
 };
@@ -160,19 +171,26 @@ export const FAULT_NAMES = Object.keys(RATES) as FaultName[];
 
 export const noFaults = (): Faults => Object.fromEntries(FAULT_NAMES.map((name) => [name, 0])) as Faults;
 
-export function planOf(random: Prng): Plan {
+/** `of`: what this seed is to be about in any case. */
+export function planOf(random: Prng, of: 'workspaces' | 'grants' | null = null): Plan {
   const faults = noFaults();
   const density = random.pick([0.15, 0.3, 0.5, 0.8]);
   for (const name of FAULT_NAMES) {
     if (random.chance(density)) faults[name] = RATES[name] * random.pick([0.3, 1, 2]);
   }
   const nodes = nodesOf(random.fork('nodes'));
+  const workspaces = workspacesOf(random.fork('workspaces'), of === 'workspaces');
+  const grants = grantsOf(random.fork('grants'), of === 'grants', workspaces !== null);
+  // Where one process owns the data, no other one writes documents.
+  if (grants !== null && nodes === null) faults.secondWriterEachSecond = 0;
   return {
     nodes,
     order: random.chance(0.5) ? 'uniform' : 'priority',
     faults,
     healAtMs: random.between(5, 40) * 1_000,
-    sessions: Array.from({ length: random.pick([1, 1, 1, 2]) }, () => sessionPlan(random)),
+    sessions: sessionsOf(random, workspaces),
+    workspaces,
+    grants,
     storeMs: random.pick([0, 5, 20, 200]),
     networkMs: random.pick([0, 5, 30]),
     peopleMs: random.pick([1_000, 6_000, 30_000]),
@@ -213,6 +231,29 @@ function budgetsOf(random: Prng): BudgetsPlan {
 function nodesOf(random: Prng): NodesPlan | null {
   if (!random.chance(0.3)) return null;
   return { workers: random.between(1, 3), gateways: random.between(0, 2), leaseMs: random.pick([6_000, 10_000]) };
+}
+
+function workspacesOf(random: Prng, isWanted: boolean): WorkspacesPlan | null {
+  if (!random.chance(0.15) && !isWanted) return null;
+  const mode = random.chance(0.9) || isWanted ? 'read-write' : 'read-only';
+  return { mode, pushEachMs: random.chance(0.5) ? random.pick([1_000, 5_000]) : null };
+}
+
+/** Tools that change files ask first. */
+function grantsOf(random: Prng, isWanted: boolean, asks: boolean): GrantsPlan | null {
+  if (!random.chance(asks ? 0.6 : 0.15) && !isWanted) return null;
+  const always = random.pick(isWanted ? [1] : [0.3, 0.7]);
+  return { always, revokeEachMs: random.pick([2_000, 8_000, null]) };
+}
+
+function sessionsOf(random: Prng, workspaces: WorkspacesPlan | null): SessionPlan[] {
+  const sessions = Array.from({ length: random.pick([1, 1, 1, 2]) }, () => sessionPlan(random));
+  if (workspaces === null) return sessions;
+  const more = random.fork('undo');
+  return sessions.map(({ ops, ...rest }) => ({
+    ...rest,
+    ops: ops.flatMap((op): Op[] => (more.chance(0.3) ? [op, { op: 'undo', afterMs: more.between(0, 10_000) }] : [op])),
+  }));
 }
 
 function sessionPlan(random: Prng): SessionPlan {

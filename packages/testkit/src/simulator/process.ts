@@ -17,6 +17,8 @@ import type {
   TenantStore,
 } from '@perdure/runtime/ports';
 import { wrapHost, wrapModels, wrapStore } from './bugs.ts';
+import type { Writing } from './documents.ts';
+import { documentsOf } from './documents.ts';
 import { modelOf } from './model.ts';
 import type { Outside } from './outside.ts';
 import type { FaultName } from './plan.ts';
@@ -213,6 +215,10 @@ export class Process {
 
   /** The store as this process reaches it: through completions, and only while it lives. */
   #ported(): Store {
+    const writing: Writing = {
+      call: async (label, work) => this.#call(label, work),
+      commit: async (label, work) => this.#write(label, work),
+    };
     const tenant = (name: string): TenantStore => {
       const of = (): TenantStore => this.store.tenant(name);
       const append = async (request: Append): Promise<AppendResult> => this.#append(request, of, null);
@@ -225,7 +231,7 @@ export class Process {
           async (label, work) => this.#call(label, work),
         ),
         blobs: this.#port('blobs', () => of().blobs, {}),
-        docs: this.#port('docs', () => of().docs, {}),
+        docs: this.#port('docs', () => of().docs, documentsOf(this.#sim, of, writing)),
         leases: this.#port('leases', () => of().leases, {}),
       };
     };
@@ -288,6 +294,26 @@ export class Process {
     const epoch = this.store.shared ? null : this.store.epoch;
     truth.commit(request, hot, { epoch, now: this.#sim.storeClock.now(), disk, origin, purses });
     return result;
+  }
+
+  /** A document, in two completions as well. One who was replaced writes none of what its successor remembers. */
+  async #write<T>(label: string, work: () => Promise<T>): Promise<T> {
+    if (!this.alive || this.fault('crashBeforeAppend')) return this.gone();
+    const sim = this.#sim;
+    if (this.stopped || this.cutOff || (this.stale && !this.store.shared)) throw trouble('unavailable');
+    if (sim.weather.full) throw trouble('full');
+    const wrote = await new Promise<T>((resolve, reject) => {
+      const late = (): void => void work().catch((error: unknown) => sim.fail(error));
+      this.#inFlight.add(late);
+      sim.scheduler.add(this.name, label, this.#latency(), () => {
+        this.#inFlight.delete(late);
+        work().then(resolve, reject);
+      });
+    });
+    if (!this.alive || this.fault('crashAfterAppend')) return this.gone();
+    await this.wait(`${label} is durable`, this.#latency());
+    if (this.cutOff || sim.fault('ambiguous')) throw trouble('unavailable');
+    return wrote;
   }
 
   async #settle(request: Append, committed: Promise<AppendResult>): Promise<AppendResult> {

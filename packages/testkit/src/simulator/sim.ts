@@ -1,8 +1,10 @@
 /** What the parts of one simulation share. */
-import type { Amount, Append, AppendResult, Clock, Store } from '@perdure/runtime/ports';
+import type { Amount, Append, AppendResult, Clock, Store, ToolDefinition } from '@perdure/runtime/ports';
 import type { Bug } from './bugs.ts';
 import type { Coverage } from './coverage.ts';
 import type { FaultName, Plan } from './plan.ts';
+import type { Grants } from './grants.ts';
+import type { Heads } from './heads.ts';
 import type { Purses } from './purses.ts';
 import type { Prng } from './random.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -17,6 +19,8 @@ export type Disk = {
   lease(name: string): { holder: string | null; epoch: number; expiresAt: number | null } | undefined;
   /** What its ledger has of an account; undefined where it was never opened. */
   account(id: string): { spent: Amount; reserved: Amount } | undefined;
+  /** A content as it lies there. */
+  blob(digest: string): Uint8Array | undefined;
 };
 
 /** What the storage is like at the moment, for every process. */
@@ -38,6 +42,10 @@ export type Sim = {
   readonly storeClock: Clock;
   readonly disk: Disk;
   readonly purses: Purses;
+  readonly heads: Heads;
+  readonly grants: Grants;
+  /** The tools that change files, as they are. */
+  readonly files: readonly ToolDefinition[];
   readonly bug: Bug | null;
   readonly weather: Weather;
   /** Whether faults are still injected. */

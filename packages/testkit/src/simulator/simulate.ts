@@ -4,15 +4,17 @@
  */
 import assert from 'node:assert/strict';
 import type { Entry } from '@perdure/engine';
-import { isCompactionId } from '@perdure/engine';
-import type { Host } from '@perdure/runtime';
 import { LIMITS } from '@perdure/runtime';
-import type { Append, AppendResult, Clock } from '@perdure/runtime/ports';
+import type { Append, AppendResult, Clock, ToolDefinition } from '@perdure/runtime/ports';
+import { checkDisk, checkReads } from './audit.ts';
 import type { Bug } from './bugs.ts';
+import { subjectOf } from './bugs.ts';
 import { Client } from './clients.ts';
 import type { Processes } from './cluster.ts';
 import { Cluster } from './cluster.ts';
 import { Coverage, stateOf } from './coverage.ts';
+import { Grants, OTHER_TENANT } from './grants.ts';
+import { Heads } from './heads.ts';
 import { Network } from './network.ts';
 import { Nodes } from './nodes.ts';
 import { Outside } from './outside.ts';
@@ -20,13 +22,14 @@ import { People } from './people.ts';
 import type { Act, FaultName, Plan } from './plan.ts';
 import { beginOf, planOf } from './plan.ts';
 import { Purses } from './purses.ts';
+import { push } from './pusher.ts';
 import { Prng } from './random.ts';
 import { Scheduler } from './scheduler.ts';
 import type { Disk, Sim, Weather } from './sim.ts';
 import type { Shown } from './subscribers.ts';
 import { Subscriber } from './subscribers.ts';
 import type { Log, Named } from './truth.ts';
-import { checkMessages, Truth } from './truth.ts';
+import { Truth } from './truth.ts';
 
 /** How far off a wall clock may be. */
 const CLOCK_OFF_MS = 60 * 60_000;
@@ -36,9 +39,14 @@ const REST_WITHIN_MS = LIMITS.generateMs + 5 * 60_000;
 const LATE_MAX_MS = 3_000;
 const EVENTS_MAX = 60_000;
 
-export type SimulateOptions = {
-  seed: number | string;
+/** What a simulation stands on. */
+export type Ground = {
   createDisk: () => Disk;
+  /** Tools that change files in what a session has mounted; without them there are no workspaces. */
+  files?: readonly ToolDefinition[];
+};
+export type SimulateOptions = Ground & {
+  seed: number | string;
   bug?: Bug;
   /** Keeps what happened, line by line. */
   trace?: boolean;
@@ -93,6 +101,9 @@ class Simulation implements Sim {
   readonly storeClock: Clock;
   readonly disk: Disk;
   readonly purses: Purses;
+  readonly heads: Heads;
+  readonly grants = new Grants();
+  readonly files: readonly ToolDefinition[];
   readonly bug: Bug | null;
   readonly weather: Weather;
   readonly #seed: string;
@@ -113,10 +124,12 @@ class Simulation implements Sim {
   #restAt = 0;
   #wallOffsetMs = 0;
 
-  constructor({ seed, plan, bug, trace, createDisk }: SimulateOptions) {
+  constructor({ seed, plan, bug, trace, createDisk, files = [] }: SimulateOptions) {
     this.#seed = String(seed);
     this.random = new Prng(this.#seed);
-    this.plan = plan ?? planOf(this.random.fork('plan'));
+    const planned = plan ?? planOf(this.random.fork('plan'), subjectOf(bug));
+    this.files = files;
+    this.plan = files.length === 0 ? { ...planned, workspaces: null } : planned;
     this.purses = new Purses(this.plan.budgets);
     this.scheduler = new Scheduler(this.random.fork('order'), this.plan.order);
     if (trace === true) this.scheduler.trace = [];
@@ -129,6 +142,7 @@ class Simulation implements Sim {
     this.storeClock = { now: () => this.#beginsAt + this.scheduler.nowMs, monotonicMs: () => this.scheduler.nowMs };
     this.weather = { full: false, short: false, refuses: (request) => refusalOf(this.weather, request) };
     this.#outside = new Outside(this);
+    this.heads = new Heads(this, this.#outside);
     this.truth = new Truth((log, entry, named) => this.#seen(log, entry, named));
     this.disk = createDisk();
     const { nodes, faults } = this.plan;
@@ -139,6 +153,8 @@ class Simulation implements Sim {
   }
 
   #seen(log: Log, entry: Entry, named: Named | undefined): void {
+    if (this.plan.workspaces !== null) this.heads.seen(entry, named);
+    if (this.plan.grants !== null) this.grants.seen(log, entry, !this.#jumped);
     if (named?.settled?.seq === entry.seq) this.#outside.settled(named);
     if (named !== undefined && entry.kind === 'turn.attempted' && entry.data.charged !== undefined)
       this.#outside.answers.charged(named);
@@ -195,6 +211,9 @@ class Simulation implements Sim {
   }
 
   async run(): Promise<void> {
+    const { workspaces, grants } = this.plan;
+    if (grants !== null) await this.grants.foreign(this.disk.open(this.clock).tenant(OTHER_TENANT).docs);
+    if (workspaces !== null) await this.heads.found(this.disk.open(this.clock).tenant('default'));
     this.#cluster.boot();
     for (const [n, session] of this.plan.sessions.entries()) {
       const client = new Client(this, this.#network, session, `c${n}`, (id, count) => this.#subscribe(id, count));
@@ -203,6 +222,9 @@ class Simulation implements Sim {
     }
     this.spawn(this.#people.watch());
     this.spawn(this.#people.report());
+    if (grants !== null && grants.revokeEachMs !== null) this.spawn(this.#people.revoke(grants.revokeEachMs));
+    if (workspaces !== null && workspaces.pushEachMs !== null)
+      this.spawn(push(this, this.#network, workspaces.pushEachMs));
     this.spawn(this.#storms());
     await this.#until(() => this.scheduler.nowMs >= this.plan.healAtMs && this.#heal());
     if (this.#failure !== null) return;
@@ -315,30 +337,14 @@ class Simulation implements Sim {
     return `${logs.join('; ')}; ${clients} clients wait, ${behind} readers are behind`;
   }
 
-  /** What a fresh process finds on the disk is what was acknowledged, byte for byte (P1, P2). */
   async #checkEnd(): Promise<void> {
     const host = this.#cluster.ready()?.host ?? null;
     if (host !== null) {
       assert.deepEqual(host.parts.quarantine.list(), [], 'no session was parked');
-      if (this.random.chance(0.3)) await this.#finish(this.#checkReads(host));
+      if (this.random.chance(0.3)) await this.#finish(checkReads(this, this.#outside, host));
     }
     this.#cluster.end();
-    const { log } = this.disk.open(this.clock).tenant('default');
-    assert.deepEqual(await log.verify(), [], 'the chains on the disk are whole [P2]');
-    for (const known of this.truth.logs.values()) {
-      const frames = await log.read(known.id, { after: 0, limit: 100_000 });
-      assert.deepEqual(
-        frames.map(({ hash }) => hash),
-        known.frames.map(({ hash }) => hash),
-        `the disk holds what was committed of ${known.id} [P1]`,
-      );
-      checkMessages(known);
-      for (const [run, { data }] of known.ends) {
-        const row = await log.run(known.id, run);
-        assert.equal(row?.status, data.status, `the row of ${run} says how it ended`);
-        assert.deepEqual([row?.usage, row?.cost], [data.usage, data.cost], `the row of ${run} says what it cost`);
-      }
-    }
+    await checkDisk(this);
   }
 
   /** Lets something come to its end while time goes on. */
@@ -350,27 +356,6 @@ class Simulation implements Sim {
       }),
     );
     await this.#until(() => done);
-  }
-
-  /** Every view of every log can be read, and says of each turn what its model was sent. */
-  async #checkReads(host: Host): Promise<void> {
-    const caller = { tenant: 'default', actor: { kind: 'user', id: 'auditor' }, requestId: 'audit' } as const;
-    for (const { id: session, ends } of this.truth.logs.values()) {
-      await host.call(caller, 'messages.list', { session, limit: 1_000 });
-      await host.call(caller, 'trace.get', { session, limit: 1_000 });
-      for (const run of ends.keys()) await host.call(caller, 'explain.get', { session, run });
-    }
-    const turns = [...this.truth.effects.values()].filter(
-      ({ key, tool, effect }) => tool === '' && !isCompactionId(effect) && this.#outside.sent.has(key),
-    );
-    if (turns.length === 0) return;
-    const { session, run, effect, key } = this.random.pick(turns);
-    if (run === null) return;
-    const n = Number(effect.slice(effect.indexOf('t') + 1));
-    const { result } = await host.call(caller, 'turns.request', { session, run, n });
-    assert.equal(result.exact, true, `the request of ${effect} is rebuilt exactly`);
-    const { items } = result.request as { items: unknown };
-    assert.deepEqual(items, JSON.parse(`[${this.#outside.sent.get(key)}]`), `${effect} was sent what the log says`);
   }
 
   outcome(): Outcome {

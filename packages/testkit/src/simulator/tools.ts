@@ -2,6 +2,8 @@
 import type { AgentDefinition } from '@perdure/runtime';
 import { wait } from '@perdure/runtime';
 import type { EffectClass, JsonSchema, ToolContext, ToolDefinition } from '@perdure/runtime/ports';
+import type { FileArgs } from './heads.ts';
+import { CHANGING } from './heads.ts';
 import type { Deed, Outside, Request } from './outside.ts';
 import type { Plan } from './plan.ts';
 import type { Process } from './process.ts';
@@ -46,6 +48,31 @@ const INPUT: JsonSchema = {
 export const TOOL_TIMEOUT_MS = 8_000;
 
 export function toolsOf(sim: Sim, outside: Outside, process: Process, without: string | null): ToolDefinition[] {
+  const files = sim.plan.workspaces === null ? [] : sim.files;
+  const changing = files
+    .filter(({ name }) => CHANGING.has(name))
+    .map((tool) => changingOf(sim, outside, process, tool));
+  return [...simulatedOf(sim, outside, process, without), ...changing];
+}
+
+/** A real tool that changes files, in what its session has mounted. */
+function changingOf(sim: Sim, outside: Outside, process: Process, tool: ToolDefinition): ToolDefinition {
+  const runReally: ToolDefinition['run'] = async (args, context) => {
+    if (process.fault('crashBeforeEffect', context.session)) return process.gone();
+    try {
+      outside.dispatched(process, context.key, context.attempt, { tool: tool.name, value: args });
+      sim.heads.asked(context.key, args as FileArgs);
+    } catch (error) {
+      sim.fail(error);
+      return process.gone();
+    }
+    const result = await tool.run(args, context);
+    return process.fault('crashBeforeOutcome', context.session) ? process.gone() : result;
+  };
+  return { ...tool, timeoutMs: TOOL_TIMEOUT_MS, run: runReally };
+}
+
+function simulatedOf(sim: Sim, outside: Outside, process: Process, without: string | null): ToolDefinition[] {
   return TOOLS.filter(({ name }) => name !== without).map((of) => {
     const definition: ToolDefinition = {
       name: of.name,
