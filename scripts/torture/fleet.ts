@@ -40,7 +40,7 @@ export async function fleetRound({ seed, busy, kills, restate, say }: Options): 
     const { told, ...stalls } = await fleet.measureStalls(played);
     say(JSON.stringify({ ...judged, ...tally(played), ...figures, ...stalls }));
     for (const line of told) say(line);
-    return told.length === 0 ? 0 : 1;
+    return stalls.stuck.length === 0 ? 0 : 1;
   } catch (error) {
     say(`FAILED (--seed ${seed}): ${inspect(error)}\n${fleet.violations.join('\n')}`);
     return 1;

@@ -170,6 +170,35 @@ law(
   },
 );
 
+law('what is overdue while the storage cannot say who has it is driven when it can', async () => {
+  const own = await startRestateServer({ directory: join(folder, 'overdue'), ...system });
+  const disk = createMemoryDisk();
+  let asked = 0;
+  const open = async (): Promise<Store> => {
+    const store = openMemoryStore({ clock: system.clock, disk, shared: true });
+    const tenant: Store['tenant'] = (name) => {
+      const parts = store.tenant(name);
+      const offer: typeof parts.leases.offer = async (...given) => {
+        asked += 1;
+        if (asked <= AWAY) throw Object.assign(new Error('the database is away'), { code: 'unavailable' });
+        return parts.leases.offer(...given);
+      };
+      return { ...parts, leases: { ...parts.leases, offer } };
+    };
+    return { ...store, tenant };
+  };
+  const ground = await together({ ...own, overdueMs: 50 }, open, { leaseMs: 600, sweepMs: NEVER_MS });
+  const world = new DriverWorld(ground);
+  const [gateway] = [await world.worker(undefined, false), await world.worker()];
+  await own.stop();
+  const { session, run } = await gateway.open('put');
+  assert.equal((await world.ended(gateway, session.id, run.id)).status, 'completed');
+  assert.ok(asked > AWAY, 'it was asked again');
+  await world.dispose();
+});
+/** So often the storage cannot say. */
+const AWAY = 3;
+
 law('a server of our own is gone when its process is, whatever ended it', async () => {
   const program = `
     import { startRestateServer } from ${JSON.stringify(new URL('./index.ts', import.meta.url).href)};

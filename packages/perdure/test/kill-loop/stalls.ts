@@ -33,6 +33,7 @@ export type Stall = {
   life: number | null;
 };
 
+type Recorded = Pick<SessionRecord, 'id' | 'entries'>;
 type Figures = { count: number; p50Ms: number; p90Ms: number; p99Ms: number; longestMs: number };
 
 export type Stalls = {
@@ -43,7 +44,7 @@ export type Stalls = {
   held: Figures;
   /** Those that were longer than is allowed. */
   stuck: Stall[];
-  /** What happened around each of these. */
+  /** What happened around each of these, and around the longest. */
   told: string[];
 };
 
@@ -55,8 +56,8 @@ export type Stalls = {
  * of ten steps of holders that lived.
  */
 export function measureStalls(
-  records: readonly SessionRecord[],
-  custody: Custody,
+  records: readonly Recorded[],
+  custody: Pick<Custody, 'of'>,
   disturbed: Disturbed,
   leaseMs: number,
 ): Stalls {
@@ -70,7 +71,9 @@ export function measureStalls(
     free: figures(free),
     held: figures(held),
     stuck,
-    told: stuck.map((stall) => tell(stall, records, custody, disturbed)),
+    told: [...new Set([...stuck, ...longest(free), ...longest(held)])].map((stall) =>
+      tell(stall, records, custody, disturbed),
+    ),
   };
 }
 
@@ -83,6 +86,8 @@ function quantile(stalls: readonly Stall[], q: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? 0;
 }
 
+const longest = (stalls: readonly Stall[]): Stall[] => stalls.toSorted((a, b) => b.ms - a.ms).slice(0, 1);
+
 const figures = (stalls: readonly Stall[]): Figures => ({
   count: stalls.length,
   p50Ms: quantile(stalls, 0.5),
@@ -92,7 +97,7 @@ const figures = (stalls: readonly Stall[]): Figures => ({
 });
 
 /** What went on around a stall, in ms from its beginning. */
-function tell(stall: Stall, records: readonly SessionRecord[], custody: Custody, disturbed: Disturbed): string {
+function tell(stall: Stall, records: readonly Recorded[], custody: Pick<Custody, 'of'>, disturbed: Disturbed): string {
   const { session, seq, at, ms, life } = stall;
   const events: (Span & { what: string })[] = [
     ...custody.of(session).map((hold) => ({ ...hold, what: `life ${hold.life} has it` })),
@@ -116,7 +121,12 @@ function tell(stall: Stall, records: readonly SessionRecord[], custody: Custody,
 }
 const NEAR_MS = 4_000;
 
-function stallsIn(session: string, entries: readonly Entry[], custody: Custody, disturbed: Disturbed): Stall[] {
+function stallsIn(
+  session: string,
+  entries: readonly Entry[],
+  custody: Pick<Custody, 'of'>,
+  disturbed: Disturbed,
+): Stall[] {
   const stalls: Stall[] = [];
   let state = freshState();
   let last: Entry | undefined;
@@ -143,7 +153,7 @@ function stallsIn(session: string, entries: readonly Entry[], custody: Custody, 
 }
 
 /** A span of a session, cut where somebody came to have it, or ceased to. */
-function* pieces(span: Span, session: string, custody: Custody): Generator<Span & { life: number | null }> {
+function* pieces(span: Span, session: string, custody: Pick<Custody, 'of'>): Generator<Span & { life: number | null }> {
   let reached = span.at;
   for (const { at, until, life } of custody.of(session)) {
     if (until <= reached || at >= span.until) continue;

@@ -94,6 +94,29 @@ describe('migrations of postgres', { skip: missing ?? false }, () => {
     assert.equal((await readPostgresSchema(options)).version, 0);
   });
 
+  test('a migration over which the server dies leaves nothing behind, and is made whole when it is back', async () => {
+    const options = fresh();
+    await withDatabase(options, async (database) => migrateSchema(database, MIGRATIONS.slice(0, 2)));
+    const slow = { id: newest + 1, name: 'slow', sql: 'CREATE TABLE {s}.half (); SELECT pg_sleep(60)' };
+    const dying = withDatabase(options, async (database) => migrateSchema(database, [...MIGRATIONS, slow]));
+    const refused = assert.rejects(dying, { code: 'unavailable', message: /cannot be migrated/ });
+    const asleep = `SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%half%' AND query NOT LIKE '%activity%'`;
+    while ((await asOwner(server, asleep)).length === 0) continue;
+    // Whoever waits for the lock of the one that dies is told the same.
+    const waiting = assert.rejects(migratePostgres(options), { code: 'unavailable' });
+    const locked = `SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`;
+    while ((await asOwner(server, locked)).length === 0) continue;
+    await server.kill();
+    await Promise.all([refused, waiting]);
+    await server.start();
+    assert.equal((await readPostgresSchema(options)).version, 2);
+    await assert.rejects(openPostgresStore(options), { code: 'data_too_old' });
+    assert.equal((await migratePostgres(options)).length, MIGRATIONS.length - 2);
+    const store = await openPostgresStore(options);
+    await append(store.tenant('default').log, 's1', EMPTY_HEAD);
+    await store.close();
+  });
+
   test('an operator is told the versions and how far the clocks are apart', async () => {
     const options = fresh();
     const clock = { now: () => Date.now() + 60_000, monotonicMs: () => 0 };
