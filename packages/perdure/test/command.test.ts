@@ -244,9 +244,16 @@ describe('with a server', () => {
       assert.equal((await elsewhere.run(['connect', '--forget'])).code, 0);
       assert.equal((await elsewhere.run(['status'], { PERDURE_URL: url })).code, 0);
       assert.equal((await elsewhere.run(['status', '--url', url, '--data', 'x'])).code, 5);
+      assert.equal((await elsewhere.run(['status', '--url', url, '--store', 'memory'])).code, 5);
+      assert.equal((await elsewhere.run(['connect', '--token', 'x'])).code, 5);
     } finally {
       await elsewhere.leave();
     }
+  });
+
+  test('a store that is named is the one that is used, though a server runs on the data folder', async () => {
+    assert.match((await place.run(['sessions', 'list'])).stdout, /ses_/);
+    assert.doesNotMatch((await place.run(['sessions', 'list', '--store', 'memory'])).stdout, /ses_/);
   });
 
   test('doctor prints each value with where it comes from', async () => {

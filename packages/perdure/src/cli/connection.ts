@@ -19,16 +19,19 @@ export type Server = { url: string; token?: string; why: string };
 
 /**
  * The server that is meant: the one that is named (--url, PERDURE_URL), else the one of a data folder named by --data,
- * else the remembered one, else the one that runs on the data folder. Null: there is none.
+ * else the remembered one, else the one that runs on the data folder. Null: there is none. Of a store that is named by
+ * --store and is in no data folder there is none: this process opens it. Throws UsageError for two places.
  */
 export async function serverOf(context: Context): Promise<Server | null> {
   const { settings, origins, given } = context;
   const token = settings.token === null ? {} : { token: settings.token };
-  if (given['url'] !== undefined && given['data'] !== undefined)
-    throw new UsageError('--url and --data name two servers: give one of them');
-  if (settings.url !== null && given['data'] === undefined)
+  const place = placeGiven(given);
+  if (given['url'] !== undefined && place !== null)
+    throw new UsageError(`--url and --${place} name two places: give one of them`);
+  if (settings.url !== null && place === null)
     return { url: checkedUrl(settings.url, origins.url), ...token, why: origins.url };
-  const remembered = given['data'] === undefined ? recall(context.env) : null;
+  if (given['store'] !== undefined && settings.store !== 'sqlite') return null;
+  const remembered = place === null ? recall(context.env) : null;
   if (remembered !== null) return { ...remembered, ...token, why: 'remembered by perdure connect' };
   const data = resolve(context.cwd, settings.data);
   const running = await runningServer(data);
@@ -38,9 +41,13 @@ export async function serverOf(context: Context): Promise<Server | null> {
   return { url: running.url, ...(given['token'] === undefined ? own : token), why: `runs on ${data}` };
 }
 
+/** The flag that says where sessions are kept, and so which server is not meant. */
+const placeGiven = (given: Context['given']): 'data' | 'store' | null =>
+  given['data'] !== undefined ? 'data' : given['store'] !== undefined ? 'store' : null;
+
 /** What tells one server or data folder from another, whether it runs or not. */
 export function placeOf({ settings, given, env, cwd }: Context): string {
-  const url = given['data'] === undefined ? (settings.url ?? recall(env)?.url) : undefined;
+  const url = placeGiven(given) === null ? (settings.url ?? recall(env)?.url) : undefined;
   return url ?? resolve(cwd, settings.data);
 }
 

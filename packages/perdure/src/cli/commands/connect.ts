@@ -7,8 +7,9 @@ import { print, printJson } from '../output.ts';
 import { forget, recall, remember } from '../remembered.ts';
 
 export const connect: Run = async (context) => {
-  const { args, env, flags, settings } = context;
+  const { args, env, flags, given: named, settings } = context;
   const [given] = args;
+  if (given === undefined && named['token'] !== undefined) throw new UsageError('connect takes --token with a URL');
   const say = (url: string | null, text: string): void => (isJson(context) ? printJson({ url }) : print(`${text}\n`));
   if (flags['forget'] === true) {
     if (given !== undefined) throw new UsageError('connect takes a URL or --forget, not both');
