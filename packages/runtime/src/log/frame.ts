@@ -2,14 +2,19 @@
  * Frames: the exact bytes of one append. What its entries share (time, input, actor) is written once, and what every
  * reader can put back is left out (see packing.ts): a round costs a few kilobytes, for ever.
  */
-import type { Entry, EventKind } from '@perdure/engine';
+import type { Actor, Entry, EventKind } from '@perdure/engine';
 import { LIMITS as ENGINE } from '@perdure/engine';
 import { chainHash } from './digest.ts';
 import type { Packed } from './packing.ts';
 import { packEntry, unpackEntry } from './packing.ts';
 import type { Frame, StoredFrame } from '../ports.ts';
 
-type FrameBody = { seq: number; at: number; input: string; by: Entry['by']; entries: Packed[] };
+/** `by` is missing where it is `PERFORMER`. */
+type FrameBody = { seq: number; at: number; input: string; by?: Actor; entries: Packed[] };
+
+/** Who brings outcomes, and so writes most frames. Never changes: frames that lie in stores mean it. */
+const PERFORMER: Actor = { kind: 'system', id: 'perform' };
+const isPerformer = ({ kind, id }: Actor): boolean => kind === PERFORMER.kind && id === PERFORMER.id;
 
 /** The entries of one append do not fit into a frame: the input is refused, nothing is written. */
 export class FrameTooLarge extends Error {
@@ -75,24 +80,22 @@ export const ENTRY_KINDS: readonly string[] = Object.keys(NEWEST);
 export function encodeFrame(entries: readonly Entry[], previousHash: string): Frame {
   const first = entries[0];
   if (first === undefined) throw new RangeError('a frame has at least one entry');
-  const body: FrameBody = {
-    seq: first.seq,
-    at: first.at,
-    input: first.input,
-    by: first.by,
-    entries: entries.map(packEntry),
-  };
+  const { seq, at, input, by } = first;
+  const packed = entries.map(packEntry);
+  const body: FrameBody = isPerformer(by)
+    ? { seq, at, input, entries: packed }
+    : { seq, at, input, by, entries: packed };
   const bytes = Buffer.from(JSON.stringify(body));
   if (bytes.length > ENGINE.frameBytes)
     throw new FrameTooLarge(`the frame has ${bytes.length} bytes, at most ${ENGINE.frameBytes}`);
-  return { first: first.seq, count: entries.length, bytes, hash: chainHash(previousHash, bytes) };
+  return { first: seq, count: entries.length, bytes, hash: chainHash(previousHash, bytes) };
 }
 
 /** Entries of a stored frame, upcast. Its hash has been checked by the store. Throws UnknownEntry. */
 export function decodeFrame(frame: Pick<StoredFrame, 'bytes'>, upcasters: Upcasters = UPCASTERS): Entry[] {
   const { bytes } = frame;
   const body = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()) as FrameBody;
-  const { seq, at, input, by } = body;
+  const { seq, at, input, by = PERFORMER } = body;
   return body.entries.map((packed, index) => {
     const current = upcast(unpackEntry(packed, input), upcasters);
     return { ...current, v: current.v ?? 1, seq: seq + index, at, input, by } as Entry;

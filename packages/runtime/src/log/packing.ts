@@ -63,19 +63,25 @@ const USUAL: { readonly [K in Entry['kind']]?: { readonly [member: string]: stri
 function withoutUsual(kind: Entry['kind'], data: object): object {
   const usual = USUAL[kind];
   if (usual === undefined) return data;
-  return Object.fromEntries(Object.entries(data).filter(([name, value]) => usual[name] !== value));
+  const packed: { [member: string]: unknown } = {};
+  for (const [name, value] of Object.entries(data)) if (usual[name] !== value) packed[name] = value;
+  return packed;
 }
 
 /** Digests of the bodies that data refers to (`{digest, bytes}`), in the order of its members. */
 function refsIn(data: object): string[] {
   const refs: string[] = [];
-  const visit = (value: unknown): void => {
-    if (typeof value !== 'object' || value === null) return;
-    if ('digest' in value && 'bytes' in value && typeof value.digest === 'string') refs.push(value.digest);
-    else for (const member of Object.values(value)) visit(member);
-  };
-  visit(data);
+  collectRefs(data, refs);
   return refs;
+}
+
+function collectRefs(value: object, refs: string[]): void {
+  if ('digest' in value && 'bytes' in value && typeof value.digest === 'string') {
+    refs.push(value.digest);
+    return;
+  }
+  for (const member of Object.values(value))
+    if (typeof member === 'object' && member !== null) collectRefs(member as object, refs);
 }
 
 const sameList = (a: readonly string[], b: readonly string[]): boolean =>
@@ -85,8 +91,10 @@ const sameList = (a: readonly string[], b: readonly string[]): boolean =>
 function packData(data: object): object {
   if (!('usage' in data) || !('cost' in data)) return data;
   const { usage, cost, ...rest } = data as { usage: Usage; cost: Cost };
-  const counts = Object.entries(usage).filter(([name, value]) => value !== ZERO_USAGE[name as keyof Usage]);
-  const packed = { ...rest, usage: Object.fromEntries(counts) };
+  const counts: { [name: string]: unknown } = {};
+  for (const [name, value] of Object.entries(usage))
+    if (value !== ZERO_USAGE[name as keyof Usage]) counts[name] = value;
+  const packed = { ...rest, usage: counts };
   return cost.nanoUsd === 0 && cost.price === null ? packed : { ...packed, cost };
 }
 

@@ -6,7 +6,8 @@ import { type Failure, failureOf, messageOf } from './failure.ts';
 import type { Headroom } from './headroom.ts';
 import { encodeRecord, type Journal } from './journal.ts';
 import { writeOther } from './other-writes.ts';
-import { bytesOf, type Group, type OtherWrite, receiveAppend, type ReceivedAppend, type Reply } from './protocol.ts';
+import { receiveGroup } from './group.ts';
+import type { Group, OtherWrite, ReceivedAppend, Reply } from './protocol.ts';
 import { integer, statements } from './schema.ts';
 
 /** A flush failed. What was under way may or may not be stored: only opening the data anew can say. */
@@ -69,7 +70,7 @@ export function createCommitter(db: DatabaseSync, journal: Journal, headroom: He
   };
   return {
     commit(group, answer) {
-      const writes = received(group);
+      const writes = receiveGroup(group);
       const replies = headroom.isThere() ? transact(writes) : oneByOne(writes);
       answer(replies);
       stopping(() => journal.write(recordsOf(writes, replies)));
@@ -97,17 +98,6 @@ function stopping(work: () => void): void {
     const failure = failureOf(error);
     if (failure !== 'full' && failure !== 'busy') throw new Stopped(messageOf(error), { cause: error });
   }
-}
-
-function received(group: Group): Write[] {
-  const data = Buffer.from(group.data.buffer, group.data.byteOffset, group.data.byteLength);
-  let at = 0;
-  return group.writes.map((write) => {
-    if (!Array.isArray(write)) return write;
-    const append = receiveAppend(write, data, at);
-    at += bytesOf(write);
-    return append;
-  });
 }
 
 function recordsOf(writes: readonly Write[], replies: readonly Reply[]): string {

@@ -7,33 +7,6 @@ export type OriginTuple = [from: 'session' | 'stage', name: string];
 /** A frame that comes from elsewhere; `bodies` null: erased. */
 export type StagedTuple = [first: number, count: number, hash: string, frame: Uint8Array, bodies: string | null];
 
-/**
- * One append on its way to the committer. A tuple of primitives crosses threads at a third of what an object costs; the
- * previous hash and the frame lie one behind the other in the group's one buffer, ready to be hashed.
- */
-export type AppendTuple = [
-  tenant: string,
-  session: string,
-  expectedSeq: number,
-  /** 32, or 0 before the first frame. */
-  previousBytes: number,
-  frameBytes: number,
-  first: number,
-  count: number,
-  hash: string,
-  bodies: string,
-  agent: string,
-  status: string,
-  key: string | null,
-  due: number | null,
-  doc: string,
-  runs: RunTuple[] | null,
-  ledger: LedgerOp[] | null,
-  fence: [holder: string, epoch: number, now: number] | null,
-  urgent: boolean,
-  origin: OriginTuple | null,
-];
-
 export type OtherWrite =
   | { op: 'tenant'; tenant: string }
   | { op: 'delete'; tenant: string; session: string }
@@ -54,7 +27,7 @@ export type OtherWrite =
   | { op: 'renew'; tenant: string; name: string; holder: string; epoch: number; now: number; ttlMs: number }
   | { op: 'release'; tenant: string; name: string; holder: string; epoch: number };
 
-/** An append as the committer reads it out of the tuple and the group's buffer. */
+/** An append as the committer reads it out of a group. */
 export type ReceivedAppend = {
   tenant: string;
   session: string;
@@ -72,49 +45,17 @@ export type ReceivedAppend = {
   due: number | null;
   doc: string;
   runs: RunTuple[] | null;
-  ledger: LedgerOp[] | null;
+  ledger: readonly LedgerOp[] | null;
   fence: [holder: string, epoch: number, now: number] | null;
   urgent: boolean;
   origin: OriginTuple | null;
 };
 
-/** `at`: where the append's bytes begin in the group's buffer. */
-export function receiveAppend(tuple: AppendTuple, data: Buffer, at: number): ReceivedAppend {
-  const [tenant, session, seq, previousBytes, frameBytes, first, count, hash, bodies, agent, status, ...rest] = tuple;
-  const [key, due, doc, runs, ledger, fence, urgent, origin] = rest;
-  const chained = data.subarray(at, at + previousBytes + frameBytes);
-  return {
-    tenant,
-    session,
-    expected: { seq, hash: chained.toString('hex', 0, previousBytes) },
-    first,
-    count,
-    frame: chained.subarray(previousBytes),
-    chained,
-    hash,
-    bodies,
-    agent,
-    status,
-    key,
-    due,
-    doc,
-    runs,
-    ledger,
-    fence,
-    urgent,
-    origin,
-  };
-}
-
-/** How many bytes of the group's buffer are the append's. */
-export function bytesOf(tuple: AppendTuple): number {
-  return tuple[3] + tuple[4];
-}
-
 /** What the committer is started with. Each message to it rings the bell: one more in its only cell, and a notification. */
 export type CommitterData = { directory: string; bell: Int32Array<SharedArrayBuffer> };
 
-export type Group = { type: 'group'; writes: (AppendTuple | OtherWrite)[]; data: Uint8Array };
+/** Writes that are committed together: see group.ts for how appends lie in `numbers` and `data`. */
+export type Group = { type: 'group'; numbers: string; others: OtherWrite[]; data: Uint8Array };
 export type ToCommitter = Group | { type: 'close' };
 
 export type Refusal = Exclude<AppendResult, { ok: true }>;

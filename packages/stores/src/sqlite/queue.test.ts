@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { appendAfter, EMPTY_HEAD } from '@perdure/testkit/store-suite';
-import { appendTuple, type Pending } from './group.ts';
+import { packAppend, type Pending, receiveGroup } from './group.ts';
 import type { Group, Reply, ToCommitter } from './protocol.ts';
 import { createQueue } from './queue.ts';
 
@@ -23,15 +23,14 @@ function fixture() {
     const request = appendAfter(session, EMPTY_HEAD);
     const pending: Pending = {
       tenant: 't',
-      write: appendTuple('t', request, 0),
-      request,
+      write: packAppend('t', request, 0),
       settle: (reply: Reply) => {
         settled.push(`${session} ${reply === 0 ? 'ok' : 'error' in reply ? reply.error : 'refused'}`);
       },
     };
     queue.submit(pending);
   };
-  const sizes = (): number[] => sent.map((group) => group.writes.length);
+  const sizes = (): number[] => sent.map((group) => receiveGroup(group).length);
   return { queue, worker, submit, sizes, heard, settled, held: () => held };
 }
 

@@ -1,6 +1,6 @@
 import type { Append } from '@perdure/runtime/ports';
 import { LIMITS } from '../limits.ts';
-import { groupOf, type Pending } from './group.ts';
+import { groupOf, isAppend, type Pending } from './group.ts';
 import type { Reply, ToCommitter } from './protocol.ts';
 
 /** The writes that wait for the committer. While there are any they keep the process alive. */
@@ -46,8 +46,8 @@ export function createQueue(committer: Committing, events: QueueEvents): Queue {
     committer.post(group, [group.data.buffer as ArrayBuffer]);
   };
   const settle = (settled: readonly Pending[], replyOf: (at: number) => Reply): void => {
-    for (const [at, { tenant, request }] of settled.entries()) {
-      if (request !== null && replyOf(at) === 0) events.appended(tenant, request);
+    for (const [at, { tenant, write }] of settled.entries()) {
+      if (isAppend(write) && replyOf(at) === 0) events.appended(tenant, write.request);
     }
     for (const [at, pending] of settled.entries()) pending.settle(replyOf(at));
     // Where nothing was waited for, somebody else may hold the thread: whoever closes it waits for its end.

@@ -3,7 +3,7 @@ import { StoreDamage } from '@perdure/runtime/ports';
 import { headAfter } from '../chain.ts';
 import { StoreError } from '../errors.ts';
 import { messageOf } from './failure.ts';
-import { appendTuple } from './group.ts';
+import { packAppend } from './group.ts';
 import type { CommitterData, FromCommitter, Opened, OtherWrite, Reply, TenantDamage, ToCommitter } from './protocol.ts';
 import { createQueue, type QueueEvents } from './queue.ts';
 import { startThread } from './thread.ts';
@@ -59,7 +59,7 @@ export async function startWriter(directory: string, events: QueueEvents): Promi
     append(tenant, request, now, origin) {
       const { promise, resolve, reject } = Promise.withResolvers<AppendResult>();
       const settle = (reply: Reply): void => settleAppend(request, reply, resolve, reject);
-      queue.submit({ tenant, write: appendTuple(tenant, request, now, origin ?? null), request, settle });
+      queue.submit({ tenant, write: packAppend(tenant, request, now, origin ?? null), settle });
       return promise;
     },
     write(write) {
@@ -68,7 +68,7 @@ export async function startWriter(directory: string, events: QueueEvents): Promi
         if (reply !== 0 && 'error' in reply) reject(new StoreError(reply.error, reply.message));
         else resolve(reply !== 0 && 'value' in reply ? reply.value : undefined);
       };
-      queue.submit({ tenant: write.tenant, write, request: null, settle });
+      queue.submit({ tenant: write.tenant, write, settle });
       return promise;
     },
     unavailable: queue.unavailable,
