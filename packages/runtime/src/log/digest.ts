@@ -24,23 +24,25 @@ export function chainHash(previous: string, bytes: Uint8Array): string {
   return hash('sha256', chained, 'hex');
 }
 
-const BASE32 = 'abcdefghijklmnopqrstuvwxyz234567';
+const BASE32 = Buffer.from('abcdefghijklmnopqrstuvwxyz234567');
 
 /** RFC 4648 base32, lower case, without padding. */
 export function base32(bytes: Uint8Array): string {
-  let out = '';
+  const out = Buffer.allocUnsafe(Math.ceil((bytes.length * 8) / 5));
+  let length = 0;
   let bits = 0;
   let value = 0;
   for (const byte of bytes) {
     value = (value << 8) | byte;
     bits += 8;
     while (bits >= 5) {
-      out += BASE32[(value >>> (bits - 5)) & 31];
+      out[length++] = BASE32[(value >>> (bits - 5)) & 31] ?? 0;
       bits -= 5;
     }
     value &= (1 << bits) - 1;
   }
-  return bits > 0 ? out + BASE32[(value << (5 - bits)) & 31] : out;
+  if (bits > 0) out[length] = BASE32[(value << (5 - bits)) & 31] ?? 0;
+  return out.latin1Slice();
 }
 
 /** The key of an effect: what tools and providers get as idempotency key. The same after any crash. */

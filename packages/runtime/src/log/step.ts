@@ -68,7 +68,8 @@ export type StepOptions = {
 export function createStep(options: StepOptions): Step {
   return async (session, input) => {
     try {
-      await Promise.all((input.blobs ?? []).map(async (blob) => options.store.blobs.put(blob)));
+      const { blobs = [] } = input;
+      if (blobs.length > 0) await Promise.all(blobs.map(async (blob) => options.store.blobs.put(blob)));
       return await options.sessions.exclusive(session, async () => steps(options, session, input));
     } catch (error) {
       throw storageTrouble(error) ?? error;

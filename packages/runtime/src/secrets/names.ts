@@ -10,7 +10,7 @@ import type { Redactor } from './redact.ts';
 export function withCleanNames(step: Step, redactor: Redactor): Step {
   return async (session, input) => {
     const names = namesIn(input);
-    if (redactor.value(names) === names) return step(session, input);
+    if (names.length === 0 || redactor.value(names) === names) return step(session, input);
     const message = 'a name (a submission, a key, a member of a configuration) looks like a secret: choose another one';
     return { ok: false, rejection: { code: 'invalid_request', message } };
   };
