@@ -42,7 +42,7 @@ export function base32(bytes: Uint8Array): string {
     value &= (1 << bits) - 1;
   }
   if (bits > 0) out[length] = BASE32[(value << (5 - bits)) & 31] ?? 0;
-  return out.latin1Slice();
+  return out.toString('latin1');
 }
 
 /** The key of an effect: what tools and providers get as idempotency key. The same after any crash. */

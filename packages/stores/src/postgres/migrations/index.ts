@@ -7,6 +7,7 @@ import { appending } from './002-append.ts';
 import { ports } from './003-ports.ts';
 import { handOver } from './004-hand-over.ts';
 import { estimates } from './005-estimates.ts';
+import { sets } from './006-sets.ts';
 
 export type Migration = { id: number; name: string; sql: string };
 
@@ -16,4 +17,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { id: 3, name: 'ports', sql: ports },
   { id: 4, name: 'hand-over', sql: handOver },
   { id: 5, name: 'estimates', sql: estimates },
+  { id: 6, name: 'sets', sql: sets },
 ];
