@@ -29,7 +29,15 @@ export {
   tool,
   wait,
 } from '@perdure/runtime';
-export type { Source, ToolContent, ToolContext, ToolDefinition, ToolParks, ToolResult } from '@perdure/runtime/ports';
+export type {
+  MountedTree,
+  Source,
+  ToolContent,
+  ToolContext,
+  ToolDefinition,
+  ToolParks,
+  ToolResult,
+} from '@perdure/runtime/ports';
 export type {
   AnswerInput,
   ConfigPatch,

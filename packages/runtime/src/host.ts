@@ -308,6 +308,8 @@ function courierOf(options: HostOptions, core: Core, lifted: (session: string) =
     clock,
     budgets,
     holding,
+    workspaces,
+    redact: (text) => redactor.text(text),
     committed: (session, entries, hash, bodies) => {
       streams.committed(session, entries, hash, bodies);
       parked.committed(session, entries);

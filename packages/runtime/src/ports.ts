@@ -98,6 +98,7 @@ export type {
   FoundPage,
   HistoryPage,
   HistoryQuery,
+  MountedTree,
   Source,
   ToolContent,
   ToolContext,

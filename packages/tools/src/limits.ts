@@ -163,6 +163,8 @@ export const LIMITS = {
   /** One AGENTS.md, and all of a workspace. */
   agentsFileBytes: 32 * 1024,
   agentsFilesBytes: 48 * 1024,
+  /** One in a mounted workspace that is larger is not read at all. */
+  agentsFileReadBytes: 1024 * 1024,
 
   readTimeoutMs: 30_000,
   writeTimeoutMs: 60_000,

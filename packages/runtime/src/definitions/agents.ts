@@ -19,6 +19,8 @@ import { deferBeyond, withSearch } from './deferred.ts';
 import type { Manner, Route, Tier } from './route.ts';
 import { mannerOf, mannerSchema, memberOf, resolveRoute, routeSchema, unfitChoice, unfitOf } from './route.ts';
 import type { SourceText } from './sources.ts';
+import type { Told } from './mounted-sources.ts';
+import { toldNothing } from './mounted-sources.ts';
 import { readSources, sourcesSchema } from './sources.ts';
 import type { ToolDeclaration } from './tool.ts';
 import { checkSchema, checkToolSchema, declarationOf, jsonSchemaOf } from './tool.ts';
@@ -189,13 +191,16 @@ function outputOf(output: unknown, at: string): JsonSchema {
   return schema;
 }
 
-export type Registered = {
-  definition: AgentDefinition;
+type Version = {
   manifest: Manifest;
   text: string;
   digest: string;
   /** Over what binds a run: its version. */
   hash: string;
+};
+
+export type Registered = Version & {
+  definition: AgentDefinition;
   tools: ReadonlyMap<string, ToolDefinition>;
   /** Its own, and those of its tools. */
   sources: readonly Source[];
@@ -211,6 +216,8 @@ export class Agents {
   readonly #models: ModelSource;
   readonly #defaults: { policies: Policies; limits: Partial<Limits>; compaction: CompactionConfig };
   readonly #pins = new Map<string, Pin>();
+  /** What agents are with what workspaces say. */
+  readonly #mounted = new Map<string, Version>();
   readonly #redact: (text: string) => string;
   /** Manifests that came up after the start, until they are stored. */
   readonly #unsaved = new Map<string, string>();
@@ -259,21 +266,38 @@ export class Agents {
     if (Object.keys(compaction).length > 0) manifest.compaction = compaction;
     if (texts.length > 0) manifest.sources = texts;
     if (definition.guards !== undefined) manifest.guards = definition.guards.map(({ name }) => name);
+    const tools = new Map(all.map((each) => [each.name, each]));
+    const registered = { definition, ...this.#version(manifest), tools, sources };
+    this.#byName.set(definition.name, registered);
+    return registered;
+  }
+
+  #version(manifest: Manifest): Version {
     // In the author's order: what a process reads back is what the first one sent, byte for byte.
     const text = JSON.stringify(manifest);
     const digest = sha256(text);
     // How people are told of an agent binds no run.
     const hash = sha256(canonicalJson({ ...manifest, description: '' }));
-    const tools = new Map(all.map((each) => [each.name, each]));
-    const registered = { definition, manifest, text, digest, hash, tools, sources };
-    this.#byName.set(definition.name, registered);
     this.#byDigest.set(digest, manifest);
     this.#unsaved.set(digest, text);
     // An older one is read back from where it was stored.
     const [oldest] = this.#byDigest.keys();
     if (this.#byDigest.size > LIMITS.manifests && oldest !== undefined && !this.#isCurrent(oldest))
       this.#byDigest.delete(oldest);
-    return registered;
+    return { manifest, text, digest, hash };
+  }
+
+  /** As it is for a session whose workspaces say this. */
+  #told(registered: Registered, texts: readonly SourceText[]): Version {
+    if (texts.length === 0) return registered;
+    const key = `${registered.digest}\n${JSON.stringify(texts)}`;
+    const known = this.#mounted.get(key);
+    if (known !== undefined) return known;
+    if (this.#mounted.size >= LIMITS.manifests) this.#mounted.clear();
+    const { manifest } = registered;
+    const version = this.#version({ ...manifest, sources: [...(manifest.sources ?? []), ...texts] });
+    this.#mounted.set(key, version);
+    return version;
   }
 
   #isCurrent(digest: string): boolean {
@@ -313,11 +337,12 @@ export class Agents {
 
   /**
    * What a run of this agent with this configuration is bound to; null where the agent or its model is not to be had
-   * here; `unfit` where the configuration asks for what they do not give.
+   * here; `told`: what stands in its mounts; `unfit` where the configuration asks for what they do not give.
    */
-  pin(name: string, config: Config): Pin | Unfit | null {
-    const registered = this.#current(name);
-    if (registered === undefined) return null;
+  pin(name: string, config: Config, told: Told = toldNothing): Pin | Unfit | null {
+    const current = this.#current(name);
+    if (current === undefined) return null;
+    const registered = this.#told(current, told(config));
     const key = `${registered.digest}\n${bindingOf(config)}`;
     const known = this.#pins.get(key);
     if (known !== undefined) return known;
@@ -347,7 +372,7 @@ export class Agents {
       limits,
       ...compaction,
     };
-    if (manifest.sources?.some(({ untrusted }) => untrusted === true) === true) pin.taint = ['file'];
+    if (manifest.sources?.some(({ untrusted, tainting }) => untrusted ?? tainting) === true) pin.taint = ['file'];
     if (fallbacks.length > 0) pin.fallbacks = fallbacks.map((info) => memberOf(info, wanted));
     if (membersOf(pin).some(({ instructed }) => instructed)) pin.manifestBytes += OUTPUT_WORDS_BYTES;
     if (this.#pins.size >= LIMITS.pins) this.#pins.clear();

@@ -4,7 +4,8 @@ import { clipped } from '../effects/clip.ts';
 import { LIMITS } from '../limits.ts';
 import type { Source } from '../ports.ts';
 
-export type SourceText = { key: string; text: string; untrusted?: true };
+/** `tainting`: the context is tainted by it, though what it asks for counts. */
+export type SourceText = { key: string; text: string; untrusted?: true; tainting?: true };
 
 export const sourcesSchema = z
   .array(
@@ -12,6 +13,12 @@ export const sourcesSchema = z
       key: z.string().min(1).max(100),
       trusted: z.boolean(),
       read: z.custom<Source['read']>((value) => typeof value === 'function', 'a function'),
+      mounted: z
+        .strictObject({
+          key: z.string().min(1).max(100),
+          read: z.custom<NonNullable<Source['mounted']>['read']>((value) => typeof value === 'function', 'a function'),
+        })
+        .optional(),
     }),
   )
   .max(LIMITS.sources);

@@ -5,6 +5,8 @@
 import type { Actor, Command, Effect, EffectId, Entry, Input, Receipt, Rejection, Run, State } from '@perdure/engine';
 import { outstanding, transition, wakeAt } from '@perdure/engine';
 import type { Agents } from '../definitions/agents.ts';
+import type { Told } from '../definitions/mounted-sources.ts';
+import { mountsAhead, readMounted, toldNothing } from '../definitions/mounted-sources.ts';
 import type { Breaker } from '../effects/breaker.ts';
 import { fingerprintOf, sealOf } from '../effects/assemble.ts';
 import { sealOfCompaction } from '../effects/compaction.ts';
@@ -24,6 +26,7 @@ import type { Hot, Sessions } from './sessions.ts';
 import { remember } from './sessions.ts';
 import { notAppended } from './refused.ts';
 import { StorageUnavailable, storageTrouble } from './storage.ts';
+import type { Workspaces } from '../workspaces/workspaces.ts';
 import { changedRows, indexOf } from './views.ts';
 
 export type StepCommand = Command | { kind: 'settle'; effect: string; attempt: number; outcome: PreparedTurn };
@@ -62,6 +65,9 @@ export type StepOptions = {
   /** Says under which fence attempts are named. */
   holding: Pick<Holding, 'fence' | 'born' | 'refused'>;
   committed: Committed;
+  workspaces: Workspaces;
+  /** What must appear nowhere does not come in by a workspace either (P13). */
+  redact: (text: string) => string;
 };
 
 /** Throws StorageUnavailable, KeyTaken, FrameTooLarge; what else it throws is the session's own fault. */
@@ -137,8 +143,10 @@ async function attempt(
   // As the transition takes it: time does not go back.
   const at = Math.max(clock.now(), state.at);
   const drawing = budgets.of(session, agent, at);
+  const mounted = toldTo(options, agent, state, step.command);
+  const told = mounted instanceof Promise ? await mounted : mounted;
   const facts: Input['facts'] = {
-    pin: (config) => agents.pin(agent, config),
+    pin: (config) => agents.pin(agent, config, told),
     breaker: (model) => breaker.verdict(model),
   };
   facts.budgets = drawing instanceof Promise ? await drawing : drawing;
@@ -162,6 +170,18 @@ async function attempt(
   else if (!(await sessions.isNewest(hot))) return 'again';
   if (state.phase === 'fresh') sessions.drop(session);
   return moved.ok ? stepped(state, moved.receipt, []) : moved;
+}
+
+/** What is mounted in runs that may begin, as far as the agent hears of it. */
+function toldTo(
+  { agents, workspaces, store: { blobs }, redact }: StepOptions,
+  agent: string,
+  state: State,
+  command: StepCommand,
+): Told | Promise<Told> {
+  const sources = agents.get(agent)?.sources.filter(({ mounted }) => mounted !== undefined) ?? [];
+  const ahead = sources.length === 0 ? [] : mountsAhead(state, command);
+  return ahead.length === 0 ? toldNothing : readMounted(sources, ahead, { workspaces, blobs, redact });
 }
 
 /** A session that is to be born and is not here yet begins as what its frames lead to. */

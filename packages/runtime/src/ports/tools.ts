@@ -1,4 +1,5 @@
 /** What the runtime asks of a tool. */
+import type { Tree } from '@perdure/contract';
 import type { Act, ArgumentNames, Digest, EffectClass, Taint } from '@perdure/engine';
 import type { SessionJobs } from './jobs.ts';
 import type { JsonSchema } from './models.ts';
@@ -75,6 +76,19 @@ export type Source = {
   trusted: boolean;
   /** What is there now; '' is left out. Quick, as somebody waits for the run; never throws. */
   read(): string;
+  /**
+   * What it says, under a heading of its own, of what a session has mounted. The context is tainted by it (`file`) in any
+   * case. Throws only what `content` throws.
+   */
+  mounted?: { key: string; read(mounts: readonly MountedTree[]): Promise<string> } | undefined;
+};
+
+/** A workspace as it stands when a run starts. */
+export type MountedTree = {
+  path: string;
+  tree: Tree;
+  /** Null: it is lost. Rejects as the store does. */
+  content: (digest: Digest) => Promise<Uint8Array | null>;
 };
 
 export type ToolDefinition = {

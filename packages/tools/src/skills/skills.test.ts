@@ -178,3 +178,35 @@ void describe('AGENTS.md', () => {
     assert.throws(() => agentsFiles({ root, from: outside }), { code: 'invalid_root' });
   });
 });
+
+void test('AGENTS.md at the top of what is mounted is read, bounded, and neither through a link nor where it is no text', async () => {
+  const contents = new Map<string, Uint8Array>();
+  const node = (text: string | Uint8Array, bytes?: number) => {
+    const content = Buffer.from(text);
+    const digest = `d${contents.size}`;
+    contents.set(digest, content);
+    return { digest, bytes: bytes ?? content.length };
+  };
+  const mounts = Object.entries({
+    '/': { 'AGENTS.md': node(' Use tabs.\n'), 'sub/AGENTS.md': node('deeper') },
+    '/b': { 'AGENTS.md': { link: '/etc/passwd' } },
+    '/c': { 'AGENTS.md': node('\0binary') },
+    '/d': { 'AGENTS.md': node('x'.repeat(LIMITS.agentsFileBytes + 1)) },
+    '/e': { 'AGENTS.md': node('huge', LIMITS.agentsFileReadBytes + 1) },
+    '/f': { other: node('x') },
+    '/g': { 'AGENTS.md': { digest: 'lost', bytes: 1 } },
+    '/h': { 'AGENTS.md': node('y'.repeat(LIMITS.agentsFileBytes)) },
+    '/i': { 'AGENTS.md': node('no room') },
+  }).map(([path, tree]) => ({
+    path,
+    tree: new Map(Object.entries(tree)),
+    content: async (digest: string) => contents.get(digest) ?? null,
+  }));
+  const source = agentsFiles({ root: home });
+  const text = (await source.mounted?.read(mounts)) ?? '';
+  assert.equal(text.slice(0, 26), '## /AGENTS.md\nUse tabs.\n\n#');
+  assert.deepEqual(text.match(/^## .*$/gm), ['## /AGENTS.md', '## /d/AGENTS.md', '## /h/AGENTS.md']);
+  assert.equal(text.match(/^\[cut: the file goes on\]$/gm)?.length, 2);
+  assert.ok(text.length < LIMITS.agentsFilesBytes + 200);
+  assert.equal(await source.mounted?.read([]), '');
+});
