@@ -6,6 +6,7 @@ import type { Amount, Cost, Member, Pin, Price, Spent, Usage } from '@perdure/en
 import type { Span } from './folded.ts';
 import { passedOn } from './passed.ts';
 import type { Entry } from './stream.ts';
+import { sumCost, sumUsage } from './sums.ts';
 
 type Of<K extends Entry['kind']> = Extract<Entry, { kind: K }>;
 type Bill = { usage: Usage; cost: Cost };
@@ -340,22 +341,7 @@ function lostBill(state: Trace, id: string, charged: Amount): Bill {
 function book(state: Trace, turn: Span, bill: Bill): void {
   for (const span of new Set([turn, state.open.get(turn.parent ?? ''), state.spans[0]])) {
     if (span === undefined) continue;
-    span.usage = plus(span.usage, bill.usage);
-    span.cost = {
-      nanoUsd: (span.cost?.nanoUsd ?? 0) + bill.cost.nanoUsd,
-      price: bill.cost.price ?? span.cost?.price ?? null,
-    };
+    span.usage = span.usage === undefined ? bill.usage : sumUsage(span.usage, bill.usage);
+    span.cost = span.cost === undefined ? bill.cost : sumCost(span.cost, bill.cost);
   }
-}
-
-function plus(a: Usage | undefined, b: Usage): Usage {
-  if (a === undefined) return b;
-  return {
-    input: a.input + b.input,
-    cachedInput: a.cachedInput + b.cachedInput,
-    cacheWrite: a.cacheWrite + b.cacheWrite,
-    output: a.output + b.output,
-    reasoning: a.reasoning + b.reasoning,
-    source: a.source === 'bound' || b.source === 'bound' ? 'bound' : 'provider',
-  };
 }

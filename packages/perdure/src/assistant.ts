@@ -6,9 +6,10 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AgentDefinition } from '@perdure/runtime';
 import { agent } from '@perdure/runtime';
+import { agentsFiles, ask, files, readMore } from '@perdure/tools';
 import type { Environment } from './settings.ts';
 import { skillsIn } from './skill-folders.ts';
-import { agentsFiles, ask, files, readMore, sleep } from './tools.ts';
+import { sleep } from './sleep.ts';
 
 const MODELS: readonly (readonly [key: string, model: string])[] = [
   ['OPENAI_API_KEY', 'openai-chat/gpt-5-mini'],

@@ -90,8 +90,8 @@ export {
   searchHistory,
   shell,
   skills,
-  sleep,
   todo,
   webFetch,
   webSearch,
-} from './tools.ts';
+} from '@perdure/tools';
+export { sleep } from './sleep.ts';

@@ -1,21 +1,7 @@
-/** The tools that ship with Perdure, ready for an agent: time is the system's. */
+/** The tool `sleep`, ready for an agent: time is the system's. */
 import { system } from '@perdure/runtime';
 import type { ToolDefinition } from '@perdure/runtime/ports';
 import { sleep as sleepOn } from '@perdure/tools';
-
-export {
-  agentsFiles,
-  ask,
-  files,
-  jobs,
-  readMore,
-  searchHistory,
-  shell,
-  skills,
-  todo,
-  webFetch,
-  webSearch,
-} from '@perdure/tools';
 
 /** The tool `sleep`: waits, through restarts, for some seconds or until a time. */
 export function sleep(): ToolDefinition {
