@@ -7,6 +7,7 @@
 //   npm run torture -- --distributed --engine restate    the same, driven by Restate, which is killed as well:
 //     --address shared (all workers behind one address), own (each at its own, one is called); without it the seed says which
 //   npm run torture -- --secrets             100,000 secrets, planted in twelve encodings wherever a session takes something in
+//   npm run torture -- --hands               files, commands in the sandbox, jobs and grants over 50 kills (--kills N)
 //   npm run torture -- --symlinks            a minute of links swapped under reading and writing tools, pushes and pulls
 // What this machine cannot inject (no strace, no right to mount) is skipped aloud. Ends with figures; exit code 1 when
 // anything was lost, repeated or left hanging.
@@ -21,6 +22,7 @@ import { hammer } from '../packages/tools/test/paths/hammer.ts';
 import { canMount, canTrace } from './torture/abilities.ts';
 import { fleetRound } from './torture/fleet.ts';
 import { failingDisk, fullDisk, slowDisk } from './torture/disks.ts';
+import { handsRound } from './torture/hands.ts';
 import { hammerFiles } from './torture/hammer.ts';
 import { Report } from './torture/report.ts';
 import { killRound } from './torture/rounds.ts';
@@ -34,6 +36,7 @@ const { values } = parseArgs({
     distributed: { type: 'boolean', default: false },
     kills: { type: 'string', default: '50' },
     secrets: { type: 'boolean', default: false },
+    hands: { type: 'boolean', default: false },
     symlinks: { type: 'boolean', default: false },
     engine: { type: 'string', default: 'local' },
     address: { type: 'string' },
@@ -60,6 +63,7 @@ if (values.secrets) {
   say(JSON.stringify(await plant(100_000, 1_000, seed)));
   process.exit(0);
 }
+if (values.hands) process.exit(await handsRound({ seed, kills, say }));
 if (values.symlinks) {
   const end = performance.now() + HAMMER_MS;
   say(`reading: ${JSON.stringify(await hammerFiles(HAMMER_MS / 4))}`);

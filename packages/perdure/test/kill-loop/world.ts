@@ -9,7 +9,7 @@ import { ApiError, createClient } from '@perdure/contract';
 import { system } from '@perdure/runtime';
 import type { Store } from '@perdure/runtime/ports';
 import { openSqliteStore } from '@perdure/stores/sqlite';
-import type { ChatEmulator } from '@perdure/testkit';
+import type { ChatEmulator, ChatReply, SeenRequest } from '@perdure/testkit';
 import { createChatEmulator } from '@perdure/testkit';
 import type { Dice } from './dice.ts';
 import { dice } from './dice.ts';
@@ -28,6 +28,9 @@ export const eager = {
     return { cancel: () => clearTimeout(timer) };
   },
 };
+
+/** Which agents there are, and what plays their model. */
+export type Cast = { config: 'agents.config.ts' | 'hands.config.ts'; model: (seen: SeenRequest) => ChatReply };
 
 export class World {
   readonly seed: number;
@@ -51,10 +54,10 @@ export class World {
   #client: Client | null = null;
 
   /** `compiled`: a folder for Node's cache of compiled code, which worlds may share. */
-  static async create(seed: number, compiled: string): Promise<World> {
+  static async create(seed: number, compiled: string, { config, model }: Partial<Cast> = {}): Promise<World> {
     const rolled = dice(seed);
-    const provider = await createChatEmulator(playModel(dice(seed + 1)), { key: MODEL_KEY });
-    return new World(seed, rolled, provider, await createOutside(), await freePort(), compiled);
+    const provider = await createChatEmulator(model ?? playModel(dice(seed + 1)), { key: MODEL_KEY });
+    return new World(seed, rolled, provider, await createOutside(), await freePort(), compiled, config);
   }
 
   protected constructor(
@@ -64,6 +67,7 @@ export class World {
     outside: Outside,
     port: number,
     compiled: string,
+    config: Cast['config'] = 'agents.config.ts',
   ) {
     this.seed = seed;
     this.#compiled = compiled;
@@ -74,7 +78,7 @@ export class World {
     this.folder = mkdtempSync(join(tmpdir(), 'perdure-kill-loop-'));
     this.data = join(this.folder, 'data');
     mkdirSync(this.data);
-    copyFileSync(new URL('agents.config.ts', import.meta.url), join(this.folder, 'perdure.config.ts'));
+    copyFileSync(new URL(config, import.meta.url), join(this.folder, 'perdure.config.ts'));
   }
 
   /** Where the next request goes. */
