@@ -96,6 +96,7 @@ export const LIMITS = {
   /** Of `/etc` so large a file and a folder with so many entries are copied; larger ones are mounted. */
   etcFileBytes: 256 * 1024,
   etcFolderEntries: 12,
+  etcFolderBytes: 4_096,
   /**
    * Of a command's control group: what the sandbox itself needs of processes and threads; where nobody says how much memory
    * all have together, that of so many processes beside its scratch folders. How often it is looked at, and with what between, until
@@ -103,8 +104,8 @@ export const LIMITS = {
    */
   groupOwnTasks: 24,
   groupProcesses: 2,
-  endLooks: 2_000,
-  endLookMs: 5,
+  endLooks: 10_000,
+  endLookMs: 1,
 
   /** A command of `shell`, in UTF-16 units, and its time. */
   commandChars: 64 * 1024,

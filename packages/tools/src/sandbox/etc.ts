@@ -53,12 +53,15 @@ export function openEtc(folder: string = ETC): Etc {
 /** Null: it is better mounted, or nobody can tell. `follow`: it is what its name leads to. */
 function partsOf(at: string, room: number, follow: boolean): Part[] | null {
   try {
-    const stat = follow ? statSync(at) : lstatSync(at);
+    const stat = follow ? statSync(at, { throwIfNoEntry: false }) : lstatSync(at);
+    if (stat === undefined) return [];
     if (stat.isSymbolicLink()) return [{ kind: 'link', at, target: readlinkSync(at) }];
     // What not everybody may read is not there, whoever this process is.
     if ((stat.mode & 0o004) === 0) return [];
     if (stat.isFile()) return fileAt(at, follow);
-    return stat.isDirectory() ? folderAt(at, room) : [];
+    if (!stat.isDirectory()) return [];
+    // One that takes more than a block of its disk has many, and reading them takes longer than a mount.
+    return stat.size > LIMITS.etcFolderBytes ? null : folderAt(at, room);
   } catch {
     return [];
   }
