@@ -23,9 +23,9 @@ export const LIMITS = {
   /** What was aborted for it has so long to end. */
   abortMs: 60_000,
   /** Restate calls a process so often that fails or is away, with pauses from the first to the last, and gives it up to the sweeper. */
-  driveTries: 40,
+  driveTries: 200,
   driveBackoffMs: 50,
-  driveBackoffMaxMs: 5_000,
+  driveBackoffMaxMs: 1_000,
   /** A process that Restate calls has so long to answer a ping, before another one takes its place. */
   speaksMs: 1_000,
   /** The deployment is registered again after so long where Restate could not be reached. */

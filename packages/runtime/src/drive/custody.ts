@@ -43,10 +43,14 @@ export class Custody {
     if (this.#holding.isShared) this.#resting.delete(session);
   }
 
-  /** Where another engine says who drives a session, its next process must find it free: where there is another one. */
+  /**
+   * Where another engine says who drives a session, its next process must find it free: where there is another one. Also
+   * while this one is not sure of its lease: what it keeps then, nobody else is given, and nobody drives it here.
+   */
   rests({ session, sent }: Mailbox): void {
-    if (!this.#holding.isShared || this.#holding.held(session) === null) return;
+    if (!this.#holding.isShared) return;
     if (this.#isAwaited() || sent.size > 0) return this.#leave(session, sent.size === 0);
+    if (this.#holding.held(session) === null) return;
     this.#resting.set(session, this.#system.clock.monotonicMs());
     this.#timer ??= this.#system.timers.set(this.#looksMs(), () => this.#letGo());
   }

@@ -720,3 +720,23 @@ test('a led session that rests is kept while nobody else works, and let go soon 
   await driver.drive('t');
   assert.deepEqual(released, ['s', 't'], 'where somebody else works, at once');
 });
+
+test('a led session that comes to rest while the lease is in doubt is let go all the same', async () => {
+  let isSure = true;
+  const released: string[] = [];
+  const holding = {
+    ...soleHolding(EPOCH),
+    isShared: true,
+    isAlone: () => false,
+    held: () => (isSure ? EPOCH : null),
+    release: async (session: string): Promise<void> => void released.push(session),
+  };
+  const { world, driver, system } = bench({ lead: () => {}, holding });
+  await driver.start();
+  world.onLook = () => ({ effects: [generate()], wakeAt: null });
+  world.onFly = async (_session, effect) => outcome(effect);
+  world.onStep = () => ((isSure = false), {});
+  await driver.drive('s');
+  await system.settle();
+  assert.deepEqual(released, ['s'], 'whoever is called next finds it free');
+});
