@@ -81,6 +81,22 @@ void describe('a sandbox of bubblewrap', { skip }, () => {
     await stillness(join(place.workspace, 'beat'));
   });
 
+  void test('a command has ended when nothing that it started writes any more, not a moment earlier', async () => {
+    using place = makeSandbox();
+    const writer = 'for i in {1..12}; do (exec >/dev/null 2>&1; while :; do echo -n . >> beat; done) & done;';
+    const read = (): number => statSync(join(place.workspace, 'beat')).size;
+    for (const [how, timeoutMs] of [
+      ['until [ -s beat ]; do :; done', 20_000],
+      ['sleep 0.1', 20_000],
+      ['wait', 400],
+    ] as const) {
+      await place.run(`${writer} ${how}`, { limits: { ...LIMITS_HERE, timeoutMs } });
+      const last = read();
+      await stillness(join(place.workspace, 'beat'));
+      assert.equal(read(), last);
+    }
+  });
+
   void test('closing the sandbox ends what runs in it', async () => {
     using place = makeSandbox();
     const ran = place.run('touch begun; sleep 60');
