@@ -47,6 +47,7 @@ export class ToolFailure extends Error {
 }
 
 export type ToolOptionsCode =
+  | 'invalid_options'
   | 'invalid_root'
   | 'invalid_prefix'
   | 'invalid_host'

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { definePure } from './define.ts';
 import { ToolFailure } from './failure.ts';
 import { LIMITS } from './limits.ts';
+import { checkOptions } from './options.ts';
 
 const DESCRIPTION = `Searches what was said in past conversations, newest first. All words of the query must be in a \
 message or an answer; "words in quotes" must follow each other. Words are whole: try others when nothing is found. One \
@@ -23,8 +24,10 @@ export type SearchHistoryOptions = {
   of?: 'agent' | 'all';
 };
 
-/** The tool `search_history`: full text over what was said in sessions. Pure; runs unasked. */
-export function searchHistory({ of = 'agent' }: SearchHistoryOptions = {}): ToolDefinition {
+/** The tool `search_history`: full text over what was said in sessions. Pure; runs unasked. Throws ToolOptionsError `invalid_options`. */
+export function searchHistory(options: SearchHistoryOptions = {}): ToolDefinition {
+  checkOptions('searchHistory', options);
+  const { of = 'agent' } = options;
   return definePure({
     name: 'search_history',
     description: DESCRIPTION,

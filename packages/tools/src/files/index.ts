@@ -1,6 +1,7 @@
 import type { ToolDefinition } from '@perdure/runtime/ports';
 import { ToolOptionsError } from '../failure.ts';
 import { LIMITS } from '../limits.ts';
+import { checkOptions } from '../options.ts';
 import { createApplyPatch } from './apply-patch.ts';
 import { createEditFile } from './edit-file.ts';
 import { folderSpace } from './folder.ts';
@@ -34,9 +35,10 @@ export type FilesOptions = (RootOptions | { mounts: true }) & {
  * `invalid_patch`, `not_writable`, `no_space`. Of arguments: `invalid_pattern`, `invalid_arguments`. An abort throws the
  * signal's reason.
  *
- * Throws ToolOptionsError `invalid_root` or `invalid_prefix`.
+ * Throws ToolOptionsError `invalid_options`, `invalid_root` or `invalid_prefix`.
  */
 export function files(options: FilesOptions): ToolDefinition[] {
+  checkOptions('mounts' in options ? 'files of mounts' : 'files', options);
   const { prefix = '', write = false } = options;
   if (!/^[A-Za-z0-9_-]*$/.test(prefix) || prefix.length > LIMITS.prefixChars)
     throw new ToolOptionsError(

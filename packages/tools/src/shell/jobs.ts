@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { defineTool } from '../define.ts';
 import { ToolFailure } from '../failure.ts';
 import { LIMITS } from '../limits.ts';
+import { checkOptions } from '../options.ts';
 import type { LaidMounts } from './mounted.ts';
 import { layMounts } from './mounted.ts';
 import type { MountedShellOptions, ShellOptions } from './place.ts';
@@ -22,9 +23,10 @@ const job = z.string().regex(/^r\d{1,9}t\d{1,9}c\d{1,9}$/, 'a job such as r1t2c0
  * is. It counts as a change by the call that started it.
  *
  * Failures are error results: those of `shell`, `too_many_jobs`, `not_found`, `not_running`. Throws ToolOptionsError
- * `invalid_root` or `invalid_host`.
+ * `invalid_options`, `invalid_root` or `invalid_host`.
  */
 export function jobs(options: ShellOptions | MountedShellOptions): ToolDefinition[] {
+  checkOptions('mounts' in options ? 'jobs on mounts' : 'jobs', options);
   return [startTool(options), readTool(), writeTool(), stopTool()];
 }
 

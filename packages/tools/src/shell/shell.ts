@@ -11,6 +11,7 @@ import { z } from 'zod';
 import { defineActing } from '../define.ts';
 import { ToolOptionsError } from '../failure.ts';
 import { LIMITS } from '../limits.ts';
+import { checkOptions } from '../options.ts';
 import { Output } from './output.ts';
 import { layMounts } from './mounted.ts';
 import type { MountedShellOptions, ShellOptions } from './place.ts';
@@ -40,10 +41,11 @@ function filesOf({ write = false }: ShellOptions): string {
  * is stored once it has ended, however that was; a call whose end nobody heard is known by it to have run.
  *
  * Failures before the command begins are error results: `sandbox_unavailable`, `invalid_folder`, `not_started`,
- * `outside_root`, and of mounts `not_found`, `too_large`. Throws ToolOptionsError `invalid_root`, `invalid_host` or
- * `invalid_secret`.
+ * `outside_root`, and of mounts `not_found`, `too_large`. Throws ToolOptionsError `invalid_options`, `invalid_root`,
+ * `invalid_host` or `invalid_secret`.
  */
 export function shell(options: (ShellOptions | MountedShellOptions) & SecretNames): ToolDefinition {
+  checkOptions('mounts' in options ? 'shell on mounts' : 'shell', options);
   const place = placeOf(options);
   const secrets = secretNames(options);
   return defineActing({

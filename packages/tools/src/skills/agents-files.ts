@@ -4,6 +4,7 @@ import { isLink } from '@perdure/contract';
 import type { MountedTree, Source } from '@perdure/runtime/ports';
 import { ToolOptionsError } from '../failure.ts';
 import { LIMITS } from '../limits.ts';
+import { checkOptions } from '../options.ts';
 import { readSmallFile } from './small-file.ts';
 
 export type AgentsFilesOptions = {
@@ -24,9 +25,11 @@ const NAME = 'AGENTS.md';
  * What the files `AGENTS.md` of a workspace say, behind an agent's instructions: the nearest to `from` first, up to the
  * root, each run as they are when it starts. One that is a link out of the root is not read. So are those at the top of the
  * workspaces that the session has mounted, which taint (`file`) whoever is trusted. Throws ToolOptionsError
- * `invalid_root`.
+ * `invalid_options` or `invalid_root`.
  */
-export function agentsFiles({ root, from = root, trusted = true }: AgentsFilesOptions): Source {
+export function agentsFiles(options: AgentsFilesOptions): Source {
+  checkOptions('agentsFiles', options);
+  const { root, from = root, trusted = true } = options;
   const top = folderOf(root);
   const start = folderOf(from === root ? root : resolve(root, from));
   if (start !== top && !start.startsWith(top + sep))

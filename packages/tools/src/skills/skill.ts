@@ -7,6 +7,7 @@ import { ToolFailure, ToolOptionsError } from '../failure.ts';
 import { digestOf, readWhole, textOf } from '../files/content.ts';
 import { openNamed, openRoot, type Root } from '../files/root.ts';
 import { LIMITS } from '../limits.ts';
+import { checkOptions } from '../options.ts';
 import type { Catalog, Skill } from './catalog.ts';
 import { readCatalog, SKILL_FILE } from './catalog.ts';
 
@@ -29,9 +30,11 @@ const CATALOG = 'What is known of how certain things are done. The tool `skill` 
  * Pure; runs unasked; reads the skills' own folders alone. Failures are error results: `not_found`, and those of
  * reading files (see `files`).
  *
- * Throws ToolOptionsError `invalid_root` where a folder is none, `invalid_skill` where a skill is broken.
+ * Throws ToolOptionsError `invalid_options`, `invalid_root` where a folder is none, `invalid_skill` where a skill is broken.
  */
-export function skills({ folders, trusted = true }: SkillsOptions): ToolDefinition {
+export function skills(options: SkillsOptions): ToolDefinition {
+  checkOptions('skills', options);
+  const { folders, trusted = true } = options;
   const places = [folders].flat().map((folder) => resolve(folder));
   for (const place of places)
     if (statSync(place, { throwIfNoEntry: false })?.isDirectory() !== true)

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { defineWeb } from '../define.ts';
 import { ToolFailure } from '../failure.ts';
 import { LIMITS } from '../limits.ts';
+import { checkOptions } from '../options.ts';
 import { GuardFailure } from '../network/failure.ts';
 import type { GuardedAnswer, GuardedFetch, NetworkSeams } from '../network/fetch.ts';
 import { createGuardedFetch } from '../network/fetch.ts';
@@ -33,6 +34,7 @@ export function webFetch(options: WebFetchOptions = {}): ToolDefinition {
 
 /** With stand-ins for resolver and sockets. */
 export function webFetchOver(options: WebFetchOptions, seams: NetworkSeams = {}): ToolDefinition {
+  checkOptions('webFetch', options);
   const get = createGuardedFetch(options, seams);
   return defineWeb({
     name: 'web_fetch',

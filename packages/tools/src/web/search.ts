@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { defineWeb } from '../define.ts';
 import { ToolFailure, ToolOptionsError } from '../failure.ts';
 import { LIMITS } from '../limits.ts';
+import { checkOptions } from '../options.ts';
 import { GuardFailure } from '../network/failure.ts';
 import type { GuardedFetch, GuardedRequest, NetworkSeams } from '../network/fetch.ts';
 import { createGuardedFetch } from '../network/fetch.ts';
@@ -32,7 +33,7 @@ export type WebSearchOptions =
  * somebody something.
  *
  * Failures are error results: `not_configured` where the key is missing, `http_status`, `invalid_answer`, `too_large`,
- * `unresolved`, `unreachable`. Throws ToolOptionsError `invalid_endpoint` for options that cannot be obeyed.
+ * `unresolved`, `unreachable`. Throws ToolOptionsError `invalid_options` or `invalid_endpoint` for options that cannot be obeyed.
  */
 export function webSearch(options: WebSearchOptions): ToolDefinition {
   return webSearchOver(options);
@@ -40,6 +41,7 @@ export function webSearch(options: WebSearchOptions): ToolDefinition {
 
 /** With stand-ins for resolver and sockets. */
 export function webSearchOver(options: WebSearchOptions, seams: NetworkSeams = {}): ToolDefinition {
+  checkOptions(`webSearch by ${kindOf(options)}`, options);
   const search = 'provider' in options ? byProvider(options, seams) : byEndpoint(endpointOf(options), seams);
   return defineWeb({
     name: 'web_search',
@@ -52,6 +54,9 @@ export function webSearchOver(options: WebSearchOptions, seams: NetworkSeams = {
     run: search,
   });
 }
+
+const kindOf = (options: WebSearchOptions) =>
+  (['provider', 'searxng', 'brave'] as const).find((kind) => kind in options) ?? 'endpoint';
 
 type Asked = { query: string; limit: number };
 type Search = (asked: Asked, context: ToolContext) => Promise<ToolResult>;
