@@ -195,7 +195,10 @@ async function find(
     },
     agent: hot.state.agent,
     args,
-    allowed: now === null ? null : { call: { name, digest }, args, ruledBy: policy, now, unruled, standing: stands },
+    allowed:
+      now === null
+        ? null
+        : { call: { name, digest, rule: call.rule }, args, ruledBy: policy, now, unruled, standing: stands },
   };
 }
 

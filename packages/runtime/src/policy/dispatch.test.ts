@@ -177,3 +177,30 @@ test('where nothing was filed since it was ruled on, a call is not ruled on agai
   await approve(world, session, second);
   assert.deepEqual([paid, looked], [['alice', 'bob'], 1]);
 });
+
+test('what a grant allowed does not run when it was revoked by then', async () => {
+  for (const isRevoked of [true, false]) {
+    const ran: string[] = [];
+    const tools = ['pay', 'push'].map((name) =>
+      tool({ name, description: name, input: { type: 'object' }, approval: 'always', run: () => `${ran.push(name)}` }),
+    );
+    const script = [['pay'], ['push', 'pay']].map((names) => ({
+      calls: names.map((name) => ({ name, arguments: {} })),
+    }));
+    const world = await World.create({ tools, script: [...script, { text: 'ok' }] });
+    const { session } = await world.open();
+    const [first] = await waits(world, session);
+    await approve(world, session, first, { grant: { scope: 'session' } });
+    // The grant lets it go, and it stands behind a call that waits.
+    const [second, ...more] = await waits(world, session);
+    assert.deepEqual(more, []);
+    const scope = `session:${session}`;
+    const [grant] = (await world.call('policies.get', { scope })).grants;
+    if (isRevoked) await world.call('policies.revoke', { scope, grant: grant?.id ?? '' });
+    await approve(world, session, second);
+    assert.deepEqual(ran, isRevoked ? ['pay', 'push'] : ['pay', 'push', 'pay']);
+    const last = (await ends(world, session)).at(-1)?.data;
+    assert.deepEqual([last?.outcome, last?.code ?? null], isRevoked ? ['denied', 'policy'] : ['done', null]);
+    if (isRevoked) assert.equal(last?.rule, `grant ${scope}.${grant?.id} allowed it, and was revoked`);
+  }
+});

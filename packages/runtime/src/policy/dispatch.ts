@@ -1,6 +1,7 @@
 /**
  * Whether a call that was allowed may still run, right before it does. What a rule denies is lifted by nothing, so also not
- * by an approval that was given before the rule was there, nor by what an approver made of the arguments.
+ * by an approval that was given before the rule was there, nor by what an approver made of the arguments. And what a grant
+ * allowed does not run by one that was revoked since; that its time is over by now changes nothing.
  */
 import type { Digest, PolicyRule } from '@perdure/engine';
 import type { Bodies } from '../effects/bodies.ts';
@@ -11,7 +12,8 @@ import type { InForce } from './documents.ts';
 import { judged, ruleOn } from './policy.ts';
 
 export type Allowed = {
-  call: { name: string; digest: Digest };
+  /** `rule`: what decided on it. */
+  call: { name: string; digest: Digest; rule: string };
   args: unknown;
   /** The documents that it was ruled by when it was asked for. */
   ruledBy: Digest | null;
@@ -27,6 +29,11 @@ export type Denial = { rule: string; policy?: Digest };
 export function deniedNow(allowed: Allowed, tool: ToolDefinition, bodies: Bodies): Denial | null {
   const { call, args, ruledBy, now, unruled, standing } = allowed;
   const text = now.text === null ? null : bodies.clean(now.text);
+  const revoked = revokedOf(call.rule, now);
+  if (revoked !== null) {
+    const denial = { rule: bodies.clean(`${revoked} allowed it, and was revoked`) };
+    return text === null ? denial : { ...denial, policy: bodies.keep(text) };
+  }
   if (unruled === null && (text === null || sha256(text) === ruledBy)) return null;
   // Breakers and guards look at what became of calls before they are asked for: that has been done.
   const binding = { policies: { rules: [...(unruled ?? [])] }, filed: now.filed, standing };
@@ -34,4 +41,12 @@ export function deniedNow(allowed: Allowed, tool: ToolDefinition, bodies: Bodies
   if (verdict !== 'deny') return null;
   const denial = { rule: bodies.clean(rule) };
   return text === null ? denial : { ...denial, policy: bodies.keep(text) };
+}
+
+/** A grant that allowed the call and is there no more; null: there is none. */
+function revokedOf(told: string, { filed }: InForce): string | null {
+  for (const [, name] of told.matchAll(/(?:^|; )(grant \S+) /g)) {
+    if (!filed.some((each) => each.told.startsWith(`${name} `))) return name ?? null;
+  }
+  return null;
 }

@@ -3,7 +3,8 @@
  *
  * D1 A document has one revision for its rules and its grants; a change names the one it saw, or is done again on the new one.
  * D2 What counts for a call is what stood in the documents when its turn was prepared; the entry names that, as a blob. What
- *    denies it by the time it runs counts as well, and the entry of its end names that (see dispatch.ts).
+ *    denies it by the time it runs counts as well, as does that a grant was revoked by then; the entry of its end names that
+ *    (see dispatch.ts).
  * D3 A grant is an `allow` rule with a name: it lifts what asks, never what denies. It is made of a wait that was answered,
  *    once: the same answer again finds it, also where it was revoked.
  * D4 It is written before its answer and counts only after it: one whose answer never came into the log lifts nothing.
@@ -49,8 +50,9 @@ export class PolicyDocuments {
   /** The scopes that have a document, where only this process writes: nearly no session has one, and none is asked for in vain. */
   #scopes: Promise<Set<string>> | null = null;
 
-  /** How often something was written, or was about to be. */
+  /** How often a write began or ended, and how many are under way. */
   #writes = 0;
+  #writing = 0;
   /** What was in force where another process may write, and when (monotonic ms) the store was asked. */
   readonly #seen = new Map<string, { at: number; inForce: InForce }>();
   readonly #clock: Pick<Clock, 'monotonicMs'>;
@@ -165,7 +167,7 @@ export class PolicyDocuments {
     const writes = this.#writes;
     const read = await readDocument(this.#docs, scope);
     // What was read while somebody wrote may be what stood there before.
-    if (writes === this.#writes) this.#keep(scope, read);
+    if (writes === this.#writes && this.#writing === 0) this.#keep(scope, read);
     return read;
   }
 
@@ -192,10 +194,16 @@ export class PolicyDocuments {
     this.#known.set(scope, read);
   }
 
-  #forget(scope: string): void {
-    this.#writes += 1;
-    this.#known?.delete(scope);
-    this.#seen.clear();
+  /** What stands there is known by nobody until it has ended; one that failed may have written all the same. */
+  async #put(scope: string, document: Document, revision: number): ReturnType<DocStore['put']> {
+    const forget = (writing: 1 | -1): void => {
+      this.#writing += writing;
+      this.#writes += 1;
+      this.#known?.delete(scope);
+      this.#seen.clear();
+    };
+    forget(1);
+    return this.#docs.put(KIND, scope, document, revision).finally(() => forget(-1));
   }
 
   /** D1. */
@@ -205,9 +213,7 @@ export class PolicyDocuments {
       const document = change(now);
       if (canonicalJson(document) === canonicalJson(now.document)) return viewOf(scope, now);
       if (this.#known !== null) (await this.#filed()).add(scope);
-      this.#forget(scope);
-      // One that failed may have written all the same.
-      const put = await this.#docs.put(KIND, scope, document, now.revision).finally(() => this.#forget(scope));
+      const put = await this.#put(scope, document, now.revision);
       if (!put.ok) continue;
       const written = { revision: put.revision, document };
       this.#keep(scope, written);

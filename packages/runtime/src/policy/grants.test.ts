@@ -90,3 +90,25 @@ test('what was read of the rules before a change is not what is known after it',
   assert.deepEqual(await before, [given.rule], 'it had asked before');
   assert.deepEqual(await told(policies), []);
 });
+
+test('what is read while a change is on its way is asked for again', async () => {
+  const [arriving, answering] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const { policies, docs } = world((inner) => ({
+    put: async (...args) => {
+      await arriving.promise;
+      const put = await inner.put(...args);
+      await answering.promise;
+      return put;
+    },
+  }));
+  const given = grant('yes');
+  await docs.put('policy', 'tenant', { rules: [], grants: [given] }, 0);
+  const revoked = policies.revoke('tenant', given.id, 1);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(await told(policies), [given.rule]);
+  arriving.resolve();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(await told(policies), [], 'it is written, though nobody has heard');
+  answering.resolve();
+  await revoked;
+});

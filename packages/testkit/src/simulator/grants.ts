@@ -4,7 +4,8 @@
  * G1 A grant allows what the person saw that it would, for as long as he said, where he said; and nothing changes it but
  *    that it is revoked.
  * G2 It counts only where the answer that it came with counted.
- * G3 A turn that is answered after its revocation was acknowledged does not go by it, nor one after its time.
+ * G3 A turn that is answered after its revocation was acknowledged does not go by it, nor one after its time; and no attempt
+ *    that is named after it leaves by it, whenever its call was allowed.
  */
 import assert from 'node:assert/strict';
 import type { AnswerInput, GrantView, WaitView } from '@perdure/contract';
@@ -30,8 +31,8 @@ export class Grants {
   readonly #answered = new Set<string>();
   /** By the key of a turn: the completion at which its model answered last. */
   readonly #replied = new Map<string, number>();
-  /** By the key of a call: the grant that it goes by. */
-  readonly #going = new Map<string, Rule>();
+  /** By the key of a call: the grant that it goes by, and the completion at which its newest attempt was named. */
+  readonly #going = new Map<string, { given: Given; namedAt: number }>();
 
   /** What another tenant has is there before anybody else comes: everything is allowed there. */
   async foreign(docs: DocStore): Promise<void> {
@@ -91,8 +92,11 @@ export class Grants {
     this.#replied.set(turn, event);
   }
 
-  /** `isTimeTold`: no clock has jumped. */
-  seen(log: Log, entry: Entry, isTimeTold: boolean): void {
+  /** `isTimeTold`: no clock has jumped. `event`: the completion. */
+  seen(log: Log, entry: Entry, isTimeTold: boolean, event: number): void {
+    const going =
+      entry.kind === 'call.attempted' ? this.#going.get(effectKey('default', log.id, `${entry.effect}`)) : null;
+    if (going !== null && going !== undefined) going.namedAt = event;
     if (entry.kind === 'wait.resolved' && entry.data.answer?.kind === 'approval') {
       const { grant } = entry.data.answer;
       if (grant !== undefined) this.#answered.add(grant);
@@ -113,17 +117,22 @@ export class Grants {
     const turn = effectKey('default', log.id, turnOf(entry.effect as `r${number}t${number}c${number}`));
     const repliedAt = this.#replied.get(turn) ?? 0;
     assert.ok(repliedAt <= (given.revokedAt ?? Infinity), `${what} goes by a grant that was revoked before [G3]`);
-    this.#going.set(effectKey('default', log.id, entry.effect), rule);
+    this.#going.set(effectKey('default', log.id, entry.effect), { given, namedAt: event });
   }
 
   /** What leaves by a grant is within it. */
   dispatched(named: Named, args: unknown): void {
-    const rule = this.#going.get(named.key);
-    if (rule?.paths === undefined) return;
+    const going = this.#going.get(named.key);
+    if (going === undefined) return;
+    const { namedAt, given } = going;
+    const what = `${named.session} ${named.effect}`;
+    assert.ok(namedAt <= (given.revokedAt ?? Infinity), `${what} leaves by a grant that was revoked before [G3]`);
+    const { rule } = given.grant;
+    if (rule.paths === undefined) return;
     const { path } = args as { path: string };
     const folder = path.slice(0, path.lastIndexOf('/') + 1);
     const globs = rule.paths;
     const isWithin = globs.includes(path) || (folder !== '' && globs.includes(`${folder}**`));
-    assert.ok(isWithin, `${named.session} ${named.effect} writes ${path}, by a grant for ${globs.join(', ')} [G1]`);
+    assert.ok(isWithin, `${what} writes ${path}, by a grant for ${globs.join(', ')} [G1]`);
   }
 }

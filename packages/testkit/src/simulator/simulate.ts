@@ -154,7 +154,7 @@ class Simulation implements Sim {
 
   #seen(log: Log, entry: Entry, named: Named | undefined): void {
     if (this.plan.workspaces !== null) this.heads.seen(entry, named);
-    if (this.plan.grants !== null) this.grants.seen(log, entry, !this.#jumped);
+    if (this.plan.grants !== null) this.grants.seen(log, entry, !this.#jumped, this.scheduler.events);
     if (named?.settled?.seq === entry.seq) this.#outside.settled(named);
     if (named !== undefined && entry.kind === 'turn.attempted' && entry.data.charged !== undefined)
       this.#outside.answers.charged(named);
