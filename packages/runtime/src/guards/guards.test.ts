@@ -300,3 +300,20 @@ test('a run that is bound to a guard which is not here any more goes no further'
     code: 'invalid_config',
   });
 });
+
+test('a guard takes no option that it does not have, and none that would let everything pass', () => {
+  const made = { tool: 'look', schema: { type: 'object' } };
+  const moderator = { flagged: async () => [], close: async () => {} };
+  const wrong: (() => unknown)[] = [
+    () => secretPatterns({ acton: 'reject' } as never),
+    () => injectionPatterns({ orders: 'sanitise' } as never),
+    () => injectionPatterns({ order: 'reject' } as never),
+    () => moderation(moderator, { action: 'sanitise' } as never),
+    () => moderation(moderator, { category: ['hate'] } as never),
+    () => sizeGuard({ maxChars: 0 }),
+    () => sizeGuard({ maxChars: 10, actions: 'reject' } as never),
+    () => schemaGuard({ ...made, action: 'sanitise' } as never),
+    () => schemaGuard({ ...made, tools: ['look'] } as never),
+  ];
+  for (const make of wrong) assert.throws(make, { code: 'invalid_config' }, String(make));
+});

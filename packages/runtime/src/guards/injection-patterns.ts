@@ -5,6 +5,7 @@
  */
 import type { Guard } from '../effects/hooks.ts';
 import { LIMITS } from '../limits.ts';
+import { checkOptions } from './options.ts';
 import type { GuardAction } from './secret-patterns.ts';
 import { verdictOf } from './secret-patterns.ts';
 
@@ -32,11 +33,12 @@ const ORDERS: readonly RegExp[] = [
 
 /**
  * The guard `injection`. What is hidden, what moves a terminal, and images from elsewhere are taken out of every outcome;
- * words to a model in the result of a tool have `orders` as their consequence (default `quarantine`).
+ * words to a model in the result of a tool have `orders` as their consequence (default `quarantine`). Throws ConfigError
+ * `invalid_config`.
  */
-export function injectionPatterns({
-  orders = 'quarantine',
-}: { orders?: Exclude<GuardAction, 'sanitise'> } = {}): Guard {
+export function injectionPatterns(options: { orders?: Exclude<GuardAction, 'sanitise'> } = {}): Guard {
+  checkOptions('injectionPatterns', options);
+  const { orders = 'quarantine' } = options;
   return {
     name: 'injection',
     outcome({ kind, text }) {

@@ -1,6 +1,7 @@
 /** Credentials by how they look. What is known by its value is taken out by the redactor before any guard is asked. */
 import type { Guard, HookVerdict } from '../effects/hooks.ts';
 import { LIMITS } from '../limits.ts';
+import { checkOptions } from './options.ts';
 
 /** What becomes of an outcome in which something is found. */
 export type GuardAction = 'sanitise' | 'reject' | 'quarantine';
@@ -31,12 +32,11 @@ const RANDOM_BITS = 4.5;
 
 /**
  * The guard `secrets`. `action` (default `sanitise`, which blanks what was found); `entropy` looks besides for what is as
- * random as a key, and finds digests and ids, too.
+ * random as a key, and finds digests and ids, too. Throws ConfigError `invalid_config`.
  */
-export function secretPatterns({
-  action = 'sanitise',
-  entropy = false,
-}: { action?: GuardAction; entropy?: boolean } = {}): Guard {
+export function secretPatterns(options: { action?: GuardAction; entropy?: boolean } = {}): Guard {
+  checkOptions('secretPatterns', options);
+  const { action = 'sanitise', entropy = false } = options;
   return {
     name: 'secrets',
     outcome({ text }) {

@@ -4,12 +4,17 @@ import { checkSchema } from '../definitions/tool.ts';
 import { clipped } from '../effects/clip.ts';
 import type { Guard } from '../effects/hooks.ts';
 import type { JsonSchema } from '../ports.ts';
+import { checkOptions } from './options.ts';
 import type { GuardAction } from './secret-patterns.ts';
 import { verdictOf } from './secret-patterns.ts';
 
-/** The guard `size`: results of tools, and answers, of more than `maxChars` (UTF-16 units) are not shown (default `reject`). */
-export function sizeGuard({ maxChars, action = 'reject' }: { maxChars: number; action?: GuardAction }): Guard {
-  if (!Number.isSafeInteger(maxChars) || maxChars < 1) throw new TypeError('maxChars is a whole number above 0');
+/**
+ * The guard `size`: results of tools, and answers, of more than `maxChars` (UTF-16 units) are not shown (default `reject`).
+ * Throws ConfigError `invalid_config`.
+ */
+export function sizeGuard(options: { maxChars: number; action?: GuardAction }): Guard {
+  checkOptions('sizeGuard', options);
+  const { maxChars, action = 'reject' } = options;
   return {
     name: 'size',
     outcome: ({ text }) =>
@@ -19,17 +24,15 @@ export function sizeGuard({ maxChars, action = 'reject' }: { maxChars: number; a
 
 /**
  * The guard `schema`: the results of a tool are JSON that fits a schema, or they are not shown (default `reject`). Throws
- * ConfigError `invalid_config` for a schema that is none.
+ * ConfigError `invalid_config`, for a schema that is none as well.
  */
-export function schemaGuard({
-  tool,
-  schema,
-  action = 'reject',
-}: {
+export function schemaGuard(options: {
   tool: string;
   schema: JsonSchema;
   action?: Exclude<GuardAction, 'sanitise'>;
 }): Guard {
+  checkOptions('schemaGuard', options);
+  const { tool, schema, action = 'reject' } = options;
   checkSchema(schema, 'invalid_config', `the guard of ${tool}`, 'the schema');
   return {
     name: `schema of ${tool}`,
