@@ -8,8 +8,6 @@ import { Play } from './play.ts';
 
 export type FleetFigures = {
   kills: { [of: string]: number };
-  /** From a worker's death to the first entry by which another one goes on with what it had under way. */
-  takeoverMs: number[];
 };
 
 export type FleetLoop = {
@@ -26,19 +24,15 @@ export async function playFleet(
   fleet: Fleet,
   { kills, maxMs = Infinity, busy, settleMs, say }: FleetLoop,
 ): Promise<{ played: Played; figures: FleetFigures }> {
-  const figures: FleetFigures = { kills: {}, takeoverMs: [] };
+  const figures: FleetFigures = { kills: {} };
   await fleet.assemble();
   const play = new Play(fleet);
   let isOpening = true;
-  let lastDeath: number | null = null;
   const keepBusy = (): void => {
     while (isOpening && play.unended().length < busy) openSession(fleet, play);
   };
-  play.onEntry = ({ kind, data }) => {
+  play.onEntry = ({ kind }) => {
     if (kind === 'run.ended') keepBusy();
-    if (lastDeath === null || !('reason' in data) || data.reason !== 'lost') return;
-    figures.takeoverMs.push(Math.round(performance.now() - lastDeath));
-    lastDeath = null;
   };
   keepBusy();
   const startedAt = performance.now();
@@ -47,8 +41,6 @@ export async function playFleet(
     const target = draw(fleet);
     figures.kills[target] = (figures.kills[target] ?? 0) + 1;
     killed += 1;
-    // Where the other worker is there to take over.
-    lastDeath = target === 'worker' && workersUp(fleet) > 1 ? performance.now() : null;
     await strike(fleet, target);
     say?.(`kill ${killed}: ${target}, ${play.played.records.length} sessions so far`);
   }
@@ -68,9 +60,6 @@ async function tellStanding(fleet: Fleet, session: string, shown: number): Promi
   const logs = fleet.seats.map(({ role, server }) => `${role}: ${server?.log().slice(-1_500) ?? 'gone'}`);
   fleet.violate(logs.join('\n'));
 }
-
-const workersUp = ({ seats }: Fleet): number =>
-  seats.filter(({ role, server }) => role === 'worker' && server?.isUp() === true).length;
 
 function draw({ dice, engine }: Fleet): Who {
   const drawn = dice.below(100);
