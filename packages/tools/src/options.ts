@@ -2,24 +2,27 @@
  * What tools may be made with. An option that is misspelt, or that a tool does not have, would be obeyed by nobody: it is
  * refused (P15). What values mean is checked where they are read.
  */
+import type { SandboxLimits } from '@perdure/runtime/ports';
 import { z } from 'zod';
 import { ToolOptionsError } from './failure.ts';
 
 const texts = z.array(z.string()).optional();
 const isSo = z.boolean().optional();
+const bound = z.int().min(1).optional();
+const bounds: { [Name in keyof Omit<SandboxLimits, 'timeoutMs'>]-?: typeof bound } = {
+  processes: bound,
+  memoryBytes: bound,
+  totalMemoryBytes: bound,
+  fileBytes: bound,
+  scratchBytes: bound,
+  cpuSeconds: bound,
+  openFiles: bound,
+};
 const commands = {
   read: texts,
   hosts: texts,
   env: z.record(z.string(), z.string()).optional(),
-  limits: z
-    .strictObject(
-      Object.fromEntries(
-        ['processes', 'memoryBytes', 'totalMemoryBytes', 'fileBytes', 'scratchBytes', 'cpuSeconds', 'openFiles'].map(
-          (name) => [name, z.int().min(1).optional()],
-        ),
-      ),
-    )
-    .optional(),
+  limits: z.strictObject(bounds).optional(),
 };
 const folder = { root: z.string(), write: isSo };
 const mounts = { mounts: z.literal(true) };
