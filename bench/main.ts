@@ -15,7 +15,7 @@ import { huge } from './huge.ts';
 import { idle } from './idle.ts';
 import { long } from './long.ts';
 import type { Measured, Row } from './measure.ts';
-import { measure, middle, noise } from './measure.ts';
+import { measure, middle, noise, warm } from './measure.ts';
 import { overHttp } from './http.ts';
 import { relay } from './relay.ts';
 import { sandbox } from './sandbox.ts';
@@ -75,9 +75,8 @@ async function w1(origin: string, directory: string, floor: Floor): Promise<obje
   const subject = await openSubject(origin, join(directory, 'w1'));
   const round = roundOf(subject);
   say('W1: a new session with one round');
-  // Long enough for both to be compiled: what runs for days is not measured in its first second.
-  await measure(4_000 * scale, 32, async () => floor.round(''));
-  await measure(6_000 * scale, 32, round);
+  await warm(20_000 * scale, 32, async () => floor.round(''));
+  await warm(20_000 * scale, 32, round);
   const [f32, p32] = await inTurns(
     5,
     async () => measure(4_000 * scale, 32, async () => floor.round('')),

@@ -36,6 +36,18 @@ export async function measure(
   };
 }
 
+/**
+ * Lets a program run for a while before it is measured: what runs for days is not measured while it is compiled. Everybody
+ * gets the same time.
+ */
+export async function warm(ms: number, concurrency: number, round: (n: number) => Promise<void>): Promise<void> {
+  const end = performance.now() + ms;
+  const worker = async (): Promise<void> => {
+    for (let n = 0; performance.now() < end; n += 1) await round(n);
+  };
+  await Promise.all(Array.from({ length: concurrency }, worker));
+}
+
 /** Of each figure the median. */
 export function middle(all: Measured[]): Measured {
   const of = (pick: (one: Measured) => number): number =>

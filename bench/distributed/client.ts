@@ -1,10 +1,10 @@
-/** Calls the hand-written Restate object. Reads `INGRESS ROUNDS CONCURRENCY [long]` and prints what it measured as JSON. */
+/** Calls the hand-written Restate object. Reads `INGRESS ROUNDS CONCURRENCY WARM_MS [long]` and prints what it measured as JSON. */
 import { randomUUID } from 'node:crypto';
 import { Pool } from 'undici';
-import { measure } from '../measure.ts';
+import { measure, warm } from '../measure.ts';
 
 const LAST = 50;
-const [ingress = '', rounds = '0', concurrency = '1', long] = process.argv.slice(2);
+const [ingress = '', rounds = '0', concurrency = '1', warmMs = '0', long] = process.argv.slice(2);
 const pool = new Pool(ingress, { connections: 64, pipelining: 1 });
 const one = randomUUID();
 
@@ -21,7 +21,8 @@ async function round(): Promise<void> {
 }
 
 const count = Number(rounds);
-await measure(long === undefined ? count / 4 : count - LAST, Number(concurrency), round);
+if (long === undefined) await warm(Number(warmMs), Number(concurrency), round);
+else await measure(count - LAST, Number(concurrency), round);
 const measured = await measure(long === undefined ? count : LAST, Number(concurrency), round);
 process.stdout.write(`${JSON.stringify(measured)}\n`);
 await pool.destroy();

@@ -1,12 +1,12 @@
 /**
  * The same round on DBOS, as its own program: a workflow of three steps (model, tool, model), each checkpointed in
- * Postgres before the next begins. Reads `URL ORIGIN ROUNDS CONCURRENCY` and prints what it measured as JSON.
+ * Postgres before the next begins. Reads `URL ORIGIN ROUNDS CONCURRENCY WARM_MS` and prints what it measured as JSON.
  */
 import { DBOS } from '@dbos-inc/dbos-sdk';
-import { measure } from '../measure.ts';
+import { measure, warm } from '../measure.ts';
 import { ask, openPool, type Message } from './loop.ts';
 
-const [url = '', origin = '', rounds = '0', concurrency = '1'] = process.argv.slice(2);
+const [url = '', origin = '', rounds = '0', concurrency = '1', warmMs = '0'] = process.argv.slice(2);
 const pool = openPool(origin);
 
 const round = DBOS.registerWorkflow(
@@ -30,7 +30,7 @@ const one = async (): Promise<void> => {
   const handle = await DBOS.startWorkflow(round)('What is 2 + 3?');
   if ((await handle.getResult()) === '') throw new Error('the round has no answer');
 };
-await measure(Number(rounds) / 4, Number(concurrency), one);
+await warm(Number(warmMs), Number(concurrency), one);
 const measured = await measure(Number(rounds), Number(concurrency), one);
 process.stdout.write(`${JSON.stringify(measured)}\n`);
 await DBOS.shutdown();

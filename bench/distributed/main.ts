@@ -20,6 +20,8 @@ type Options = { origin: string; scale: number; say: (text: string) => void; rep
 type Bench = Options & { url: (database: string) => string };
 
 const REPEATS = 3;
+/** Everybody runs so long before it is measured. */
+const WARM_MS = 10_000;
 
 /** Each in its turn, so that a slow spell of the machine meets all; the medians count. */
 async function inTurns<K extends string>(all: Record<K, () => Promise<Measured>>): Promise<Record<K, Measured>> {
@@ -54,10 +56,11 @@ export async function distributed(options: Options): Promise<object> {
 async function besideDbos(bench: Bench): Promise<object> {
   const { origin, scale, url, report, say } = bench;
   say('Postgres, a new session with one round');
+  const warmMs = WARM_MS * scale;
   const perdure = (concurrency: number, rounds: number) => async (): Promise<Measured> =>
-    perdureDoes({ url: url('postgres'), origin, role: 'all', rounds: Math.round(rounds * scale), concurrency });
+    perdureDoes({ url: url('postgres'), origin, role: 'all', rounds: Math.round(rounds * scale), concurrency, warmMs });
   const dbos = (concurrency: number, rounds: number) => async (): Promise<Measured> =>
-    measured('dbos', url('dbos'), origin, String(Math.round(rounds * scale)), String(concurrency));
+    measured('dbos', url('dbos'), origin, String(Math.round(rounds * scale)), String(concurrency), String(warmMs));
   const figures = await inTurns({
     'DBOS at 32': dbos(32, 1_000),
     'perdure at 32': perdure(32, 3_000),
@@ -81,8 +84,8 @@ async function sharedWork(bench: Bench): Promise<object> {
   const shared = { url: url('postgres'), origin };
   const rounds = Math.round(2_000 * scale);
   const figures = await inTurns({
-    'one worker at 32': async () => throughGateway(shared, 1, rounds),
-    'two workers at 32': async () => throughGateway(shared, 2, rounds),
+    'one worker at 32': async () => throughGateway(shared, 1, rounds, WARM_MS * scale),
+    'two workers at 32': async () => throughGateway(shared, 2, rounds, WARM_MS * scale),
   });
   for (const [name, each] of Object.entries(figures)) line(bench, name, each);
   return { ...figures, takeover: await takeover(shared, Math.max(2, Math.round(8 * scale)), report) };
@@ -100,14 +103,15 @@ async function besideAnObject(bench: Bench, { ingress, admin }: RestateServer): 
     body: JSON.stringify({ uri: `http://127.0.0.1:${object.first}` }),
   });
   if (!response.ok) throw new Error(`Restate says ${response.status}: ${await response.text()}`);
+  const warmMs = WARM_MS * scale;
   const rounds = { many: Math.round(1_000 * scale), one: Math.round(1_000 * scale) };
   const task = { url: url('postgres'), origin, role: 'all', restate: { ingress, admin, name: 'bench' } } as const;
   const figures = await inTurns({
-    'hand-written at 32': async () => measured('client', ingress, String(rounds.many), '32'),
-    'perdure at 32': async () => perdureDoes({ ...task, rounds: rounds.many, concurrency: 32 }),
+    'hand-written at 32': async () => measured('client', ingress, String(rounds.many), '32', String(warmMs)),
+    'perdure at 32': async () => perdureDoes({ ...task, rounds: rounds.many, concurrency: 32, warmMs }),
   });
   const long = {
-    'hand-written, last of one session': await measured('client', ingress, String(rounds.one), '1', 'long'),
+    'hand-written, last of one session': await measured('client', ingress, String(rounds.one), '1', '0', 'long'),
     'perdure, last of one session': await perdureDoes({ ...task, rounds: rounds.one, concurrency: 1, long: true }),
   };
   await object.stop();

@@ -7,7 +7,7 @@ import type { HostOptions } from '@perdure/runtime';
 import { createRestateDriver } from '@perdure/drivers/restate';
 import { openPostgresStore } from '@perdure/stores/postgres';
 import { ask } from '../long.ts';
-import { measure } from '../measure.ts';
+import { measure, warm } from '../measure.ts';
 import { openSubjectOn, roundOf } from '../subject.ts';
 
 export type Task = {
@@ -19,6 +19,7 @@ export type Task = {
   leaseMs?: number;
   rounds: number;
   concurrency: number;
+  warmMs?: number;
   /** All rounds in one session, the last 50 measured. */
   long?: boolean;
 };
@@ -36,10 +37,11 @@ if (task.role === 'worker') {
   process.stdout.write('ready\n');
   await new Promise<void>((resolve) => process.stdin.resume().on('end', () => resolve()));
 } else {
-  const { rounds, concurrency, long = false } = task;
+  const { rounds, concurrency, warmMs = 0, long = false } = task;
   const session = openSession(subject.host, 'bench');
   const round = long ? async (): Promise<void> => ask(session) : roundOf(subject);
-  await measure(long ? rounds - LAST : rounds / 4, concurrency, round);
+  if (long) await measure(rounds - LAST, concurrency, round);
+  else await warm(warmMs, concurrency, round);
   process.stdout.write(`${JSON.stringify(await measure(long ? LAST : rounds, concurrency, round))}\n`);
 }
 await subject.close();

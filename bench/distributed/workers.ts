@@ -20,9 +20,14 @@ const worker = async (task: Shared): Promise<Program> =>
   );
 
 /** A gateway in a program of its own asks for rounds, and so many workers do them. */
-export async function throughGateway(shared: Shared, workers: number, rounds: number): Promise<Measured> {
+export async function throughGateway(
+  shared: Shared,
+  workers: number,
+  rounds: number,
+  warmMs: number,
+): Promise<Measured> {
   const all = await Promise.all(Array.from({ length: workers }, async () => worker(shared)));
-  const task: Task = { ...shared, role: 'gateway', leaseMs: LEASE_MS, rounds, concurrency: 32 };
+  const task: Task = { ...shared, role: 'gateway', leaseMs: LEASE_MS, rounds, concurrency: 32, warmMs };
   try {
     return await measured('perdure', JSON.stringify(task));
   } finally {
