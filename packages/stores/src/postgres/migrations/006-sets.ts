@@ -9,7 +9,8 @@ ALTER FUNCTION {s}.append(bigint, boolean, boolean, jsonb, bytea) RENAME TO appe
 
 /**
  * What is refused is known before anything is written, and writes nothing. Sessions are locked in the order of their ids,
- * then their leases. What is born is numbered from one moment on, by its place in the group.
+ * then their leases. What is born is numbered from one moment on, by its place in the group. Of changes and leases the planner
+ * may know nothing: they are found by lists of their keys, and a conflict is met where it is, not looked for.
  */
 const SETS = `
 CREATE FUNCTION {s}.append(p_opening bigint, p_again boolean, p_booked boolean, p_items jsonb, p_data bytea)
@@ -53,9 +54,9 @@ BEGIN
       status = i.status, key = i.key, due = i.due, doc = i.doc
     FROM unnest(v_items) WITH ORDINALITY i
     WHERE v_refusals[i.ordinality] IS NULL AND v_sids[i.ordinality] IS NOT NULL AND s.tenant = v_tenant AND s.id = i.id;
-  UPDATE {s}.changes c SET stamp = v_born, place = NULL
-    FROM unnest(v_sids) WITH ORDINALITY i (sid, n)
-    WHERE v_refusals[i.n] IS NULL AND c.tenant = v_tenant AND c.sid = i.sid;
+  UPDATE {s}.changes SET stamp = v_born, place = NULL
+    WHERE tenant = v_tenant AND sid = ANY (ARRAY(
+      SELECT i.sid FROM unnest(v_sids) WITH ORDINALITY i (sid, n) WHERE v_refusals[i.n] IS NULL));
   IF array_position(v_sids, NULL) IS NOT NULL THEN
     INSERT INTO {s}.sessions
       SELECT v_tenant, v_born + i.ordinality, i.id, i.first + i.count - 1, decode(i.hash, 'hex'), i.agent, i.status,
@@ -67,7 +68,7 @@ BEGIN
     INSERT INTO {s}.leases
       SELECT v_tenant, 'session/' || i.id, i.holder, 1, NULL, NULL FROM unnest(v_items) WITH ORDINALITY i
       WHERE v_refusals[i.ordinality] IS NULL AND v_sids[i.ordinality] IS NULL AND i.epoch IS NOT NULL
-        AND NOT EXISTS (SELECT FROM {s}.leases WHERE tenant = v_tenant AND name = 'session/' || i.id);
+      ON CONFLICT (tenant, name) DO NOTHING;
   END IF;
   INSERT INTO {s}.frames
     SELECT v_tenant, coalesce(v_sids[i.ordinality], v_born + i.ordinality), i.first, i.count, decode(i.hash, 'hex'),
