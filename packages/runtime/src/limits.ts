@@ -47,7 +47,7 @@ export const LIMITS = {
   /** A node's lease, where processes share a store, and how often a node looks which others there are. */
   leaseMs: 10_000,
   nodesMs: 500,
-  /** A session that was at rest for so long is let go, for whoever works on it next. */
+  /** A session that was at rest for so long, or a second longer, is let go, for whoever works on it next. */
   idleHoldMs: 10_000,
   /** The same where another engine leads, and another process has come: within so long it is found free. */
   companyMs: 1_000,

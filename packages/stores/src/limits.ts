@@ -42,9 +42,9 @@ export const LIMITS = {
   appendLanes: 2,
   groupAppends: 256,
   groupBytes: 8 * 1024 * 1024,
-  /** Reads of single documents: statements under way at once, what one may ask for, and how many may wait. */
-  readLanes: 2,
-  groupReads: 256,
+  /** What is asked for one by one and gathered: statements under way at once, what one may ask for, and how many may wait. */
+  gatherLanes: 2,
+  gathered: 256,
   pendingReads: 100_000,
   /** How often an append is tried again that was undone because another one was in its way. */
   appendTries: 8,

@@ -79,8 +79,12 @@ export class Custody {
       if (this.#isWoken(session, until) && !this.#isAwaited()) this.#resting.set(session, now);
       else this.#leave(session, true);
     }
-    if (this.#resting.size > 0)
-      this.#timer = this.#system.timers.set(Math.min(nextMs, this.#looksMs()), () => this.#letGo());
+    if (this.#resting.size > 0) this.#timer = this.#system.timers.set(this.#nextMs(nextMs), () => this.#letGo());
+  }
+
+  /** Those that came to rest within a second go together. */
+  #nextMs(oldestMs: number): number {
+    return Math.min(Math.max(oldestMs, LIMITS.companyMs), this.#looksMs());
   }
 
   /** The process ends, and whoever takes the session next goes on where it stands. */

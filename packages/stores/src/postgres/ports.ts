@@ -1,17 +1,31 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
-import type { BlobStore, DocStore, Fence, LeaseStore, Snapshot, SnapshotStore } from '@perdure/runtime/ports';
+import type { BlobStore, Doc, DocStore, Fence, LeaseStore, Snapshot, SnapshotStore } from '@perdure/runtime/ports';
 import { blobDigest } from '../chain.ts';
 import { LIMITS } from '../limits.ts';
 import { searchText, wordsOf } from '../words.ts';
-import { docOf, gatheredGet } from './gets.ts';
+import { gathered } from './gathered.ts';
 import type { Scope } from './scope.ts';
 import { bytes, integer, type Row, text } from './statement.ts';
+
+const GET = `SELECT w.n, d.id, d.revision, d.doc FROM jsonb_array_elements($2::jsonb) WITH ORDINALITY w(wanted, n)
+  JOIN {s}.docs d ON d.tenant = $1 AND d.kind = w.wanted ->> 0 AND d.id = w.wanted ->> 1`;
+
+const docOf = (row: Row): Doc => ({
+  id: text(row['id']),
+  revision: integer(row['revision']),
+  doc: JSON.parse(text(row['doc'])),
+});
 
 export function postgresDocs(scope: Scope): DocStore {
   const { tenant, read, write } = scope;
   const SELECT = 'SELECT id, revision, doc, words FROM {s}.docs WHERE tenant = $1 AND kind = $2';
+  const get = gathered(async (wanted: readonly [kind: string, id: string][]) => {
+    const rows = await read(GET, [tenant, JSON.stringify(wanted)]);
+    const found = new Map(rows.map((row) => [integer(row['n']), docOf(row)]));
+    return wanted.map((_, at) => found.get(at + 1) ?? null);
+  });
   return {
-    get: gatheredGet(scope),
+    get: async (kind, id) => get([kind, id]),
     async put(kind, id, doc, expectedRevision) {
       const written = doc === null ? null : JSON.stringify(doc);
       const words = written === null ? '' : searchText(JSON.parse(written));
@@ -119,7 +133,18 @@ export function postgresBlobs({ tenant, read, write }: Scope): BlobStore {
   };
 }
 
+const OFFER = `SELECT {s}.offer(w.given ->> 0, w.given ->> 1, (w.given ->> 2)::bigint) AS fence
+  FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY w(given, n) ORDER BY w.n`;
+
 export function postgresLeases({ tenant, read, write }: Scope): LeaseStore {
+  // A process that was busy lets many sessions go at once.
+  const offer = gathered(async (given: readonly Offered[]) => {
+    // In one order everywhere, in which the database locks them.
+    const places = given.map((_, at) => at).toSorted((a, b) => (nameOf(given[a]) < nameOf(given[b]) ? -1 : 1));
+    const rows = await write(OFFER, [JSON.stringify(places.map((at) => given[at]))]);
+    const fences = new Map(places.map((at, n) => [at, fenceOf(rows[n])]));
+    return given.map((_, at) => fences.get(at) ?? fenceOf(undefined));
+  });
   return {
     async claim(name, holder, ttlMs, address) {
       const [row] = await write('SELECT {s}.claim($1, $2, $3, $4) AS claim', [name, holder, ttlMs, address ?? null]);
@@ -136,12 +161,7 @@ export function postgresLeases({ tenant, read, write }: Scope): LeaseStore {
         [tenant, name, holder, epoch],
       );
     },
-    async offer(name, unused): Promise<Fence> {
-      const given = [name, unused?.holder ?? null, unused?.epoch ?? null];
-      const [row] = await write('SELECT {s}.offer($1, $2, $3) AS fence', given);
-      const [holder, epoch]: [string, number] = JSON.parse(text(row?.['fence']));
-      return { holder, epoch };
-    },
+    offer: async (name, unused) => offer([name, unused?.holder ?? null, unused?.epoch ?? null]),
     async list(prefix) {
       const rows = await read(
         `SELECT l.name, l.holder, l.epoch, l.address FROM {s}.leases l
@@ -156,4 +176,13 @@ export function postgresLeases({ tenant, read, write }: Scope): LeaseStore {
       }));
     },
   };
+}
+
+type Offered = readonly [name: string, holder: string | null, epoch: number | null];
+const nameOf = (offered: Offered | undefined): string => offered?.[0] ?? '';
+
+/** Throws where there is none. */
+function fenceOf(row: Row | undefined): Fence {
+  const [holder, epoch]: [string, number] = JSON.parse(text(row?.['fence']));
+  return { holder, epoch };
 }
