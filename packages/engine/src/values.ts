@@ -112,7 +112,7 @@ export type TreeChanged = { workspace: string; before: Digest; after: Digest };
 /** What the arguments of a tool name in the world: by name, or by JSON pointer in which `*` is any member. */
 export type ArgumentNames = {
   paths?: readonly string[];
-  /** Paths of which all that is below counts. */
+  /** Paths of which all that is below counts; one that is not given is the root. */
   trees?: readonly string[];
   /** Unified diffs: the paths in them. */
   patches?: readonly string[];

@@ -119,6 +119,11 @@ describe('a condition on paths', () => {
     for (const [glob, path, expected] of cases) assert.equal(trees(glob, path), expected, `${glob} ${path}`);
   });
 
+  it('on a folder that is not named is on the root', () => {
+    const of = { names: { trees: ['path'] }, args: { pattern: 'x' } };
+    assert.deepEqual([verdicts({ paths: ['secrets/**'] }, of), verdicts({ paths: ['**'] }, of)], [UNKNOWN, YES]);
+  });
+
   it('finds those that a diff names', () => {
     const patch =
       'diff --git a/src/a b/src/a\n--- a/src/a\n+++ b/src/a\n@@ -1 +1 @@\n-x\n+y\n--- /dev/null\n+++ b/ci/key\n';

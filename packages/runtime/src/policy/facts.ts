@@ -43,7 +43,11 @@ export function factsOf(names: ArgumentNames | undefined, args: unknown): CallFa
     };
   }
   const single = textsAt(args, names.paths ?? []).map((text) => pathOf(text, false));
-  const trees = textsAt(args, names.trees ?? []).map((text) => pathOf(text, true));
+  // A folder that is not named is the root.
+  const trees = (names.trees ?? []).flatMap((place) => {
+    const given = textsAt(args, [place]);
+    return (given.length === 0 ? ['.'] : given).map((text) => pathOf(text, true));
+  });
   const patched = textsAt(args, names.patches ?? [])
     .flatMap(pathsInPatch)
     .map((text) => pathOf(text, false));

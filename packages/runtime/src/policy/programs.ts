@@ -8,9 +8,23 @@ const CARRIERS: ReadonlySet<string> = new Set(
     'eval exec source . command builtin env xargs parallel sudo doas su runuser pkexec nohup nice ionice chrt taskset timeout time ' +
     'setsid setarch stdbuf unbuffer script watch entr flock ssh scp sftp rsync chroot unshare nsenter bwrap firejail strace ltrace ' +
     'gdb perf valgrind at batch crontab trap alias coproc busybox toybox systemd-run start-stop-daemon dbus-run-session ' +
-    'expect screen tmux awk gawk mawk nawk sed ed ex vi vim nvim emacs less more man'
+    'expect screen tmux awk gawk mawk nawk sed ed ex vi vim nvim emacs less more man ' +
+    'prlimit choom setpriv linux32 linux64 i386 x86_64 fakeroot capsh sg ssh-agent run-parts sqlite3 ' +
+    'hash enable compgen complete compopt'
   ).split(' '),
 );
+/** The loader of programs, called by its own name, runs the one behind it. */
+const LOADER = /^ld(?:-linux[\w.-]*)?\.so/;
+/** Builtins of bash that give variables values: what runs behind them may be something else. */
+const SETTERS: ReadonlySet<string> = new Set(
+  'read mapfile readarray getopts let declare typeset local export readonly unset set shopt wait'.split(' '),
+);
+/** Builtins that may set one, too; and all of these expand what stands in the brackets of its name, quoted or not. */
+const SETTING_OPTIONS: ReadonlyMap<string, RegExp> = new Map([
+  ['printf', /^-v/],
+  ['test', /^-[vR]$/],
+  ['[', /^-[vR]$/],
+]);
 const SHELLS: ReadonlySet<string> = new Set('sh bash rbash dash ash zsh ksh mksh fish csh tcsh pwsh'.split(' '));
 /** With one of these options the program is in the command itself; without any argument, in what it reads. */
 const INTERPRETERS: ReadonlyMap<RegExp, RegExp> = new Map([
@@ -53,9 +67,23 @@ export function runsOthers(words: Words): boolean {
   const [name = null, ...rest] = words;
   if (name === null) return true;
   const base = baseOf(name);
-  if (CARRIERS.has(base) || SHELLS.has(base) || hidesCode(words)) return true;
+  if (CARRIERS.has(base) || SHELLS.has(base) || LOADER.test(base) || hidesCode(words)) return true;
+  if (expands(words)) return true;
   const options = CARRYING_OPTIONS.get(base);
   return options !== undefined && rest.some((word) => word === null || options.test(word));
+}
+
+/** Whether a builtin gives a variable a value, or may: from then on a name may be another program's. */
+export function setsVariables([name = null, ...rest]: Words): boolean {
+  if (name === null || SETTERS.has(name)) return true;
+  const options = SETTING_OPTIONS.get(name);
+  return options !== undefined && rest.some((word) => word === null || options.test(word));
+}
+
+/** Whether a builtin expands a word once more, in which something stands that would run. */
+function expands([name = null, ...rest]: Words): boolean {
+  if (name === null || !(SETTERS.has(name) || SETTING_OPTIONS.has(name))) return false;
+  return rest.some((word) => word !== null && /\[.*(?:\$\(|`)/s.test(word));
 }
 
 /** Whether it runs code that is not among its words as commands. */

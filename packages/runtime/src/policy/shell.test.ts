@@ -110,6 +110,15 @@ const HIDDEN = [
   'awk \'BEGIN { system("rm x") }\'',
   'git -c alias.y="!rm x" y',
   'ssh host rm x',
+  'prlimit rm x',
+  'setpriv rm x',
+  'linux64 rm x',
+  'fakeroot rm x',
+  'capsh -- -c "rm x"',
+  '/lib64/ld-linux-x86-64.so.2 /bin/rm x',
+  'sqlite3 :memory: ".shell rm x"',
+  'compgen -C "rm x"',
+  'hash -p /bin/rm q; q x',
   'echo "unfinished',
   'if then',
   'git status \u0000 rm',
@@ -199,6 +208,29 @@ describe('a rule that allows a command', () => {
       '# git status',
     ];
     for (const text of others) assert.ok(!allows('git status', text) || readScript(text).commands.length === 0, text);
+  });
+
+  it('allows nothing behind what may make another program of its name', () => {
+    const turned = [
+      'for PATH in .; do ls; done',
+      'select PATH in .; do ls; done',
+      'read PATH <<< .; ls',
+      'printf -v PATH .; ls',
+      'declare PATH=.; ls',
+      'unset PATH; ls',
+      'hash -p ./x ls; ls',
+    ];
+    for (const text of turned)
+      for (const name of ['ls', 'read', 'printf', 'declare', 'unset', 'hash']) assert.ok(!allows(name, text), text);
+  });
+
+  it('allows no builtin to expand what is quoted', () => {
+    const subscripts = ["printf -v 'a[$(rm x)]' 1", "test -v 'a[$(rm x)]'", "[ -v 'a[`rm x`]' ]", "read 'a[$(rm x)]'"];
+    for (const text of [...subscripts, "let 'a[$(rm x)]=1'", "declare 'a[$(rm x)]=1'", "declare -i 'a=b[$(rm x)]'"]) {
+      for (const name of ['printf', 'test', '[', 'read', 'let', 'declare']) assert.ok(!allows(name, text), text);
+      assert.ok(denies('rm', text), text);
+    }
+    assert.ok(allows('test', 'test -f x') && allows('printf', "printf '%s' x") && allows('[', '[ -d x ]'));
   });
 
   it('cannot be for what runs anything at all', () => {

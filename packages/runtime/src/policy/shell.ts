@@ -9,7 +9,7 @@
 import type { Assignment, Command, Redirection, SyntaxNode, Word } from 'unbash';
 import { forEachChild, parse } from 'unbash';
 import { LIMITS } from '../limits.ts';
-import { hidesCode, nestedScript, runsOthers } from './programs.ts';
+import { hidesCode, nestedScript, runsOthers, setsVariables } from './programs.ts';
 
 /** One simple command. `null` in its words: known only when it runs. */
 export type ShellCommand = {
@@ -29,7 +29,7 @@ export type ShellScript = {
   texts: readonly (string | null)[];
 };
 
-/** Constructs that run the commands in them, and nothing else. */
+/** Constructs that run the commands in them, and nothing else; `for` and `select` set a variable, which may be `PATH`. */
 const TRANSPARENT: ReadonlySet<SyntaxNode['type']> = new Set<SyntaxNode['type']>([
   'Script',
   'Statement',
@@ -42,7 +42,6 @@ const TRANSPARENT: ReadonlySet<SyntaxNode['type']> = new Set<SyntaxNode['type']>
   'BraceGroup',
   'If',
   'Elif',
-  'For',
   'While',
   'Case',
   'CaseItem',
@@ -129,6 +128,8 @@ class Reading {
     const carries = runsOthers(words);
     const changes = node.prefix.some(({ type }) => type === 'Assignment') || node.redirects.some(writes);
     this.#commands.push({ words, plain: words[0] !== null && !changes && !carries, carries });
+    // What follows may be run by another name, or in another place.
+    if (setsVariables(words)) this.#plain = false;
     const nested = nestedScript(words);
     if (nested !== null) this.#script(nested, depth + 1);
     else if (words[0] === null || hidesCode(words)) this.#clear = false;
