@@ -196,6 +196,29 @@ describe('the file tools', () => {
     });
   }
 
+  it('show nothing of a file whose name inside is taken away while it is opened', { skip: !linux }, async () => {
+    const hard = join(traps.root, 'fleeting.txt');
+    const secret = join(traps.root, '../root-outside/linked-once.txt');
+    fs.writeFileSync(secret, `${CANARY}-text\n`);
+    for (const when of ['before', 'after'] as const) {
+      const linked = when === 'after';
+      if (linked) fs.linkSync(secret, hard);
+      else fs.writeFileSync(hard, `${CANARY}-text\n`);
+      const swapped: Descriptors = {
+        ...kernelDescriptors,
+        async pathOf(handle, at) {
+          if (at === hard && !linked) fs.rmSync(hard);
+          const path = await kernelDescriptors.pathOf(handle, at);
+          if (at === hard && linked) fs.rmSync(hard);
+          return path;
+        },
+      };
+      const answer = await call(toolsOn(traps.root, swapped), 'read_file', { path: 'fleeting.txt' });
+      assert.doesNotMatch(JSON.stringify(answer), SECRET, `its name is taken away ${when} its path is asked for`);
+      fs.rmSync(hard, { force: true });
+    }
+  });
+
   it('are asked for paths of which many do reach the outside when read carelessly', () => {
     const reached = hostilePaths(traps).filter((path) => {
       try {

@@ -117,12 +117,12 @@ export async function openNamed(root: Root, path: string, wanted?: Kind): Promis
 export async function openReal(root: Root, at: string, kind: Kind): Promise<OpenedReal> {
   const handle = await open(at, kind === 'directory' ? FLAGS | DIRECTORY : FLAGS);
   try {
-    const real = await root.descriptors.pathOf(handle, at);
-    if (real === null || !isWithin(root.real, real)) throw changed(showPath(root, at));
-    refuseHidden(root, real);
+    // First its names, then its path: a second name that is taken away in between leaves its mark in the path.
     const stats = await handle.stat();
+    const real = await root.descriptors.pathOf(handle, at);
+    if (real === null || !isWithin(root.real, real) || isUnlinked(real, at)) throw changed(showPath(root, at));
+    refuseHidden(root, real);
     if (kindOf(stats) !== kind) throw changed(showPath(root, at));
-    // The kernel tells the path of an unlinked file with a mark, which R5 would not recognise.
     if (kind === 'file' && stats.nlink === 0) throw changed(showPath(root, at));
     if (kind === 'file' && stats.nlink > 1 && root.hardLinks === 'refuse')
       throw new ToolFailure(
@@ -145,6 +145,9 @@ export async function openReal(root: Root, at: string, kind: Kind): Promise<Open
     throw error;
   }
 }
+
+/** The kernel tells the path of what has lost its name with a mark (proc_pid_fd(5)). */
+const isUnlinked = (real: string, at: string): boolean => real !== at && real.endsWith(' (deleted)');
 
 async function* piecesOf(handle: FileHandle): AsyncGenerator<Uint8Array> {
   const buffer = Buffer.allocUnsafe(LIMITS.chunkBytes);
