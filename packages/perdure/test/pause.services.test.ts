@@ -60,11 +60,12 @@ test(
     assert.ok(await fleet.until(() => own.every((record) => came(record).length === 2)));
     const tookMs = Math.round(performance.now() - diedAt);
     stalls.disable();
-    // A figure: `npm run torture -- --distributed` holds it to the lease and a second.
+    // What this machine keeps its own processes waiting for is not the runtime's.
     const stalledMs = Math.round(stalls.max / 1e6);
     console.log(
       `all taken over after ${tookMs} ms, with leases of ${LEASE_MS} ms and a machine that stalls ${stalledMs} ms`,
     );
+    assert.ok(tookMs <= LEASE_MS + 1_000 + 5 * stalledMs, 'nobody is stuck for longer than the lease and a second');
     await play.settle(60_000);
     for (const record of own) {
       assert.deepEqual(
