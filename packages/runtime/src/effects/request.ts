@@ -62,7 +62,10 @@ export async function buildRequest(
     tools: declaredBy(manifest),
     rendered: prefix.rendered,
     params: { maxOutputTokens: turn.maxOutputTokens },
-    cacheKey: effectKey(hot.state.tenant, hot.id, 'prompt'),
+    // Most providers want none.
+    get cacheKey() {
+      return effectKey(hot.state.tenant, hot.id, 'prompt');
+    },
     key: effectKey(hot.state.tenant, hot.id, turn.id),
     attempt,
   };

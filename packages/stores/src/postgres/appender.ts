@@ -8,6 +8,7 @@ import { StoreError } from '../errors.ts';
 import { packBodies } from '../frames.ts';
 import { LIMITS } from '../limits.ts';
 import { dueOf, packRun } from '../rows.ts';
+import { atEndOfTurn } from '../turn.ts';
 import type { Database } from './database.ts';
 import { type Failure, failureOf, messageOf } from './failure.ts';
 import { text } from './statement.ts';
@@ -58,6 +59,7 @@ export function createAppender(options: AppenderOptions): Appender {
   const waiting: Pending[] = [];
   const underway = new Map<string, number>();
   let lanes = 0;
+  const schedule = atEndOfTurn(() => flush());
   const flush = (): void => {
     while (lanes < LIMITS.appendLanes) {
       const group = takeGroup(waiting, underway);
@@ -66,7 +68,7 @@ export function createAppender(options: AppenderOptions): Appender {
       void settleGroup(options, group, false).then(() => {
         for (const { request } of group) underway.delete(request.session);
         lanes -= 1;
-        flush();
+        schedule();
       });
     }
   };
@@ -82,8 +84,7 @@ export function createAppender(options: AppenderOptions): Appender {
       const { promise, resolve, reject } = Promise.withResolvers<AppendResult>();
       const settle: Pending['settle'] = (result) => (result instanceof StoreError ? reject(result) : resolve(result));
       waiting.push({ request, item, frame, bodies, settle });
-      // What is appended in one go shares a group.
-      queueMicrotask(flush);
+      if (lanes < LIMITS.appendLanes) schedule();
       return promise;
     },
   };

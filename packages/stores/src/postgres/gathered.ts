@@ -1,6 +1,7 @@
 /** Small things that are asked for one by one, and answered together: what is asked while statements are under way shares the next. */
 import { StoreError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
+import { atEndOfTurn } from '../turn.ts';
 
 type Waiting<Q, A> = { question: Q } & Pick<PromiseWithResolvers<A>, 'resolve' | 'reject'>;
 
@@ -8,12 +9,13 @@ type Waiting<Q, A> = { question: Q } & Pick<PromiseWithResolvers<A>, 'resolve' |
 export function gathered<Q, A>(ask: (group: readonly Q[]) => Promise<readonly A[]>): (question: Q) => Promise<A> {
   const waiting: Waiting<Q, A>[] = [];
   let lanes = 0;
+  const schedule = atEndOfTurn(() => flush());
   const flush = (): void => {
     while (lanes < LIMITS.gatherLanes && waiting.length > 0) {
       lanes += 1;
       void answer(waiting.splice(0, LIMITS.gathered)).then(() => {
         lanes -= 1;
-        flush();
+        schedule();
       });
     }
   };
@@ -35,8 +37,7 @@ export function gathered<Q, A>(ask: (group: readonly Q[]) => Promise<readonly A[
       throw new StoreError('overloaded', `${LIMITS.pendingReads} questions wait for the database already`);
     const { promise, resolve, reject } = Promise.withResolvers<A>();
     waiting.push({ question, resolve, reject });
-    // What is asked in one go shares a statement.
-    queueMicrotask(flush);
+    if (lanes < LIMITS.gatherLanes) schedule();
     return promise;
   };
 }

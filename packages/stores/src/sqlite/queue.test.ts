@@ -56,8 +56,21 @@ test('what arrives while a commit is under way goes into the next one, as one me
   await tick();
   assert.deepEqual(sizes(), [1]);
   queue.replied([0]);
-  assert.deepEqual(sizes(), [1, 2]);
   assert.deepEqual(settled, ['a ok']);
+  await tick();
+  assert.deepEqual(sizes(), [1, 2]);
+});
+
+test('what the answers of a commit lead to shares the next one with what came meanwhile', async () => {
+  const { queue, submit, sizes } = fixture();
+  submit('a');
+  await tick();
+  submit('b');
+  queue.replied([0]);
+  submit('c');
+  void Promise.resolve().then(() => submit('d'));
+  await tick();
+  assert.deepEqual(sizes(), [1, 3]);
 });
 
 test('watchers hear of a whole group in commit order, and only of what is stored', async () => {

@@ -1,5 +1,6 @@
 import type { Append } from '@perdure/runtime/ports';
 import { LIMITS } from '../limits.ts';
+import { atEndOfTurn } from '../turn.ts';
 import { groupOf, isAppend, type Pending } from './group.ts';
 import type { Reply, ToCommitter } from './protocol.ts';
 
@@ -34,12 +35,11 @@ export type QueueEvents = {
 export function createQueue(committer: Committing, events: QueueEvents): Queue {
   let waiting: Pending[] = [];
   let flying: Pending[] = [];
-  let scheduled = false;
   let ended: string | null = null;
   let drained = (): void => {};
 
+  const schedule = atEndOfTurn(() => flush());
   const flush = (): void => {
-    scheduled = false;
     if (flying.length > 0 || waiting.length === 0) return;
     flying = waiting.splice(0, LIMITS.groupWrites);
     const group = groupOf(flying);
@@ -63,20 +63,16 @@ export function createQueue(committer: Committing, events: QueueEvents): Queue {
       }
       if (waiting.length === 0 && flying.length === 0) committer.ref();
       waiting.push(pending);
-      if (scheduled || flying.length > 0) return;
-      scheduled = true;
-      // A tick runs once all that can go on without waiting has gone on: whatever it appends shares this commit.
-      process.nextTick(flush);
+      if (flying.length === 0) schedule();
     },
     replied(replies) {
       const settled = flying;
       // Stopped meanwhile: these writes have their answer.
       if (settled.length === 0) return;
       flying = [];
-      // The next group first: the committer works while these are settled.
-      flush();
       events.committed();
       settle(settled, (at) => replies[at] ?? { error: 'unavailable', message: 'the committer gave no answer' });
+      schedule();
     },
     unavailable: () => ended,
     stop(detail) {

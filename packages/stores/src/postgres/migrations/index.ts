@@ -8,6 +8,7 @@ import { ports } from './003-ports.ts';
 import { handOver } from './004-hand-over.ts';
 import { estimates } from './005-estimates.ts';
 import { sets } from './006-sets.ts';
+import { fences } from './007-fences.ts';
 
 export type Migration = { id: number; name: string; sql: string };
 
@@ -18,4 +19,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { id: 4, name: 'hand-over', sql: handOver },
   { id: 5, name: 'estimates', sql: estimates },
   { id: 6, name: 'sets', sql: sets },
+  { id: 7, name: 'fences', sql: fences },
 ];
