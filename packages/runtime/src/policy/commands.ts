@@ -21,7 +21,7 @@ export function isCommand(command: string, toAllow: boolean): boolean {
 function readPrefix(command: string): Prefix {
   const known = prefixes.get(command);
   if (known !== undefined) return known;
-  const { commands } = readScript(command);
+  const commands = readScript(command).commands.filter(({ carried }) => !carried);
   const [only] = commands;
   const words = only?.words.filter((word) => word !== null) ?? [];
   const isOne = only !== undefined && commands.length === 1 && words.length === only.words.length;
@@ -40,27 +40,19 @@ export function isSurely({ words, plain }: ShellCommand, prefix: readonly string
 
 /** Whether the script may run it. */
 export function mayRun(script: ShellScript, prefix: readonly string[]): boolean {
-  return !script.clear || script.commands.some((command) => mayBe(command, prefix));
+  return !script.clear || script.commands.some(({ words }) => mayBegin(words, prefix));
 }
-
-function mayBe({ words, carries }: ShellCommand, prefix: readonly string[]): boolean {
-  if (mayBegin(words, prefix)) return true;
-  if (!carries) return false;
-  const [name = ''] = prefix;
-  return words.some(
-    (word, index) =>
-      index > 0 && (word === null || mayBegin(words.slice(index), prefix) || namesIn(word).includes(baseOf(name))),
-  );
-}
-
-const namesIn = (text: string): string[] => text.split(/[^\w.+-]+/);
 
 /** The words of the prefix in their order, whatever stands between them; a word that nobody knows may be any of them. */
 function mayBegin(
   [name = null, ...rest]: readonly (string | null)[],
   [first = '', ...wanted]: readonly string[],
 ): boolean {
-  if (name !== null && baseOf(name) !== baseOf(first)) return false;
+  if (name !== null && baseOf(name) !== baseOf(first)) {
+    const [verb, ...others] = wanted;
+    // `git-push` is `git push`.
+    return baseOf(name) === `${baseOf(first)}-${verb ?? ''}` && mayBegin([first, ...rest], [first, ...others]);
+  }
   const flags = new Set(
     rest.flatMap((word) => (word !== null && /^-[A-Za-z]+$/.test(word) ? Array.from(word.slice(1)) : [])),
   );
@@ -80,9 +72,9 @@ function mayBegin(
 }
 
 /** The beginning of a command that a person may be asked to allow from now on; null where none can be told. */
-export function offeredPrefix({ words, plain }: ShellCommand): string | null {
+export function offeredPrefix({ words, plain, carried }: ShellCommand): string | null {
   const [name = null, ...rest] = words;
-  if (!plain || name === null || !/^[\w./+-]+$/.test(name)) return null;
+  if (!plain || carried || name === null || !/^[\w./+-]+$/.test(name)) return null;
   const verbs: string[] = [];
   // `npm run build` is three words, `git status` two, `ls -l` one.
   const most = /^(?:run|exec|remote|stash|compose|workspace)$/.test(rest[0] ?? '') ? 2 : 1;

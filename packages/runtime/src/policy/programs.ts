@@ -1,20 +1,171 @@
-/** Programs that run other programs: what is known of them, so that a command is not taken for what its first word says. */
+/**
+ * Programs that run other programs: what is known of them, so that a command is not taken for what its first word says.
+ *
+ * O1 A program that takes a command, and whose options are known here, is read: what stands behind them is a command.
+ * O2 A program that takes a command or code in any other way (a file of commands, an editor, an option that is not known
+ *    here) cannot be read to its end.
+ * O3 All others do what they do: what `make`, `npm test`, `node x.js` or `./x` start by themselves is the sandbox's to bound.
+ */
+import { gitRuns } from './git.ts';
+import type { Words } from './options.ts';
+import { commandBehind, matches, optionsOf, says } from './options.ts';
+import { awkRuns, sedRuns } from './stream-editors.ts';
 
-type Words = readonly (string | null)[];
+/** What a command runs besides the program that its first word names. */
+export type Carried = {
+  /** Each with its words, as the program calls it. */
+  commands: readonly Words[];
+  /** For a shell to read. */
+  scripts: readonly string[];
+  /** Variables that it sets, as `NAME=value`; `NAME` where the value is not known. */
+  sets: readonly string[];
+};
+const NOTHING: Carried = { commands: [], scripts: [], sets: [] };
 
-/** They run what stands behind them, or what they read. */
-const CARRIERS: ReadonlySet<string> = new Set(
+/** They run the command behind their options and so many words. */
+type Carrier = { flags?: RegExp; valued?: RegExp; skips?: number };
+const PLAIN: Carrier = {};
+const PACKAGES: Carrier = {
+  flags: /^(?:-y|--yes|-q|--quiet|-s|--silent|--no|--no-install|--offline|--prefer-offline|--package=.+)$/,
+  valued: /^(?:-p|--package)$/,
+};
+const CARRIERS: ReadonlyMap<string, Carrier> = new Map(
+  Object.entries({
+    env: { flags: /^(?:-i|-|-0|--null|--ignore-environment|--unset=\w+)$/, valued: /^-u$/ },
+    command: { flags: /^-[pvV]+$/ },
+    builtin: PLAIN,
+    exec: { flags: /^-[cl]+$/, valued: /^-a$/ },
+    nohup: PLAIN,
+    nice: { flags: /^(?:-n?-?\d+|--adjustment=-?\d+)$/, valued: /^-n$/ },
+    ionice: { flags: /^(?:-t|-[cn]\d)$/, valued: /^-[cn]$/ },
+    timeout: { flags: /^(?:--foreground|--preserve-status|-v|-[ks]\w+)$/, valued: /^-[ks]$/, skips: 1 },
+    time: { flags: /^-[pv]+$/ },
+    setsid: { flags: /^-[cfw]+$/ },
+    stdbuf: { flags: /^-[ioe][\dL]\w*$/ },
+    unbuffer: PLAIN,
+    xargs: {
+      flags: /^(?:-[0rtpx]+|-[nPLsd].+|-I.+|--null|--no-run-if-empty|--verbose|--max-(?:args|procs|lines)=\d+)$/,
+      valued: /^-[0rtpx]*[nPLsdI]$/,
+    },
+    sudo: { flags: /^-[nEHS]+$/, valued: /^-[ug]$/ },
+    doas: { flags: /^-n$/, valued: /^-u$/ },
+    fakeroot: PLAIN,
+    linux32: PLAIN,
+    linux64: PLAIN,
+    busybox: PLAIN,
+    toybox: PLAIN,
+    npx: PACKAGES,
+    pnpx: PACKAGES,
+    bunx: PACKAGES,
+    uvx: PLAIN,
+    'npm exec': PACKAGES,
+    'npm x': PACKAGES,
+    'pnpm exec': PACKAGES,
+    'pnpm dlx': PACKAGES,
+    'yarn exec': PACKAGES,
+    'yarn dlx': PACKAGES,
+    'bun x': PACKAGES,
+    'uv run': PLAIN,
+    'poetry run': PLAIN,
+    'pipenv run': PLAIN,
+    'bundle exec': PLAIN,
+  }),
+);
+/** They run commands or code in ways that are not read here; where they are only asked what they are, nothing. */
+const OPAQUE: ReadonlySet<string> = new Set(
   (
-    'eval exec source . command builtin env xargs parallel sudo doas su runuser pkexec nohup nice ionice chrt taskset timeout time ' +
-    'setsid setarch stdbuf unbuffer script watch entr flock ssh scp sftp rsync chroot unshare nsenter bwrap firejail strace ltrace ' +
-    'gdb perf valgrind at batch crontab trap alias coproc busybox toybox systemd-run start-stop-daemon dbus-run-session ' +
-    'expect screen tmux awk gawk mawk nawk sed ed ex vi vim nvim emacs less more man ' +
-    'prlimit choom setpriv linux32 linux64 i386 x86_64 fakeroot capsh sg ssh-agent run-parts sqlite3 ' +
-    'hash enable compgen complete compopt'
+    'source . alias enable complete compgen compopt fc coproc ' +
+    'fish csh tcsh ksh mksh zsh yash pwsh nu elvish xonsh rc es slsh ' +
+    'parallel su runuser pkexec chrt taskset setarch chroot unshare nsenter bwrap firejail capsh setpriv prlimit choom sg ' +
+    'chpst softlimit cpulimit multitime pexec rlwrap proot runscript script scriptreplay watch entr flock torify torsocks ' +
+    'ssh sshpass sftp ssh-agent mosh rsh rlogin telnet ftp lftp socat ncat nc netcat openvpn ' +
+    'strace ltrace gdb lldb perf valgrind bpftrace rr at batch crontab systemd-run start-stop-daemon service run-parts ' +
+    'dbus-run-session xvfb-run expect screen tmux tmate byobu dtach abduco ' +
+    'ed red ex vi vim rvim nvim view vimdiff gvim emacs emacsclient nano pico joe micro visudo vipw ' +
+    'less more most man info view lv w3m lynx mail mailx mutt ' +
+    'sqlite3 mysql mariadb psql mongosh redis-cli gnuplot octave m4 dc ' +
+    'irb pry ghci jshell jjs erl iex scala groovy julia osascript tclsh wish guile csi sbcl clisp R ' +
+    'distcc run-mailcap xdg-open logrotate logsave xdotool debugfs tshark nmap msfconsole ansible ansible-playbook'
   ).split(' '),
 );
 /** The loader of programs, called by its own name, runs the one behind it. */
 const LOADER = /^ld(?:-linux[\w.-]*)?\.so/;
+/** Shells whose language is read here; the script of any other is not. */
+const SHELLS: ReadonlySet<string> = new Set('sh bash rbash dash ash'.split(' '));
+const INFORMS = /^(?:--version|--help|-V)$/;
+/** What is piped or written into a command is what it reads. */
+const INPUT = /^(?:-|\/dev\/(?:stdin|fd\/.*)|\/proc\/.*)$/;
+/** With one of these the code is among the arguments; without any argument, in what it reads. */
+const INTERPRETERS: readonly (readonly [RegExp, RegExp])[] = [
+  [/^(?:python|pypy)[\d.]*$/, / -[A-Za-z]*c| -[A-Za-z]*m ?(?:timeit|pdb|code|asyncio|cProfile|profile|trace|pty)/],
+  [/^(?:node|nodejs|bun|tsx|ts-node)$/, / (?:-[A-Za-z]*[ep]|--eval|--print)\b|data:/],
+  [/^deno$/, / (?:eval|repl|task)\b|data:|https?:/],
+  [/^(?:perl|ruby|lua|luajit|Rscript)[\d.]*$/, / (?:-[A-Za-z]*[eE]|--eval|-[mM])/],
+  [/^php[\d.]*$/, / (?:-[rBREd]|data:)/],
+];
+/** Options, or words, by which a program that is harmless without them runs another one, or loads its code. */
+const TELLTALES: ReadonlyMap<string, (word: string) => boolean> = new Map([
+  ['fd', says('xX', 'exec', 'exec-batch')],
+  ['fdfind', says('xX', 'exec', 'exec-batch')],
+  ['rg', says('', 'pre', 'hostname-bin')],
+  ['zip', says('T', 'unzip-command')],
+  ['sort', says('', 'compress-program')],
+  ['split', says('', 'filter')],
+  ['rsync', says('e', 'rsh', 'rsync-path')],
+  ['scp', says('SoFD')],
+  ['cpio', says('', 'rsh-command', 'rmt-command')],
+  ['curl', says('K', 'config')],
+  ['wget', says('e', 'use-askpass', 'execute', 'config')],
+  ['aria2c', says('', 'on-', 'conf-path')],
+]);
+/** The same of programs that build: what they are told when they run adds nothing to what their files may say. */
+const BUILDERS: ReadonlyMap<string, (word: string) => boolean> = new Map([
+  ['make', matches(/^(?:--eval|-[A-Za-z]*E|-[A-Za-z]*f-|SHELL=|MAKEFLAGS=)|^-$|^-?f?\/(?:dev|proc)\/|\$[({]/)],
+  ['cmake', matches(/^-[EP]/)],
+  ['go', matches(/^--?(?:exec|toolexec|vettool)/)],
+  ['cargo', matches(/^--config/)],
+  ['java', matches(/^-XX:On/)],
+  ['npm', matches(/^(?:exec|x|explore|edit)$|script-shell/)],
+  ['pnpm', matches(/^(?:exec|dlx)$|script-shell/)],
+  ['yarn', matches(/^(?:exec|dlx)$|script-shell/)],
+  ['bun', matches(/^x$/)],
+  ['docker', matches(/^(?:run|exec)$/)],
+  ['podman', matches(/^(?:run|exec)$/)],
+  ['kubectl', matches(/^(?:run|exec|debug)$/)],
+  ['apt', says('oc', 'option', 'config-file')],
+  ['apt-get', says('oc', 'option', 'config-file')],
+  ['dpkg', says('', 'pre-invoke', 'post-invoke', 'status-logger')],
+  ['dpkg-architecture', says('c', 'command')],
+  ['rpm', says('E', 'eval', 'pipe', 'define')],
+  ['pandoc', says('FL', 'filter', 'lua-filter', 'pdf-engine')],
+  ['latex', matches(/shell-escape|write18/)],
+  ['pdflatex', matches(/shell-escape|write18/)],
+  ['xelatex', matches(/shell-escape|write18/)],
+  ['latexmk', says('er')],
+  ['openssl', matches(/^-(?:engine|provider)/)],
+  ['ssh-keygen', says('D')],
+  ['tcpdump', says('z')],
+  ['hash', says('p')],
+]);
+const COMPILER = /^(?:.*-)?(?:gcc|g\+\+|cc|c\+\+|clang|clang\+\+|c89|c99|gfortran)(?:-[\d.]+)?$/;
+const COMPILES_BY = matches(/^(?:-wrapper|-B|-fplugin|-specs|--specs|-Xclang|-load|-fuse-ld|@)/);
+const AWK = /^(?:[gmno]?awk)$/;
+const TAR = /^(?:bsd|g)?tar$/;
+const tarSays = says(
+  'IF',
+  'use-compress-program',
+  'to-command',
+  'checkpoint-action',
+  'rsh-command',
+  'rmt-command',
+  'info-script',
+  'new-volume-script',
+);
+/** They change what they are given, or write where they are told. */
+const WRITERS: ReadonlyMap<string, RegExp> = new Map([
+  ['find', /^-(?:delete|fprint|fprintf|fprint0|fls)$/],
+  ['curl', /^(?:-o|-O|--output|--remote-name)/],
+]);
 /** Builtins of bash that give variables values: what runs behind them may be something else. */
 const SETTERS: ReadonlySet<string> = new Set(
   'read mapfile readarray getopts let declare typeset local export readonly unset set shopt wait'.split(' '),
@@ -25,52 +176,155 @@ const SETTING_OPTIONS: ReadonlyMap<string, RegExp> = new Map([
   ['test', /^-[vR]$/],
   ['[', /^-[vR]$/],
 ]);
-const SHELLS: ReadonlySet<string> = new Set('sh bash rbash dash ash zsh ksh mksh fish csh tcsh pwsh'.split(' '));
-/** With one of these options the program is in the command itself; without any argument, in what it reads. */
-const INTERPRETERS: ReadonlyMap<RegExp, RegExp> = new Map([
-  [/^(?:python|pypy)[\d.]*$/, /^-[A-Za-z]*c/],
-  [/^(?:node|nodejs|bun|tsx|ts-node)$/, /^(?:-[A-Za-z]*[ep]|--eval|--print)/],
-  [/^deno$/, /^eval$/],
-  [
-    /^(?:perl[\d.]*|ruby[\d.]*|lua[\d.]*|osascript|Rscript|julia|tclsh[\d.]*|guile|scala|groovy)$/,
-    /^(?:-[A-Za-z]*[eE]|--eval)/,
-  ],
-  [/^php[\d.]*$/, /^-[rBRE]/],
-]);
-/** Options by which a program that is harmless without them runs another one, or loads its code. */
-const CARRYING_OPTIONS: ReadonlyMap<string, RegExp> = new Map([
-  ['find', /^-(?:exec|execdir|ok|okdir|delete|fprint|fprintf|fprint0|fls)$/],
-  ['fd', /^(?:-[xX]|--exec|--exec-batch)/],
-  [
-    'git',
-    /^(?:-c|--config-env|--exec-path|--upload-pack|--receive-pack|--ext-diff|--textconv|-O|--open-files-in-pager|--exec|-x)/,
-  ],
-  [
-    'tar',
-    /^(?:-I|--use-compress-program|--to-command|--checkpoint-action|--rsh-command|-F|--info-script|--new-volume-script)/,
-  ],
-  ['zip', /^(?:-T|-TT|--unzip-command)/],
-  ['rg', /^--(?:pre|hostname-bin)/],
-  ['sort', /^--compress-program/],
-  ['go', /^-(?:exec|toolexec)/],
-  ['curl', /^(?:-K|--config|-o|-O|--output|--remote-name)/],
-]);
 
 /** `/usr/bin/env` is `env`. */
 export const baseOf = (name: string): string => name.slice(name.lastIndexOf('/') + 1);
 
-const interpreterOf = (base: string): RegExp | null =>
-  [...INTERPRETERS].find(([pattern]) => pattern.test(base))?.[1] ?? null;
-
-/** Whether a command may run another one that its first word does not name. */
-export function runsOthers(words: Words): boolean {
-  const [name = null, ...rest] = words;
-  if (name === null) return true;
+/** What a command runs besides the program of its first word; null: that cannot be told. */
+export function carriedBy(words: Words): Carried | null {
+  const [name = null, ...args] = words;
+  // `{}` is what another program puts in its place.
+  if (name === null || name.includes('{}')) return null;
   const base = baseOf(name);
-  if (CARRIERS.has(base) || SHELLS.has(base) || LOADER.test(base) || hidesCode(words)) return true;
-  if (expands(words)) return true;
-  const options = CARRYING_OPTIONS.get(base);
-  return options !== undefined && rest.some((word) => word === null || options.test(word));
+  if (OPAQUE.has(base) || LOADER.test(base)) return args.length > 0 && args.every(informs) ? NOTHING : null;
+  if (base === 'find') return foundBy(args);
+  if (base === 'eval') return isWritten(args) ? { ...NOTHING, scripts: [args.join(' ')] } : null;
+  if (base === 'trap') return trappedBy(args);
+  if (SHELLS.has(base)) return shellRuns(args);
+  if (SETTERS.has(base) || SETTING_OPTIONS.has(base)) return builtinRuns(base, args);
+  const [carrier, behind] = carrierOf(base, args);
+  if (carrier !== undefined) return carriedFor(base, carrier, behind);
+  return runsUnread(base, args) ? null : NOTHING;
+}
+
+const informs = (word: string | null): boolean => word !== null && INFORMS.test(word);
+const isWritten = (words: Words): words is readonly string[] => !words.includes(null);
+
+/** Whether it runs what is not read here. */
+function runsUnread(base: string, args: Words): boolean {
+  if (base === 'git') return gitRuns(args);
+  if (base === 'sed') return sedRuns(args);
+  if (AWK.test(base)) return awkRuns(args);
+  const [, code] = INTERPRETERS.find(([pattern]) => pattern.test(base)) ?? [];
+  if (code !== undefined) return !(args.length > 0 && args.every(informs)) && interprets(args, code);
+  // Its first word may be a bundle of options without a dash.
+  if (TAR.test(base))
+    return args.some((word, at) => word === null || tarSays(at === 0 ? word.replace(/^(?!-)/, '-') : word));
+  const tells = TELLTALES.get(base);
+  if (tells !== undefined) return optionsOf(args).some((word) => word === null || tells(word));
+  const builds = BUILDERS.get(base) ?? (COMPILER.test(base) ? COMPILES_BY : undefined);
+  return builds !== undefined && optionsOf(args).some((word) => word !== null && builds(word));
+}
+
+const isInput = (word: string | null): boolean => word === null || INPUT.test(word);
+
+function interprets(args: Words, code: RegExp): boolean {
+  if (args.some(isInput) || code.test(` ${args.join(' ')}`)) return true;
+  return args.every((word) => word?.startsWith('-') === true);
+}
+
+function carrierOf(base: string, args: Words): [Carrier | undefined, Words] {
+  const alone = CARRIERS.get(base);
+  return alone === undefined ? [CARRIERS.get(`${base} ${args[0] ?? ''}`), args.slice(1)] : [alone, args];
+}
+
+function carriedFor(base: string, { flags, valued, skips = 0 }: Carrier, args: Words): Carried | null {
+  const behind = commandBehind(args, { flags, valued });
+  if (behind === null || behind.command.slice(0, skips).includes(null)) return null;
+  let command: Words = behind.command.slice(skips);
+  const sets: string[] = [];
+  while (
+    /^(?:env|sudo)$/.test(base) &&
+    command[0] !== undefined &&
+    (command[0] === null || /^[^-=]+=/.test(command[0]))
+  ) {
+    if (command[0] === null) return null;
+    sets.push(command[0]);
+    command = command.slice(1);
+  }
+  if (base === 'xargs') command = filledIn(behind.options, command);
+  return { ...NOTHING, sets, commands: command.length === 0 ? [] : [command] };
+}
+
+/** Of `xargs`: what it reads stands behind the words, or in the place of one that it was told. */
+function filledIn(options: readonly string[], command: Words): Words {
+  if (command.length === 0) return [];
+  const at = options.findIndex((word) => /^-[0rtpx]*I/.test(word));
+  if (at < 0) return [...command, null];
+  const place = options[at]?.replace(/^-[0rtpx]*I/, '') || options[at + 1];
+  return command.map((word) => (word === null || place === undefined || word.includes(place) ? null : word));
+}
+
+/** Of `find`: each command behind `-exec`. A file that it names begins with the place it searches, so it is no option. */
+function foundBy(args: Words): Carried | null {
+  const commands: (string | null)[][] = [];
+  let open: (string | null)[] | null = null;
+  for (const [at, word] of args.entries()) {
+    if (word === null) return null;
+    if (open === null) {
+      if (/^-(?:exec|execdir|ok|okdir)$/.test(word)) open = [];
+    } else if (word === ';' || (word === '+' && args[at - 1] === '{}')) {
+      commands.push(open);
+      open = null;
+    } else open.push(word !== '{}' && word.includes('{}') ? null : word);
+  }
+  return open === null ? { ...NOTHING, commands } : null;
+}
+
+function trappedBy(args: Words): Carried | null {
+  const [script] = args;
+  if (script === undefined) return NOTHING;
+  return script === null || (script.startsWith('-') && script !== '-') ? null : { ...NOTHING, scripts: [script] };
+}
+
+/** A script that stands behind `-c` is read; one in a file, or in what the shell reads, is not. */
+function shellRuns(args: Words): Carried | null {
+  if (!isWritten(args)) return null;
+  if (args.length > 0 && args.every(informs)) return NOTHING;
+  // What stands before `-c` may be options with values of their own.
+  return /^-[A-Za-z]*c$/.test(args[0] ?? '') && args[1] !== undefined ? { ...NOTHING, scripts: [args[1]] } : null;
+}
+
+/** Builtins that name the variables they set; a name that is not known may be any. */
+const NAMERS: ReadonlySet<string> = new Set(
+  'read mapfile readarray getopts let declare typeset local export readonly'.split(' '),
+);
+
+function builtinRuns(base: string, args: Words): Carried | null {
+  if (args.some((word) => word !== null && expands(word))) return null;
+  const setting = SETTING_OPTIONS.get(base);
+  if (setting !== undefined && args[0] !== null && !setting.test(args[0] ?? '')) return NOTHING;
+  const names = NAMERS.has(base) || setting !== undefined;
+  if (names && args.includes(null)) return null;
+  // `declare -n x=PAGER`: `x` is another name of it. `mapfile -C`: what is called for each line.
+  const telling = /^(?:declare|typeset|local)$/.test(base)
+    ? says('n')
+    : /^(?:mapfile|readarray)$/.test(base)
+      ? says('C')
+      : null;
+  if (telling !== null && args.some((word) => word !== null && telling(word))) return null;
+  return { ...NOTHING, sets: args.filter((word) => word !== null) };
+}
+
+/** Whether a builtin expands a word once more, in which something stands that would run. */
+export const expands = (word: string): boolean => /\[.*(?:\$\(|`)/s.test(word);
+
+/** Whether a command does nothing but what its first word says, as far as one can tell. */
+export function isPlain(words: Words): boolean {
+  const carried = carriedBy(words);
+  const [name = null, ...args] = words;
+  if (carried === null || name === null) return false;
+  const base = baseOf(name);
+  const isKnown = !OPAQUE.has(base) && !SHELLS.has(base) && !/^(?:sed|eval|trap|hash)$/.test(base) && !AWK.test(base);
+  const writes = WRITERS.get(base);
+  const may = base === 'git' && args.includes(null);
+  return (
+    isKnown &&
+    !may &&
+    carrierOf(base, args)[0] === undefined &&
+    !args.some((word) => (word === null ? writes !== undefined : writes?.test(word))) &&
+    carried.commands.length === 0
+  );
 }
 
 /** Whether a builtin gives a variable a value, or may: from then on a name may be another program's. */
@@ -78,41 +332,4 @@ export function setsVariables([name = null, ...rest]: Words): boolean {
   if (name === null || SETTERS.has(name)) return true;
   const options = SETTING_OPTIONS.get(name);
   return options !== undefined && rest.some((word) => word === null || options.test(word));
-}
-
-/** Whether a builtin expands a word once more, in which something stands that would run. */
-function expands([name = null, ...rest]: Words): boolean {
-  if (name === null || !(SETTERS.has(name) || SETTING_OPTIONS.has(name))) return false;
-  return rest.some((word) => word !== null && /\[.*(?:\$\(|`)/s.test(word));
-}
-
-/** Whether it runs code that is not among its words as commands. */
-export function hidesCode(words: Words): boolean {
-  const [name = null, ...rest] = words;
-  if (name === null) return true;
-  const base = baseOf(name);
-  if (base === 'eval' || base === 'alias' || base === 'trap') return rest.length > 0;
-  if (base === '.' || base === 'source') return true;
-  if (SHELLS.has(base)) return !rest.some((word) => word !== null && !word.startsWith('-')) || rest.some(isInlineFlag);
-  const inline = interpreterOf(base);
-  if (inline === null) return false;
-  if (rest.some((word) => word === null || inline.test(word) || word === '-')) return true;
-  return rest.every((word) => word?.startsWith('-') === true && word !== '--version');
-}
-
-const isInlineFlag = (word: string | null): boolean =>
-  word === null || /^-[A-Za-z]*[cs]/.test(word) || word === '--command';
-
-/** The script in the words of a shell, `eval` or `trap`, where it is written out. */
-export function nestedScript(words: Words): string | null {
-  const [name = null, ...rest] = words;
-  if (name === null || rest.some((word) => word === null)) return null;
-  const fixed = rest as readonly string[];
-  const base = baseOf(name);
-  if (base === 'eval') return fixed.join(' ');
-  if (base === 'trap') return fixed[0] === undefined || fixed[0].startsWith('-') ? null : fixed[0];
-  if (!SHELLS.has(base)) return null;
-  const at = fixed.findIndex((word) => /^-[A-Za-z]*c$/.test(word));
-  // What stands before `-c` may be options with values of their own; behind it are the script and its arguments.
-  return at === 0 ? (fixed[1] ?? null) : null;
 }

@@ -6,18 +6,20 @@
  * H2 What is denied is found wherever it may stand: behind `env`, in `$(…)`, in `sh -c '…'`, in a function; and where the
  *    script cannot be read to its end (`clear: false`), nobody can say that it is not there.
  */
-import type { Assignment, Command, Redirection, SyntaxNode, Word } from 'unbash';
+import type { Assignment, Command, ParameterExpansionPart, Redirection, SyntaxNode, Word } from 'unbash';
 import { forEachChild, parse } from 'unbash';
 import { LIMITS } from '../limits.ts';
-import { hidesCode, nestedScript, runsOthers, setsVariables } from './programs.ts';
+import type { Words } from './options.ts';
+import { carriedBy, expands, isPlain, setsVariables } from './programs.ts';
+import { assignmentOf, isHarmless, kindOf } from './variables.ts';
 
 /** One simple command. `null` in its words: known only when it runs. */
 export type ShellCommand = {
   words: readonly (string | null)[];
   /** It runs as it is written, and does nothing besides. */
   plain: boolean;
-  /** It runs another command that stands in its words. */
-  carries: boolean;
+  /** Another command of the script runs it. */
+  carried: boolean;
 };
 export type ShellScript = {
   /** Nothing in it is hidden. */
@@ -110,8 +112,16 @@ class Reading {
   #visit(node: SyntaxNode, depth: number): void {
     if (!TRANSPARENT.has(node.type)) this.#plain = false;
     if (hides(node)) this.#clear = false;
-    if (node.type === 'Word') this.#texts.push(wordOf(node));
+    if (node.type === 'Word') {
+      const text = wordOf(node);
+      this.#texts.push(text);
+      // What expands a word once more, such as an index or `((…))`, runs what stands in its brackets.
+      if (text !== null && expands(text)) this.#clear = false;
+    }
     if (node.type === 'Redirected' && node.redirects.some(writes)) this.#plain = false;
+    if (node.type === 'Assignment') this.#set(node.name, valueOf(node), depth);
+    if (node.type === 'For' || node.type === 'Select') this.#set(node.name.text, null, depth);
+    if (node.type === 'ParameterExpansion' && setsDefault(node)) this.#set(node.parameter, null, depth);
     if (node.type === 'Command') this.#command(node, depth);
     forEachChild(node, (child) => {
       this.#visit(child, depth);
@@ -125,14 +135,39 @@ class Reading {
       this.#plain = false;
       return;
     }
-    const carries = runsOthers(words);
     const changes = node.prefix.some(({ type }) => type === 'Assignment') || node.redirects.some(writes);
-    this.#commands.push({ words, plain: words[0] !== null && !changes && !carries, carries });
+    this.#commands.push({ words, plain: isPlain(words) && !changes, carried: depth > 0 });
     // What follows may be run by another name, or in another place.
     if (setsVariables(words)) this.#plain = false;
-    const nested = nestedScript(words);
-    if (nested !== null) this.#script(nested, depth + 1);
-    else if (words[0] === null || hidesCode(words)) this.#clear = false;
+    // What a word sets that the parser has read as an assignment is looked at as that.
+    this.#behind([words[0] ?? null, ...node.args.filter(({ type }) => type === 'Word').map(wordOf)], depth);
+  }
+
+  /** What a command runs besides the program of its first word. */
+  #behind(words: Words, depth: number): void {
+    const carried = depth > LIMITS.shellDepth ? null : carriedBy(words);
+    if (carried === null) {
+      this.#clear = false;
+      return;
+    }
+    for (const word of carried.sets) {
+      const set = assignmentOf(word);
+      if (set !== null) this.#set(set.name, set.value, depth);
+    }
+    for (const script of carried.scripts) this.#script(script, depth + 1);
+    for (const command of carried.commands) {
+      this.#commands.push({ words: command, plain: isPlain(command), carried: true });
+      this.#behind(command, depth + 1);
+    }
+  }
+
+  /** A variable is set; null: to what is known only when it runs. */
+  #set(name: string, value: string | null, depth: number): void {
+    if (value !== null && expands(value)) this.#clear = false;
+    const kind = kindOf(name);
+    if (kind === null) return;
+    if (value === null || (kind === 'code' && !isHarmless(value))) this.#clear = false;
+    else if (kind === 'command') this.#script(value, depth + 1);
   }
 }
 
@@ -175,6 +210,14 @@ function wordOf(word: Word | Assignment): string | null {
   }
   return word.value;
 }
+
+/** What a variable is set to, where that is the same whenever it runs. */
+const valueOf = ({ value, index, append }: Assignment): string | null =>
+  index === undefined && append !== true && value.type === 'Word' ? wordOf(value) : null;
+
+/** `${NAME:=…}` */
+const setsDefault = ({ operation }: ParameterExpansionPart): boolean =>
+  operation?.type === 'Default' && operation.operator.endsWith('=');
 
 const isFixedAssignment = ({ value, index }: Assignment): boolean =>
   index === undefined && value.type === 'Word' && wordOf(value) !== null;

@@ -73,7 +73,7 @@ function runsOnly(programs: readonly string[], script: string): boolean {
     clear &&
     plain &&
     commands.length > 0 &&
-    commands.every((command) => command.plain && !command.carries && programs.includes(command.words[0] ?? ''))
+    commands.every((command) => command.plain && programs.includes(command.words[0] ?? ''))
   );
 }
 
