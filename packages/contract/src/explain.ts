@@ -28,6 +28,7 @@ export function explainRun(state: Progress, id: string, now: number): Explanatio
   if (run.model !== null) explanation.model = run.model;
   if (state.taint.length > 0) explanation.taint = state.taint.map((source) => ({ ...source }));
   if (run.passed.length > 0) explanation.passed = [...run.passed];
+  if (run.changed.length > 0) explanation.changed = run.changed.map((change) => ({ ...change }));
   if (run.phase.at !== 'ended') return explanation;
   const { end } = run.phase;
   if ('reason' in end) explanation.reason = end.reason;

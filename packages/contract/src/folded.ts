@@ -1,5 +1,5 @@
 /** What the folds give: messages, spans, an explanation. */
-import type { CallOutcome } from '@perdure/engine';
+import type { CallOutcome, TreeChanged } from '@perdure/engine';
 import { z } from 'zod';
 import { partSchema } from './params.ts';
 import { passedSchema } from './passed.ts';
@@ -15,6 +15,13 @@ export const callOutcomeSchema = z.enum([
   'unknown',
 ]) satisfies z.ZodType<CallOutcome>;
 
+/** What a call, or the job that it started, has changed in a workspace: from which tree to which. */
+export const treeChangedSchema = z.strictObject({
+  workspace: z.string(),
+  before: z.string(),
+  after: z.string(),
+}) satisfies z.ZodType<TreeChanged>;
+
 /** One tool call of a turn as a transcript shows it. */
 export const stepSchema = z.strictObject({
   call: z.string(),
@@ -29,6 +36,8 @@ export const stepSchema = z.strictObject({
   wait: z.string().exactOptional(),
   /** Whose words its result holds. */
   taint: z.array(taintSchema).exactOptional(),
+  /** Workspaces that it has changed, oldest first; a job may do so when its call and its run have long ended. */
+  changed: z.array(treeChangedSchema).exactOptional(),
 });
 export type Step = z.output<typeof stepSchema>;
 
@@ -161,6 +170,8 @@ export const explanationSchema = z.strictObject({
   cost: costSchema,
   /** Whose words the model has read besides its user's, and what brought them first. */
   taint: z.array(taintSourceSchema).exactOptional(),
+  /** What it has changed in workspaces, oldest first, with the call that did: `runs.undo` takes it back. */
+  changed: z.array(treeChangedSchema.extend({ call: z.string() })).exactOptional(),
   causes: z.array(causeSchema),
 });
 export type Explanation = z.output<typeof explanationSchema>;

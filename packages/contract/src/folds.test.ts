@@ -145,6 +145,14 @@ test('a transcript shows what was said, and each tool step with its arguments, o
   assert.deepEqual([second?.text, second?.status], ['5', 'complete']);
 });
 
+test('what a call has changed is shown by its step and explained by its run, also when a job did it behind their end', () => {
+  const change = { workspace: 'site', before: 't0', after: 't1' };
+  const lines: Line[] = [...toolRun, ...restOfToolRun, ['workspace.changed', change, 'r1t1c0']];
+  assert.deepEqual(transcript(...lines)[1]?.steps?.[0]?.changed, [change]);
+  assert.deepEqual(explain('r1', 2_000, ...lines).changed, [{ ...change, call: 'r1t1c0' }]);
+  assert.equal(explain('r1', 2_000, ...toolRun).changed, undefined);
+});
+
 test('a step that waits names its wait, and its text is there before its result', () => {
   const steps = transcript(...toolRun)[1]?.steps ?? [];
   assert.deepEqual(

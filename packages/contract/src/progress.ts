@@ -11,11 +11,13 @@ import type {
   RunEnd,
   Shortage,
   Taint,
+  TreeChanged,
   Usage,
   WaitKind,
 } from '@perdure/engine';
 import type { Passed } from './passed.ts';
 import { passedOn, routeOf } from './passed.ts';
+import { applyCompactionTo, applyToCompaction } from './progress-compaction.ts';
 import type { Entry } from './stream.ts';
 import { sumCost, sumUsage } from './sums.ts';
 import { applyToTaint, isTrusted } from './tainted.ts';
@@ -82,6 +84,8 @@ export type RunProgress = {
   turn: TurnProgress | null;
   asked: CallProgress[];
   waits: Map<string, WaitProgress>;
+  /** What its calls, and jobs that they started, have changed in workspaces. */
+  changed: (TreeChanged & { call: string })[];
   usage: Usage;
   /** Of the prompts that were counted: their tokens, those from a cache, those that were expected from it. */
   cache: { prompt: number; cached: number; predicted: number };
@@ -145,50 +149,6 @@ export function applyProgress(state: Progress, entry: Entry): Progress {
   return state;
 }
 
-function applyToCompaction(state: Progress, entry: Entry): void {
-  const { compaction } = state;
-  switch (entry.kind) {
-    case 'compaction.requested':
-      state.compaction = beganCompaction(state, entry);
-      break;
-    case 'compaction.attempted':
-      if (compaction === null) break;
-      compaction.attempt = entry.data.n;
-      compaction.error = entry.data.reason;
-      compaction.notBefore = entry.data.notBefore ?? 0;
-      break;
-    case 'compaction.settled':
-      state.compaction = null;
-      break;
-    default:
-  }
-}
-
-function beganCompaction({ route, summarizer }: Progress, entry: Of<'compaction.requested'>): CompactionProgress {
-  const { model, by } = entry.data;
-  const how = by ?? (model === undefined && summarizer !== null ? 'named' : 'own');
-  const who = model ?? summarizer ?? route[0] ?? null;
-  return { id: entry.effect ?? '', attempt: 1, error: null, notBefore: 0, model: who, by: how };
-}
-
-/** The turn before it is over, and what it asked for is answered. */
-function applyCompactionTo(run: RunProgress, entry: Entry): void {
-  switch (entry.kind) {
-    case 'compaction.requested':
-      run.turn = null;
-      run.asked = [];
-      break;
-    case 'compaction.failed':
-      run.retries += 1;
-      break;
-    case 'compaction.settled':
-      run.usage = sumUsage(run.usage, entry.data.usage);
-      run.cost = sumCost(run.cost, entry.data.cost);
-      break;
-    default:
-  }
-}
-
 function queueRun(state: Progress, entry: Of<'run.queued'>): void {
   const id = entry.run ?? '';
   const { priority, mode } = entry.data;
@@ -208,6 +168,7 @@ function queueRun(state: Progress, entry: Of<'run.queued'>): void {
     turn: null,
     asked: [],
     waits: new Map(),
+    changed: [],
     usage: { input: 0, cachedInput: 0, cacheWrite: 0, output: 0, reasoning: 0, source: 'provider' },
     cache: { prompt: 0, cached: 0, predicted: 0 },
     cost: { nanoUsd: 0, price: null },
@@ -254,6 +215,9 @@ function applyToRun(state: Progress, run: RunProgress, entry: Entry): void {
       run.waits.clear();
       state.queue = state.queue.filter((id) => id !== run.id);
       if (state.active === run.id) state.active = null;
+      break;
+    case 'workspace.changed':
+      run.changed.push({ ...entry.data, call: entry.effect ?? '' });
       break;
     default:
   }

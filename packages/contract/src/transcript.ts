@@ -15,12 +15,14 @@ export type Transcript = {
   readonly pending: Message[];
   /** The steps of each run's last turn, by call: the only ones that still change. */
   readonly open: Map<string, Map<string, Step>>;
+  /** All steps, by call: a job that one of them has started changes workspaces long after. */
+  readonly steps: Map<string, Step>;
   readonly bodies: Bodies;
 };
 
 /** A conversation before any entry: the start of a fold by `applyTranscript`. `bodies` gives content by digest. */
 export function emptyTranscript(bodies: Bodies): Transcript {
-  return { messages: [], pending: [], open: new Map(), bodies };
+  return { messages: [], pending: [], open: new Map(), steps: new Map(), bodies };
 }
 
 /** All messages, oldest first. */
@@ -57,6 +59,11 @@ export function applyTranscript(state: Transcript, entry: Entry): Transcript {
     case 'wait.resolved':
       applyToStep(state, entry);
       break;
+    case 'workspace.changed': {
+      const step = state.steps.get(entry.effect ?? '');
+      if (step !== undefined) step.changed = [...(step.changed ?? []), { ...entry.data }];
+      break;
+    }
     default:
   }
   return state;
@@ -130,6 +137,7 @@ function settleTurn(state: Transcript, entry: Of<'turn.settled'>): void {
       if (asked !== undefined) step.arguments = parse(asked.arguments);
       message.steps.push(step);
       steps.set(call, step);
+      state.steps.set(call, step);
     }
   }
   state.messages.push(message);

@@ -6,11 +6,13 @@
  *  K4 Pure calls of a turn fly at once; the others one after another, in the order the model asked.
  */
 import { retryAt } from './backoff.ts';
-import type { Input, RuledCall, ToolOutcome } from './commands.ts';
+import type { Input, Outcome, RuledCall, ToolOutcome } from './commands.ts';
 import type { CallOutcome, Entry, Event, EventData } from './events.ts';
-import { callId } from './ids.ts';
+import type { EffectId } from './ids.ts';
+import { callId, isCallId } from './ids.ts';
 import { noteOutcome, noteRequest } from './habits.ts';
 import { LIMITS } from './limits.ts';
+import { tellChanges } from './session.ts';
 import type { Call, Run, State, Turn } from './state.ts';
 import { giveUp, hear } from './state.ts';
 import { taintOf } from './taint.ts';
@@ -280,14 +282,11 @@ function settleOrRetry(
   return [failed, attemptCall(run, call, attempt + 1, code, input, notBefore)];
 }
 
-/** What the call has changed, before how it ended. Where another attempt follows, that one says it. */
-export function withTrees(run: Run, call: Call, outcome: ToolOutcome, events: Event[]): Event[] {
-  if (!('changed' in outcome) || events.some(({ kind }) => kind === 'call.attempted')) return events;
-  const changes = (outcome.changed ?? []).map(({ workspace, before, after }): Event => {
-    const data = { workspace, before, after };
-    return { kind: 'workspace.changed', run: run.id, effect: call.id, refs: [before, after], data };
-  });
-  return [...changes, ...events];
+/** What the call has changed, before what is said of its end. Where another attempt follows, that one says it. */
+export function withTrees(state: State, effect: EffectId, outcome: Outcome, events: Event[]): Event[] {
+  if (!('changed' in outcome) || !isCallId(effect) || events.some(({ kind }) => kind === 'call.attempted'))
+    return events;
+  return [...tellChanges(state, effect, outcome.changed ?? []), ...events];
 }
 
 /** Answers what has not flown, because the run stops; what flies is aborted and awaited. */

@@ -1,5 +1,5 @@
 import type { CallOutcome, Spent } from './events.ts';
-import type { EffectId, RunId, WaitId } from './ids.ts';
+import type { CallId, EffectId, RunId, WaitId } from './ids.ts';
 import type {
   Actor,
   Answer,
@@ -51,6 +51,8 @@ export type Command =
   /** A flying model call can be asked for again by this name. Late or foreign, it changes nothing. */
   | { kind: 'accepted'; effect: EffectId; attempt: number; response: string }
   | { kind: 'settle'; effect: EffectId; attempt: number; outcome: Outcome }
+  /** What a call has changed besides what was told with its outcome: by what it started, which may outlive its run. */
+  | { kind: 'changed'; effect: CallId; changes: readonly TreeChanged[] }
   /** The wake-at effect came due: whatever `at` has passed happens now. */
   | { kind: 'settle'; effect: 'wake' }
   | { kind: 'close' }
@@ -132,11 +134,11 @@ export type ToolOutcome =
       taint?: readonly Taint[];
       retry?: Retry;
       /** Workspaces that the call has changed, whichever of its attempts did. */
-      changed?: TreeChanged[];
+      changed?: readonly TreeChanged[];
     }
   /** Not run: a rule denies it that was not there, or did not count, when it was allowed. `policy`: the blob with the documents. */
   | { type: 'call-denied'; rule: string; policy?: Digest; result: BodyRef }
-  | { type: 'call-unknown'; reason: string; changed?: TreeChanged[] }
+  | { type: 'call-unknown'; reason: string; changed?: readonly TreeChanged[] }
   | { type: 'call-waits'; wait: ToolWait }
   /** The tool is not in this process: the call parks until it is (or a person answers). */
   | { type: 'call-homeless' };

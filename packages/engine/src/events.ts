@@ -212,7 +212,10 @@ export type EventData = {
     guards?: readonly GuardRuling[];
   };
 
-  /** A call has changed a workspace: what is recorded of it stands beside how the call ended. */
+  /**
+   * A call has changed a workspace. It stands beside how the call ended; what a job did that the call had started, behind
+   * that, and even behind the end of the run.
+   */
   'workspace.changed': TreeChanged;
 
   /** An outcome that came after another was recorded: evidence, never state (P4). */

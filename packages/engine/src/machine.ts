@@ -14,7 +14,7 @@ import { LIMITS } from './limits.ts';
 import { decideAccepted, decideAttempt, decideSettle, decideWake } from './outcome.ts';
 import { cancelAll, decideOnRun, decideSend, evolveRunQueued, evolveRunSteered } from './queue.ts';
 import { advanceRuns, evolveRunEnded, evolveRunStarted } from './run.ts';
-import { closeSession, configure, evolveSession, forget, openSession, remember } from './session.ts';
+import { closeSession, configure, evolveSession, forget, openSession, remember, tellChanges } from './session.ts';
 import type { Run, State } from './state.ts';
 import { freshState } from './state.ts';
 import { evolveTurnAttempted, evolveTurnFailed, evolveTurnRequested, evolveTurnSettled } from './turn.ts';
@@ -59,6 +59,8 @@ export function decide(state: State, input: Input): Decision {
       return decideAttempt(state, command, input);
     case 'accepted':
       return decideAccepted(state, command, input);
+    case 'changed':
+      return tellChanges(state, command.effect, command.changes);
     case 'settle':
       return command.effect === 'wake' ? decideWake(state, input) : decideSettle(state, command, input);
     case 'close':

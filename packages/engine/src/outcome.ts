@@ -63,7 +63,7 @@ export function decideWake(state: State, input: Input): Event[] {
 
 export function decideSettle(state: State, command: Settle, input: Input): Event[] {
   const { guards } = command.outcome;
-  const events = settled(state, command, input);
+  const events = withTrees(state, command.effect, command.outcome, settled(state, command, input));
   if (guards === undefined || guards.length === 0) return events;
   return events.map((event) => (event.effect === command.effect ? ruledBy(event, guards) : event));
 }
@@ -102,9 +102,9 @@ function settled(state: State, command: Settle, input: Input): Event[] {
   if (call === null || call.phase.at === 'settled') return lateOutcome(state, command);
   const { phase } = call;
   if ((phase.at === 'flying' || phase.at === 'verifying') && phase.attempt === attempt)
-    return withTrees(run, call, outcome, settleToolOutcome(state, run, call, attempt, outcome, input));
-  const settled = outcome.type === 'call' ? settleLate(state, run, call, attempt, outcome) : null;
-  return settled === null ? lateOutcome(state, command) : withTrees(run, call, outcome, settled);
+    return settleToolOutcome(state, run, call, attempt, outcome, input);
+  const late = outcome.type === 'call' ? settleLate(state, run, call, attempt, outcome) : null;
+  return late ?? lateOutcome(state, command);
 }
 
 /** O1: [] where this attempt was heard before, or says nothing about what happened. */

@@ -6,6 +6,8 @@ import { transition } from './machine.ts';
 import { outstanding, wakeAt } from './outstanding.ts';
 
 const slot = (key: string, digest = key) => ({ kind: 'remember', key, ref: { digest, bytes: 5 } }) as const;
+const changed = (workspace: string, after = 't1') =>
+  ({ kind: 'changed', effect: 'r1t1c0', changes: [{ workspace, before: 't0', after }] }) as const;
 const opening = { id: 'ses_1', tenant: 'default', agent: 'clerk' };
 
 describe('a session', () => {
@@ -184,4 +186,65 @@ it('a session that has moved takes nothing, dispatches nothing and wakes for not
     .when(answered('r1t1'))
     .isRefused('session_closed')
     .and((s) => assert.deepEqual([outstanding(s.state), wakeAt(s.state)], [[], null]));
+});
+
+describe('what a call has changed in workspaces', () => {
+  const ran = () => given(open(), send('one')).when(answered('r1t1')).leadsTo('turn.settled', 'run.ended');
+
+  it('is told behind the end of its run, once (S5)', () => {
+    ran()
+      .when(changed('site'))
+      .leadsTo('workspace.changed')
+      .and(({ log }) => {
+        const entry = log.at(-1);
+        assert.deepEqual([entry?.run, entry?.effect, entry?.refs], ['r1', 'r1t1c0', ['t0', 't1']]);
+      })
+      .when(changed('site'))
+      .changesNothing()
+      .when(changed('other'))
+      .leadsTo('workspace.changed');
+  });
+
+  it('is told to a session that is closed, and not to one that has moved (S5)', () => {
+    ran()
+      .when({ kind: 'close' })
+      .leadsTo('session.closing', 'session.closed')
+      .when(changed('site'))
+      .leadsTo('workspace.changed');
+    ran().when({ kind: 'move' }).leadsTo('session.moved').when(changed('site')).isRefused('session_closed');
+    given().when(changed('site')).isRefused('not_found');
+  });
+
+  it('is told with the outcome of the call, or before it, and not by both (S5)', () => {
+    const trees = [{ workspace: 'site', before: 't0', after: 't1' }];
+    const asked = () => given(open(), send('one')).when(answered('r1t1', [call('keyed')]));
+    const outcome = { type: 'call', outcome: 'done', result: { digest: 'x', bytes: 1 }, changed: trees } as const;
+    const settle = { kind: 'settle', effect: 'r1t1c0', attempt: 1, outcome } as const;
+    asked()
+      .when(settle)
+      .leadsTo('workspace.changed', 'call.settled', 'turn.requested')
+      .when(changed('site'))
+      .changesNothing();
+    asked().when(changed('site')).leadsTo('workspace.changed').when(settle).leadsTo('call.settled', 'turn.requested');
+  });
+
+  it('is told where its outcome comes too late to count (S5)', () => {
+    const spec = given(open(), send('one')).when(answered('r1t1', [call('keyed')]));
+    spec.when({ kind: 'cancel', run: 'r1' });
+    const late = {
+      type: 'call-unknown',
+      reason: 'late',
+      changed: [{ workspace: 'site', before: 't0', after: 't1' }],
+    } as const;
+    spec
+      .when({ kind: 'settle', effect: 'r1t1c0', attempt: 1, outcome: late })
+      .leadsTo('workspace.changed', 'call.settled', 'run.ended');
+    spec.when({
+      kind: 'settle',
+      effect: 'r1t1c0',
+      attempt: 1,
+      outcome: { ...late, changed: [{ ...late.changed[0], workspace: 'other' }] },
+    });
+    spec.leadsTo('workspace.changed');
+  });
 });

@@ -4,16 +4,19 @@
  *  S2 Configuration has revisions; a change takes the revision it saw, and binds runs that start after it.
  *  S3 A closing session takes nothing new, and is closed when nothing of it runs.
  *  S4 Context slots have revisions; a change may name the one it saw, and is refused where that is gone.
+ *  S5 What a call has changed in a workspace is told once, however late: a session that is closed hears of it, too.
  */
 import { closeSessionAccount } from './budget.ts';
 import type { Command, Input, Rejection } from './commands.ts';
 import { configRefs, located, mergeConfig, refusalOfConfig } from './config.ts';
 import { setSlot, slotOf, unsetSlot } from './context.ts';
 import type { Entry, Event, EventData } from './events.ts';
+import type { CallId } from './ids.ts';
+import { isCallId, runOf } from './ids.ts';
 import { LIMITS } from './limits.ts';
 import type { Slot, State } from './state.ts';
 import { hear } from './state.ts';
-import type { Config, Receipt } from './values.ts';
+import type { Config, Receipt, TreeChanged } from './values.ts';
 
 type Open = Extract<Command, { kind: 'open' }>;
 
@@ -127,7 +130,7 @@ export function evolveSession(state: State, entry: Entry): void {
       state.configured = { input: entry.input, receipt: { seq: entry.seq } };
       return;
     case 'workspace.changed':
-      if (state.trees.has(entry.data.workspace)) state.trees.set(entry.data.workspace, entry.data.after);
+      evolveChanged(state, entry);
       return;
     case 'session.closing':
       state.phase = 'closing';
@@ -162,6 +165,24 @@ export function evolveSession(state: State, entry: Entry): void {
     default:
     // Kinds of later versions and of runs that have ended change nothing here.
   }
+}
+
+/** What is not on record yet of what a call has changed [S5]. */
+export function tellChanges(state: State, call: CallId, changes: readonly TreeChanged[]): Event[] {
+  const told = state.changed.get(call) ?? [];
+  return changes.flatMap(({ workspace, before, after }): Event[] => {
+    if (told.includes(workspace)) return [];
+    const data = { workspace, before, after };
+    return [{ kind: 'workspace.changed', run: runOf(call), effect: call, refs: [before, after], data }];
+  });
+}
+
+function evolveChanged(state: State, { effect, data }: Extract<Entry, { kind: 'workspace.changed' }>): void {
+  const { workspace, after } = data;
+  if (state.trees.has(workspace)) state.trees.set(workspace, after);
+  if (effect === undefined || !isCallId(effect)) return;
+  const told = state.changed.get(effect) ?? [];
+  if (!told.includes(workspace)) state.changed.set(effect, [...told, workspace]);
 }
 
 function mounted(state: State, config: Config | undefined): void {

@@ -266,6 +266,8 @@ export type State = {
   habits: Habits;
   /** Where each workspace that is mounted stood when this session mounted it, or last changed it. */
   trees: Map<string, Digest>;
+  /** Which workspaces each call is on record to have changed: that is told once. */
+  changed: Map<CallId, readonly string[]>;
   compaction: Compaction | null;
   /** The last time somebody asked for one; `open`: it has not been requested yet. */
   compactionAsked: { input: string; seq: number; open: boolean } | null;
@@ -323,6 +325,7 @@ export function freshState(): State {
     },
     habits: { streaks: [], recent: [] },
     trees: new Map(),
+    changed: new Map(),
     compaction: null,
     compactionAsked: null,
     compactorsTried: [],

@@ -130,11 +130,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
       await parts.quarantine.load();
       await hear(parts, stopping.signal);
       for (const { text } of parts.agents.list()) await parts.store.blobs.put(Buffer.from(text));
-      await parts.budgets.start();
-      await parts.trial.start();
-      await parts.driver.start();
-      await homecoming.start();
-      await parts.parked.start();
+      for (const each of [parts.budgets, parts.trial, parts.driver, homecoming, parts.jobs, parts.parked])
+        await each.start();
     },
     stop: async (options) => (stopped ??= drain(options)),
     async call(caller, method, params) {
@@ -202,14 +199,14 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
   const callbackSecret = await ownSecret(store, system, 'callback');
   const search = createSearch({ store, timers: system.timers, logger, stopping });
   const sandbox = options.sandbox ?? noSandbox;
-  const { newBodies } = secrets;
   const submit: Parts['submit'] = async (session, input) => {
     if (quarantine.has(session)) throw isQuarantined(session);
     const result = await driver.submit(session, input);
     if (!result.ok) throw refused(result.rejection);
     return result;
   };
-  const jobs = createJobs(options, { sandbox, store, newId, newBodies, submit });
+  const workspaces = new Workspaces({ ...store, clock: system.clock });
+  const jobs = createJobs(options, { ...secrets, sandbox, store, workspaces, tenant, newId, submit });
   const core = {
     ...secrets,
     policies: new PolicyDocuments(store.docs, options.store.shared, system.clock),
@@ -223,7 +220,7 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
     holding,
     sandbox,
     jobs,
-    workspaces: new Workspaces({ ...store, clock: system.clock }),
+    workspaces,
     ...createBudgets(options, { store, sessions, holding, newId, submit }),
   };
   // Another process tried a session again that this one has parked.

@@ -94,6 +94,8 @@ export const LIMITS = {
   jobOutputChars: 1024 * 1024,
   /** A line of a job that has not ended is kept back so long, for secrets are looked for in whole lines. */
   jobLineChars: 64 * 1024,
+  /** So long after its beginning a job of another process, of which nobody here hears, has ended. */
+  jobExpectedMs: 48 * 60 * 60_000,
   /** Ended jobs that a session's context names. */
   toldJobs: 16,
   /** Moves that the head of a workspace remembers, and decoded trees that are kept in memory. */

@@ -3,36 +3,20 @@
  * wrote it. The names in brackets are those at the head of the engine's files and the promises of the design.
  */
 import assert from 'node:assert/strict';
-import type {
-  Amount,
-  CallId,
-  Caps,
-  Entry,
-  EventKind,
-  Pin,
-  Price,
-  Run,
-  RunId,
-  Spent,
-  State,
-  TurnId,
-  WaitId,
-} from '@perdure/engine';
+import type { Amount, CallId, Caps, Entry, EventKind, Pin, Run, RunId, State, TurnId, WaitId } from '@perdure/engine';
 import {
   attemptsOf,
   callId,
-  costOf,
   evolve,
   failedOver,
   flying,
   freshState,
   isClosedTo,
-  memberOf,
   membersOf,
   outstanding,
   sessionCaps,
-  tokensOf,
 } from '@perdure/engine';
+import { Books, NOTHING } from './books.ts';
 
 /** What one entry may weigh, whatever came before it. */
 const ENTRY_MAX_CHARS = 4_096;
@@ -45,11 +29,16 @@ const DISPATCHING: ReadonlySet<EventKind> = new Set([
   'compaction.attempted',
 ]);
 
+/** What is heard of a run when it has ended. */
+const AFTERWARDS: ReadonlySet<EventKind> = new Set(['effect.late', 'workspace.changed']);
+
 export class Invariants {
   readonly #folded: State = freshState();
   readonly #submissions = new Set<string>();
   readonly #cancelled = new Set<RunId>();
   readonly #ended = new Set<RunId>();
+  /** Calls and the workspaces they are on record to have changed. */
+  readonly #changed = new Set<string>();
   readonly #waits = new Map<WaitId, 'open' | 'resolved'>();
   /** How many calls the answer in the frame of this seq asked for. */
   readonly #asked = new Map<number, { turn: TurnId; calls: number }>();
@@ -88,7 +77,7 @@ export class Invariants {
     checkRefs(entry);
     this.#beforeCompaction(entry);
     if (run === undefined) return;
-    if (entry.kind !== 'effect.late') assert.ok(!this.#ended.has(run), 'run.ended is the last entry of its run');
+    if (!AFTERWARDS.has(entry.kind)) assert.ok(!this.#ended.has(run), 'run.ended is the last entry of its run');
     if (DISPATCHING.has(entry.kind)) assert.ok(!this.#cancelled.has(run), 'no attempt after a cancel [R3, P10]');
     this.#beforeRun(entry);
     const before = this.#folded.runs.get(run);
@@ -119,12 +108,21 @@ export class Invariants {
         assert.equal(this.#waits.get(entry.data.wait), 'open', 'a wait is resolved once [W1]');
         this.#waits.set(entry.data.wait, 'resolved');
         break;
+      case 'workspace.changed':
+        this.#beforeChanged(entry);
+        break;
       case 'turn.settled':
         if (entry.data.outcome === 'done')
           this.#asked.set(entry.seq, { turn: entry.effect as TurnId, calls: entry.data.calls });
         break;
       default:
     }
+  }
+
+  #beforeChanged({ effect, data }: Extract<Entry, { kind: 'workspace.changed' }>): void {
+    const what = `${effect ?? ''} ${data.workspace}`;
+    assert.ok(!this.#changed.has(what), `what ${what} was changed is told once [S5]`);
+    this.#changed.add(what);
   }
 
   #beforeCompaction(entry: Entry): void {
@@ -286,67 +284,6 @@ function checkOrder(run: Run): void {
   for (const [i, call] of ordered.entries()) {
     if (call.phase.at === 'flying' || call.phase.at === 'verifying') assert.equal(i, next, 'one after another [K4]');
   }
-}
-
-const NOTHING: Amount = { tokens: 0, nanoUsd: 0 };
-
-/** What the entries say was reserved and spent, counted apart from the fold [T3, B1]. */
-class Books {
-  #session: Amount = NOTHING;
-  #reserved: Amount = NOTHING;
-  #price: Price | null = null;
-  readonly #runs = new Map<RunId, Amount>();
-
-  enter(entry: Entry, run: Run | null, state: State): void {
-    switch (entry.kind) {
-      case 'turn.requested':
-      case 'compaction.requested':
-        this.#price = priceOf(entry, run, state);
-        this.#reserved = entry.data.reserve;
-        break;
-      case 'turn.attempted':
-      case 'compaction.attempted':
-        this.#spend(run, entry.data.charged ?? NOTHING);
-        break;
-      case 'turn.failed':
-      case 'compaction.failed':
-        this.#spend(run, amountOf(this.#price, entry.data.spent, this.#reserved));
-        break;
-      case 'turn.settled':
-      case 'compaction.settled':
-        this.#spend(run, { tokens: tokensOf(entry.data.usage), nanoUsd: entry.data.cost.nanoUsd });
-        this.#reserved = NOTHING;
-        break;
-      default:
-        return;
-    }
-    assert.deepEqual(state.reserved, this.#reserved, 'what is reserved is on record');
-    assert.deepEqual(state.spent, this.#session, 'what the session spent is on record');
-    assert.equal(tokensOf(state.usage), this.#session.tokens, 'the usage of the session is what it spent');
-    assert.equal(state.cost.nanoUsd, this.#session.nanoUsd, 'the cost of the session is what it spent');
-    if (run === null) return;
-    assert.deepEqual(run.spent, this.#runs.get(run.id) ?? NOTHING, 'what the run spent is on record');
-    assert.deepEqual([tokensOf(run.usage), run.cost.nanoUsd], [run.spent.tokens, run.spent.nanoUsd], 'so of the run');
-  }
-
-  #spend(run: Run | null, amount: Amount): void {
-    this.#session = plus(this.#session, amount);
-    if (run === null) return;
-    this.#runs.set(run.id, plus(this.#runs.get(run.id) ?? NOTHING, amount));
-  }
-}
-
-const plus = (a: Amount, b: Amount): Amount => ({ tokens: a.tokens + b.tokens, nanoUsd: a.nanoUsd + b.nanoUsd });
-
-function priceOf(entry: Entry, run: Run | null, state: State): Price | null {
-  if (entry.kind !== 'turn.requested') return state.compaction?.model.price ?? null;
-  return run === null ? null : (memberOf(run)?.price ?? null);
-}
-
-function amountOf(price: Price | null, spent: Spent, reserved: Amount): Amount {
-  if (spent.kind === 'none') return NOTHING;
-  if (spent.kind === 'bound') return reserved;
-  return { tokens: tokensOf(spent.usage), nanoUsd: costOf(spent.usage, price).nanoUsd };
 }
 
 function checkBudget(state: State, run: Run | null, pin: Pin | null): void {

@@ -74,6 +74,7 @@ export async function makeMounted(files: { [path: string]: Content } = {}) {
         process,
         shared: false,
         clean: (text: string) => text,
+        changes: { start: async () => {}, stop: () => {}, expect: async () => {}, ended: async () => {} },
       };
       return new Jobs({ sandbox, docs, blobs, ...own, tell });
     },

@@ -24,7 +24,7 @@ import type {
 import { SecretRefused, urlsIn } from '../secrets/bindings.ts';
 import type { Redactor } from '../secrets/redact.ts';
 import type { Results } from './results.ts';
-import { changesBy, mountedFor } from '../workspaces/mounted.ts';
+import { changesBy, mountedFor, writable } from '../workspaces/mounted.ts';
 import type { Workspaces } from '../workspaces/workspaces.ts';
 
 export type Toolbus = {
@@ -81,7 +81,7 @@ const keyOf = ({ state, call }: ToolCall): string => effectKey(state.tenant, sta
 async function withChanges(options: ToolbusOptions, on: ToolCall, outcome: ToolOutcome): Promise<ToolOutcome> {
   if (on.call.class === 'pure' || (outcome.type !== 'call' && outcome.type !== 'call-unknown')) return outcome;
   try {
-    const changed = await changesBy(options.workspaces, on.mounts, keyOf(on));
+    const changed = await changesBy(options.workspaces, writable(on.mounts), keyOf(on));
     return changed.length === 0 ? outcome : { ...outcome, changed };
   } catch (error) {
     // The call has ended, and its outcome counts. What it changed stands in the head, under its key.
@@ -119,7 +119,7 @@ function contextOf(options: ToolbusOptions, on: ToolCall, signal: AbortSignal, h
       return page;
     },
     sandbox: options.sandbox,
-    jobs: options.jobs.of(on.state.id, on.call.id),
+    jobs: options.jobs.of(on.state.id, on.call.id, writable(on.mounts)),
     workspaces: mountedFor({ workspaces: options.workspaces, blobs: store.blobs }, on.mounts, {
       key: keyOf(on),
       session: on.state.id,

@@ -12,6 +12,8 @@ import { JobOutput } from './output.ts';
 const OPTIONS = { folders: [], cwd: '/', env: {}, hosts: [], limits: {} } as unknown as Omit<SandboxOptions, 'input'>;
 const NOW = { after: 0, waitMs: 0, signal: new AbortController().signal };
 const SECRET = 'planted-secret';
+/** Nothing is mounted. */
+const UNCHANGED = { start: async () => {}, stop: () => {}, expect: async () => {}, ended: async () => {} };
 
 /** A process that says and ends what the test wants. */
 function fakeProcess() {
@@ -83,6 +85,7 @@ function world(store: TenantStore = openMemoryStore({ clock: system.clock }).ten
       process: name,
       shared,
       clean: (text) => text.replaceAll(SECRET, '[secret]'),
+      changes: UNCHANGED,
       tell: async (session, content) => void told.push(`${session}: ${content}`),
     });
   const refusing = (value: boolean): void => {
@@ -244,6 +247,7 @@ void test('a job whose session was closed meanwhile is recorded as ended, and th
     process: 'p1',
     shared: true,
     clean: (text) => text,
+    changes: UNCHANGED,
     tell: async () => {
       throw Object.assign(new Error('the session is closed'), { code: 'session_closed' });
     },

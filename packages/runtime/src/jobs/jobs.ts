@@ -3,7 +3,8 @@
  *
  * J1 A job is recorded as running, in a document, before it begins, and as ended, with what it said as a blob, after.
  *    One that is recorded as running by a process that is no more is lost: its sandbox died with that process.
- *    What follows from its end (`atEnd`) is done before that is recorded: whoever hears that it ended finds it done.
+ *    What follows from its end (`atEnd`) is done, and what that changed in workspaces is in the log of its session (see
+ *    changes.ts), before that is recorded: whoever hears that it ended finds it done.
  * J2 A job that ends by itself is told to its session, in the context slot `jobs`: no run is begun by it.
  * J3 How many run, of a session and of the process, how long, and what is kept of what they say, is bounded.
  */
@@ -19,6 +20,7 @@ import type {
   SessionJobs,
   Timers,
 } from '../ports.ts';
+import type { JobChanges } from './changes.ts';
 import { JobOutput, sliced } from './output.ts';
 
 export type JobsOptions = {
@@ -32,6 +34,7 @@ export type JobsOptions = {
   /** Other processes work on the same data. */
   shared: boolean;
   clean: (text: string) => string;
+  changes: Pick<JobChanges, 'start' | 'stop' | 'expect' | 'ended'>;
   /** Tells a session what stands in its slot from now on. */
   tell(session: string, content: string): Promise<void>;
 };
@@ -41,6 +44,8 @@ type Wanted = {
   command: readonly [string, ...string[]];
   options: Parameters<SessionJobs['start']>[1];
   atEnd: Parameters<SessionJobs['start']>[2];
+  /** Which it may change at its end. */
+  workspaces: readonly string[];
 };
 /** What the document says. `output`: all that was kept, with where it begins. */
 type Recorded = { state: JobState; process: string; output: { digest: string; from: number } | null };
@@ -59,10 +64,10 @@ export class Jobs {
     this.#options = options;
   }
 
-  /** As a tool reaches them in one of its calls. */
-  of(session: string, call: string): SessionJobs {
+  /** As a tool reaches them in one of its calls, which may change these workspaces. */
+  of(session: string, call: string, workspaces: readonly string[] = []): SessionJobs {
     return {
-      start: async (command, options, atEnd) => this.#start(session, call, { command, options, atEnd }),
+      start: async (command, options, atEnd) => this.#start(session, call, { command, options, atEnd, workspaces }),
       read: async (job, reading) => this.#read(session, job, reading),
       write: async (job, text, end) => {
         const live = this.#find(session, job);
@@ -96,16 +101,22 @@ export class Jobs {
     this.#told.delete(session);
   }
 
+  /** What jobs of processes that are gone have changed is told, where they could not. */
+  async start(): Promise<void> {
+    await this.#options.changes.start();
+  }
+
   /** Ends all jobs, and records that. */
   async close(): Promise<void> {
     await Promise.all([...this.#live.keys()].map(async (session) => this.end(session)));
+    this.#options.changes.stop();
   }
 
   #find(session: string, job: string): Live | null {
     return this.#live.get(session)?.get(job) ?? null;
   }
 
-  async #start(session: string, job: string, { command, options, atEnd = async () => '' }: Wanted): Promise<void> {
+  async #start(session: string, job: string, { command, options, atEnd, workspaces }: Wanted): Promise<void> {
     const jobs = this.#live.get(session) ?? new Map<string, Live | null>();
     const all = [...this.#live.values()].reduce((sum, { size }) => sum + size, 0);
     if (jobs.size >= LIMITS.sessionJobs || all >= LIMITS.jobs)
@@ -115,16 +126,18 @@ export class Jobs {
     this.#live.set(session, jobs.set(job, null));
     try {
       await this.#record(session, job, { type: 'running' }, null);
+      if (atEnd !== undefined) await this.#options.changes.expect(session, job, workspaces);
       const started = await this.#options.sandbox.run(command, { ...options, input: true });
       if (this.#live.get(session)?.has(job) !== true) {
         started.kill();
         throw new Error('its session has ended');
       }
       const output = new JobOutput(this.#options.clean);
-      const over = this.#follow(session, job, started, output, atEnd);
+      const over = this.#follow(session, job, started, output, atEnd ?? (async () => ''));
       jobs.set(job, { process: started, output, over, stopped: false });
     } catch (error) {
       this.#forget(session, job);
+      await this.#options.changes.ended(session, job);
       await this.#record(session, job, { type: 'killed', reason: 'stopped' }, null);
       throw error;
     }
@@ -141,6 +154,7 @@ export class Jobs {
     await Promise.all([output.take(stdout), output.take(stderr)]);
     const state = await ended;
     output.add(await atEnd().catch((error: unknown) => this.#unkept(session, job, error)));
+    await this.#options.changes.ended(session, job);
     const stopped = this.#find(session, job)?.stopped ?? true;
     try {
       await this.#record(session, job, state, output);

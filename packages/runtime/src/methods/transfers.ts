@@ -29,6 +29,8 @@ export function transferMethods(parts: Parts): Pick<Methods, TransferMethod> {
   };
   return {
     'sessions.move': async (caller, { session, to }) => {
+      // What they changed is told before the log is sealed; where something runs it is not going to be.
+      if ((await reads.session(session)).status !== 'running') await parts.jobs.end(session);
       const command = { kind: 'move', ...given({ to }) } as const;
       await parts.submit(session, { id: parts.newId(), by: actorOf(caller), bodies: [], command });
       // They do not move: nobody reads them any more.

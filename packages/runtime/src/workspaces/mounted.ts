@@ -83,15 +83,14 @@ async function honest<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** What a call has changed in what its run has mounted, whichever of its attempts did. */
-export async function changesBy(
-  workspaces: Workspaces,
-  mounted: readonly Mounted[],
-  key: string,
-): Promise<TreeChanged[]> {
+/** The workspaces that may be changed. */
+export const writable = (mounted: readonly Mounted[]): string[] =>
+  mounted.flatMap(({ workspace, mode }) => (mode === 'read-write' ? [workspace] : []));
+
+/** What was changed in these workspaces under the key of a call, whichever of its attempts did. */
+export async function changesBy(workspaces: Workspaces, names: readonly string[], key: string): Promise<TreeChanged[]> {
   const changes: TreeChanged[] = [];
-  for (const { workspace, mode } of mounted) {
-    if (mode !== 'read-write') continue;
+  for (const workspace of names) {
     const move = (await workspaces.head(workspace))?.moves.findLast((each) => each.key === key);
     if (move === undefined || move.before === null || move.before === move.after) continue;
     changes.push({ workspace, before: move.before, after: move.after });

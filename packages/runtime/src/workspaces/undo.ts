@@ -6,10 +6,11 @@ import type { Entry, Tree, TreeChange, TreeNode } from '@perdure/contract';
 import { diffTrees, mergeTrees, sameNode } from '@perdure/contract';
 import type { TreeChanged } from '@perdure/engine';
 import type { Digest } from '../ports.ts';
-import type { Head, Workspaces } from './workspaces.ts';
+import type { Head, Move, Workspaces } from './workspaces.ts';
 
 /** Of each workspace, oldest first. */
-export type RunChanges = Map<string, { before: Digest; after: Digest }[]>;
+export type RunChanges = Map<string, RunChange[]>;
+export type RunChange = { before: Digest; after: Digest };
 
 /** Takes the entries of one run, in their order. `keyOf`: the key of a call. */
 export class ChangesOfRun {
@@ -38,18 +39,25 @@ export class ChangesOfRun {
       if (head !== null) heads.set(name, head);
     }
     const all: RunChanges = new Map();
-    for (const call of this.#calls) {
-      const key = keyOf(call);
-      for (const name of this.#mounted) {
-        const told = this.#told.get(JSON.stringify([call, name]));
-        const move = told ?? heads.get(name)?.moves.findLast((each) => each.key === key);
-        if (move === undefined || move.before === null || move.before === move.after) continue;
-        const changes = all.get(name) ?? [];
-        changes.push({ before: move.before, after: move.after });
-        all.set(name, changes);
-      }
+    for (const name of this.#mounted) {
+      const changes = this.#changesIn(name, heads.get(name)?.moves ?? [], keyOf);
+      if (changes.length > 0) all.set(name, changes);
     }
     return all;
+  }
+
+  /** A job may have changed it after calls that came later, and be told later still: the head knows in which order. */
+  #changesIn(name: string, moves: readonly Move[], keyOf: (call: string) => string): RunChange[] {
+    const places = new Map(moves.map(({ key }, place) => [key, place]));
+    const found: (RunChange & { place: number })[] = [];
+    for (const call of this.#calls) {
+      // What the head no longer remembers came before all that it does.
+      const place = places.get(keyOf(call)) ?? -1;
+      const move = this.#told.get(JSON.stringify([call, name])) ?? moves[place];
+      if (move === undefined || move.before === null || move.before === move.after) continue;
+      found.push({ before: move.before, after: move.after, place });
+    }
+    return found.toSorted((one, other) => one.place - other.place).map(({ before, after }) => ({ before, after }));
   }
 }
 

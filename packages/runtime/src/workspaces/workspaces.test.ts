@@ -6,7 +6,7 @@ import { createVirtualSystem } from '@perdure/testkit';
 import { sha256 } from '../log/digest.ts';
 import { LIMITS } from '../limits.ts';
 import type { Found, Placed, TenantStore } from '../ports.ts';
-import { changesBy, mountedFor } from './mounted.ts';
+import { changesBy, mountedFor, writable } from './mounted.ts';
 import { Workspaces } from './workspaces.ts';
 
 class Killed extends Error {}
@@ -101,7 +101,7 @@ void test('a process that dies at any write of a change loses nothing and does n
       assert.match((await now())['a'] ?? '', /^one\+?$/);
       await appendLine(call());
       assert.deepEqual(await now(), { a: 'one+' });
-      const changes = await changesBy(workspaces, mounts, 'call-key');
+      const changes = await changesBy(workspaces, writable(mounts), 'call-key');
       assert.deepEqual(changes, [{ workspace: 'site', before: first, after: (await workspaces.head('site'))?.tree }]);
       const alive = mortal(store, { at: 1_000, after: false });
       await appendLine(call(alive, 'other-key'));
@@ -130,7 +130,7 @@ void test('an attempt that comes late finds its own change among those of others
   for (const key of ['x', 'y', 'z']) await appendLine(call(store, key));
   await appendLine(call());
   assert.deepEqual(await now(), { a: 'one++++' });
-  assert.equal((await changesBy(workspaces, mounts, 'call-key')).length, 1);
+  assert.equal((await changesBy(workspaces, writable(mounts), 'call-key')).length, 1);
   assert.equal((await workspaces.head('site'))?.revision, 5);
 });
 

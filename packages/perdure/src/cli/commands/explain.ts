@@ -27,7 +27,7 @@ const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? ''
 
 /** An explanation in lines. */
 export function explained(name: string, explanation: Explanation): string {
-  const { status, agent, model, passed = [], turns, calls, retries, usage, cache, cost, causes } = explanation;
+  const { status, agent, model, passed = [], turns, calls, retries, usage, cache, cost, causes, changed } = explanation;
   const reason = becauseOf(passed);
   const because = reason === '' || causes.some(({ text }) => text.includes(reason)) ? '' : ` ${reason}`;
   const money = cost.price === null ? 'at an unknown price' : dollars(cost.nanoUsd);
@@ -37,7 +37,18 @@ export function explained(name: string, explanation: Explanation): string {
     ...causes.map(({ text, next }) => `  ${text}${next === undefined ? '' : `\n    → ${next}`}\n`),
     `  ${counted(turns, 'turn')}, ${counted(calls, 'call')}, ${retries === 1 ? '1 retry' : `${retries} retries`}; ${sent} tokens in, ${usage.output} out, ${money}\n`,
     ...(cache === undefined ? [] : [`  ${cacheText(cache)}\n`]),
+    ...changedText(name, changed),
   ].join('');
+}
+
+function changedText(name: string, changed: NonNullable<Explanation['changed']> = []): string[] {
+  const names = [...new Set(changed.map(({ workspace }) => workspace))];
+  if (names.length === 0) return [];
+  const by = names.map((workspace) => {
+    const calls = changed.flatMap((change) => (change.workspace === workspace ? [change.call] : []));
+    return `${workspace} (${calls.join(', ')})`;
+  });
+  return [`  changed ${by.join('; ')}\n    → perdure workspace undo ${name} puts it back.\n`];
 }
 
 /** `cached 9,200 of 10,100, predicted 9,000`: tokens of the prompts. */

@@ -92,7 +92,8 @@ function heading(view: SessionView): string {
 function shown({ role, text, steps = [], status }: Message): string {
   const lines = steps.map((step) => {
     const result = step.result === undefined ? '' : `: ${plain(step.result)}`;
-    return `  · ${step.name} ${step.arguments === undefined ? '' : plain(step.arguments)} ${step.status}${result}\n`;
+    const changed = (step.changed ?? []).map(({ workspace }) => ` [changed ${workspace}]`).join('');
+    return `  · ${step.name} ${step.arguments === undefined ? '' : plain(step.arguments)} ${step.status}${result}${changed}\n`;
   });
   const mark = role === 'user' ? '> ' : '';
   const note = status === 'queued' || status === 'dropped' || status === 'cut' ? ` (${status})` : '';
