@@ -56,8 +56,8 @@ function withUsual(kind: Entry['kind'], data: object): object {
 /** What is meant where it is missing. These never change: frames that lie in stores were written so. */
 const USUAL: { readonly [K in Entry['kind']]?: { readonly [member: string]: string | number } } = {
   'run.queued': { mode: 'queue', priority: 0 },
-  'turn.settled': { attempt: 1 },
-  'call.settled': { attempt: 1 },
+  'turn.settled': { attempt: 1, outcome: 'done' },
+  'call.settled': { attempt: 1, outcome: 'done' },
 };
 
 function withoutUsual(kind: Entry['kind'], data: object): object {
