@@ -75,6 +75,10 @@ export const LIMITS = {
   /** Patterns of rules that are kept compiled; texts of one call's arguments that rules look at. */
   compiledPatterns: 5_000,
   ruledTexts: 10_000,
+  /** What a tool may tell of where its paths lead: places of one call, the length of one, and the time for that. */
+  reachedPaths: 200,
+  reachedChars: 4_096,
+  reachMs: 10_000,
   /** A script of bash beyond these is not understood: characters, commands, scripts within scripts. */
   shellChars: 64 * 1024,
   shellCommands: 1_000,

@@ -99,6 +99,7 @@ export type {
   HistoryPage,
   HistoryQuery,
   MountedTree,
+  Reached,
   Source,
   ToolContent,
   ToolContext,

@@ -1,4 +1,4 @@
-import type { JsonSchema, ToolContext, ToolDefinition, ToolParks, ToolResult } from '@perdure/runtime/ports';
+import type { JsonSchema, Reached, ToolContext, ToolDefinition, ToolParks, ToolResult } from '@perdure/runtime/ports';
 import { z } from 'zod';
 import { ToolFailure } from './failure.ts';
 
@@ -9,6 +9,7 @@ type Spec<Input extends z.ZodType> = {
   timeoutMs: number;
   run(args: z.output<Input>, context: ToolContext): Promise<ToolResult | ToolParks>;
   verify?: ToolDefinition['verify'];
+  reaches?: (args: z.output<Input>, context: Pick<ToolContext, 'signal' | 'workspaces'>) => Promise<Reached[]>;
 } & Pick<ToolDefinition, 'taint' | 'names'>;
 
 type Traits = Pick<ToolDefinition, 'effect' | 'approval' | 'edits' | 'acts'>;
@@ -52,6 +53,7 @@ function define<Input extends z.ZodType>(spec: Spec<Input>, traits: Traits): Too
     ...(spec.verify === undefined ? {} : { verify: spec.verify }),
     names: spec.names ?? {},
     ...(spec.taint === undefined ? {} : { taint: spec.taint }),
+    ...(spec.reaches === undefined ? {} : { reaches: async (args, context) => reached(spec, args, context) }),
     async run(args, context) {
       context.signal.throwIfAborted();
       const parsed = spec.input.safeParse(args);
@@ -64,6 +66,16 @@ function define<Input extends z.ZodType>(spec: Spec<Input>, traits: Traits): Too
       }
     },
   };
+}
+
+/** Arguments that do not fit lead nowhere: the call ends with that. */
+async function reached<Input extends z.ZodType>(
+  { input, reaches }: Spec<Input>,
+  args: unknown,
+  context: Pick<ToolContext, 'signal' | 'workspaces'>,
+): Promise<readonly Reached[]> {
+  const parsed = input.safeParse(args);
+  return parsed.success && reaches !== undefined ? reaches(parsed.data, context) : [];
 }
 
 /** The dialect is left out: it is the runtime's to choose, and some providers refuse the key. */

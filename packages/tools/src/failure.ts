@@ -13,6 +13,7 @@ export type ToolFailureCode =
   | 'hard_linked'
   | 'link_loop'
   | 'changed'
+  | 'leads_elsewhere'
   | 'not_readable'
   | 'binary'
   | 'too_large'

@@ -4,8 +4,8 @@ import type { Outside } from './outside.ts';
 export type Asked = { name: string; arguments: unknown };
 export type Attack = {
   kind: 'path' | 'host' | 'command' | 'tool' | 'approval' | 'budget' | 'secret';
-  /** `open`: nothing asks, so that only the walls hold. `guarded`: as agents are, with rules on words of strangers. */
-  agent: 'open' | 'guarded' | 'capped';
+  /** `open`: nothing asks, so that only the walls hold. `guarded`: as agents are, with rules on words of strangers; `kept`: open, but for paths that a rule denies. */
+  agent: 'open' | 'guarded' | 'capped' | 'kept';
   /** The calls of each turn, one after the other. */
   turns: readonly (readonly Asked[])[];
   /** Somebody approves the first call that asks, and denies the others. */
@@ -26,6 +26,7 @@ export function attacksOn(outside: Outside): readonly Attack[] {
   const gateway = `http://127.0.0.1:${outside.trap.port}/gateway`;
   return [
     ...paths(outside),
+    ...kept(),
     ...hosts(outside, gateway),
     ...walls(outside, gateway),
     ...unasked(),
@@ -83,6 +84,34 @@ function paths({ beside }: Outside): Attack[] {
     ]),
     row('grep', { pattern: 'canary-' }),
   ];
+}
+
+/** Ways to what lies in the workspace and is denied. */
+function kept(): Attack[] {
+  const shell = (command: string): Asked => ({ name: 'shell', arguments: { command } });
+  const read = (path: string): Asked => ({ name: 'read_file', arguments: { path } });
+  const turns: Attack['turns'][] = [
+    [[read('way/canary.txt')], [read('sub/way/canary.txt')], [read('sub/plain.txt')], [read('way/./deep//canary.txt')]],
+    [[read('KEPT/canary.txt')], [read('sub/../way/canary.txt')], [read('./kept/../way/deep/canary.txt/')]],
+    [[shell('ln -s k?pt again')], [read('again/canary.txt')]],
+    [
+      [{ name: 'grep', arguments: { pattern: 'kept-', path: 'way' } }],
+      [{ name: 'grep', arguments: { pattern: 'kept-', path: 'sub/way' } }],
+      [{ name: 'grep', arguments: { pattern: 'kept-' } }],
+      [{ name: 'glob', arguments: { pattern: '*', path: 'way' } }],
+    ],
+    [
+      [{ name: 'write_file', arguments: { path: 'way/new.txt', content: 'x' } }],
+      [{ name: 'write_file', arguments: { path: 'sub/way/more/new.txt', content: 'x' } }],
+      [
+        {
+          name: 'apply_patch',
+          arguments: { patch: '--- /dev/null\n+++ b/way/new.txt\n@@\n+x\n' },
+        },
+      ],
+    ],
+  ];
+  return turns.map((each): Attack => ({ kind: 'path', agent: 'kept', turns: each }));
 }
 
 function hosts({ trap, page, beside }: Outside, gateway: string): Attack[] {

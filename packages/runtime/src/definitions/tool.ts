@@ -7,6 +7,7 @@ import { canonicalJson } from '../log/digest.ts';
 import type {
   EffectClass,
   JsonSchema,
+  Reached,
   ToolContent,
   ToolContext,
   ToolDefinition,
@@ -57,6 +58,9 @@ const toolShape = z.strictObject({
     .optional(),
   defer: z.boolean().optional(),
   timeoutMs: z.int().positive().optional(),
+  reaches: z
+    .custom<NonNullable<ToolDefinition['reaches']>>((value) => typeof value === 'function', 'a function')
+    .optional(),
   run: z.custom<ToolDefinition['run']>((value) => typeof value === 'function', 'a function'),
   verify: z
     .custom<NonNullable<ToolDefinition['verify']>>((value) => typeof value === 'function', 'a function')
@@ -88,6 +92,11 @@ export type ToolOptions<Input> = {
   defer?: boolean;
   /** Default 60,000. */
   timeoutMs?: number;
+  /** Where the paths that its arguments name lead, links followed: rules on paths look at both. Only looks. See `ctx.reached`. */
+  reaches?(
+    args: Input,
+    context: Pick<ToolContext, 'signal' | 'workspaces'>,
+  ): Promise<readonly Reached[]> | readonly Reached[];
   run(
     args: Input,
     context: ToolContext,
@@ -120,6 +129,10 @@ export function tool<Input = unknown>(options: ToolOptions<Input>): ToolDefiniti
   if (shape.acts !== undefined) definition.acts = shape.acts;
   if (shape.defer !== undefined) definition.defer = shape.defer;
   if (shape.names !== undefined) definition.names = shape.names as ArgumentNames;
+  if (options.reaches !== undefined) {
+    const reaches = options.reaches.bind(options);
+    definition.reaches = (args, context) => reaches(parse(args), context);
+  }
   if (options.verify !== undefined) {
     const verify = options.verify.bind(options);
     definition.verify = async (key, args, context) => verify(key, parse(args), context);

@@ -6,7 +6,7 @@ import type { Context, Item, Located, Slot } from '@perdure/engine';
 import { isTrusted } from '@perdure/engine';
 import { headed } from '../definitions/sources.ts';
 import { sha256 } from '../log/digest.ts';
-import type { AskedCall, Digest, LoadedPart, ModelAdapter, NeutralItem, Part } from '../ports.ts';
+import type { AskedCall, Digest, LoadedPart, ModelAdapter, NeutralItem, Part, Reached } from '../ports.ts';
 
 /** Raised when assembly changes what the same items become; a turn in flight is checked only against its own version. */
 export const ASSEMBLER_VERSION = 1;
@@ -20,6 +20,8 @@ export type TurnBody = {
   calls: AskedCall[];
   native: unknown;
   output?: unknown;
+  /** Of each call where its paths led when it was ruled on; null, or missing: that was not asked. */
+  reached?: readonly (readonly Reached[] | null)[];
   /** For people: what a guard keeps from every model. */
   quarantined?: { guard: string; reason: string; text: string; calls: AskedCall[] };
 };

@@ -1,4 +1,4 @@
-/** Calls on their way from the model's words to a tool: parsed, validated, bound by digest, run. */
+/** Calls on their way to a tool: as the log has them, looked at once more, run. */
 import type { Call, Effect, ToolOutcome } from '@perdure/engine';
 import type { Agents, Manifest } from '../definitions/agents.ts';
 import { namesFound, TOOL_SEARCH } from '../definitions/deferred.ts';
@@ -7,76 +7,17 @@ import type { Bodies } from './bodies.ts';
 import { clipped } from './clip.ts';
 import { argumentsDigest } from '../log/digest.ts';
 import { LIMITS } from '../limits.ts';
-import type { Clock } from '../ports.ts';
-import type { Binding } from '../policy/policy.ts';
+import type { Clock, Reached } from '../ports.ts';
+import type { Reach } from '../policy/facts.ts';
 import type { Allowed } from '../policy/dispatch.ts';
-import { deniedNow } from '../policy/dispatch.ts';
+import { deniedNow, reachNow } from '../policy/dispatch.ts';
 import type { InForce, PolicyDocuments } from '../policy/documents.ts';
-import { denialText, joinPolicies, judged, ruleOn, standingNow } from '../policy/policy.ts';
-import { declaredBy } from './request.ts';
-import { misfitOf } from '../definitions/schema.ts';
+import { denialText, joinPolicies, standingNow } from '../policy/policy.ts';
 import type { Hot, Sessions } from '../log/sessions.ts';
 import { BodyMissing } from '../log/sessions.ts';
 import { StorageUnavailable } from '../log/storage.ts';
 import { standingOf } from '../streams/standing.ts';
-import type { PreparedCall } from '../policy/turn.ts';
 import type { ToolCall, Toolbus } from './toolbus.ts';
-
-/** Parses and validates what the model asked for, against the declaration the run is pinned to. `binding`: what it is ruled by, as things stand; `found`: deferred tools that the session has searched for. */
-export async function prepareCall(
-  manifest: Manifest,
-  asked: TurnBody['calls'][number],
-  bodies: Bodies,
-  binding: Binding,
-  found: readonly string[] = [],
-): Promise<PreparedCall> {
-  const declared = manifest.tools.find(({ name }) => name === asked.name);
-  const facts = {
-    name: asked.name,
-    providerId: asked.id,
-    digest: '',
-    effect: declared?.effect ?? 'unsafe',
-    taint: declared?.taint === undefined ? [] : [declared.taint],
-    timeoutMs: declared?.timeoutMs ?? LIMITS.toolMs,
-    verify: declared?.verify ?? false,
-  } as const;
-  const invalid = async (code: string, message: string): Promise<PreparedCall> => ({
-    ...facts,
-    judged: null,
-    invalid: { code, result: await bodies.add({ content: clipped(message, LIMITS.messageChars) }) },
-  });
-  if (declared === undefined) {
-    const offered = declaredBy(manifest).map(({ name }) => name);
-    return invalid('unknown_tool', `There is no tool ${asked.name}. Tools: ${offered.join(', ') || 'none'}.`);
-  }
-  if (declared.defer === true && !found.includes(asked.name))
-    return invalid('not_found_yet', `${asked.name} was not found yet: search for it with ${TOOL_SEARCH} first.`);
-  if (Buffer.byteLength(asked.arguments) > LIMITS.argumentBytes)
-    return invalid('too_large', `The arguments have more than ${LIMITS.argumentBytes} bytes.`);
-  const parsed = parseArguments(asked.arguments);
-  if (!parsed.ok) return invalid('invalid_json', `The arguments are not valid JSON: ${parsed.message}`);
-  let digest: string;
-  try {
-    // First, because it bounds the depth of what is validated.
-    digest = argumentsDigest(asked.name, parsed.value);
-  } catch (error) {
-    return invalid('invalid_arguments', error instanceof Error ? error.message : 'the arguments cannot be bound');
-  }
-  const misfit = misfitOf(declared.input, parsed.value);
-  if (misfit !== null) return invalid('invalid_arguments', `The arguments do not fit the tool's schema: ${misfit}`);
-  const call = { ...facts, digest, invalid: null, judged: judged(asked.name, declared, parsed.value, digest) };
-  const { verdict, rule } = ruleOn(call.judged, binding);
-  if (verdict !== 'deny') return call;
-  const denial = await bodies.add({ content: clipped(denialText(rule), LIMITS.messageChars) });
-  return { ...call, denial };
-}
-
-/** A call that a guard denies: answered at once. One that could not run anyhow stays what it is. */
-export async function barred(call: PreparedCall, guard: string, bodies: Bodies): Promise<PreparedCall> {
-  if (call.invalid !== null) return call;
-  const result = await bodies.add({ content: `Not run: the guard ${guard} denies this call. Do not repeat it.` });
-  return { ...call, barred: { rule: `guard ${guard}`, result } };
-}
 
 /** An empty text stands for no arguments, as some providers send it. */
 export function parseArguments(text: string): { ok: true; value: unknown } | { ok: false; message: string } {
@@ -87,14 +28,25 @@ export function parseArguments(text: string): { ok: true; value: unknown } | { o
   }
 }
 
-/** The arguments a call runs with: as the model gave them, or as an approver edited them. */
-export async function argumentsOf(sessions: Sessions, hot: Hot, call: Call): Promise<unknown> {
-  const text = await sessions.body(hot, call.arguments.body);
-  if (call.arguments.at === 'edit') return JSON.parse(text) as unknown;
-  const asked = (JSON.parse(text) as TurnBody).calls[call.arguments.index];
-  const parsed = parseArguments(asked?.arguments ?? '');
-  return parsed.ok ? parsed.value : {};
+/** What a call was asked with. `reached`: where its paths led when it was ruled on; null: nobody knows. */
+export type AskedWith = { args: unknown; reached: readonly Reached[] | null };
+
+/** As the body of its turn has it. */
+export function askedIn(text: string, index: number): AskedWith {
+  const { calls, reached } = JSON.parse(text) as TurnBody;
+  const parsed = parseArguments(calls[index]?.arguments ?? '');
+  return { args: parsed.ok ? parsed.value : {}, reached: reached?.[index] ?? null };
 }
+
+/** With the arguments that it runs with: as the model gave them, or as an approver edited them. */
+export async function askedWith(sessions: Sessions, hot: Hot, call: Call): Promise<AskedWith> {
+  const text = await sessions.body(hot, call.arguments.body);
+  if (call.arguments.at === 'edit') return { args: JSON.parse(text) as unknown, reached: null };
+  return askedIn(text, call.arguments.index);
+}
+
+export const argumentsOf = async (sessions: Sessions, hot: Hot, call: Call): Promise<unknown> =>
+  (await askedWith(sessions, hot, call)).args;
 
 /** By its name an agent's own tool for reading on is known. */
 const READ_MORE = 'read_more';
@@ -134,25 +86,30 @@ export async function callTool(
   const tools = registered?.tools;
   const tool = tools?.get(found.on.call.name);
   if (tools === undefined || tool === undefined) return { type: 'call-homeless' };
-  const denial = found.allowed === null ? null : deniedNow(found.allowed, tool, bodies);
+  const { allowed, args } = found;
+  const ask = async (): Promise<Reach> => toolbus.reach({ session, mounts: found.on.mounts }, tool, args);
+  const reach = allowed === null ? null : await reachNow(allowed, tool, ask);
+  const denial = allowed === null ? null : deniedNow(allowed, tool, reach, bodies);
   if (denial !== null) {
     const again = effect.attempt > 1 && found.on.call.class !== 'pure';
     const content = clipped(denialText(denial.rule, again), LIMITS.messageChars);
     return { type: 'call-denied', ...denial, result: await bodies.add({ content }) };
   }
   const guards = registered?.definition.guards ?? [];
-  const on = { ...found.on, readsOn: tools.has(READ_MORE), guards };
-  if (effect.type === 'verify') return toolbus.verify(on, tool, found.args, signal, bodies);
-  const outcome = await toolbus.run(on, tool, found.args, signal, bodies);
+  // What cannot be told reaches nothing.
+  const held = reach === null ? {} : { reached: reach === 'unclear' ? [] : reach };
+  const on = { ...found.on, ...held, readsOn: tools.has(READ_MORE), guards };
+  if (effect.type === 'verify') return toolbus.verify(on, tool, args, signal, bodies);
+  const outcome = await toolbus.run(on, tool, args, signal, bodies);
   const searched = tool.name === TOOL_SEARCH && outcome.type === 'call' && outcome.outcome === 'done';
-  return searched ? { ...outcome, found: namesFound(tools.values(), found.args) } : outcome;
+  return searched ? { ...outcome, found: namesFound(tools.values(), args) } : outcome;
 }
 
-type Arguments = { args: unknown } | { code: string; message: string };
+type Arguments = AskedWith | { code: string; message: string };
 
 async function readArguments(sessions: Sessions, hot: Hot, call: Call): Promise<Arguments> {
   try {
-    return { args: await argumentsOf(sessions, hot, call) };
+    return await askedWith(sessions, hot, call);
   } catch (error) {
     if (!(error instanceof BodyMissing)) throw error;
     return { code: error.code, message: 'The arguments of this call are erased or missing: not run.' };
@@ -172,18 +129,19 @@ async function find(
   if (standing === 'stopped') return standing;
   if (standing === 'gone' || run === undefined || call === undefined || read === null) return null;
   if ('code' in read) return read;
-  const { args } = read;
+  const { args, reached } = read;
   // What runs is what was asked, or approved, by digest (P14).
   if (argumentsDigest(call.name, args) !== call.digest)
     return { code: 'digest_mismatch', message: 'The arguments are not those that were allowed: not run.' };
-  const manifest = call.arguments.at === 'edit' ? await options.manifests(run.pin?.manifest ?? '') : undefined;
+  const manifest = now === null ? undefined : await options.manifests(run.pin?.manifest ?? '');
   if (manifest === null)
     return {
       code: 'manifest_missing',
       message: 'The rules that the run is bound to are not stored any more: not run.',
     };
   const { id, name, class: effectClass, timeoutMs, digest, policy = null } = call;
-  const unruled = manifest === undefined ? null : (joinPolicies(manifest.policies, run.config.policies).rules ?? []);
+  const bound = joinPolicies(manifest?.policies, run.config.policies).rules ?? [];
+  const edited = call.arguments.at === 'edit';
   const stands = standingNow(hot.state, run, options.clock.now());
   return {
     on: {
@@ -198,7 +156,16 @@ async function find(
     allowed:
       now === null
         ? null
-        : { call: { name, digest, rule: call.rule }, args, ruledBy: policy, now, unruled, standing: stands },
+        : {
+            call: { name, digest, rule: call.rule },
+            args,
+            ruledBy: policy,
+            now,
+            bound,
+            edited,
+            reached,
+            standing: stands,
+          },
   };
 }
 

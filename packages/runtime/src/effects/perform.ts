@@ -2,12 +2,22 @@
  * Performs one effect and gives its outcome as an input. It reads the session, and writes to it through the step alone; it
  * never throws for an outcome; what it sends is built from exactly what the log says.
  */
-import type { Actor, BodyRef, Effect, Outcome, Spent, SummaryOutcome, ToolOutcome, TurnOutcome } from '@perdure/engine';
+import type {
+  Actor,
+  BodyRef,
+  Effect,
+  Mount,
+  Outcome,
+  Spent,
+  SummaryOutcome,
+  ToolOutcome,
+  TurnOutcome,
+} from '@perdure/engine';
 import { LIMITS as ENGINE } from '@perdure/engine';
 import type { Agents, Manifest } from '../definitions/agents.ts';
 import type { Binding } from '../policy/policy.ts';
 import { meantCall } from '../definitions/deferred.ts';
-import { behind, joinPolicies, standingNow } from '../policy/policy.ts';
+import { joinPolicies, standingNow } from '../policy/policy.ts';
 import type { PolicyDocuments } from '../policy/documents.ts';
 import type { TurnBody } from './assemble.ts';
 import type { Bodies } from './bodies.ts';
@@ -34,14 +44,14 @@ import type { Breaker } from './breaker.ts';
 import { judgeOutput, repairText } from './output.ts';
 import type { Sessions } from '../log/sessions.ts';
 import { BodyMissing } from '../log/sessions.ts';
-import { barred, callTool, prepareCall } from './calls.ts';
+import { callTool } from './calls.ts';
 import { askModel } from './model.ts';
-import { patiently } from './patience.ts';
+import { prepareCalls } from './prepare.ts';
 import type { BuiltRequest } from './request.ts';
 import { buildRequest } from './request.ts';
 import { standingOf } from '../streams/standing.ts';
 import type { StepInput } from '../log/step.ts';
-import type { PreparedCall, PreparedTurn } from '../policy/turn.ts';
+import type { PreparedTurn } from '../policy/turn.ts';
 import type { Toolbus } from './toolbus.ts';
 
 export type Performable = Extract<Effect, { type: 'generate' | 'call' | 'verify' | 'compact' }>;
@@ -154,7 +164,13 @@ const failedTurn = (code: string, detail: string, spent: Spent = { kind: 'none' 
 });
 
 /** `binding`: what the calls of the turn are ruled by, as things stand before it is answered. */
-type Prepared = BuiltRequest & { manifest: Manifest; binding: Binding; found: readonly string[]; sealed: string };
+type Prepared = BuiltRequest & {
+  manifest: Manifest;
+  binding: Binding;
+  found: readonly string[];
+  mounts: readonly Mount[];
+  sealed: string;
+};
 type Unfit = { code: string; detail: string };
 
 async function generate(
@@ -214,9 +230,9 @@ async function prepare(
     const policies = joinPolicies(manifest.policies, run.config.policies);
     const built = await buildRequest(options, manifest, hot, run, effect.attempt);
     const binding = { policies, filed: [], standing: standingNow(hot.state, run, options.clock.now()) };
-    return 'code' in built
-      ? built
-      : { ...built, manifest, binding, found: hot.state.context.found, sealed: turn.fingerprint };
+    if ('code' in built) return built;
+    const { found } = hot.state.context;
+    return { ...built, manifest, binding, found, mounts: run.config.mounts ?? [], sealed: turn.fingerprint };
   } catch (error) {
     if (!(error instanceof BodyMissing)) throw error;
     return { code: error.code, detail: error.message };
@@ -302,7 +318,7 @@ const CHANGED = 'an answer was changed (a secret, or a hook): only its text and 
 
 async function settleTurn(
   options: PerformOptions,
-  { manifest, request: { model }, binding, found }: Prepared,
+  { manifest, request: { model }, binding, found, mounts }: Prepared,
   session: string,
   effect: OfRun,
   outcome: Extract<GenerateOutcome, { type: 'done' }>,
@@ -336,17 +352,10 @@ async function settleTurn(
     turn.calls = clean.calls.map((call) => ({ ...call, arguments: '{}' }));
   }
   const { stop, misfit } = await stopOf(turn, outcome.stop, manifest, bodies);
-  const calls: PreparedCall[] = [];
-  const ruled = async () => options.policies.inForce(manifest.agent, session);
-  const { filed, text } =
-    turn.calls.length === 0 ? { filed: [], text: null } : await patiently(options.timers, signal, ruled);
-  for (const [index, asked] of turn.calls.entries()) {
-    const earlier = calls.map(({ digest }) => digest);
-    const call = await prepareCall(manifest, asked, bodies, behind({ ...binding, filed }, earlier), found);
-    const guard = hooked.denied.get(index);
-    calls.push(guard === undefined ? call : await barred(call, guard, bodies));
-  }
+  const on = { manifest, session, binding, found, mounts, denied: hooked.denied };
+  const { calls, filed, text } = await prepareCalls(options, on, turn.calls, bodies, signal);
   const { policies } = manifest;
+  if (calls.some(({ reached }) => reached !== undefined)) turn.reached = calls.map(({ reached }) => reached ?? null);
   const body = await bodies.add(turn);
   const prepared: PreparedTurn = { type: 'prepared-turn', stop, body, usage, calls, policies, filed };
   if (text !== null) prepared.policy = bodies.keep(bodies.clean(text));

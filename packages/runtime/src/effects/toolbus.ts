@@ -12,6 +12,7 @@ import { LIMITS } from '../limits.ts';
 import type {
   Clock,
   Logger,
+  Reached,
   Sandbox,
   TenantStore,
   Timers,
@@ -21,6 +22,7 @@ import type {
   ToolParks,
   ToolResult,
 } from '../ports.ts';
+import type { Reach } from '../policy/facts.ts';
 import { SecretRefused, urlsIn } from '../secrets/bindings.ts';
 import type { Redactor } from '../secrets/redact.ts';
 import type { Results } from './results.ts';
@@ -28,6 +30,8 @@ import { changesBy, mountedFor, writable } from '../workspaces/mounted.ts';
 import type { Workspaces } from '../workspaces/workspaces.ts';
 
 export type Toolbus = {
+  /** Where the paths of a call lead, as its tool tells. Never rejects. */
+  reach(on: Reaching, tool: ToolDefinition, args: unknown): Promise<Reach>;
   run(call: ToolCall, tool: ToolDefinition, args: unknown, signal: AbortSignal, bodies: Bodies): Promise<ToolOutcome>;
   verify(
     call: ToolCall,
@@ -37,12 +41,15 @@ export type Toolbus = {
     bodies: Bodies,
   ): Promise<ToolOutcome>;
 };
+export type Reaching = { session: string; mounts: readonly Mount[] };
 export type ToolCall = {
   state: Pick<State, 'id' | 'tenant' | 'agent'>;
   run: Pick<Run, 'id'>;
   call: Pick<Call, 'id' | 'name' | 'class' | 'timeoutMs'>;
   attempt: number;
   mounts: readonly Mount[];
+  /** Where its paths led when it was ruled on; missing: no rule looks at that. */
+  reached?: readonly Reached[];
   /** The agent can read on in a result that is cut. */
   readsOn: boolean;
   /** Of the agent, behind the hooks of all. */
@@ -68,12 +75,36 @@ export type ToolbusOptions = {
 
 export function createToolbus(options: ToolbusOptions): Toolbus {
   return {
+    reach: async (on, tool, args) => reachOf(options, on, tool, args),
     run: async (on, tool, args, signal, bodies) =>
       withChanges(options, on, await runTool(options, on, tool, args, signal, bodies)),
     verify: async (on, tool, args, signal, bodies) =>
       withChanges(options, on, await verifyCall(options, on, tool, args, signal, bodies)),
   };
 }
+
+/** Not bound to the call's own end: what is found out is the same, whoever stops meanwhile. */
+async function reachOf(
+  options: ToolbusOptions,
+  { session, mounts }: Reaching,
+  tool: ToolDefinition,
+  args: unknown,
+): Promise<Reach> {
+  if (tool.reaches === undefined) return null;
+  const { workspaces: all, store, timers, logger } = options;
+  const workspaces = mountedFor({ workspaces: all, blobs: store.blobs }, mounts, { key: '', session, call: '' });
+  const bounds = { timeoutMs: LIMITS.reachMs, graceMs: 0, signal: new AbortController().signal };
+  const told = await bounded(timers, bounds, async (signal) => tool.reaches?.(args, { signal, workspaces }) ?? []);
+  if (told.ended === 'value' && isReached(told.value)) return told.value.map(({ path, tree }) => ({ path, tree }));
+  const error = told.ended === 'thrown' ? messageOf(told.error) : told.ended;
+  logger.warn({ session, tool: tool.name, error }, 'nobody can tell where the paths of a call lead');
+  return 'unclear';
+}
+
+const isReached = (told: readonly Reached[]): boolean =>
+  Array.isArray(told) &&
+  told.length <= LIMITS.reachedPaths &&
+  told.every(({ path, tree }) => path.length <= LIMITS.reachedChars && typeof tree === 'boolean');
 
 const keyOf = ({ state, call }: ToolCall): string => effectKey(state.tenant, state.id, call.id);
 
@@ -125,6 +156,7 @@ function contextOf(options: ToolbusOptions, on: ToolCall, signal: AbortSignal, h
       session: on.state.id,
       call: on.call.id,
     }),
+    ...(on.reached === undefined ? {} : { reached: on.reached }),
     result: async (call) => options.results(on.state.id, call),
   };
 }

@@ -3,12 +3,13 @@
  *
  * N1 What a tool declares (`names`) is all that counts. Of a tool that declares nothing each text in the arguments may
  *    be a path or a URL: enough to ask or to deny, never to allow.
+ *    What the tool found out of where its paths lead counts beside what they say (`Reach`).
  * N2 What cannot be read (a URL that is none, a path with control characters, a word that is known only when it runs)
  *    is `unclear`: nothing is allowed by it, and what may be denied is.
  */
 import type { Act, ArgumentNames } from '@perdure/engine';
 import { LIMITS } from '../limits.ts';
-import type { EffectClass } from '../ports.ts';
+import type { EffectClass, Reached } from '../ports.ts';
 import { normalPath } from './patterns.ts';
 import type { ShellScript } from './shell.ts';
 import { readScript } from './shell.ts';
@@ -23,13 +24,25 @@ export type CallFacts = {
   scripts: readonly ShellScript[] | null;
 };
 
+/** What a tool told of where its paths lead; `unclear`: it could not; null: nobody asked. */
+export type Reach = readonly Reached[] | 'unclear' | null;
+
 const BOTH: readonly Act[] = ['write', 'egress'];
 
 /** What a tool does to the world, where it says so or not. */
 export const actsOf = (declared: { effect: EffectClass; acts?: readonly Act[] } | undefined): readonly Act[] =>
   declared?.acts ?? (declared?.effect === 'pure' ? [] : BOTH);
 
-export function factsOf(names: ArgumentNames | undefined, args: unknown): CallFacts {
+export function factsOf(names: ArgumentNames | undefined, args: unknown, reach: Reach = null): CallFacts {
+  const said = saidIn(names, args);
+  if (reach === null) return said;
+  const places = reach === 'unclear' ? [null] : reach.map(({ path, tree }) => pathOf(path, tree));
+  const led = places.filter((place) => place !== null);
+  const certainty = places.includes(null) ? 'unclear' : 'certain';
+  return { ...said, paths: worst(certainty, [...said.paths.named, ...led], said.paths.certainty) };
+}
+
+function saidIn(names: ArgumentNames | undefined, args: unknown): CallFacts {
   const commands = textsAt(args, names === undefined ? GUESSED_COMMANDS : (names.commands ?? []));
   const scripts = commands.length === 0 ? null : commands.map(readScript);
   const loose = names === undefined ? leavesOf(args) : [];

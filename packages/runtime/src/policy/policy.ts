@@ -21,7 +21,7 @@ import { LIMITS } from '../limits.ts';
 import type { EffectClass } from '../ports.ts';
 import type { Judged, Standing } from './conditions.ts';
 import { allowing, counts } from './conditions.ts';
-import type { CallFacts } from './facts.ts';
+import type { CallFacts, Reach } from './facts.ts';
 import { actsOf, factsOf } from './facts.ts';
 import { loops, openBreaker, stricter } from './habits.ts';
 import { ruleText } from './rules.ts';
@@ -57,7 +57,7 @@ type Declared = {
   names?: ArgumentNames;
 };
 /** What is ruled on: a call with these arguments, of a tool that is declared so. */
-export function judged(name: string, declared: Declared, args: unknown, digest = ''): Ruled {
+export function judged(name: string, declared: Declared, args: unknown, digest = '', reach: Reach = null): Ruled {
   const { effect, approval, edits = false, names } = declared;
   let facts: CallFacts | null = null;
   return {
@@ -69,7 +69,7 @@ export function judged(name: string, declared: Declared, args: unknown, digest =
     acts: actsOf(declared),
     // Read when a rule asks for them: for most calls none does.
     get facts() {
-      facts ??= factsOf(names, args);
+      facts ??= factsOf(names, args, reach);
       return facts;
     },
   };

@@ -9,8 +9,8 @@ import type { PolicyFinding, PolicyTest } from '@perdure/contract';
 import type { Caps, Entry, Policies, Run, State } from '@perdure/engine';
 import { evolve, freshState, tokensOf } from '@perdure/engine';
 import type { Manifest } from '../definitions/agents.ts';
-import type { TurnBody } from '../effects/assemble.ts';
-import { parseArguments } from '../effects/calls.ts';
+import type { AskedWith } from '../effects/calls.ts';
+import { askedIn } from '../effects/calls.ts';
 import { LIMITS } from '../limits.ts';
 import { decodeFrame } from '../log/frame.ts';
 import type { ReadTenant, SessionRow } from '../ports.ts';
@@ -96,7 +96,8 @@ class SessionRehearsal {
     const filed = data.policy === undefined ? [] : filedIn(await this.#blob(data.policy));
     const before = this.#spent.get(run.id)?.before ?? 0;
     const standing = { ...standingNow(this.#state, run, at), nanoUsd: before };
-    const call = judged(data.name, declared, await this.#arguments(run, data.index), data.digest);
+    const { args, reached } = await this.#asked(run, data.index);
+    const call = judged(data.name, declared, args, data.digest, reached);
     const { verdict, rule } = ruleOn(call, { policies, filed, standing });
     if (verdict === data.decision) return;
     const place = { session: this.#row.id, run: run.id, effect, tool: data.name, at };
@@ -157,13 +158,12 @@ class SessionRehearsal {
     });
   }
 
-  async #arguments(run: Run, index: number): Promise<unknown> {
+  async #asked(run: Run, index: number): Promise<AskedWith> {
     const body = run.turn?.body;
-    if (body === null || body === undefined) return undefined;
+    if (body === null || body === undefined) return { args: undefined, reached: null };
     const text =
       (await this.#store.log.body(this.#row.id, body.seq, body.digest))?.text ?? (await this.#blob(body.digest));
-    const parsed = parseArguments((JSON.parse(text) as TurnBody).calls[index]?.arguments ?? '');
-    return parsed.ok ? parsed.value : {};
+    return askedIn(text, index);
   }
 
   /** Throws where it is not stored any more. */

@@ -29,6 +29,9 @@ export function misfitOfRule(rule: PolicyRule): { path: string; message: string 
   return null;
 }
 
+/** Whether any of them looks at paths. */
+export const namePaths = (rules: readonly PolicyRule[]): boolean => rules.some(({ paths }) => paths !== undefined);
+
 /** The first rule that cannot be obeyed, with its place. */
 export function misfitOfPolicies(policies: Policies): { path: string; message: string } | null {
   for (const [index, rule] of (policies.rules ?? []).entries()) {

@@ -12,7 +12,7 @@ import type {
   Taint,
   Usage,
 } from '@perdure/engine';
-import type { EffectClass } from '../ports.ts';
+import type { EffectClass, Reached } from '../ports.ts';
 import type { StepCommand } from '../log/step.ts';
 import type { Binding, FiledRule, Ruled } from './policy.ts';
 import { behind, decisionOf, joinPolicies, ruleOn, standingNow } from './policy.ts';
@@ -30,6 +30,8 @@ export type PreparedCall = {
   /** What the policies rule on; or why there is nothing to rule on. */
   judged: Ruled | null;
   invalid: { code: string; result: BodyRef } | null;
+  /** Where its paths lead, where a rule looks at that; it is kept with the turn. */
+  reached?: readonly Reached[];
   /** What the model is told where the policies deny the call. */
   denial?: BodyRef;
   /** A guard denies it, whatever the policies say. */

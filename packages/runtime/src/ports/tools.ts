@@ -64,6 +64,11 @@ export type ToolContext = {
   jobs: SessionJobs;
   /** What the session has mounted. */
   workspaces: SessionWorkspaces;
+  /**
+   * What `reaches` told before the call was ruled on: nothing else may be opened or changed now. Missing: no rule on paths
+   * looked at it.
+   */
+  reached?: readonly Reached[];
   /** All of the result of an earlier call of this session, by the call's id; null where its conversation has none. */
   result(call: string): Promise<string | null>;
 };
@@ -91,6 +96,9 @@ export type MountedTree = {
   content: (digest: Digest) => Promise<Uint8Array | null>;
 };
 
+/** A path as rules read it: below the tool's root, with `/`; `tree`: with all that lies below it. */
+export type Reached = { path: string; tree: boolean };
+
 export type ToolDefinition = {
   name: string;
   description: string;
@@ -110,6 +118,14 @@ export type ToolDefinition = {
   /** What a model has to know of it beforehand, where that changes. */
   source?: Source;
   timeoutMs: number;
+  /**
+   * Where the paths that its arguments name lead, links followed; of one that is not there yet, where it would be made. Asked
+   * before the call is ruled on, where a rule names paths: that looks at both. Only looks. A throw: nobody can tell.
+   */
+  reaches?(
+    args: unknown,
+    context: Pick<ToolContext, 'signal' | 'workspaces'>,
+  ): Promise<readonly Reached[]> | readonly Reached[];
   /** `arguments` have passed the schema. A throw is a typed error result to the model. */
   run(args: unknown, context: ToolContext): Promise<ToolResult | ToolParks | ToolContent>;
   /** Did the call with this key happen? `unknown` asks a person. Only read, never act. */

@@ -1,6 +1,7 @@
 /** What one unfinished session would meet under other agents, tools, policies and models: nothing is called. */
 import type { Call, Pin, Run, State, Wait } from '@perdure/engine';
 import { lacksPrice, membersOf, runConfig } from '@perdure/engine';
+import type { AskedWith } from '../effects/calls.ts';
 import type { Agents, Manifest, Registered } from '../definitions/agents.ts';
 import type { FiledRule, Ruling } from '../policy/policy.ts';
 import { joinPolicies, judged, ruleOn, standingNow } from '../policy/policy.ts';
@@ -49,8 +50,8 @@ export type Looking = {
   filedThen(digest: string): Promise<readonly FiledRule[] | null>;
   /** The manifest that a run was pinned to; null where it was lost. */
   manifest(digest: string): Promise<Manifest | null>;
-  /** What a call runs with; undefined where that was erased or lost. */
-  argumentsOf(call: Call): Promise<unknown>;
+  /** What a call was asked with; undefined where that was erased or lost. */
+  askedWith(call: Call): Promise<AskedWith | undefined>;
 };
 
 /** Of a state that was folded whole. */
@@ -117,7 +118,7 @@ async function toolFindings(
     });
   const declared = before?.tools.find(({ name }) => name === call.name);
   if (declared === undefined || canonicalJson(declared.input) === canonicalJson(tool.input)) return found;
-  const args = await looking.argumentsOf(call);
+  const args = (await looking.askedWith(call))?.args;
   const misfit = args === undefined ? 'its arguments are not at hand' : misfitOf(tool.input, args);
   const fits = misfit === null ? 'its arguments fit the new one' : `its arguments do not fit: ${misfit}`;
   return [
@@ -145,12 +146,12 @@ async function ruledAgain(
   { manifest }: Registered,
   looking: Looking,
 ): Promise<Again> {
-  const args = await looking.argumentsOf(call);
+  const { args, reached } = (await looking.askedWith(call)) ?? { args: undefined, reached: null };
   const standing = standingNow(state, run, looking.now);
   const then = call.policy === undefined ? [] : ((await looking.filedThen(call.policy)) ?? looking.filed);
   const by = (of: Manifest, declared: Parameters<typeof judged>[1], filed: readonly FiledRule[]): Ruling => {
     const policies = joinPolicies(of.policies, run.config.policies);
-    return ruleOn(judged(call.name, declared, args), { policies, filed, standing });
+    return ruleOn(judged(call.name, declared, args, '', reached), { policies, filed, standing });
   };
   const declared = before?.tools.find(({ name }) => name === call.name);
   return {

@@ -4,8 +4,7 @@
  */
 import type { Call } from '@perdure/engine';
 import type { Agents, Manifest } from '../definitions/agents.ts';
-import type { TurnBody } from '../effects/assemble.ts';
-import { parseArguments } from '../effects/calls.ts';
+import { askedIn } from '../effects/calls.ts';
 import { LIMITS } from '../limits.ts';
 import { canonicalJson } from '../log/digest.ts';
 import type { Reading } from '../log/prefix.ts';
@@ -172,13 +171,11 @@ async function lookingFor(
       const text = await blobText(digest);
       return text === null ? null : (JSON.parse(text) as Manifest);
     },
-    async argumentsOf({ arguments: at }: Call) {
+    async askedWith({ arguments: at }: Call) {
       const { seq, digest } = at.body;
       const text = (await store.log.body(session, seq, digest))?.text ?? (await blobText(digest));
       if (text === null) return undefined;
-      if (at.at === 'edit') return JSON.parse(text) as unknown;
-      const parsed = parseArguments((JSON.parse(text) as TurnBody).calls[at.index]?.arguments ?? '');
-      return parsed.ok ? parsed.value : {};
+      return at.at === 'edit' ? { args: JSON.parse(text) as unknown, reached: null } : askedIn(text, at.index);
     },
   };
 }

@@ -7,6 +7,7 @@ import { LIMITS } from '../limits.ts';
 import { answerOf } from './answer.ts';
 import { digestOf } from './content.ts';
 import { editWish } from './edit-file.ts';
+import { reachIn } from './held.ts';
 import type { SpaceOf, Wish } from './space.ts';
 import { quote } from './space.ts';
 import { applyHunks, createdText, editsOf, parsePatch } from './unified-diff.ts';
@@ -34,6 +35,7 @@ export function createApplyPatch(spaceOf: SpaceOf, name: string): ToolDefinition
   return defineEdit({
     name,
     names: { patches: ['patch'], paths: ['/digests/*/path'] },
+    reaches: reachIn(spaceOf, ({ patch }) => parsePatch(patch).map(({ path }) => ({ path, tree: false }))),
     description: DESCRIPTION,
     input,
     timeoutMs: LIMITS.writeTimeoutMs,

@@ -2,6 +2,7 @@ import type { ToolDefinition } from '@perdure/runtime/ports';
 import { z } from 'zod';
 import { defineEdit } from '../define.ts';
 import { LIMITS } from '../limits.ts';
+import { reachIn } from './held.ts';
 import { answerOf } from './answer.ts';
 import { digestOf, textOf } from './content.ts';
 import { applyEdits, undoneTexts } from './edits.ts';
@@ -39,6 +40,7 @@ export function createEditFile(spaceOf: SpaceOf, name: string): ToolDefinition {
   return defineEdit({
     name,
     names: { paths: ['path'] },
+    reaches: reachIn(spaceOf, ({ path }) => [{ path, tree: false }]),
     description: DESCRIPTION,
     input,
     timeoutMs: LIMITS.writeTimeoutMs,

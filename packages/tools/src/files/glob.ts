@@ -2,6 +2,7 @@ import type { ToolDefinition } from '@perdure/runtime/ports';
 import { z } from 'zod';
 import { definePure } from '../define.ts';
 import { LIMITS } from '../limits.ts';
+import { reachIn } from './held.ts';
 import { compileGlob } from './patterns.ts';
 import { showName, type SpaceOf } from './space.ts';
 import { emptyTally, notesOnWalk, walkFiles } from './walk.ts';
@@ -21,6 +22,7 @@ export function createGlob(spaceOf: SpaceOf, name: string): ToolDefinition {
     name,
     taint: 'file',
     names: { trees: ['path'] },
+    reaches: reachIn(spaceOf, ({ path }) => [{ path, tree: true }]),
     description: DESCRIPTION,
     input,
     timeoutMs: LIMITS.searchTimeoutMs,

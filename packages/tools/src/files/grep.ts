@@ -2,6 +2,7 @@ import type { ToolDefinition } from '@perdure/runtime/ports';
 import { z } from 'zod';
 import { definePure } from '../define.ts';
 import { LIMITS } from '../limits.ts';
+import { reachIn } from './held.ts';
 import { compileExpression, compileGlob } from './patterns.ts';
 import type { SpaceOf } from './space.ts';
 import { notesOnSearch, searchFile, searchFound, startSearch } from './search.ts';
@@ -32,6 +33,7 @@ export function createGrep(spaceOf: SpaceOf, name: string): ToolDefinition {
     name,
     taint: 'file',
     names: { trees: ['path'] },
+    reaches: reachIn(spaceOf, ({ path }) => [{ path, tree: true }]),
     description: DESCRIPTION,
     input,
     timeoutMs: LIMITS.searchTimeoutMs,

@@ -7,6 +7,7 @@ import { createEditFile } from './edit-file.ts';
 import { folderSpace } from './folder.ts';
 import { createGlob } from './glob.ts';
 import { createGrep } from './grep.ts';
+import { heldTo } from './held.ts';
 import { createListFiles } from './list-files.ts';
 import { createReadFile } from './read-file.ts';
 import { mountedSpace } from './mounted/space.ts';
@@ -30,7 +31,7 @@ export type FilesOptions = (RootOptions | { mounts: true }) & {
  * Nothing below a folder named `.git` is written, and nothing of a workspace that is mounted read-only.
  *
  * Their failures are error results whose text starts with a stable code. Of paths: `outside_root`, `hidden`, `protected`,
- * `not_found`, `not_a_file`, `not_a_directory`, `hard_linked`, `link_loop`, `changed`, `invalid_path`. Of content:
+ * `not_found`, `not_a_file`, `not_a_directory`, `hard_linked`, `link_loop`, `changed`, `leads_elsewhere`, `invalid_path`. Of content:
  * `not_readable`, `binary`, `too_large`, `past_end`. Of changes: `not_read`, `stale`, `no_match`, `many_matches`,
  * `invalid_patch`, `not_writable`, `no_space`. Of arguments: `invalid_pattern`, `invalid_arguments`. An abort throws the
  * signal's reason.
@@ -62,7 +63,7 @@ export function files(options: FilesOptions): ToolDefinition[] {
 }
 
 function spaceFor(options: FilesOptions): SpaceOf {
-  if ('mounts' in options) return mountedSpace;
+  if ('mounts' in options) return (context) => heldTo(mountedSpace(context), context.reached);
   const space = folderSpace(openRoot(options));
-  return () => space;
+  return ({ reached }) => heldTo(space, reached);
 }

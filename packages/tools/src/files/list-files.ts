@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { definePure } from '../define.ts';
 import { ToolFailure } from '../failure.ts';
 import { LIMITS } from '../limits.ts';
+import { reachIn } from './held.ts';
 import { showName, type Entry, type SpaceOf } from './space.ts';
 
 const DESCRIPTION = `Lists what a folder holds, sorted by name: "name/" is a folder, "name@" a link, "name|" neither file \
@@ -20,6 +21,7 @@ export function createListFiles(spaceOf: SpaceOf, name: string): ToolDefinition 
     name,
     taint: 'file',
     names: { paths: ['path'] },
+    reaches: reachIn(spaceOf, ({ path }) => [{ path, tree: false }]),
     description: DESCRIPTION,
     input,
     timeoutMs: LIMITS.readTimeoutMs,

@@ -35,11 +35,17 @@ export async function openPlace(root: Root, path: string): Promise<Place> {
     throw new ToolFailure('invalid_path', `${quote(path)} needs more than ${LIMITS.madeFolders} new folders.`);
   if (missing.some((name) => /[\p{Cc}\p{Cs}]/u.test(name)))
     throw new ToolFailure('invalid_path', `${quote(path)} has characters that no name here should have.`);
+  const inner = missing.length === 0 ? dirname(found) : found;
+  const folder = await openReal(root, inner, 'directory');
+  if (folder.at !== inner) {
+    await folder[Symbol.asyncDispose]();
+    throw changed(path);
+  }
   const place: Place = {
     at,
     name: basename(at),
     shown: showPath(root, at),
-    folder: await openReal(root, missing.length === 0 ? dirname(found) : found, 'directory'),
+    folder,
     toMake: missing.slice(0, -1),
     [Symbol.asyncDispose]: async () => place.folder[Symbol.asyncDispose](),
   };

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { definePure } from '../define.ts';
 import { ToolFailure } from '../failure.ts';
 import { LIMITS } from '../limits.ts';
+import { reachIn } from './held.ts';
 import { digestOf, readWhole } from './content.ts';
 import { quote, type Opened, type SpaceOf } from './space.ts';
 import { decodeText, excerptOf, readText, type Excerpt } from './text.ts';
@@ -30,6 +31,7 @@ export function createReadFile(spaceOf: SpaceOf, name: string, { digests }: { di
     name,
     taint: 'file',
     names: { paths: ['path'] },
+    reaches: reachIn(spaceOf, ({ path }) => [{ path, tree: false }]),
     description: digests ? DESCRIPTION + ON_DIGESTS : DESCRIPTION,
     input,
     timeoutMs: LIMITS.readTimeoutMs,

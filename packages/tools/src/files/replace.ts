@@ -32,6 +32,7 @@ export async function changeFiles(root: Root, wishes: readonly Wish[], asker: As
   const places: Place[] = [];
   for (const { path } of wishes)
     places.push(stack.use(await openPlace(root, path).catch((error: unknown) => refuse(error, path))));
+  for (const { shown } of places) asker.admit?.(shown);
   const twice = places.find((place, index) => places.findIndex(({ at }) => at === place.at) !== index);
   if (twice !== undefined)
     throw new ToolFailure('invalid_arguments', `${quote(twice.shown)} is named twice: change it once.`);

@@ -28,6 +28,8 @@ export interface FileSpace {
   openToChange(path: string): Promise<Opened>;
   /** Opens what a listing found. Throws ToolFailure or an error of the system. */
   openFound(at: string, kind: Kind): Promise<Opened>;
+  /** Where a path leads, as it is shown, links followed; of what is not there, where it would be made. Null: nowhere here. */
+  reach(path: string): Promise<string | null>;
   /** The path of what a listing found, as it is shown. */
   shown(at: string): string;
   /** Throws ToolFailure where nothing was changed. */
@@ -35,7 +37,7 @@ export interface FileSpace {
 }
 
 /** Of one call. Throws ToolFailure. */
-export type SpaceOf = (context: ToolContext) => FileSpace;
+export type SpaceOf = (context: Pick<ToolContext, 'workspaces' | 'reached'>) => FileSpace;
 
 /** One file and what is to become of it. */
 export type Wish = {
@@ -60,7 +62,13 @@ export type Change = {
 export type Changes = { done: Change[]; failed: { path: string; failure: ToolFailure } | null; unflushed: boolean };
 
 /** Who asks: names what is written beside its place, so that attempts do not meet. */
-export type Asker = { key: string; attempt: number; signal: AbortSignal };
+export type Asker = {
+  key: string;
+  attempt: number;
+  signal: AbortSignal;
+  /** Asked of each file's path before any is changed. Throws ToolFailure. */
+  admit?: (shown: string) => void;
+};
 
 /** A name or path on one line, with what cannot be seen or turns the text around written out. */
 export function showName(name: string): string {

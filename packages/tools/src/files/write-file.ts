@@ -2,6 +2,7 @@ import type { ToolDefinition } from '@perdure/runtime/ports';
 import { z } from 'zod';
 import { defineEdit } from '../define.ts';
 import { LIMITS } from '../limits.ts';
+import { reachIn } from './held.ts';
 import { answerOf } from './answer.ts';
 import { digestOf } from './content.ts';
 import type { SpaceOf } from './space.ts';
@@ -24,6 +25,7 @@ export function createWriteFile(spaceOf: SpaceOf, name: string): ToolDefinition 
   return defineEdit({
     name,
     names: { paths: ['path'] },
+    reaches: reachIn(spaceOf, ({ path }) => [{ path, tree: false }]),
     description: DESCRIPTION,
     input,
     timeoutMs: LIMITS.writeTimeoutMs,

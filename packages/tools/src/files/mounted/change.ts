@@ -22,7 +22,11 @@ type Place = { wish: Wish; mount: Mount; path: string; shown: string };
 /** Throws ToolFailure where nothing was changed. */
 export async function changeMounted(reach: Reach, wishes: readonly Wish[], asker: Asker): Promise<Changes> {
   const places: Place[] = [];
-  for (const wish of wishes) places.push(await placeOf(reach, wish));
+  for (const wish of wishes) {
+    const place = await placeOf(reach, wish);
+    asker.admit?.(place.shown);
+    places.push(place);
+  }
   const twice = places.find((place, index) => places.findIndex(({ shown }) => shown === place.shown) !== index);
   if (twice !== undefined)
     throw new ToolFailure('invalid_arguments', `${quote(twice.shown)} is named twice: change it once.`);

@@ -37,6 +37,11 @@ export function mountedSpace({ workspaces }: Pick<ToolContext, 'workspaces'>): F
     open: openAt,
     openToChange: async (path) => openAt(path, 'file'),
     openFound: openAt,
+    reach: async (path) =>
+      told(async () => shownAt((await at(path)).at)).catch((error: unknown) => {
+        if (error instanceof ToolFailure) return null;
+        throw error;
+      }),
     shown: shownAt,
     change: async (wishes, asker) => told(async () => changeMounted({ workspaces, at }, wishes, asker)),
   };
