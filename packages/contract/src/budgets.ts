@@ -34,5 +34,19 @@ export const budgetViewSchema = z.strictObject({
       endsAt: z.int().nullable(),
     }),
   ),
+  /** Of a change: what may not be meant, such as an agent that is not defined here. It was made all the same. */
+  notices: z.array(z.string()).exactOptional(),
 });
 export type BudgetView = z.output<typeof budgetViewSchema>;
+
+/** `tenant@2030-01-05`, `agent/NAME@2030-01`, `session/ID@total`: the account of a period. */
+const ACCOUNT = /^(?:tenant|(agent|session)\/([^@]+))@(?:(total)|\d{4}-\d\d(-\d\d)?)$/;
+
+/** The command that raises a budget above the session; null: an answer to the wait raises the account. */
+export function raiseCommand(account: string): string | null {
+  const found = ACCOUNT.exec(account);
+  if (found === null) return null;
+  const [, scope, name, total, day] = found;
+  const whose = scope === undefined ? '' : ` --${scope} ${name}`;
+  return `perdure budget set${whose} --${total ?? (day === undefined ? 'month' : 'day')} CAP`;
+}

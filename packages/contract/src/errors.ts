@@ -16,6 +16,7 @@ export const ERROR_STATUS = {
   invalid_state: 409,
   data_in_use: 409,
   too_large: 413,
+  unsupported_media_type: 415,
   rate_limited: 429,
   internal: 500,
   unavailable: 503,

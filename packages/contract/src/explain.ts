@@ -2,6 +2,7 @@
  * What a run is doing or waits for, why, and what a person can do about it: sentences with the facts beside them. A fold
  * over entries (`applyProgress`); the wall time comes in, because a retry that is due is under way.
  */
+import { raiseCommand } from './budgets.ts';
 import type { Cause, Explanation } from './folded.ts';
 import { becauseOf } from './passed.ts';
 import type { CallProgress, CompactionProgress, Progress, RunProgress, WaitProgress } from './progress.ts';
@@ -240,7 +241,7 @@ const WAITS: { [K in WaitProgress['kind']]: Words } = {
       shortage === null
         ? 'A budget is used up.'
         : `Account ${shortage.account} is short of ${shortage.limit}: the next step needs ${shortage.needed}, ${shortage.free} are free.`,
-    next: 'Raise the cap (that of a day, a month or in all with perdure budget set), or deny: then the run closes as limited.',
+    next: 'Answer with a higher cap, or deny: then the run closes as limited.',
   },
   tool: {
     code: 'tool_missing',
@@ -255,7 +256,11 @@ function waitCause(state: Progress, run: RunProgress, wait: WaitProgress): Cause
   const cause: Cause = { code: words.code, text: words.text(call?.name ?? 'The run', wait), wait: wait.id };
   if (words.next !== undefined) cause.next = words.next;
   if (wait.expiresAt !== null) cause.expiresAt = wait.expiresAt;
-  if (wait.shortage !== null) cause.shortage = wait.shortage;
+  if (wait.shortage !== null) {
+    cause.shortage = wait.shortage;
+    const command = raiseCommand(wait.shortage.account);
+    if (command !== null) cause.next = `Raise it with ${command}, or answer deny: then the run closes as limited.`;
+  }
   if (call === undefined) return cause;
   cause.effect = call.id;
   cause.tool = call.name;

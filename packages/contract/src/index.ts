@@ -37,7 +37,7 @@ export {
   waitViewSchema,
 } from './views.ts';
 export type { BudgetView } from './budgets.ts';
-export { budgetViewSchema } from './budgets.ts';
+export { budgetViewSchema, raiseCommand } from './budgets.ts';
 export type { ProviderView, SecretView } from './methods/secrets.ts';
 export { providerViewSchema, secretViewSchema } from './methods/secrets.ts';
 export type { ContextSlot } from './context.ts';

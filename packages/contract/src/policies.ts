@@ -28,6 +28,8 @@ export const policyViewSchema = z.strictObject({
   revision: z.int().min(0),
   rules: z.array(filedRuleSchema),
   grants: z.array(grantViewSchema),
+  /** Of a change: what may not be meant, such as a tool that no agent here has. It was made all the same. */
+  notices: z.array(z.string()).exactOptional(),
 });
 export type PolicyView = z.output<typeof policyViewSchema>;
 

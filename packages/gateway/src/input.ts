@@ -165,7 +165,9 @@ export async function readJsonBytes(request: Request, maxBytes: number): Promise
   if (bytes.length === 0) return undefined;
   const type = request.headers.get('content-type') ?? '';
   if (/^application\/json\s*(;|$)/i.test(type)) return bytes;
-  throw new ApiError('invalid_request', 'send the body as Content-Type: application/json', { details: { type } });
+  throw new ApiError('unsupported_media_type', 'send the body as Content-Type: application/json', {
+    details: { type },
+  });
 }
 
 /** Throws ApiError for what is no JSON in UTF-8. */

@@ -6,6 +6,7 @@ import {
   compactionSchema,
   ConfigError,
   limitsSchema,
+  misfitOfHook,
   periodCapsSchema,
   policiesSchema,
 } from '@perdure/runtime';
@@ -71,8 +72,9 @@ const isObject = (value: unknown): value is object => typeof value === 'object' 
 const isAgent = (value: unknown): boolean =>
   isObject(value) &&
   ['name', 'model', 'instructions', 'tools', 'policies', 'limits', 'output'].every((key) => key in value);
-const isHook = (value: unknown): boolean =>
-  isObject(value) && 'name' in value && 'outcome' in value && typeof value.outcome === 'function';
+const hookSchema = z.custom<Hook>((given) => misfitOfHook(given, 'hook') === null, {
+  error: ({ input }) => misfitOfHook(input, 'hook') ?? '',
+});
 
 export const has = (value: unknown, ...methods: string[]): boolean =>
   isObject(value) && methods.every((name) => typeof (value as { [name: string]: unknown })[name] === 'function');
@@ -104,7 +106,7 @@ export const configShape = {
   engine: engineSchema.optional(),
   sandbox: z.enum(['bubblewrap', 'none']).optional(),
   ...sharingShape,
-  hooks: z.array(z.custom<Hook>(isHook, 'is not a hook: { name, outcome(event) }')).optional(),
+  hooks: z.array(hookSchema).optional(),
   secrets: z
     .record(z.string(), z.string().min(SECRET_CHARS_MIN, `a secret has at least ${SECRET_CHARS_MIN} characters`))
     .optional(),

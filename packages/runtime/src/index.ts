@@ -18,6 +18,8 @@ export { wireFrame } from './log/wire.ts';
 export type { ExportOptions, ForkOptions, Session, SessionRun, RunEndView, SendOptions } from './handles.ts';
 export { attach, exportSession, findSession, importSession, openSession } from './handles.ts';
 export type { Guard, Hook, HookEvent, HookVerdict } from './effects/hooks.ts';
+export { misfitOfHook } from './effects/hooks.ts';
+export { noticesOfAgent, noticesOfTools } from './definitions/notices.ts';
 export type { GuardAction } from './guards/index.ts';
 export { canary, injectionPatterns, moderation, schemaGuard, secretPatterns, sizeGuard } from './guards/index.ts';
 export type { Host, HostOptions } from './host.ts';

@@ -20,7 +20,14 @@ const bindings = {
     .exactOptional()
     .describe('It goes to these hosts alone.'),
   tools: bound(word).exactOptional().describe('Only these tools are given it; none: this process alone.'),
-  commands: bound(word).exactOptional().describe('Only commands of these programs are given it.'),
+  commands: bound(
+    word.regex(
+      /^[^\s'"\\$`|&;<>()]+$/,
+      'is the name of one program, such as curl; what stands behind it is not looked at',
+    ),
+  )
+    .exactOptional()
+    .describe('Only commands of these programs are given it.'),
 };
 
 export const secretViewSchema = z.strictObject({
@@ -34,6 +41,8 @@ export const secretViewSchema = z.strictObject({
   ...bindings,
   /** Why it is given to nobody: `secret_key_missing`, `secret_key_unknown`, `secret_damaged`, … */
   problem: z.string().exactOptional(),
+  /** Of a change: what may not be meant, such as a tool that no agent here has. It was made all the same. */
+  notices: z.array(z.string()).exactOptional(),
 });
 export type SecretView = z.output<typeof secretViewSchema>;
 

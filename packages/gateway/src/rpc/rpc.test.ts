@@ -126,7 +126,7 @@ test('without the right token, under a foreign name, from a foreign page: refuse
   assert.deepEqual(await ask(locked, { authorization: 'Bearer wrong' }), unauthorized);
   assert.deepEqual(await ask(open, { host: 'evil.example' }), forbidden);
   assert.deepEqual(await ask(open, { origin: 'http://evil.example' }), forbidden);
-  assert.deepEqual(await ask(open, { 'content-type': 'text/plain' }), [400, null, -32_602, 'invalid_request']);
+  assert.deepEqual(await ask(open, { 'content-type': 'text/plain' }), [415, null, -32_000, 'unsupported_media_type']);
   assert.deepEqual((await ask(locked, { authorization: 'Bearer right' }))[0], 200);
   assert.equal(open.api.calls.length, 0);
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { WaitView } from '@perdure/contract';
 import { answerSchema } from '@perdure/contract';
-import { answerOf, described } from './answers.ts';
+import { answerOf, choicesOf, described } from './answers.ts';
 import { UsageError } from './exit.ts';
 
 const wait = (kind: WaitView['kind'], more: Partial<WaitView> = {}): WaitView => ({
@@ -13,6 +13,7 @@ const wait = (kind: WaitView['kind'], more: Partial<WaitView> = {}): WaitView =>
   openedAt: 0,
   ...more,
 });
+const shortage = { account: 'ses_1', limit: 'tokens', needed: 9, free: 1 } as const;
 const approval = wait('approval', { digest: 'd' });
 
 test('each kind of wait takes its own words, and makes of them what the contract takes', () => {
@@ -51,6 +52,7 @@ test('words that a wait does not take are refused, and so is what would be ignor
     [wait('outcome'), 'fine'],
     [wait('budget'), 'tokens=1.5'],
     [wait('budget'), 'more'],
+    [wait('budget', { shortage: { ...shortage, account: 'tenant@2030-01-05' } }), 'tokens=5000'],
     [wait('tool'), ''],
     [wait('timer'), 'x'],
     [wait('callback'), 'x'],
@@ -69,4 +71,14 @@ test('an approval is described by what would run', () => {
     rule: 'mode ask',
   };
   assert.equal(described({ ...approval, call }), 'approve pay {"amount":3} (mode ask)');
+});
+
+test('a wait offers no answer that would be refused: what is above the session is raised by its own command', () => {
+  const above = (account: string): string | null => choicesOf(wait('budget', { shortage: { ...shortage, account } }));
+  assert.equal(above('ses_1'), 'tokens=N, usd=N or deny');
+  assert.equal(above('tenant@2030-01-05'), 'deny; or raise it: perdure budget set --day CAP');
+  assert.equal(above('agent/desk@2030-01'), 'deny; or raise it: perdure budget set --agent desk --month CAP');
+  assert.equal(above('session/ses_1@total'), 'deny; or raise it: perdure budget set --session ses_1 --total CAP');
+  assert.equal(choicesOf(approval), 'approve or deny');
+  assert.equal(choicesOf({ ...approval, offer: { decision: 'allow', tool: 'x' } }), 'approve, deny or always');
 });

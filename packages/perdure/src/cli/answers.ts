@@ -1,6 +1,6 @@
 /** A person's words as the answer that a wait takes, and a wait in words. */
 import type { AnswerInput, WaitView } from '@perdure/contract';
-import { taintedText } from '@perdure/contract';
+import { raiseCommand, taintedText } from '@perdure/contract';
 import { durationOf } from './duration.ts';
 import { UsageError } from './exit.ts';
 import { plain } from './render.ts';
@@ -9,7 +9,7 @@ import { plain } from './render.ts';
 export type AnswerMore = { note?: string; arguments?: string; content?: string; scope?: string; for?: string };
 
 /** What may be said to each kind; null: it is not answered by a person. */
-export const CHOICES: { readonly [K in WaitView['kind']]: string | null } = {
+const CHOICES: { readonly [K in WaitView['kind']]: string | null } = {
   approval: 'approve, deny or always',
   question: 'the text of the answer',
   outcome: 'done, failed or retry',
@@ -19,6 +19,13 @@ export const CHOICES: { readonly [K in WaitView['kind']]: string | null } = {
   timer: null,
   child: null,
 };
+
+/** What may be said to a wait; null: it is not answered by a person. */
+export function choicesOf({ kind, offer, shortage }: Pick<WaitView, 'kind' | 'offer' | 'shortage'>): string | null {
+  if (kind === 'approval' && offer === undefined) return 'approve or deny';
+  const command = raiseCommand(shortage?.account ?? '');
+  return command === null ? CHOICES[kind] : `deny; or raise it: ${command}`;
+}
 
 /** Throws UsageError for words that this kind of wait does not take, and for more than it takes. */
 export function answerOf(wait: WaitView, said: string, more: AnswerMore = {}): AnswerInput {
@@ -90,6 +97,11 @@ function chosen({ choices = [] }: WaitView, said: string): string {
 }
 
 function capOf(wait: WaitView, word: string): { tokens?: number; nanoUsd?: number } {
+  const command = raiseCommand(wait.shortage?.account ?? '');
+  if (command !== null)
+    throw new UsageError(
+      `${wait.id} waits for ${wait.shortage?.account}, which no answer raises: ${command}; or answer deny`,
+    );
   const [, unit, amount] = /^(tokens|usd)=(\d+(?:\.\d+)?)$/.exec(word) ?? [];
   if (unit === 'tokens' && Number.isSafeInteger(Number(amount))) return { tokens: Number(amount) };
   if (unit === 'usd') return { nanoUsd: Math.round(Number(amount) * 1e9) };
@@ -105,7 +117,7 @@ function oneOf<T extends string>(words: readonly T[], word: string, wait: WaitVi
 }
 
 const unfit = (word: string, wait: WaitView): UsageError =>
-  new UsageError(`'${word}' is no answer to ${wait.id}: it takes ${CHOICES[wait.kind] ?? 'none'}`);
+  new UsageError(`'${word}' is no answer to ${wait.id}: it takes ${choicesOf(wait) ?? 'none'}`);
 
 /** What waits, in a few words. */
 export function described(wait: WaitView): string {

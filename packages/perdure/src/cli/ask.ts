@@ -3,7 +3,7 @@ import type { Interface } from 'node:readline/promises';
 import { createInterface } from 'node:readline/promises';
 import type { Client, WaitView } from '@perdure/contract';
 import { ApiError } from '@perdure/contract';
-import { answerOf, CHOICES, described } from './answers.ts';
+import { answerOf, choicesOf, described } from './answers.ts';
 import { UsageError } from './exit.ts';
 import type { Ask } from './follow.ts';
 import { styled, tell } from './output.ts';
@@ -14,7 +14,7 @@ export const isTerminal = (): boolean => process.stdin.isTTY === true && process
 export function asker(client: Client, session: string): Ask {
   return async (wait, signal) => {
     tell(`${styled('bold', described(wait))}\n`);
-    if (CHOICES[wait.kind] === null) return true;
+    if (choicesOf(wait) === null) return true;
     const lines = createInterface({ input: process.stdin, output: process.stderr });
     const gone = new AbortController();
     // A terminal in line mode keeps Ctrl-C to itself; it means the whole command.
@@ -37,7 +37,7 @@ async function converse(
   signal: AbortSignal,
 ): Promise<boolean> {
   for (;;) {
-    const said = await lines.question(`${CHOICES[wait.kind]}: `, { signal }).catch(() => null);
+    const said = await lines.question(`${choicesOf(wait)}: `, { signal }).catch(() => null);
     if (said === null) return false;
     try {
       const answer = answerOf(wait, said);

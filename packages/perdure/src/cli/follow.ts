@@ -2,7 +2,7 @@
 import type { Client, Entry, SessionEvent, WaitView } from '@perdure/contract';
 import { ApiError } from '@perdure/contract';
 import { LIMITS } from '../limits.ts';
-import { CHOICES, described } from './answers.ts';
+import { choicesOf, described } from './answers.ts';
 import type { ExitCode } from './exit.ts';
 import { EXIT } from './exit.ts';
 import { tell } from './output.ts';
@@ -195,7 +195,7 @@ function nobody({ session, renderer }: Following, open: readonly WaitView[]): tr
   tell('perdure: the run waits for somebody; it costs nothing until it is answered\n');
   for (const wait of open) {
     tell(`  ${session}.${wait.id}  ${described(wait)}\n`);
-    const choices = CHOICES[wait.kind];
+    const choices = choicesOf(wait);
     if (choices !== null) tell(`    perdure waits answer ${session}.${wait.id} … (${choices})\n`);
   }
   return true;

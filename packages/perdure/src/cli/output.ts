@@ -13,6 +13,11 @@ export function tell(text: string): void {
   process.stderr.write(text);
 }
 
+/** What was done and may not be meant: beside the output, on standard error. */
+export function tellNotices({ notices = [] }: { notices?: readonly string[] }): void {
+  for (const notice of notices) tell(`perdure: ${visible(notice)}\n`);
+}
+
 /** A person types here and reads here. */
 export const isAtTerminal = (): boolean => process.stdin.isTTY === true && process.stdout.isTTY === true;
 

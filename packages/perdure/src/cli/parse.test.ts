@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { UsageError } from './exit.ts';
+import { SETTINGS } from '../settings.ts';
 import { parse } from './parse.ts';
+import type { Flag } from './table.ts';
+import { COMMANDS } from './table.ts';
 
 const refusal = (...words: string[]): string => {
   try {
@@ -47,6 +50,20 @@ test('missing and surplus words are refused', () => {
   assert.match(refusal('run', 'hello', 'there'), /put the message in quotes/);
   assert.match(refusal('up', 'now'), /does not take 'now'/);
   assert.equal(refusal('up', '--port'), 'up: --port needs PORT behind it');
+});
+
+test('a flag that takes one value is given once, of every command; one that takes several may come again', () => {
+  for (const [name, { flags, settings }] of Object.entries(COMMANDS))
+    for (const [flag, { value, many }] of [
+      ...Object.entries(flags),
+      ...settings.filter((each) => SETTINGS[each].flag !== null).map((each) => [each, { value: 'X' }] as const),
+    ] as [string, Flag][]) {
+      if (value === null) continue;
+      const words = [...name.split(' '), `--${flag}=a`, `--${flag}=b`, '--help'];
+      if (many === true) assert.deepEqual(parse(words).flags[flag], ['a', 'b'], name);
+      else assert.equal(refusal(...words), `${name}: --${flag} is given twice, and takes one value`);
+    }
+  assert.deepEqual({ ...parse(['status', '--json', '--json']).flags }, { json: true });
 });
 
 test('a flag without its value, or with one that it does not take, is told in our words', () => {

@@ -71,9 +71,21 @@ function readFlags(
   for (const [flag, { value, many }] of Object.entries(command.flags))
     options[flag] = { type: value === null ? 'boolean' : 'string', multiple: many === true };
   try {
-    const { values, positionals } = parseArgs({ args: [...words], options, allowPositionals: true, strict: true });
+    const { values, positionals, tokens } = parseArgs({
+      args: [...words],
+      options,
+      allowPositionals: true,
+      strict: true,
+      tokens: true,
+    });
+    // The last one would count, and nobody would hear of the others.
+    const given = tokens.flatMap((token) => (token.kind === 'option' ? [token.name] : []));
+    const single = given.filter((flag) => options[flag]?.type === 'string' && options[flag].multiple !== true);
+    const twice = single.find((flag, at) => single.indexOf(flag) < at);
+    if (twice !== undefined) throw new UsageError(`${name}: --${twice} is given twice, and takes one value`);
     return { values: values as Values, positionals };
   } catch (error) {
+    if (error instanceof UsageError) throw error;
     throw explain(name, error, Object.keys(options), command);
   }
 }

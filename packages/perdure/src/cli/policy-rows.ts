@@ -34,7 +34,10 @@ export const POLICY_ROWS: { readonly [name: string]: Command } = {
       acts: { value: 'ACTS', about: 'What it does to the world: write, egress.' },
       'max-usd': { value: 'N', about: 'allow up to this cost of the run; ask or deny over it.' },
       for: { value: 'TIME', about: 'How long the rule counts, such as 12h or 7d.' },
-      reason: { value: 'TEXT', about: 'Why; the model is told with a denial.' },
+      reason: {
+        value: 'TEXT',
+        about: 'Why: people read it with each call that the rule decides on, the model with a denial.',
+      },
       ...json,
     },
     load: async () => (await policy()).add,

@@ -115,7 +115,6 @@ export const COMMANDS: { readonly [name: string]: Command } = {
       agent: { value: 'NAME', about: 'The agent of a new session; by default the first one that is defined.' },
       session: { value: 'ID|KEY', about: 'A session that is there, or a key that opens or finds one.' },
       mount: MOUNT,
-      plain: { value: null, about: 'A shell of plain lines, which is the only one so far.' },
     },
     load: async () => (await import('./chat/index.ts')).chat,
   },

@@ -194,6 +194,10 @@ describe('a budget of an agent or a session', () => {
     assert.equal(await world.code('budgets.set', { scope: 'agent', name: 'No Such', day: null }), 'invalid_request');
     const name = `ses_${'0'.repeat(26)}`;
     assert.equal(await world.code('budgets.set', { scope: 'session', name, day: null }), 'not_found');
+    const early = await world.call('budgets.set', { scope: 'agent', name: 'nosuch', day: { tokens: 5 } });
+    assert.match(early.notices?.join() ?? '', /^no agent nosuch is defined here/);
+    const known = await world.call('budgets.set', { scope: 'agent', name: 'assistant', day: { tokens: 5 } });
+    assert.equal(known.notices, undefined);
     const kept = await world.call('budgets.set', { scope: 'tenant', day: { nanoUsd: 7 } });
     assert.deepEqual(kept.periods[0]?.cap, { tokens: 5, nanoUsd: 7 });
   });

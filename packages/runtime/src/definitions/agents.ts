@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { canonicalJson, sha256 } from '../log/digest.ts';
 import { ConfigError } from '../errors.ts';
 import type { Guard } from '../effects/hooks.ts';
+import { misfitOfHook } from '../effects/hooks.ts';
 import { checked } from './checked.ts';
 import { OUTPUT_WORDS_BYTES } from '../effects/output.ts';
 import { LIMITS } from '../limits.ts';
@@ -87,13 +88,9 @@ export const policiesSchema = z
 export const DEFAULT_QUEUE = 'default';
 const NAME = /^[a-z][a-z0-9_-]{0,63}$/;
 export const AGENT_NAME = NAME;
-const isGuard = (value: unknown): boolean =>
-  typeof value === 'object' &&
-  value !== null &&
-  'name' in value &&
-  typeof value.name === 'string' &&
-  'outcome' in value &&
-  typeof value.outcome === 'function';
+const guardSchema = z.custom<Guard>((given) => misfitOfHook(given, 'guard') === null, {
+  error: ({ input }) => misfitOfHook(input, 'guard') ?? '',
+});
 const agentShape = z.strictObject({
   name: z.string().regex(AGENT_NAME, 'an agent name has lower-case letters, digits, _ and -, at most 64'),
   model: routeSchema,
@@ -119,7 +116,7 @@ const agentShape = z.strictObject({
     .optional(),
   sources: sourcesSchema.optional(),
   deferTools: z.int().min(0).optional(),
-  guards: z.array(z.custom<Guard>(isGuard, 'a guard: { name, outcome(event) }')).max(LIMITS.guards).optional(),
+  guards: z.array(guardSchema).max(LIMITS.guards).optional(),
   queue: z.string().regex(NAME, 'a queue name has lower-case letters, digits, _ and -, at most 64').optional(),
   ...mannerSchema,
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createVirtualSystem } from '@perdure/testkit';
 import type { Hook, HookVerdict } from './hooks.ts';
-import { runHooks } from './hooks.ts';
+import { misfitOfHook, runHooks } from './hooks.ts';
 import { LIMITS } from '../limits.ts';
 import { silentLogger } from '../logger.ts';
 
@@ -41,6 +41,10 @@ test('a hook that throws, rejects or gives no verdict blocks', async () => {
     () => ({ verdict: 'maybe' }) as unknown as HookVerdict,
     () => ({ verdict: 'rewrite' }) as unknown as HookVerdict,
     () => ({ verdict: 'rewrite', text: 7 }) as unknown as HookVerdict,
+    () => ({ verdict: 'pass', text: 'not obeyed' }) as unknown as HookVerdict,
+    () => ({ verdict: 'block', reason: 'x', text: 'not obeyed' }) as unknown as HookVerdict,
+    () => ({ verdict: 'rewrite', text: 'x', reasons: 'not obeyed' }) as unknown as HookVerdict,
+    () => ({ verdict: 'toString' }) as unknown as HookVerdict,
   ];
   for (const outcome of outcomes)
     assert.partialDeepStrictEqual(await run({ name: 'bad', outcome }), {
@@ -48,6 +52,34 @@ test('a hook that throws, rejects or gives no verdict blocks', async () => {
       hook: 'bad',
       reason: 'the hook failed',
     });
+});
+
+test('a hook or a guard has a name and an outcome, and no member that nobody reads', () => {
+  const pass = { name: 'a', outcome: () => ({ verdict: 'pass' as const }) };
+  class Counting {
+    readonly name = 'a';
+    asked = 0;
+    outcome(): HookVerdict {
+      this.asked += 1;
+      return { verdict: 'pass' };
+    }
+  }
+  for (const fine of [pass, new Counting()])
+    assert.deepEqual([misfitOfHook(fine, 'hook'), misfitOfHook(fine, 'guard')], [null, null]);
+  const plants = { ...pass, plant: () => 'x' };
+  assert.equal(misfitOfHook(plants, 'guard'), null);
+  assert.match(misfitOfHook(plants, 'hook') ?? '', /give it to agent\(\{ guards \}\)/);
+  assert.equal(misfitOfHook({ ...pass, timeoutMs: 5 }, 'hook'), 'a: a hook has no timeoutMs');
+  for (const wrong of [
+    null,
+    'a',
+    {},
+    { name: 'a' },
+    { ...pass, name: 7 },
+    { ...pass, name: '' },
+    { ...plants, plant: 1 },
+  ])
+    assert.match(misfitOfHook(wrong, 'guard') ?? '', /is not a guard/);
 });
 
 test('a hook that hangs blocks when its time is over', async () => {

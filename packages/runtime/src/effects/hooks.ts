@@ -30,6 +30,22 @@ export type Hook = { name: string; outcome(event: HookEvent): Promise<HookVerdic
 /** A hook of one agent, for `agent({ guards })`. `plant`: what stands behind its instructions. */
 export type Guard = Hook & { plant?(agent: string, instructions: string): string };
 
+/** What is wrong with a hook, or a guard; null: it can be asked. A member that nobody reads would be obeyed by nobody. */
+export function misfitOfHook(given: unknown, kind: 'hook' | 'guard'): string | null {
+  const form = `a ${kind}: { name, outcome(event) }`;
+  if (typeof given !== 'object' || given === null) return `is not ${form}`;
+  const { name, outcome, plant } = given as { [member: string]: unknown };
+  if (typeof name !== 'string' || name === '' || typeof outcome !== 'function') return `is not ${form}`;
+  if (kind === 'hook' && plant !== undefined)
+    return `${name} plants a mark in instructions: give it to agent({ guards })`;
+  if (plant !== undefined && typeof plant !== 'function') return `is not ${form}`;
+  // An object of a class may keep what it needs.
+  const isPlain = [Object.prototype, null].includes(Object.getPrototypeOf(given) as object | null);
+  const unknown = isPlain ? Object.keys(given).filter((member) => !MEMBERS.has(member)) : [];
+  return unknown.length === 0 ? null : `${name}: a ${kind} has no ${unknown.join(', ')}`;
+}
+const MEMBERS: ReadonlySet<string> = new Set(['name', 'outcome', 'plant']);
+
 export type Hooked = (
   | {
       ok: true;
@@ -118,17 +134,22 @@ const missingGuards = (names: readonly string[]): Hook => ({
 
 const NEVER = new AbortController().signal;
 
-const VERDICTS: { readonly [verdict: string]: (said: { [member: string]: unknown }) => boolean } = {
-  pass: () => true,
-  rewrite: ({ text }) => typeof text === 'string',
-  block: ({ reason }) => typeof reason === 'string',
-  quarantine: ({ reason }) => typeof reason === 'string',
-  deny: ({ calls, reason, text }) =>
-    Array.isArray(calls) && typeof reason === 'string' && (text === undefined || typeof text === 'string'),
+const isText = (value: unknown): boolean => typeof value === 'string';
+const isOptional = (value: unknown): boolean => value === undefined || isText(value);
+const VERDICTS: { readonly [verdict: string]: { readonly [member: string]: (value: unknown) => boolean } } = {
+  pass: {},
+  rewrite: { text: isText, reason: isOptional },
+  block: { reason: isText },
+  quarantine: { reason: isText },
+  deny: { calls: Array.isArray, reason: isText, text: isOptional },
 };
 
-/** What is not a verdict is no leave to pass. */
+/** What is not a verdict is no leave to pass; nor is one that says more than is obeyed, such as a `text` beside `pass`. */
 function checked(said: HookVerdict): HookVerdict {
-  if (VERDICTS[said.verdict]?.(said) !== true) throw new TypeError('the hook gave no verdict');
+  const { verdict, ...given } = said as { verdict: string; [member: string]: unknown };
+  const members = Object.hasOwn(VERDICTS, verdict) ? VERDICTS[verdict] : undefined;
+  if (members === undefined) throw new TypeError('the hook gave no verdict');
+  const wrong = Object.keys({ ...members, ...given }).find((name) => members[name]?.(given[name]) !== true);
+  if (wrong !== undefined) throw new TypeError(`the hook's verdict ${verdict} has no such ${wrong}`);
   return said;
 }

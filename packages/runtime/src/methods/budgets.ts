@@ -5,9 +5,10 @@ import type { PeriodPatch, Scope } from '../budgets/periods.ts';
 import { budgetAt, PERIODS } from '../budgets/periods.ts';
 import type { Standing } from '../budgets/budgets.ts';
 import { AGENT_NAME } from '../definitions/agents.ts';
+import { noticesOfAgent, withNotices } from '../definitions/notices.ts';
 import type { Parts } from '../parts.ts';
 import type { Methods } from './shared.ts';
-import { ok, pageOf } from './shared.ts';
+import { knownAgents, ok, pageOf } from './shared.ts';
 import { notFound } from './views.ts';
 
 export function budgetMethods(parts: Parts): Pick<Methods, 'budgets.list' | 'budgets.set'> {
@@ -31,7 +32,9 @@ export function budgetMethods(parts: Parts): Pick<Methods, 'budgets.list' | 'bud
           details: { revision: set.conflict },
         });
       await parked.look();
-      return ok(await viewOf(parts, set));
+      const { scope: kind, name = '' } = params;
+      const notices = kind === 'agent' ? noticesOfAgent(name, knownAgents(parts)) : [];
+      return ok(withNotices(await viewOf(parts, set), notices));
     },
   };
 }

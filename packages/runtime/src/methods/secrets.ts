@@ -1,12 +1,13 @@
 /** Secrets by name: set, listed, deleted, and never read back. */
 import type { Params, SecretView } from '@perdure/contract';
 import { ApiError } from '@perdure/contract';
+import { noticesOfTools, withNotices } from '../definitions/notices.ts';
 import type { Parts } from '../parts.ts';
 import type { Bindings } from '../secrets/bindings.ts';
 import { SecretsError } from '../secrets/errors.ts';
 import type { SecretInfo } from '../secrets/vault.ts';
 import type { Answered, Methods } from './shared.ts';
-import { ok, pageOf } from './shared.ts';
+import { knownAgents, ok, pageOf } from './shared.ts';
 import { notFound } from './views.ts';
 
 type SecretMethod = 'secrets.list' | 'secrets.set' | 'secrets.delete' | 'secrets.rotate' | 'providers.list';
@@ -31,7 +32,8 @@ export function secretMethods(parts: Parts): Pick<Methods, SecretMethod> {
   };
 }
 
-async function set({ vault }: Parts, params: Params<'secrets.set'>): Answered<'secrets.set'> {
+async function set(parts: Parts, params: Params<'secrets.set'>): Answered<'secrets.set'> {
+  const { vault } = parts;
   const { name, value, hosts, tools, commands, ifVersion } = params;
   if (!value.isWellFormed() || value.includes('\0'))
     throw new ApiError('invalid_request', 'a secret is text, without a NUL', { details: { path: 'value' } });
@@ -40,7 +42,8 @@ async function set({ vault }: Parts, params: Params<'secrets.set'>): Answered<'s
     ...(tools === undefined ? {} : { tools }),
     ...(commands === undefined ? {} : { commands }),
   };
-  return ok(viewOf(await told(async () => vault.set(name, value, bindings, ifVersion))));
+  const view = viewOf(await told(async () => vault.set(name, value, bindings, ifVersion)));
+  return ok(withNotices(view, noticesOfTools(tools ?? [], knownAgents(parts))));
 }
 
 /** In the contract's codes; `details.problem` says which it is. */

@@ -4,6 +4,7 @@ import { ApiError } from '@perdure/contract';
 import type { Actor } from '@perdure/engine';
 import type { Caller } from '../api.ts';
 import type { Parts } from '../parts.ts';
+import type { Known } from '../definitions/notices.ts';
 import type { Route } from '../definitions/route.ts';
 import { checkRoute } from './sends.ts';
 
@@ -19,6 +20,10 @@ export function given<T extends object>(values: T): { [K in keyof T]?: Exclude<T
     [K in keyof T]?: Exclude<T[K], undefined>;
   };
 }
+
+/** The agents of this process, for notices. */
+export const knownAgents = ({ agents }: Pick<Parts, 'agents'>): Known[] =>
+  agents.list().map(({ definition: { name }, tools }) => ({ name, tools: [...tools.values()] }));
 
 /** Pages of a fold: the cursor is a position, because what a log says of its past does not change. */
 export function pageOf<T>(all: readonly T[], cursor: string | undefined, limit: number): { items: T[]; next?: string } {

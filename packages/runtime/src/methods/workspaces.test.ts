@@ -305,3 +305,20 @@ test('an export takes the trees along, with their contents; an import has them a
   await there.call('runs.undo', { session, run });
   assert.deepEqual(await texts(there), { a: '0', b: 'b' });
 });
+
+test('a tree that says of a file what it is not is no tree to move to, also where the content was there before', async () => {
+  const made = await world();
+  await put(made, { a: '0' });
+  const { tree: from } = await made.call('workspaces.get', { workspace: 'site' });
+  const { blobs } = made.store.tenant('default');
+  for (const text of ['0', 'another']) {
+    const tree = new Map<string, TreeNode>([['a', { digest: await blobs.put(Buffer.from(text)), bytes: 5 }]]);
+    const to = await blobs.put(Buffer.from(encodeTree(tree)));
+    const refused = await made.refused('workspaces.move', { workspace: 'site', from, to });
+    assert.deepEqual(
+      [refused.code, refused.message],
+      ['invalid_request', `a has ${text.length} bytes, and the tree says 5`],
+    );
+  }
+  assert.equal((await made.call('workspaces.get', { workspace: 'site' })).tree, from);
+});

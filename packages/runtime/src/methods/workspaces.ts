@@ -60,7 +60,13 @@ async function move(parts: Parts, caller: Caller, { workspace, from, to }: Param
   if (now?.tree === to) return now;
   try {
     const origin = `pushed by ${caller.actor.kind} ${caller.actor.id}`;
-    const moved = await workspaces.move(workspace, { from: from ?? null, to, key: parts.newId(), origin });
+    const moved = await workspaces.move(workspace, {
+      from: from ?? null,
+      to,
+      key: parts.newId(),
+      origin,
+      foreign: true,
+    });
     if (moved.ok) return moved.head;
     throw elsewhere(workspace, moved.head);
   } catch (error) {

@@ -21,13 +21,16 @@ export function isCommand(command: string, toAllow: boolean): boolean {
 function readPrefix(command: string): Prefix {
   const known = prefixes.get(command);
   if (known !== undefined) return known;
-  const commands = readScript(command).commands.filter(({ carried }) => !carried);
+  const { clear, plain, commands: all } = readScript(command);
+  const commands = all.filter(({ carried }) => !carried);
   const [only] = commands;
   const words = only?.words.filter((word) => word !== null) ?? [];
   const isOne = only !== undefined && commands.length === 1 && words.length === only.words.length;
   // Nothing but its words: neither an assignment nor a redirection, and no quotes that hide blanks.
   const isWhole = isOne && words.join(' ') === command.trim().replace(/\s+/g, ' ');
-  const prefix = isWhole ? { words, plain: only.plain } : null;
+  // `bash -c` runs what stands behind it: another way to write it would not be found.
+  const isRead = clear || words.length === 1;
+  const prefix = isWhole && isRead ? { words, plain: only.plain && plain } : null;
   if (prefixes.size >= LIMITS.compiledPatterns) prefixes.clear();
   prefixes.set(command, prefix);
   return prefix;

@@ -101,9 +101,10 @@ test('other rules than those that deny change nothing of what was approved', asy
     { decision: 'ask', tool: '*' },
     { ...deny, tool: 'push' },
     { ...deny, args: { to: { glob: 'alice' } } },
-    { ...deny, expiresAt: 1 },
+    { ...deny, expiresAt: world.system.clock.now() + 1_000 },
   ] as PolicyRule[])
     await world.call('policies.add', { scope: 'tenant', rule });
+  await world.system.advance(1_000);
   await approve(world, session, wait);
   assert.deepEqual(paid, ['mallory']);
 });

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, it, test } from 'node:test';
 import type { Params } from '@perdure/contract';
 import type { Entry, PolicyRule } from '@perdure/engine';
 import { World } from '../../test/world.ts';
+import { noticesOfRule } from '../definitions/notices.ts';
 import { tool } from '../definitions/tool.ts';
 import { decodeFrame } from '../log/frame.ts';
 
@@ -187,4 +188,84 @@ test('the same answer again finds its grant, also where it was revoked', async (
   assert.deepEqual(await world.call('waits.resolve', { session, wait: 'w1', answer }), first);
   const after = (await world.call('policies.get', { scope: 'tenant' })).grants;
   assert.deepEqual([after.length, typeof after[0]?.revokedAt], [1, 'number']);
+});
+
+describe('a change of rules', () => {
+  const rule: PolicyRule = { decision: 'deny', tool: 'shell', command: 'git push' };
+
+  it('is refused where it could count for nothing: a session that is not here, a time that is over, a broken glob', async () => {
+    const world = await World.create({ tools: [shell], script: [] });
+    const now = world.system.clock.now();
+    const scope = `session:ses_${'0'.repeat(26)}`;
+    assert.equal(await world.code('policies.add', { scope, rule }), 'not_found');
+    assert.equal(await world.code('policies.set', { scope, rules: [rule] }), 'not_found');
+    for (const [wrong, path] of [
+      [{ ...rule, expiresAt: now }, 'rule.expiresAt'],
+      [{ decision: 'deny', tool: '*', paths: ['[a'] }, 'rule.paths'],
+      [{ decision: 'deny', tool: '*', paths: ['src/*.{ts,js}'] }, 'rule.paths'],
+      [{ decision: 'deny', tool: '*', paths: ['!src'] }, 'rule.paths'],
+      [{ ...rule, command: 'bash -c' }, 'rule.command'],
+      [{ ...rule, decision: 'allow', command: 'export' }, 'rule.command'],
+    ] as [PolicyRule, string][]) {
+      const { code, details } = await world.refused('policies.add', { scope: 'tenant', rule: wrong });
+      assert.deepEqual([code, details], ['invalid_request', { path }], JSON.stringify(wrong));
+    }
+    assert.equal((await world.call('policies.get', { scope: 'tenant' })).revision, 0);
+  });
+
+  it('may keep a rule that is over where it stands, and brings none', async () => {
+    const world = await World.create({ tools: [shell], script: [] });
+    const over = { ...rule, expiresAt: world.system.clock.now() + 10 };
+    await world.call('policies.set', { scope: 'tenant', rules: [over] });
+    await world.system.advance(10);
+    const { rules } = await world.call('policies.set', { scope: 'tenant', rules: [over, rule] });
+    assert.equal(rules.length, 2);
+    const another = { ...over, reason: 'another' };
+    assert.equal(await world.code('policies.set', { scope: 'tenant', rules: [another] }), 'invalid_request');
+  });
+
+  it('says what may not be meant, and is made all the same: an agent or a tool may be added later', async () => {
+    const world = await World.create({ tools: [{ ...shell, names: { commands: ['command'] } }], script: [] });
+    const noticesOf = async (scope: string, given: PolicyRule) =>
+      (await world.call('policies.add', { scope, rule: given })).notices;
+    assert.equal(await noticesOf('tenant', rule), undefined);
+    assert.match(
+      (await noticesOf('agent:nosuch', rule))?.join() ?? '',
+      /^no agent nosuch is defined here \(assistant\)/,
+    );
+    assert.match(
+      (await noticesOf('tenant', { ...rule, tool: 'shel' }))?.join() ?? '',
+      /^no agent here has a tool shel \(/,
+    );
+    assert.match(
+      (await noticesOf('agent:assistant', { ...rule, tool: 'shel' }))?.join() ?? '',
+      /^agent assistant has no tool shel \(/,
+    );
+    assert.equal(await noticesOf('tenant', { ...rule, tool: 'sh*' }), undefined);
+    assert.equal((await world.call('policies.get', { scope: 'agent:nosuch' })).rules.length, 1);
+    assert.equal((await world.call('policies.get', { scope: 'tenant' })).notices, undefined);
+  });
+
+  it('gives rules names that no command line takes for a flag', async () => {
+    const world = await World.create({ tools: [shell], script: [] });
+    const rules = Array.from({ length: 200 }, (_, n): PolicyRule => ({ ...rule, reason: `${n}` }));
+    const set = await world.call('policies.set', { scope: 'tenant', rules });
+    for (const { id } of set.rules) assert.match(id, /^r[0-9A-Za-z]{10}$/);
+    assert.equal(new Set(set.rules.map(({ id }) => id)).size, 200);
+  });
+});
+
+it('a rule on what none of its tools names counts for no call, and whoever files it hears so', () => {
+  const tools = [
+    { name: 'read', names: { paths: ['path'] } },
+    { name: 'shell', names: { commands: ['c'] } },
+    { name: 'x' },
+  ];
+  const on = (tool: string, more: Partial<PolicyRule>): string[] =>
+    noticesOfRule({ decision: 'deny', tool, ...more }, null, [{ name: 'a', tools }]);
+  assert.deepEqual(on('read', { command: 'ls' }), ['read runs no command: the rule counts for no call']);
+  assert.deepEqual(on('read', { hosts: ['*'] }), ['read names no host: the rule counts for no call']);
+  assert.deepEqual([...on('shell', { paths: ['**'], hosts: ['*'] }), ...on('x', { command: 'ls' })], []);
+  assert.deepEqual([...on('read', { paths: ['**'] }), ...on('*', { command: 'ls' })], []);
+  assert.deepEqual(noticesOfRule({ decision: 'deny', tool: 'nosuch' }, null, []), []);
 });

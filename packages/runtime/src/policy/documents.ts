@@ -36,12 +36,12 @@ export const scopesOf = (agent: string, session: string): string[] => [
   `session:${session}`,
 ];
 /** Made of what it says: the same rule has the same name. */
-const ruleId = (rule: PolicyRule): string => sha256(canonicalJson(rule)).slice(0, LIMITS.ruleIdChars);
+const ruleId = (rule: PolicyRule): string => `r${shortened(sha256(canonicalJson(rule)))}`;
+/** To be typed and pasted: an id that began with a dash would be taken for a flag. */
+const shortened = (digest: string): string => digest.replaceAll(/[^0-9A-Za-z]/g, '').slice(0, LIMITS.ruleIdChars);
 /** One answer gives one grant. `answer`: its digest. */
 export const grantId = (session: string, wait: string, answer: string): string =>
-  `g${sha256(`${session}.${wait}.${answer}`)
-    .replaceAll(/[^0-9A-Za-z]/g, '')
-    .slice(0, LIMITS.ruleIdChars)}`;
+  `g${shortened(sha256(`${session}.${wait}.${answer}`))}`;
 
 export class PolicyDocuments {
   readonly #docs: DocStore;
@@ -90,8 +90,14 @@ export class PolicyDocuments {
   }
 
   /** Throws ApiError `invalid_request` for a rule that cannot be obeyed, `revision_conflict`. */
-  async set(scope: string, rules: readonly PolicyRule[], ifRevision: number | undefined): Promise<PolicyView> {
-    for (const [index, rule] of rules.entries()) checkRule(rule, `rules.${index}`);
+  async set(
+    scope: string,
+    rules: readonly PolicyRule[],
+    { ifRevision, at }: { ifRevision?: number | undefined; at: number },
+  ): Promise<PolicyView> {
+    // Rules that are over may stay where they are.
+    const there = new Set((await this.#read(scope)).document.rules.map(ruleId));
+    for (const [index, rule] of rules.entries()) checkRule(rule, `rules.${index}`, there.has(ruleId(rule)) ? 0 : at);
     return this.#change(scope, ({ revision, document }) => {
       if (ifRevision !== undefined && ifRevision !== revision)
         throw new ApiError('revision_conflict', `the rules of ${scope} are at revision ${revision}`, {
@@ -101,8 +107,9 @@ export class PolicyDocuments {
     });
   }
 
-  async add(scope: string, rule: PolicyRule): Promise<PolicyView> {
-    checkRule(rule, 'rule');
+  /** `at`: wall ms of now. Throws as `set`. */
+  async add(scope: string, rule: PolicyRule, at: number): Promise<PolicyView> {
+    checkRule(rule, 'rule', at);
     return this.#change(scope, ({ document }) => ({ ...document, rules: unique([...document.rules, rule]) }));
   }
 
@@ -293,10 +300,12 @@ function withRoom(grants: readonly FiledGrant[], scope: string, at: number): Fil
   return grants.toSpliced(over, 1);
 }
 
-function checkRule(rule: PolicyRule, at: string): void {
-  const misfit = misfitOfRule(rule);
+function checkRule(rule: PolicyRule, place: string, at: number): void {
+  const isOver = rule.expiresAt !== undefined && rule.expiresAt <= at;
+  const over = { path: 'expiresAt', message: `expiresAt is over: write the time in ms when the rule ends` };
+  const misfit = misfitOfRule(rule) ?? (isOver ? over : null);
   if (misfit !== null)
-    throw new ApiError('invalid_request', misfit.message, { details: { path: `${at}.${misfit.path}` } });
+    throw new ApiError('invalid_request', misfit.message, { details: { path: `${place}.${misfit.path}` } });
 }
 
 /** Who gave a grant, in which answer. */

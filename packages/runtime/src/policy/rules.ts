@@ -10,6 +10,10 @@ export function misfitOfRule(rule: PolicyRule): { path: string; message: string 
       return { path: `args.${place}`, message: `${condition.regex} is no regular expression (RE2)` };
     if (/~(?![01])/.test(place)) return { path: `args.${place}`, message: `${place} is no JSON pointer` };
   }
+  for (const glob of rule.paths ?? []) {
+    const misfit = misfitOfGlob(glob);
+    if (misfit !== null) return { path: 'paths', message: misfit };
+  }
   for (const kind of ['paths', 'hosts'] as const)
     for (const pattern of rule[kind] ?? [])
       if (matcherOf(kind === 'paths' ? 'path' : 'host', pattern, false) === null)
@@ -24,13 +28,20 @@ export function misfitOfRule(rule: PolicyRule): { path: string; message: string 
         message:
           rule.decision === 'allow'
             ? `${command} cannot be allowed: a rule names the beginning of one plain command, such as git status`
-            : `${command} is no plain command, such as git push`,
+            : `${command} is no plain command, such as git push: of a program that runs others, name the program alone`,
       };
   return null;
 }
 
 /** Whether any of them looks at paths. */
 export const namePaths = (rules: readonly PolicyRule[]): boolean => rules.some(({ paths }) => paths !== undefined);
+
+/** A glob as other tools know them would be taken word by word here, and fit nothing. */
+function misfitOfGlob(glob: string): string | null {
+  const other = /[[\]{}]|^!/.exec(glob)?.[0];
+  if (other === undefined) return null;
+  return `${glob} is no glob of a rule, which knows *, ** and ?: write each path by itself, and ? for a ${other} in a name`;
+}
 
 /** The first rule that cannot be obeyed, with its place. */
 export function misfitOfPolicies(policies: Policies): { path: string; message: string } | null {

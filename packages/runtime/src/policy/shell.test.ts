@@ -505,7 +505,12 @@ describe('a rule that allows a command', () => {
       '',
     ])
       assert.equal(isCommand(command, true), false, command);
-    for (const command of ['sudo', 'bash', 'xargs', 'git push', 'rm -rf'])
+    // What sets a variable is never allowed, so a rule that allows it would count for nothing.
+    for (const command of ['read', 'export', 'unset', 'printf -v x'])
+      assert.equal(isCommand(command, true), false, command);
+    for (const command of ['bash -c', 'sh -c', 'python3 -c', 'find -exec', 'git -c', 'sudo rm | x'])
+      assert.equal(isCommand(command, false), false, command);
+    for (const command of ['sudo', 'sudo rm', 'bash', 'read', 'xargs', 'git push', 'rm -rf'])
       assert.equal(isCommand(command, false), true, command);
     for (const command of ['git status', 'npm run build', 'ls', 'make'])
       assert.equal(isCommand(command, true), true, command);

@@ -433,6 +433,9 @@ test('a secret that is set while a session runs is out of sight at once, and no 
     await keyed.code('secrets.set', { name: 'TOKEN', value: 'open-sesame-2', ifVersion: 7 }),
     'revision_conflict',
   );
+  const early = await keyed.call('secrets.set', { name: 'EARLY', value: 'open-sesame-3', tools: ['nosuch'] });
+  assert.match(early.notices?.join() ?? '', /^no agent here has a tool nosuch/);
+  await keyed.call('secrets.delete', { name: 'EARLY' });
   assert.equal((await keyed.call('secrets.rotate', {})).resealed, 1);
   assert.deepEqual(await keyed.call('secrets.delete', { name: 'TOKEN' }), { shredded: true });
   assert.equal(await keyed.code('secrets.delete', { name: 'TOKEN' }), 'not_found');

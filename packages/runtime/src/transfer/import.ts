@@ -130,7 +130,13 @@ async function mountsHere(parts: Parts, { header, mounts }: Checked, session: st
   try {
     if (!header.sealed) return await forkMounts(parts, session, mounts);
     for (const { workspace, tree } of mounts)
-      await parts.workspaces.move(workspace, { from: null, to: tree, key: session, origin: `came with ${session}` });
+      await parts.workspaces.move(workspace, {
+        from: null,
+        to: tree,
+        key: session,
+        origin: `came with ${session}`,
+        foreign: true,
+      });
     return [];
   } catch (error) {
     if (!(error instanceof TreeMissing)) throw error;

@@ -6,7 +6,7 @@
  * H3 A head remembers by which keys it was last moved. What moves it under a key does so once: asked again after any
  *    crash, it finds that it did, from which tree to which.
  */
-import type { Tree } from '@perdure/contract';
+import type { Tree, TreeFile } from '@perdure/contract';
 import { decodeTree, encodeTree, isLink, sizeOfTree, TreeError } from '@perdure/contract';
 import { LIMITS } from '../limits.ts';
 import type { BlobStore, Clock, Digest, Doc, DocStore } from '../ports.ts';
@@ -30,6 +30,8 @@ export type Wanted = {
   to: Digest;
   key: string;
   origin: string;
+  /** The tree was made elsewhere: that its files have the sizes that it says is looked at. */
+  foreign?: true;
 };
 /** `conflict`: it stands elsewhere, at `head`; null: there is no such workspace. */
 export type Moved = { ok: true; head: Head; move: Move } | { ok: false; head: Head | null };
@@ -128,17 +130,33 @@ export class Workspaces {
   }
 
   /** H1. */
-  async #checked({ from, to }: Wanted): Promise<{ files: number; bytes: number }> {
+  async #checked({ from, to, foreign }: Wanted): Promise<{ files: number; bytes: number }> {
     const tree = await this.tree(to);
-    const known = new Set<Digest>();
+    const known = new Map<Digest, number>();
     // What was lost of the tree before is no reason not to leave it.
     const left = from === null ? null : await this.tree(from).catch(() => null);
-    for (const node of left?.values() ?? []) if (!isLink(node)) known.add(node.digest);
+    for (const node of left?.values() ?? []) if (!isLink(node)) known.set(node.digest, node.bytes);
     const fresh = new Set<Digest>();
-    for (const node of tree.values()) if (!isLink(node) && !known.has(node.digest)) fresh.add(node.digest);
+    const sized = new Map<string, TreeFile>();
+    for (const [path, node] of tree) {
+      if (isLink(node)) continue;
+      if (!known.has(node.digest)) fresh.add(node.digest);
+      if (known.get(node.digest) !== node.bytes) sized.set(path, node);
+    }
     const [lost, ...more] = await this.missing(fresh);
     if (lost !== undefined) throw new TreeMissing(`content ${lost} and ${more.length} others of the tree are not here`);
+    if (foreign === true) await this.#measure(sized);
     return sizeOfTree(tree);
+  }
+
+  /** Limits, and what people are shown, go by the sizes that a tree says. Throws TreeMissing. */
+  async #measure(files: ReadonlyMap<string, TreeFile>): Promise<void> {
+    const sizes = new Map<Digest, number>();
+    for (const [path, { digest, bytes }] of files) {
+      const size = sizes.get(digest) ?? (await this.#blobs.get(digest))?.byteLength ?? 0;
+      sizes.set(digest, size);
+      if (size !== bytes) throw new TreeMissing(`${path} has ${size} bytes, and the tree says ${bytes}`);
+    }
   }
 
   /** Takes the name away; `from`: only where it stands at this tree. False: it stands elsewhere, or is not there. */

@@ -194,8 +194,7 @@ export type Located = { at: string; stats: Stats; missing: readonly string[] };
 
 /** Goes from the root to what a path means, link by link (R2). Throws ToolFailure or a system error. */
 export async function locate(root: Root, path: string): Promise<Located> {
-  if (path.includes('\0'))
-    throw new ToolFailure('invalid_path', 'A path holds no NUL character: write it as list_files shows it.');
+  if (path.includes('\0')) throw new ToolFailure('invalid_path', 'A path holds no NUL character.');
   let names = namesBelow(root, root.real, path);
   let at = root.real;
   let stats = await lstat(at);
@@ -236,10 +235,7 @@ function namesBelow(root: Root, from: string, path: string): string[] {
   const meant = resolve(from, path);
   const base = [root.real, root.given].find((known) => isWithin(known, meant));
   if (base === undefined)
-    throw new ToolFailure(
-      'outside_root',
-      'That leads out of the root: use a path relative to it, as list_files shows.',
-    );
+    throw new ToolFailure('outside_root', 'That leads out of the root: use a path relative to it.');
   return relative(base, meant)
     .split(sep)
     .filter((name) => name !== '');

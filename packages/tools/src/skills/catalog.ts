@@ -18,8 +18,15 @@ export const SKILL_FILE = 'SKILL.md';
 const NAME = /^[a-z0-9]+(?:-[a-z0-9]+)*$/;
 const FRONT = /^---[ \t]*\r?\n([\s\S]*?)\r?\n---[ \t]*(?:\r?\n|$)/;
 const frontShape = z.object({
-  name: z.string().max(LIMITS.skillNameChars).regex(NAME, 'has lower-case letters, digits and single hyphens'),
-  description: z.string().trim().min(1).max(LIMITS.skillDescriptionChars),
+  name: z
+    .string('write the name of the folder')
+    .max(LIMITS.skillNameChars, `at most ${LIMITS.skillNameChars} characters`)
+    .regex(NAME, 'lower-case letters, digits and single hyphens'),
+  description: z
+    .string('write a text')
+    .trim()
+    .min(1, 'write a text')
+    .max(LIMITS.skillDescriptionChars, `at most ${LIMITS.skillDescriptionChars} characters`),
 });
 
 /** What is in these folders now; of two skills of one name, that of the earlier folder. Never throws. */
@@ -93,6 +100,14 @@ function parseSkill(parent: string, name: string): Skill | SkillProblem | null {
   return { name, description, body: file.text.slice(front.length).trim(), folder };
 }
 
+/** What is wrong with the front matter, and what to write. */
+function misfitOf({ issues: [issue] }: z.ZodError): string {
+  const [member] = issue?.path ?? [];
+  if (member === undefined) return 'the front matter holds no members: write name and description';
+  const purpose = member === 'description' ? ', a sentence on what the skill is for and when to use it' : '';
+  return `the front matter has no fitting ${String(member)}: ${issue?.message ?? 'it is odd'}${purpose}`;
+}
+
 function frontOf(yaml: string): { name: string; description: string } | { problem: string } {
   let read: unknown;
   try {
@@ -101,5 +116,5 @@ function frontOf(yaml: string): { name: string; description: string } | { proble
     return { problem: `the front matter is no YAML: ${error instanceof Error ? error.message : 'broken'}` };
   }
   const shape = frontShape.safeParse(read);
-  return shape.success ? shape.data : { problem: `the front matter does not fit: ${z.prettifyError(shape.error)}` };
+  return shape.success ? shape.data : { problem: misfitOf(shape.error) };
 }

@@ -124,7 +124,8 @@ void describe('skills', () => {
   void test('one that is broken is refused with its folder when the tool is made', () => {
     for (const [text, problem] of [
       ['no front matter', /begin with ---/],
-      ['---\nname: a\n---\n', /description/],
+      ['---\nname: a\n---\n', /: the front matter has no fitting description: write a text, a sentence on what[^\n]*$/],
+      ['---\n# nothing\n---\n', /: the front matter holds no members: write name and description$/],
       ['---\nname: other\ndescription: d\n---\n', /is called other/],
       ['---\nname: A\ndescription: d\n---\n', /lower-case/],
       ['---\nname: a\ndescription: [1]\n---\n', /description/],

@@ -1,6 +1,6 @@
 /** Puts one wait to the person at the terminal, and reads what is said to it. */
 import type { AnswerInput, WaitView } from '@perdure/contract';
-import { taintedText } from '@perdure/contract';
+import { raiseCommand, taintedText } from '@perdure/contract';
 import { LIMITS } from '../../limits.ts';
 import type { AnswerMore } from '../answers.ts';
 import { answerOf, described } from '../answers.ts';
@@ -39,8 +39,9 @@ export class Dialogue {
   }
 
   get prompt(): string {
-    const { kind, offer } = this.wait;
-    return kind === 'approval' && offer !== undefined ? 'approve, deny, always or edit? ' : (PROMPTS[kind] ?? '');
+    const { kind, offer, shortage } = this.wait;
+    if (kind === 'approval' && offer !== undefined) return 'approve, deny, always or edit? ';
+    return raiseCommand(shortage?.account ?? '') === null ? (PROMPTS[kind] ?? '') : 'deny? ';
   }
 
   /** What waits, with everything that is needed to decide. */
@@ -120,7 +121,9 @@ function tainted({ taint = [] }: WaitView): string {
   return text === '' ? '' : `  ${visible(text)}\n`;
 }
 
-function hint({ kind, offer }: WaitView): string {
+function hint({ kind, offer, shortage }: WaitView): string {
+  const command = raiseCommand(shortage?.account ?? '');
+  if (command !== null) return `  (raise it elsewhere: ${command}; deny lets the run end)\n`;
   const isOffered = kind === 'approval' && offer !== undefined;
   const text = isOffered
     ? `${HINTS.approval}; always allows ${visible(oneLine(offerText(offer), LIMITS.shownChars))} from now on in this session, always agent 7d of this agent for a week`

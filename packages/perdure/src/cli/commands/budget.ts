@@ -1,10 +1,12 @@
 /** Budgets from outside: show what is left, and change what may be spent. */
 import type { BudgetView, ParamsInput } from '@perdure/contract';
+import { noticesOfAgent } from '@perdure/runtime';
+import { agentsAround } from '../around.ts';
 import { connectedOrFolder, reading } from '../connection.ts';
 import type { Context, Run } from '../context.ts';
 import { isJson } from '../context.ts';
 import { EXIT, UsageError } from '../exit.ts';
-import { dateTime, dollars, print, printJson, table, tell } from '../output.ts';
+import { dateTime, dollars, print, printJson, table, tell, tellNotices } from '../output.ts';
 
 type Setting = ParamsInput<'budgets.set'>;
 type Whose = Pick<Setting, 'scope' | 'name'>;
@@ -32,6 +34,10 @@ export const set: Run = async (context) => {
   const connection = await connectedOrFolder(context, { withConfig: true });
   try {
     const budget = await connection.client.call('budgets.set', setting);
+    const { name = '' } = setting;
+    if (connection.kind === 'folder' && setting.scope === 'agent')
+      tellNotices({ notices: noticesOfAgent(name, await agentsAround(context)) });
+    tellNotices(budget);
     if (isJson(context)) printJson(budget);
     else printBudgets([budget]);
     return EXIT.ok;

@@ -5,7 +5,7 @@ import type { Context, FlagValue, Run } from '../context.ts';
 import { isJson } from '../context.ts';
 import { durationOf } from '../duration.ts';
 import { EXIT, UsageError } from '../exit.ts';
-import { dateTime, print, printJson, table, tell } from '../output.ts';
+import { dateTime, print, printJson, table, tell, tellNotices } from '../output.ts';
 
 async function using<T>(context: Context, work: (client: Client) => Promise<T>): Promise<T> {
   const connection = await connectedOrEmbedded(context);
@@ -87,6 +87,7 @@ export const revoke: Run = async (context) => {
 };
 
 function said(context: Context, view: PolicyView): typeof EXIT.ok {
+  tellNotices(view);
   if (isJson(context)) {
     printJson(view);
     return EXIT.ok;

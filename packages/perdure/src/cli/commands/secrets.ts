@@ -1,10 +1,12 @@
 /** Secrets from outside: set, list, rotate, delete. A value comes in by standard input or the keyboard, and never out. */
 import type { Client, SecretView } from '@perdure/contract';
-import { connectedOrFolder } from '../connection.ts';
+import { noticesOfTools } from '@perdure/runtime';
+import { agentsAround } from '../around.ts';
+import { connectedOrFolder, serverOf } from '../connection.ts';
 import type { Context, FlagValue, Run } from '../context.ts';
 import { isJson } from '../context.ts';
 import { EXIT, UsageError } from '../exit.ts';
-import { dateTime, print, printJson, table, tell } from '../output.ts';
+import { dateTime, print, printJson, table, tell, tellNotices } from '../output.ts';
 import { typed } from '../typed.ts';
 
 export const set: Run = async (context) => {
@@ -15,6 +17,9 @@ export const set: Run = async (context) => {
   const { host, tool, command } = context.flags;
   const bindings = { ...bound('hosts', host), ...bound('tools', tool), ...bound('commands', command) };
   const secret = await withSecrets(context, async (api) => api.call('secrets.set', { name, value, ...bindings }), true);
+  if (secret.tools !== undefined && secret.notices === undefined && (await serverOf(context)) === null)
+    tellNotices({ notices: noticesOfTools(secret.tools, await agentsAround(context)) });
+  tellNotices(secret);
   if (isJson(context)) printJson(secret);
   else print(`${name} is set (version ${secret.version}); ${placesOf(secret)}\n`);
   return EXIT.ok;

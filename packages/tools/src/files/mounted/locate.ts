@@ -19,8 +19,7 @@ export type Opener = (mount: Mount) => Promise<Found>;
 
 /** Throws ToolFailure. */
 export async function locate(mounts: readonly Mount[], open: Opener, path: string): Promise<Located> {
-  if (path.includes('\0'))
-    throw new ToolFailure('invalid_path', 'A path holds no NUL character: write it as list_files shows it.');
+  if (path.includes('\0')) throw new ToolFailure('invalid_path', 'A path holds no NUL character.');
   const names = namesOf([], path.replace(/^\/+/, ''));
   const mount = mounts.find((each) => namesIn(each.path).every((name, index) => names[index] === name));
   if (mount === undefined) {
@@ -59,7 +58,7 @@ function namesOf(from: readonly string[], path: string): string[] {
 }
 
 const outside = (): ToolFailure =>
-  new ToolFailure('outside_root', 'That leads out of the root: use a path relative to it, as list_files shows.');
+  new ToolFailure('outside_root', 'That leads out of the root: use a path relative to it.');
 
 type Within = Pick<Extract<Located, { mount: Mount }>, 'path' | 'node' | 'missing'>;
 
