@@ -41,6 +41,7 @@ const contextOf = ({ secrets = {} }: Opened, key: string, attempt = 1): ToolCont
     write: async () => false,
     stop: async () => null,
     state: async () => null,
+    begun: async () => null,
   },
   workspaces: {
     mounts: [],

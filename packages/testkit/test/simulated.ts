@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { parentPort } from 'node:worker_threads';
 import { createMemoryDisk, openMemoryStore } from '@perdure/stores/memory';
-import { files } from '@perdure/tools';
+import { files, keepCopy } from '@perdure/tools';
 import type { Act, Boundaries, Bug, Disk, Ground, Happening } from '../src/simulator/index.ts';
 import { ACTIONS, Coverage, eachBoundary, eachPair, FAULT_NAMES, simulate } from '../src/simulator/index.ts';
 
@@ -17,7 +17,7 @@ function createDisk(): Disk {
   };
 }
 
-export const ground: Ground = { createDisk, files: files({ mounts: true, write: true }) };
+export const ground: Ground = { createDisk, files: files({ mounts: true, write: true }), keep: keepCopy };
 
 const simulated = {
   /**

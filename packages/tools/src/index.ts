@@ -16,6 +16,8 @@ export type { BubblewrapOptions } from './sandbox/index.ts';
 export { searchHistory } from './search-history.ts';
 export type { SearchHistoryOptions } from './search-history.ts';
 export { jobs, shell } from './shell/index.ts';
+export { keepCopy } from './shell/kept.ts';
+export type { Copy } from './shell/kept.ts';
 export type { MountedShellOptions, ShellOptions } from './shell/index.ts';
 export { agentsFiles } from './skills/agents-files.ts';
 export type { AgentsFilesOptions } from './skills/agents-files.ts';

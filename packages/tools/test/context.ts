@@ -21,7 +21,7 @@ export function contextOf(signal: AbortSignal = new AbortController().signal, sa
     history: unused,
     result: unused,
     workspaces: { mounts: [], open: unused, earlier: unused, content: unused, change: unused },
-    jobs: { start: unused, read: unused, write: unused, stop: unused, state: unused },
+    jobs: { start: unused, read: unused, write: unused, stop: unused, state: unused, begun: unused },
     sandbox: sandbox ?? { kind: 'unused', probe: unused, run: unused, close: unused },
   };
 }

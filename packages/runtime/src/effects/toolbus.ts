@@ -150,7 +150,7 @@ function contextOf(options: ToolbusOptions, on: ToolCall, signal: AbortSignal, h
       return page;
     },
     sandbox: options.sandbox,
-    jobs: options.jobs.of(on.state.id, on.call.id, writable(on.mounts)),
+    jobs: options.jobs.of(on.state.id, on.call.id, { attempt: on.attempt, workspaces: writable(on.mounts) }),
     workspaces: mountedFor({ workspaces: options.workspaces, blobs: store.blobs }, on.mounts, {
       key: keyOf(on),
       session: on.state.id,

@@ -37,7 +37,7 @@ const KIND = 'job-changes';
 export class JobChanges {
   readonly #options: JobChangesOptions;
   /** By id: jobs of this process that have not ended. */
-  readonly #live = new Set<string>();
+  readonly #live = new Map<string, Expected>();
   #timer: Timer | null = null;
   #isRunning = false;
 
@@ -62,15 +62,17 @@ export class JobChanges {
     const { docs, clock, process } = this.#options;
     const id = idOf(session, job);
     const expected: Expected = { session, job, process, at: clock.now(), workspaces };
-    this.#live.add(id);
+    this.#live.set(id, expected);
     const known = await docs.get(KIND, id);
     await docs.put(KIND, id, expected, known?.revision ?? 0);
   }
 
   /** What it changed is stored, and nothing of it lives. Never rejects: what cannot be told now is told later. */
   async ended(session: string, job: string): Promise<void> {
-    if (!this.#live.delete(idOf(session, job))) return;
-    if (!(await this.#tellOf(idOf(session, job)))) this.#later(LIMITS.sweepMs);
+    const id = idOf(session, job);
+    const expected = this.#live.get(id);
+    this.#live.delete(id);
+    if (expected !== undefined && !(await this.#tellOf(id, expected))) this.#later(LIMITS.sweepMs);
   }
 
   #later(afterMs: number): void {
@@ -85,7 +87,8 @@ export class JobChanges {
       let after: string | null = null;
       do {
         const page = await this.#options.docs.list(KIND, { after, limit: LIMITS.sweepPage });
-        for (const { id } of page) if (!this.#live.has(id) && !(await this.#tellOf(id))) isLeft = true;
+        for (const { id, doc } of page)
+          if (!this.#live.has(id) && !(await this.#tellOf(id, doc as Expected))) isLeft = true;
         after = page.length < LIMITS.sweepPage ? null : (page.at(-1)?.id ?? null);
       } while (after !== null);
     } catch (error) {
@@ -97,17 +100,15 @@ export class JobChanges {
   }
 
   /** False: it has to be tried again. */
-  async #tellOf(id: string): Promise<boolean> {
+  async #tellOf(id: string, expected: Expected): Promise<boolean> {
     const { docs, workspaces, tenant, logger } = this.#options;
     try {
-      const found = await docs.get(KIND, id);
-      if (found === null) return true;
-      const expected = found.doc as Expected;
       const { session, job } = expected;
       const changes = await changesBy(workspaces, expected.workspaces, effectKey(tenant, session, job));
       const isTold = changes.length === 0 || (await this.#options.record(session, job, changes));
       if (!isTold) logger.warn({ session, job }, 'nobody can be told what a job has changed: its session is gone');
-      if (this.#isOver(expected)) await docs.put(KIND, id, null, found.revision);
+      const found = this.#isOver(expected) ? await docs.get(KIND, id) : null;
+      if (found !== null) await docs.put(KIND, id, null, found.revision);
       return true;
     } catch (error) {
       logger.warn({ job: id, error: String(error) }, 'what a job has changed is not told yet');

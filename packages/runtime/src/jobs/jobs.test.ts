@@ -191,6 +191,20 @@ void test('a stop, the end of the session and the end of the process end jobs, a
   assert.deepEqual(told, []);
 });
 
+void test('a job that was looked for and not found does not begin later, unless somebody asks for it again', async () => {
+  const { store, started, processNamed } = world();
+  const late = processNamed('p1').of('s', 'r1t1c0', { attempt: 1 });
+  const next = world(store).processNamed('p2');
+  const asked = next.of('s', 'r1t1c0', { attempt: 2 });
+  assert.deepEqual([await asked.begun(), await asked.begun(), await asked.state('r1t1c0')], [null, null, null]);
+  await assert.rejects(late.start(['run'], OPTIONS), { code: 'given_up' });
+  assert.equal(started.length, 0);
+  const again = world(store).processNamed('p3').of('s', 'r1t1c0', { attempt: 2 });
+  await again.start(['run'], OPTIONS);
+  assert.deepEqual(await again.state('r1t1c0'), { type: 'running' });
+  assert.deepEqual(await next.of('s', 'r1t1c0', { attempt: 3 }).begun(), { type: 'lost' });
+});
+
 void test('a command that could not begin is no job', async () => {
   const { processNamed, refusing } = world();
   const mine = processNamed('p1').of('s', 'r1t1c0');

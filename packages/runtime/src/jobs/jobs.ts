@@ -7,6 +7,8 @@
  *    changes.ts), before that is recorded: whoever hears that it ended finds it done.
  * J2 A job that ends by itself is told to its session, in the context slot `jobs`: no run is begun by it.
  * J3 How many run, of a session and of the process, how long, and what is kept of what they say, is bounded.
+ * J4 What was looked for and not found does not begin later: whoever says that a job was never started records that, and an
+ *    attempt that is late finds it.
  */
 import { LIMITS } from '../limits.ts';
 import type {
@@ -46,9 +48,18 @@ type Wanted = {
   atEnd: Parameters<SessionJobs['start']>[2];
   /** Which it may change at its end. */
   workspaces: readonly string[];
+  attempt: number;
 };
 /** What the document says. `output`: all that was kept, with where it begins. */
-type Recorded = { state: JobState; process: string; output: { digest: string; from: number } | null };
+type Recorded = {
+  state: JobState;
+  process: string;
+  output: { digest: string; from: number } | null;
+  /** It was never started: attempts up to this one do not start it any more. */
+  givenUp?: number;
+};
+/** Of the call that it belongs to. `workspaces`: those that the call may change. */
+type OfCall = { attempt?: number; workspaces?: readonly string[] };
 
 const KIND = 'job';
 const idOf = (session: string, job: string): string => `${session}/${job}`;
@@ -64,10 +75,11 @@ export class Jobs {
     this.#options = options;
   }
 
-  /** As a tool reaches them in one of its calls, which may change these workspaces. */
-  of(session: string, call: string, workspaces: readonly string[] = []): SessionJobs {
+  /** As a tool reaches them in one of its calls. */
+  of(session: string, call: string, { attempt = 1, workspaces = [] }: OfCall = {}): SessionJobs {
     return {
-      start: async (command, options, atEnd) => this.#start(session, call, { command, options, atEnd, workspaces }),
+      start: async (command, options, atEnd) =>
+        this.#start(session, call, { command, options, atEnd, workspaces, attempt }),
       read: async (job, reading) => this.#read(session, job, reading),
       write: async (job, text, end) => {
         const live = this.#find(session, job);
@@ -84,6 +96,8 @@ export class Jobs {
         return live.over;
       },
       state: async (job) => this.#state(session, job),
+      // Asked as an attempt of its own, behind those that are lost.
+      begun: async () => this.#begun(session, call, attempt - 1),
     };
   }
 
@@ -116,7 +130,7 @@ export class Jobs {
     return this.#live.get(session)?.get(job) ?? null;
   }
 
-  async #start(session: string, job: string, { command, options, atEnd, workspaces }: Wanted): Promise<void> {
+  async #start(session: string, job: string, { command, options, atEnd, workspaces, attempt }: Wanted): Promise<void> {
     const jobs = this.#live.get(session) ?? new Map<string, Live | null>();
     const all = [...this.#live.values()].reduce((sum, { size }) => sum + size, 0);
     if (jobs.size >= LIMITS.sessionJobs || all >= LIMITS.jobs)
@@ -125,7 +139,12 @@ export class Jobs {
       });
     this.#live.set(session, jobs.set(job, null));
     try {
-      await this.#record(session, job, { type: 'running' }, null);
+      await this.#begin(session, job, attempt);
+    } catch (error) {
+      this.#forget(session, job);
+      throw error;
+    }
+    try {
       if (atEnd !== undefined) await this.#options.changes.expect(session, job, workspaces);
       const started = await this.#options.sandbox.run(command, { ...options, input: true });
       if (this.#live.get(session)?.has(job) !== true) {
@@ -185,6 +204,30 @@ export class Jobs {
     if (jobs?.size === 0) this.#live.delete(session);
   }
 
+  /** Recorded before it begins (J1). */
+  async #begin(session: string, job: string, attempt: number): Promise<void> {
+    const { docs, process } = this.#options;
+    const recorded: Recorded = { state: { type: 'running' }, process, output: null };
+    for (;;) {
+      const known = await docs.get(KIND, idOf(session, job));
+      if (((known?.doc as Recorded | undefined)?.givenUp ?? 0) >= attempt)
+        throw Object.assign(new Error('it was taken for never started'), { code: 'given_up' });
+      if ((await docs.put(KIND, idOf(session, job), recorded, known?.revision ?? 0)).ok) return;
+    }
+  }
+
+  /** J4 */
+  async #begun(session: string, job: string, attempt: number): Promise<JobState | null> {
+    const { docs, process } = this.#options;
+    const never: Recorded = { state: { type: 'lost' }, process, output: null, givenUp: attempt };
+    for (;;) {
+      const known = await docs.get(KIND, idOf(session, job));
+      const { givenUp = 0 } = (known?.doc ?? {}) as Partial<Recorded>;
+      if (known !== null && (givenUp === 0 || givenUp >= attempt)) return this.#state(session, job);
+      if ((await docs.put(KIND, idOf(session, job), never, known?.revision ?? 0)).ok) return null;
+    }
+  }
+
   async #record(session: string, job: string, state: JobState, output: JobOutput | null): Promise<void> {
     const { docs, blobs, process } = this.#options;
     const id = idOf(session, job);
@@ -210,6 +253,7 @@ export class Jobs {
     const found = await this.#options.docs.get(KIND, idOf(session, job));
     if (found === null) return null;
     const recorded = found.doc as Recorded;
+    if (recorded.givenUp !== undefined) return null;
     if (recorded.state.type !== 'running' || recorded.process === this.#options.process) return recorded;
     return { ...recorded, state: { type: this.#options.shared ? 'away' : 'lost' } };
   }

@@ -25,7 +25,7 @@ export type JobView = {
 export interface SessionJobs {
   /**
    * Starts the job of this call; what it does is recorded before it begins. Throws SandboxError, and an Error with code
-   * `too_many_jobs`. `atEnd` runs once when nothing of it lives, however it ended, before that is recorded or told; what it
+   * `too_many_jobs`, or `given_up` where it was taken for never started by then. `atEnd` runs once when nothing of it lives, however it ended, before that is recorded or told; what it
    * gives is the last the job says. Not where this process dies, nor where the start throws.
    */
   start(
@@ -41,4 +41,9 @@ export interface SessionJobs {
   stop(job: string): Promise<JobState | null>;
   /** How it stands; null: none was started by this name. */
   state(job: string): Promise<JobState | null>;
+  /**
+   * How the job of this call stands, for the call's `verify`; null: no attempt has started it, and none that is lost will:
+   * one that is on its way all the same finds itself given up.
+   */
+  begun(): Promise<JobState | null>;
 }

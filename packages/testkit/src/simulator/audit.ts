@@ -7,11 +7,12 @@ import type { Sim } from './sim.ts';
 import { checkMessages } from './truth.ts';
 
 /** Byte for byte (P1, P2). */
-export async function checkDisk({ disk, clock, truth, heads, plan }: Sim): Promise<void> {
+export async function checkDisk({ disk, clock, truth, heads, plan }: Sim, { crafts }: Outside): Promise<void> {
   const store = disk.open(clock).tenant('default');
   const { log } = store;
   assert.deepEqual(await log.verify(), [], 'the chains on the disk are whole [P2]');
   if (plan.workspaces !== null) await heads.checkEnd(store);
+  await crafts.checkEnd(store);
   for (const known of truth.logs.values()) {
     const frames = await log.read(known.id, { after: 0, limit: 100_000 });
     assert.deepEqual(

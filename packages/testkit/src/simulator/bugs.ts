@@ -195,8 +195,8 @@ export function wrapHost(sim: Sim, host: Host): Host {
 function hopeful(host: Host): Host {
   const { jobs } = host.parts;
   const of = jobs.of.bind(jobs);
-  jobs.of = (session, call) => {
-    const all = of(session, call);
+  jobs.of = (...call) => {
+    const all = of(...call);
     const state: typeof all.state = async (job) => {
       const known = await all.state(job);
       return known?.type === 'lost' || known?.type === 'away' ? { type: 'running' } : known;

@@ -20,6 +20,7 @@ export const ACTIONS = [
   'revoke',
   'push',
   'undo',
+  'craft',
 ] as const;
 export type Happening = FaultName | (typeof ACTIONS)[number];
 

@@ -10,6 +10,11 @@ export const WORKSPACE_BUGS = {
   'head-uncompared': 'a head is moved from wherever it stands',
   'head-before-body': 'a content is stored after the head that names it has moved',
   'move-forgotten': 'a head does not remember by which calls it was moved',
+  'job-torn': 'of what a job has left, only the first part is kept',
+  'job-kept-early': 'what a job does is kept while it goes on',
+  'job-over-others': 'what a job has left is put over what others have changed meanwhile',
+  'job-conflict-unsaid': 'what of a job is not kept is not said',
+  'job-untold': 'what a job has changed is told by its own process or by nobody',
   'undo-of-others': 'an undo puts the workspace back to where it stood, with what others have changed since',
 } as const;
 export const GRANT_BUGS = {
@@ -37,6 +42,10 @@ export function wrapDocuments(sim: Sim, process: Process, store: Store, name: st
     }
     case 'head-before-body':
       return { ...tenant, blobs: late(process, blobs) };
+    case 'job-untold': {
+      const list: typeof docs.list = async (kind, page) => (kind === 'job-changes' ? [] : docs.list(kind, page));
+      return { ...tenant, docs: { ...all(docs), list } };
+    }
     case 'move-forgotten': {
       const get: typeof docs.get = async (kind, id) => {
         const doc = await docs.get(kind, id);

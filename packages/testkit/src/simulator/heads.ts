@@ -8,6 +8,8 @@ import { decodeTree, encodeTree, isLink, sameNode } from '@perdure/contract';
 import type { Entry, RunId } from '@perdure/engine';
 import { LIMITS, sha256, Workspaces } from '@perdure/runtime';
 import type { TenantStore } from '@perdure/runtime/ports';
+import { CRAFT } from './crafts.ts';
+import { stateOf } from './coverage.ts';
 import type { Outside } from './outside.ts';
 import type { Sim } from './sim.ts';
 import type { Log, Named } from './truth.ts';
@@ -131,6 +133,7 @@ export class Heads {
     const undone = /^undo of (ses_\w+)\.(r\d+) by /.exec(origin);
     if (undone !== null) return this.#checkUndo(workspace, `${undone[1]}`, `${undone[2]}`, trees);
     const named = this.#sim.truth.effects.get(key);
+    if (named?.tool === CRAFT) return this.#checkCraft(workspace, named, move, trees);
     if (named !== undefined) return this.#checkCall(workspace, named, trees);
     if (origin.startsWith('pushed by '))
       return assert.ok(this.#pushes.has(`${move.before} ${move.after}`), `${workspace} is as somebody pushed it [H2]`);
@@ -152,6 +155,14 @@ export class Heads {
     const wanted = edit === undefined ? args.content : old?.replace(edit.old, () => edit.new);
     assert.equal(fresh, wanted, `${what} leaves ${args.path} as it was asked to [H2]`);
     this.#outside.happen(this.#outside.deed(named.key), named.tool, 'keyed');
+  }
+
+  #checkCraft(workspace: string, named: Named, move: Move, { before, after }: { before: Tree; after: Tree }): void {
+    const state = this.#sim.truth.logs.get(named.session)?.state;
+    const mount = state?.config.mounts?.find((each) => each.workspace === workspace);
+    assert.equal(mount?.mode, 'read-write', `${named.effect} changes what is mounted to be changed [P15]`);
+    if (state !== undefined) this.#sim.coverage.hit('craft', stateOf(state));
+    this.#outside.crafts.moved(workspace, named.key, move, before, after);
   }
 
   #textAt(tree: Tree, path: string): string | undefined {
@@ -191,6 +202,7 @@ export class Heads {
       const { workspace, before, after } = entry.data;
       const move = this.#heads.get(workspace)?.moves.find(({ key }) => key === named.key);
       assert.deepEqual([move?.before, move?.after], [before, after], `what is told of ${what} is what it did [P6]`);
+      this.#outside.crafts.told(named.key);
     }
     const args = this.#asked.get(named.key);
     if (entry.kind !== 'call.settled' || entry.data.outcome !== 'done' || entry.data.code !== undefined) return;

@@ -5,6 +5,7 @@ import { isCompactionId, memberOf } from '@perdure/engine';
 import type { ModelInfo, ModelSource } from '@perdure/runtime/ports';
 import type { ScriptedCall, ScriptedReply } from '../scripted-model.ts';
 import { createScriptedModel } from '../scripted-model.ts';
+import { CRAFT } from './crafts.ts';
 import { digestOf, SITE } from './heads.ts';
 import type { Outside } from './outside.ts';
 import type { Plan, Script } from './plan.ts';
@@ -118,7 +119,7 @@ function replyOf(sim: Sim, draw: Prng, call: ScriptedCall, session: string): Scr
   if (call.request.params.toolChoice === 'none' || !draw.chance(appetite(sim, call)))
     return { text: JSON.stringify(`Answer ${draw.between(0, 99)} to all of it.`), ...more };
   const calls = Array.from({ length: draw.pick([1, 1, 2, 2, 3, 4]) }, () =>
-    sim.plan.workspaces !== null && draw.chance(0.6) ? changeOf(sim, draw, session) : callOf(draw),
+    sim.plan.workspaces !== null && draw.chance(0.6) ? onFiles(sim, draw, session) : callOf(draw),
   );
   return { text: draw.chance(0.5) ? 'One moment.' : '', calls, ...more };
 }
@@ -144,6 +145,11 @@ function scripted(sim: Sim, { calls }: Script, { items }: ScriptedCall): Scripte
 }
 
 const PATHS = ['a.txt', 'notes/b.txt', 'notes/c.txt', 'd.txt', 'more/e.txt'] as const;
+
+function onFiles(sim: Sim, draw: Prng, session: string): { name: string; arguments: unknown } {
+  if (sim.keep !== null && draw.chance(0.3)) return { name: CRAFT, arguments: { n: draw.between(0, 3) } };
+  return changeOf(sim, draw, session);
+}
 
 /** A change of a file as it stands, by whatever the model has seen of it: somebody else may be faster. */
 function changeOf(sim: Sim, draw: Prng, session: string): { name: string; arguments: unknown } {

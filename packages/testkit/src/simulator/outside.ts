@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { argumentsDigest } from '@perdure/runtime';
 import type { JobState } from '@perdure/runtime/ports';
 import { Answers } from './answers.ts';
+import { CRAFT, Crafts } from './crafts.ts';
 import type { Named } from './truth.ts';
 import { isHeld } from './truth.ts';
 import type { Process } from './process.ts';
@@ -42,6 +43,7 @@ export class Outside {
   readonly deeds = new Map<string, Deed>();
   readonly answers: Answers;
   readonly workshop: Workshop;
+  readonly crafts: Crafts;
   /** Calls whose job will be reported through a callback, by key. */
   readonly jobs = new Map<string, { token: string; payload: unknown }>();
   /** Attempts at a model call that failed, whatever had been streamed: `key#attempt`. */
@@ -54,6 +56,7 @@ export class Outside {
     this.#sim = sim;
     this.answers = new Answers(sim);
     this.workshop = new Workshop(sim);
+    this.crafts = new Crafts(sim);
   }
 
   deed(key: string): Deed {
@@ -138,7 +141,7 @@ export class Outside {
   async look(process: Process, session: string, ask: (job: string) => Promise<JobState | null>): Promise<string> {
     const said: string[] = [];
     for (const named of this.#sim.truth.effects.values()) {
-      if (named.session !== session || named.tool !== 'begin') continue;
+      if (named.session !== session || (named.tool !== 'begin' && named.tool !== CRAFT)) continue;
       // What a person says of it is the person's word.
       if (named.settled?.outcome !== 'done' || named.settled.code === 'by_person') continue;
       const state = await ask(named.effect);

@@ -197,7 +197,7 @@ export function planOf(random: Prng, of: 'workspaces' | 'grants' | null = null):
     effects: random.pick([1, 2, 512]),
     calls: random.pick([0.6, 0.9, 1]),
     // How often nodes look around is time that must pass, and nothing that this is about.
-    knobs: { ...knobsOf(random), ...(nodes === null ? {} : { nodesMs: 2_000, idleHoldMs: nodes.leaseMs / 3 }) },
+    knobs: { ...knobsOf(random), ...(nodes === null ? {} : knobsOfNodes(nodes)) },
     approvalTtlMs: random.chance(0.2) ? random.between(1_000, 20_000) : null,
     structured: random.chance(0.3),
     background: random.chance(0.4),
@@ -207,6 +207,12 @@ export function planOf(random: Prng, of: 'workspaces' | 'grants' | null = null):
     budgets: random.chance(0.35) ? budgetsOf(random) : null,
   };
 }
+
+const knobsOfNodes = ({ leaseMs }: NodesPlan): Record<string, number> => ({
+  nodesMs: 2_000,
+  idleHoldMs: leaseMs / 3,
+  homecomingMs: 20_000,
+});
 
 /** Wall time at the beginning, ms: the same for all but those that are to see a day end. */
 export function beginOf({ budgets }: Plan): number {

@@ -2,6 +2,7 @@
 import type { Amount, Append, AppendResult, Clock, Store, ToolDefinition } from '@perdure/runtime/ports';
 import type { Bug } from './bugs.ts';
 import type { Coverage } from './coverage.ts';
+import type { KeepCopy } from './crafts.ts';
 import type { FaultName, Plan } from './plan.ts';
 import type { Grants } from './grants.ts';
 import type { Heads } from './heads.ts';
@@ -46,6 +47,8 @@ export type Sim = {
   readonly grants: Grants;
   /** The tools that change files, as they are. */
   readonly files: readonly ToolDefinition[];
+  /** How a job keeps what it has changed; null: there are no such jobs. */
+  readonly keep: KeepCopy | null;
   readonly bug: Bug | null;
   readonly weather: Weather;
   /** Whether faults are still injected. */

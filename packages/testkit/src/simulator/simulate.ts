@@ -12,6 +12,7 @@ import { subjectOf } from './bugs.ts';
 import { Client } from './clients.ts';
 import type { Processes } from './cluster.ts';
 import { Cluster } from './cluster.ts';
+import type { KeepCopy } from './crafts.ts';
 import { Coverage, stateOf } from './coverage.ts';
 import { Grants, OTHER_TENANT } from './grants.ts';
 import { Heads } from './heads.ts';
@@ -44,6 +45,8 @@ export type Ground = {
   createDisk: () => Disk;
   /** Tools that change files in what a session has mounted; without them there are no workspaces. */
   files?: readonly ToolDefinition[];
+  /** How jobs keep what they changed there; without it no job changes anything. */
+  keep?: KeepCopy;
 };
 export type SimulateOptions = Ground & {
   seed: number | string;
@@ -104,6 +107,7 @@ class Simulation implements Sim {
   readonly heads: Heads;
   readonly grants = new Grants();
   readonly files: readonly ToolDefinition[];
+  readonly keep: KeepCopy | null;
   readonly bug: Bug | null;
   readonly weather: Weather;
   readonly #seed: string;
@@ -124,11 +128,12 @@ class Simulation implements Sim {
   #restAt = 0;
   #wallOffsetMs = 0;
 
-  constructor({ seed, plan, bug, trace, createDisk, files = [] }: SimulateOptions) {
+  constructor({ seed, plan, bug, trace, createDisk, files = [], keep }: SimulateOptions) {
     this.#seed = String(seed);
     this.random = new Prng(this.#seed);
     const planned = plan ?? planOf(this.random.fork('plan'), subjectOf(bug));
     this.files = files;
+    this.keep = keep ?? null;
     this.plan = files.length === 0 ? { ...planned, workspaces: null } : planned;
     this.purses = new Purses(this.plan.budgets);
     this.scheduler = new Scheduler(this.random.fork('order'), this.plan.order);
@@ -323,6 +328,7 @@ class Simulation implements Sim {
     return (
       this.#clients.every(({ done }) => done) &&
       this.truth.isAtRest() &&
+      this.#outside.crafts.areTold() &&
       this.#subscribers.every(({ isCaughtUp }) => isCaughtUp)
     );
   }
@@ -334,7 +340,7 @@ class Simulation implements Sim {
     });
     const clients = this.#clients.filter(({ done }) => !done).length;
     const behind = this.#subscribers.filter(({ isCaughtUp }) => !isCaughtUp).length;
-    return `${logs.join('; ')}; ${clients} clients wait, ${behind} readers are behind`;
+    return `${this.#outside.crafts.untold()}${logs.join('; ')}; ${clients} clients wait, ${behind} readers are behind`;
   }
 
   async #checkEnd(): Promise<void> {
@@ -344,7 +350,7 @@ class Simulation implements Sim {
       if (this.random.chance(0.3)) await this.#finish(checkReads(this, this.#outside, host));
     }
     this.#cluster.end();
-    await checkDisk(this);
+    await checkDisk(this, this.#outside);
   }
 
   /** Lets something come to its end while time goes on. */

@@ -2,6 +2,7 @@
 import type { AgentDefinition } from '@perdure/runtime';
 import { wait } from '@perdure/runtime';
 import type { EffectClass, JsonSchema, ToolContext, ToolDefinition } from '@perdure/runtime/ports';
+import { CRAFT } from './crafts.ts';
 import type { FileArgs } from './heads.ts';
 import { CHANGING } from './heads.ts';
 import type { Deed, Outside, Request } from './outside.ts';
@@ -9,7 +10,7 @@ import type { Plan } from './plan.ts';
 import type { Process } from './process.ts';
 import type { Sim } from './sim.ts';
 
-type Kind = 'act' | 'question' | 'timer' | 'callback' | 'start' | 'jobs';
+type Kind = 'act' | 'question' | 'timer' | 'callback' | 'start' | 'craft' | 'jobs';
 type Spec = { name: string; effect: EffectClass; approval: 'always' | 'never'; verify: boolean; kind: Kind };
 
 const spec = (name: string, effect: EffectClass, more: Partial<Spec> = {}): Spec => ({
@@ -36,6 +37,9 @@ export const TOOLS: readonly Spec[] = [
   spec('peek', 'pure', { kind: 'jobs' }),
   spec('order', 'unsafe', { approval: 'always', kind: 'callback' }),
 ];
+
+/** A job on what is mounted. */
+const CRAFTING = spec(CRAFT, 'unsafe', { verify: true, kind: 'craft' });
 
 /** Compiled once: schemas are known by identity. */
 const INPUT: JsonSchema = {
@@ -73,7 +77,8 @@ function changingOf(sim: Sim, outside: Outside, process: Process, tool: ToolDefi
 }
 
 function simulatedOf(sim: Sim, outside: Outside, process: Process, without: string | null): ToolDefinition[] {
-  return TOOLS.filter(({ name }) => name !== without).map((of) => {
+  const crafts = sim.plan.workspaces === null || sim.keep === null ? [] : [CRAFTING];
+  return [...TOOLS.filter(({ name }) => name !== without), ...crafts].map((of) => {
     const definition: ToolDefinition = {
       name: of.name,
       description: `the simulated ${of.name}`,
@@ -135,6 +140,7 @@ async function run(
     await process.wait(`${of.name} throws`, draw.between(0, 2_000));
     throw new Error('the tool could not begin');
   }
+  if (of.kind === 'craft') return outside.crafts.start(process, context, PLACE);
   if (of.kind === 'start' || of.kind === 'jobs') return onJobs(outside, process, of.kind, context);
   const hangs = sim.befalls('toolHangs', draw, context.session);
   const result = await act(sim, outside, process, of, context, deed, {
@@ -232,13 +238,13 @@ async function verify(
   process: Process,
   of: Spec,
   key: string,
-  { session, jobs, call }: ToolContext,
+  { session, jobs }: ToolContext,
 ): Promise<Awaited<ReturnType<NonNullable<ToolDefinition['verify']>>>> {
   const draw = outside.draw(key, -1);
   await process.wait('verify', draw.between(0, 1_000));
   if (process.fault('crashBeforeOutcome', session)) return process.gone();
-  if (of.kind === 'start') {
-    const state = await jobs.state(call);
+  if (of.kind === 'start' || of.kind === 'craft') {
+    const state = await jobs.begun();
     return state === null ? { outcome: 'failed', message: 'not started' } : { outcome: 'done', content: state.type };
   }
   if (sim.befalls('toolThrows', draw, session)) throw new Error('the server cannot be reached');

@@ -3,12 +3,14 @@
  * held against what the system says of them (J1).
  */
 import assert from 'node:assert/strict';
-import type { JobState, Sandbox, SandboxEnd, SandboxProcess } from '@perdure/runtime/ports';
+import type { JobState, Sandbox, SandboxEnd, SandboxProcess, SessionJobs } from '@perdure/runtime/ports';
 import type { Outside } from './outside.ts';
 import type { Process } from './process.ts';
 import type { Sim } from './sim.ts';
 
 const JOB_MAX_MS = 30_000;
+/** Where a job is started. */
+export type Place = Parameters<SessionJobs['start']>[1];
 
 /** A job that was really started. `end` null: it lives. */
 type Work = { process: Process; end: SandboxEnd | null };
@@ -36,6 +38,7 @@ export class Workshop {
   }
 
   #begin(process: Process, outside: Outside, key: string): SandboxProcess {
+    const { crafts } = outside;
     const draw = outside.draw(key, -2);
     const over = Promise.withResolvers<SandboxEnd>();
     const work: Work = { process, end: null };
@@ -43,6 +46,7 @@ export class Workshop {
     const end = (how: SandboxEnd): void => {
       if (work.end !== null || !process.alive) return;
       work.end = how;
+      crafts.ended(key);
       over.resolve(how);
     };
     try {
@@ -50,9 +54,15 @@ export class Workshop {
     } catch (error) {
       this.#sim.fail(error);
     }
-    this.#sim.scheduler.add(process.name, 'a job ends', draw.between(0, JOB_MAX_MS), () =>
-      end({ type: 'exited', code: 0 }),
-    );
+    const forMs = draw.between(0, JOB_MAX_MS);
+    const stroke = (isLast: boolean): void => {
+      if (work.end === null && process.alive) crafts.stroke(key, isLast);
+    };
+    this.#sim.scheduler.add(process.name, 'a job is half done', forMs / 2, () => stroke(false));
+    this.#sim.scheduler.add(process.name, 'a job ends', forMs, () => {
+      stroke(true);
+      end({ type: 'exited', code: 0 });
+    });
     const said = async function* (text: string): AsyncGenerator<Uint8Array> {
       if (text !== '') yield Buffer.from(text);
       await over.promise;

@@ -85,7 +85,7 @@ async function kept(laid: LaidMounts): Promise<string> {
 
 /** What became of a start that nobody saw the end of. */
 async function verified({ jobs: all, call }: ToolContext): ReturnType<NonNullable<ToolDefinition['verify']>> {
-  const state = await all.state(call);
+  const state = await all.begun();
   if (state === null) return { outcome: 'failed', message: 'the job was not started' };
   return { outcome: 'done', content: `job ${call}: ${shown(state)}` };
 }

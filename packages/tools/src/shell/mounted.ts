@@ -3,7 +3,7 @@
  * command's alone; when the command has ended, what it changed is stored, and the folder is gone.
  *
  * C1 What is put there is data: links are made last, and nobody here follows one, before or after.
- * C2 What others have changed meanwhile stays; what both changed is not stored, and told.
+ * C2 What others have changed meanwhile stays; what both changed is not stored, and told (see kept.ts).
  * C3 The workspace moves once for a command, whole, after its end: a process that dies before leaves it as it was.
  * C4 What a process that was killed left behind is taken away by the next one.
  */
@@ -11,8 +11,8 @@ import { chmod, chown, lchown, lstat, mkdir, mkdtemp, open, readdir, realpath, r
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
-import type { Tree, TreeNode } from '@perdure/contract';
-import { diffTrees, isLink, mergeTrees, sizeOfTree } from '@perdure/contract';
+import type { TreeNode } from '@perdure/contract';
+import { isLink, sizeOfTree } from '@perdure/contract';
 import type { Found, Mount, Placed, SandboxFolder, SessionWorkspaces } from '@perdure/runtime/ports';
 import { ToolFailure } from '../failure.ts';
 import { quote } from '../files/space.ts';
@@ -22,6 +22,7 @@ import { NOBODY } from '../sandbox/identity.ts';
 import { leftBehind, ownMark } from '../sandbox/marks.ts';
 import type { LeftOut, Owner, TreeFolder } from '../trees/index.ts';
 import { excludesOf, openTreeFolder, USUALLY_EXCLUDED, withUnseen } from '../trees/index.ts';
+import { keepCopy } from './kept.ts';
 import { WORKSPACE } from './place.ts';
 
 type Laid = { mount: Mount; found: Found; path: string };
@@ -142,33 +143,14 @@ async function storeBack(workspaces: SessionWorkspaces, { mount, found, path }: 
     const { tree, leftOut } = await folder.scan(excludes, idle);
     const here = withUnseen(tree, found.tree, excludes, leftOut);
     const notes = leftOut.map(({ path: name, why }: LeftOut) => `[not kept: ${quote(name)} ${why}]`);
-    const clash = await store(workspaces, { mount, found, path }, here, folder);
+    const copy = { mount, found: found.tree, here };
+    const conflicts = await keepCopy(workspaces, copy, async (at, node) => placedOf(folder, at, node));
+    const clash = conflicts.map((at) => `[not kept: ${quote(at)} was changed by somebody else meanwhile]`);
     return [...notes.slice(0, LIMITS.toldPaths), ...clash];
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     return [`[what the command changed in ${mount.path} is not kept: ${why}]`];
   }
-}
-
-async function store(
-  workspaces: SessionWorkspaces,
-  { mount, found }: Laid,
-  here: Tree,
-  folder: TreeFolder,
-): Promise<string[]> {
-  const mine = new Map(diffTrees(found.tree, here).map(({ path, after }) => [path, after]));
-  if (mine.size === 0) return [];
-  for (let tries = 0; tries < LIMITS.workspaceTries; tries += 1) {
-    const now = await told(async () => workspaces.open(mount));
-    const merged = mergeTrees(found.tree, now.tree, here);
-    // C2: what only this command changed is stored all the same.
-    const conflicts = new Set(merged.ok ? [] : merged.conflicts);
-    const changes = new Map<string, Placed | null>();
-    for (const [path, node] of mine) if (!conflicts.has(path)) changes.set(path, await placedOf(folder, path, node));
-    if (changes.size === 0 || (await told(async () => workspaces.change(mount, now, changes))))
-      return [...conflicts].map((path) => `[not kept: ${quote(path)} was changed by somebody else meanwhile]`);
-  }
-  throw new ToolFailure('changed', 'it changes all the time.');
 }
 
 async function placedOf(folder: TreeFolder, path: string, node: TreeNode | undefined): Promise<Placed | null> {
