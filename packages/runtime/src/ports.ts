@@ -89,6 +89,7 @@ export type {
   SandboxFolder,
   SandboxLimits,
   SandboxOptions,
+  SandboxPath,
   SandboxProcess,
   SandboxReport,
   SandboxWall,

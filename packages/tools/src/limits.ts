@@ -93,6 +93,9 @@ export const LIMITS = {
     timeoutMs: 20_000,
   },
 
+  /** What is looked at, before a command begins, for what rules deny to it; what is covered of it, with the folders above. */
+  coveredEntries: 100_000,
+  covers: 500,
   /** Of `/etc` so large a file and a folder with so many entries are copied; larger ones are mounted. */
   etcFileBytes: 256 * 1024,
   etcFolderEntries: 12,

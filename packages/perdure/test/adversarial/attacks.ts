@@ -111,7 +111,20 @@ function kept(): Attack[] {
       ],
     ],
   ];
-  return turns.map((each): Attack => ({ kind: 'path', agent: 'kept', turns: each }));
+  // No word of theirs is denied: what they walk through is.
+  const walks = [
+    'grep -rh kep .',
+    'tar cf - sub | cat',
+    'cp -rT sub /tmp/c; grep -rh kep /tmp/c',
+    'mv sub other; grep -rh kep other; ln -s . again; grep -Rh kep again',
+    'find . -name canary.txt -delete',
+  ];
+  const job = (command: string): Asked => ({ name: 'job_start', arguments: { command, forMs: 5_000 } });
+  return [
+    ...turns,
+    ...walks.map((command) => [[shell(command)]]),
+    [[job('grep -rh kep .')], [{ name: 'job_read', arguments: {} }]],
+  ].map((each): Attack => ({ kind: 'path', agent: 'kept', turns: each }));
 }
 
 function hosts({ trap, page, beside }: Outside, gateway: string): Attack[] {

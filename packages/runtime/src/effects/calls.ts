@@ -7,12 +7,14 @@ import type { Bodies } from './bodies.ts';
 import { clipped } from './clip.ts';
 import { argumentsDigest } from '../log/digest.ts';
 import { LIMITS } from '../limits.ts';
-import type { Clock, Reached } from '../ports.ts';
+import type { Clock, Reached, ToolDefinition } from '../ports.ts';
 import type { Reach } from '../policy/facts.ts';
 import type { Allowed } from '../policy/dispatch.ts';
 import { deniedNow, reachNow } from '../policy/dispatch.ts';
 import type { InForce, PolicyDocuments } from '../policy/documents.ts';
-import { denialText, joinPolicies, standingNow } from '../policy/policy.ts';
+import { keptFrom } from '../policy/kept.ts';
+import { denialText, joinPolicies, judged, standingNow } from '../policy/policy.ts';
+import { namePaths } from '../policy/rules.ts';
 import type { Hot, Sessions } from '../log/sessions.ts';
 import { BodyMissing } from '../log/sessions.ts';
 import { StorageUnavailable } from '../log/storage.ts';
@@ -98,11 +100,21 @@ export async function callTool(
   const guards = registered?.definition.guards ?? [];
   // What cannot be told reaches nothing.
   const held = reach === null ? {} : { reached: reach === 'unclear' ? [] : reach };
-  const on = { ...found.on, ...held, readsOn: tools.has(READ_MORE), guards };
+  const on = { ...found.on, ...held, ...keptOf(allowed, tool, reach), readsOn: tools.has(READ_MORE), guards };
   if (effect.type === 'verify') return toolbus.verify(on, tool, args, signal, bodies);
   const outcome = await toolbus.run(on, tool, args, signal, bodies);
   const searched = tool.name === TOOL_SEARCH && outcome.type === 'call' && outcome.outcome === 'done';
   return searched ? { ...outcome, found: namesFound(tools.values(), args) } : outcome;
+}
+
+/** What rules of now keep from it in a sandbox, whatever it names. */
+function keptOf(allowed: Allowed | null, tool: ToolDefinition, reach: Reach): Pick<ToolCall, 'kept'> {
+  if (allowed === null) return {};
+  const { call, args, bound, now, standing } = allowed;
+  const rules = [...bound, ...now.filed.map(({ rule }) => rule)];
+  if (!namePaths(rules)) return {};
+  const kept = keptFrom(rules, judged(call.name, tool, args, call.digest, reach), standing);
+  return kept.length === 0 ? {} : { kept };
 }
 
 type Arguments = AskedWith | { code: string; message: string };

@@ -5,6 +5,7 @@ import type { Bodies } from './bodies.ts';
 import { clipped } from './clip.ts';
 import { bounded } from './deadline.ts';
 import { effectKey, mac } from '../log/digest.ts';
+import { jobsFor, sandboxFor } from './kept.ts';
 import type { Hook } from './hooks.ts';
 import { quarantineText, runHooks } from './hooks.ts';
 import type { Jobs } from '../jobs/jobs.ts';
@@ -50,6 +51,8 @@ export type ToolCall = {
   mounts: readonly Mount[];
   /** Where its paths led when it was ruled on; missing: no rule looks at that. */
   reached?: readonly Reached[];
+  /** Globs of what rules deny to its commands, whatever they name; missing: nothing. */
+  kept?: readonly string[];
   /** The agent can read on in a result that is cut. */
   readsOn: boolean;
   /** Of the agent, behind the hooks of all. */
@@ -124,6 +127,7 @@ async function withChanges(options: ToolbusOptions, on: ToolCall, outcome: ToolO
 /** `heard`: labels of what it was shown of other conversations, whatever it makes of that. */
 function contextOf(options: ToolbusOptions, on: ToolCall, signal: AbortSignal, heard: Set<Taint>): ToolContext {
   const { store, redactor, callbackSecret } = options;
+  const starting = { attempt: on.attempt, workspaces: writable(on.mounts) };
   return {
     key: keyOf(on),
     attempt: on.attempt,
@@ -149,8 +153,8 @@ function contextOf(options: ToolbusOptions, on: ToolCall, signal: AbortSignal, h
       for (const { taint } of page.hits) for (const label of taint) heard.add(label);
       return page;
     },
-    sandbox: options.sandbox,
-    jobs: options.jobs.of(on.state.id, on.call.id, { attempt: on.attempt, workspaces: writable(on.mounts) }),
+    sandbox: sandboxFor(options.sandbox, on),
+    jobs: jobsFor(options.jobs.of(on.state.id, on.call.id, starting), on),
     workspaces: mountedFor({ workspaces: options.workspaces, blobs: store.blobs }, on.mounts, {
       key: keyOf(on),
       session: on.state.id,

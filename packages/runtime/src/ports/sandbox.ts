@@ -7,7 +7,12 @@ export type SandboxFolder = {
   /** There: absolute. No folder lies in another. */
   at: string;
   write: boolean;
+  /** What rules know it as: `NAME/…` is what it holds. Missing: paths in it begin with what it holds. */
+  named?: string;
 };
+
+/** Something in a folder that commands see. `below`: as rules on paths name it; `here` and `there`: absolute. */
+export type SandboxPath = { below: string; here: string; there: string };
 
 /** Whatever reaches one is stopped or refused there; none can be lifted from inside. */
 export type SandboxLimits = {
@@ -38,6 +43,11 @@ export type SandboxOptions = {
   cwd: string;
   /** All of its environment beside PATH, HOME and the language, which these may replace. */
   env: { readonly [name: string]: string };
+  /**
+   * What is kept from it of what its folders hold when it begins, by rules; a folder with all below. It stays at its path, and is
+   * neither read nor changed. Pure. A sandbox that cannot keep it refuses. Missing: nothing.
+   */
+  denies?: (path: SandboxPath) => boolean;
   /** What it reaches of the network: names (`example.com`, `*.example.com`, with `:PORT` where it is neither 80 nor 443). */
   hosts: readonly string[];
   /** Whether `write` works; without, it reads an empty input. */

@@ -9,7 +9,7 @@ import { USUAL_ENV } from './layout.ts';
 
 /**
  * Of the options, folders (where they are, and whether they may be seen), `cwd`, `env`, `input` and `timeoutMs` mean
- * something; hosts and other limits hold nothing. A command that leaves its process group outlives its end.
+ * something; hosts, other limits and what rules deny hold nothing. A command that leaves its process group outlives its end.
  */
 export function createBare({ timers, apart = [] }: { timers: Timers; apart?: readonly string[] }): Sandbox {
   const running = new Set<SandboxProcess>();

@@ -40,7 +40,7 @@ void describe('a sandbox of bubblewrap', { skip }, () => {
       walls.filter(({ holds }) => !holds),
       [],
     );
-    assert.equal(walls.length, 10);
+    assert.equal(walls.length, 11);
   });
 
   void test('a command gives its output and its code, and writes only what it may write', async () => {

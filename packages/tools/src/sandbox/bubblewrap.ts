@@ -1,6 +1,6 @@
 /**
  * Commands under bubblewrap (https://github.com/containers/bubblewrap): namespaces of their own for processes, network,
- * mounts, users, IPC and names; a filter of system calls; limits. See `folders.ts` (M), `identity.ts` (U), `layout.ts`
+ * mounts, users, IPC and names; a filter of system calls; limits. See `folders.ts` (M), `covers.ts` (K), `identity.ts` (U), `layout.ts`
  * (L), `seccomp.ts` (F) and `network/proxy.ts` (N) for the rules it keeps.
  */
 import { spawn } from 'node:child_process';
@@ -12,6 +12,8 @@ import type { Readable, Writable } from 'node:stream';
 import type { Sandbox, SandboxOptions, SandboxProcess, SandboxReport, Timers } from '@perdure/runtime/ports';
 import { SandboxError } from '@perdure/runtime/ports';
 import { processOf } from './child.ts';
+import type { Covers } from './covers.ts';
+import { AROUND, covering, findCovers, writtenOut } from './covers.ts';
 import { BEGUN_FD, entranceTo } from './entrance.ts';
 import { openEtc } from './etc.ts';
 import { endOfFirst, firstIn } from './first.ts';
@@ -25,7 +27,7 @@ import { LIMITS } from '../limits.ts';
 import type { Exit } from './network/exit.ts';
 import { openExit } from './network/exit.ts';
 import { hostRules } from '../network/hosts.ts';
-import { probeWalls } from './probe.ts';
+import { deniedWall, probeWalls } from './probe.ts';
 import { cannotBegin, suitable } from './program.ts';
 import { seccompProgram } from './seccomp.ts';
 import { MACHINES } from './syscalls.ts';
@@ -55,7 +57,11 @@ export function createBubblewrap({ timers, apart = [], program }: BubblewrapOpti
     run,
     async probe(): Promise<SandboxReport> {
       const { version } = await found();
-      return { kind: 'bubblewrap', version, walls: [...(await probeWalls(run)), togetherWall(groups())] };
+      return {
+        kind: 'bubblewrap',
+        version,
+        walls: [...(await probeWalls(run)), await deniedWall(run), togetherWall(groups())],
+      };
     },
     async close() {
       const all = [...running];
@@ -79,7 +85,8 @@ async function start(
     const identity = identityFor(folders);
     exit = rules.length === 0 ? null : await openExit(rules, identity);
     group = groupFor(groups, options.limits, timers);
-    const child = launch(program, command, { options, folders, identity, proxy: exit?.socket ?? null, group });
+    const covers = options.denies === undefined ? null : await findCovers(folders, options.denies);
+    const child = launch(program, command, { options, folders, identity, proxy: exit?.socket ?? null, group, covers });
     child.once('exit', () => exit?.close());
     const { stdout, stderr } = child;
     if (stdout === null || stderr === null) throw cannotBegin('');
@@ -109,11 +116,12 @@ type Launch = {
   identity: Owner | null;
   proxy: string | null;
   group: Group | null;
+  covers: Covers | null;
 };
 
 /**
  * Its descriptors by number: 0 to 2 the command's, 3 tells that it begins, 4 who is first in it, then what bubblewrap reads,
- * then folders and files.
+ * then folders and files, and at last what is to be covered.
  */
 const INFO_FD = BEGUN_FD + 1;
 const READ_FROM = INFO_FD + 1;
@@ -121,7 +129,7 @@ const READ_FROM = INFO_FD + 1;
 function launch(
   program: string,
   command: readonly string[],
-  { options, folders, identity, proxy, group }: Launch,
+  { options, folders, identity, proxy, group, covers }: Launch,
 ): ChildProcess {
   const machine = MACHINES[process.arch];
   if (machine === undefined)
@@ -139,10 +147,12 @@ function launch(
   };
   const given = { node: nodeFor(identity), proxy };
   const args = argumentsOf(options, handed, given);
-  const inputs = [args.map((each) => `${each}\0`).join(''), seccompProgram(machine), PASSWD, GROUP, HOSTS];
+  const inputs = [argumentsText(args), seccompProgram(machine), PASSWD, GROUP, HOSTS];
+  const last = READ_FROM + inputs.length + folders.length + files.length;
   const child = spawn(
     program,
     [
+      ...(covers === null ? [] : covering(program, { around: last, list: last + 1 })),
       '--info-fd',
       String(INFO_FD),
       '--args',
@@ -159,6 +169,7 @@ function launch(
         ...inputs.map(() => 'pipe' as const),
         ...folders.map(({ fd }) => fd),
         ...files,
+        ...(covers === null ? [] : (['pipe', 'pipe'] as const)),
       ],
       ...identity,
     },
@@ -166,14 +177,18 @@ function launch(
   child.on('error', () => {});
   // It starts nothing before it has read its arguments (G1).
   if (child.pid !== undefined) addOrEnd(group, child, child.pid);
-  for (const [index, content] of inputs.entries()) {
-    const input = child.stdio[READ_FROM + index] as Writable | null | undefined;
+  const told: [number, string | Uint8Array][] = inputs.map((content, index) => [READ_FROM + index, content]);
+  if (covers !== null) told.push([last, argumentsText(AROUND)], [last + 1, writtenOut(covers)]);
+  for (const [fd, content] of told) {
+    const input = child.stdio[fd] as Writable | null | undefined;
     // Where bubblewrap has given up, its own words tell why.
     input?.on('error', () => {});
     input?.end(content);
   }
   return child;
 }
+
+const argumentsText = (args: readonly string[]): string => args.map((each) => `${each}\0`).join('');
 
 function addOrEnd(group: Group | null, child: ChildProcess, pid: number): void {
   try {

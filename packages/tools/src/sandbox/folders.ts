@@ -12,7 +12,7 @@ import { isAbsolute, normalize, sep } from 'node:path';
 import type { SandboxFolder } from '@perdure/runtime/ports';
 import { SandboxError } from '@perdure/runtime/ports';
 
-export type OpenFolder = Disposable & { fd: number; at: string; write: boolean; owner: Owner };
+export type OpenFolder = Disposable & SandboxFolder & { fd: number; owner: Owner };
 export type Owner = { uid: number; gid: number };
 
 /** Of Linux, and not among Node's: the descriptor says where the folder is, and reads nothing of it. */
@@ -49,7 +49,8 @@ function checkPlaces(folders: readonly SandboxFolder[]): void {
       if (overlap(at, other.at)) throw refused(`${other.at} and ${at} lie in each other: show them side by side`);
 }
 
-function openFolder({ path, at, write }: SandboxFolder, apart: readonly string[]): OpenFolder {
+function openFolder(folder: SandboxFolder, apart: readonly string[]): OpenFolder {
+  const { path } = folder;
   const hidden = apart.find((each) => overlap(each, path));
   if (hidden !== undefined)
     throw refused(
@@ -69,7 +70,7 @@ function openFolder({ path, at, write }: SandboxFolder, apart: readonly string[]
       throw refused(`${path} leads elsewhere: name the folder itself, without links`);
     // Through the descriptor, so that it is told of what is mounted.
     const { uid, gid } = statSync(`/proc/self/fd/${fd}`);
-    return { fd, at, write, owner: { uid, gid }, [Symbol.dispose]: () => closeSync(fd) };
+    return { ...folder, fd, owner: { uid, gid }, [Symbol.dispose]: () => closeSync(fd) };
   } catch (error) {
     closeSync(fd);
     throw error;

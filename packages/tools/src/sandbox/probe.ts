@@ -9,13 +9,14 @@ import {
   realpathSync,
   rmSync,
   statSync,
+  writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import type { Sandbox, SandboxWall } from '@perdure/runtime/ports';
+import type { Sandbox, SandboxOptions, SandboxWall } from '@perdure/runtime/ports';
 import { SandboxError } from '@perdure/runtime/ports';
 import { NOBODY } from './identity.ts';
 import { LIMITS } from '../limits.ts';
@@ -83,31 +84,68 @@ async function look(run: Sandbox['run']): Promise<Seen> {
   });
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
   const { port } = server.address() as AddressInfo;
-  const base = realpathSync(mkdtempSync(join(tmpdir(), 'perdure-probe-')));
-  const [shown, hidden] = [join(base, 'shown'), join(base, 'hidden')];
-  chmodSync(base, 0o755);
-  for (const folder of [shown, hidden]) {
-    mkdirSync(folder);
-    chmodSync(folder, 0o777);
-  }
-  if (process.getuid?.() === 0) chownSync(shown, NOBODY.uid, NOBODY.gid);
+  const { base, shown } = makeShown();
+  const hidden = join(base, 'hidden');
+  mkdirSync(hidden);
+  chmodSync(hidden, 0o777);
   try {
-    const probed = await run(['/bin/bash', '-c', SCRIPT, 'probe', String(port), hidden], {
-      folders: [{ path: shown, at: '/probe', write: true }],
-      cwd: '/tmp',
-      env: {},
-      hosts: [],
-      input: false,
-      limits: LIMITS.sandboxProbe,
-    });
-    const [text, words] = await Promise.all([all(probed.stdout), all(probed.stderr)]);
-    const end = await probed.ended;
-    if (end.type !== 'exited' || end.code !== 0)
-      throw new SandboxError('not_started', `the sandbox could not be probed: ${words.trim() || end.type}`);
+    const text = await said(run, shown, ['/bin/bash', '-c', SCRIPT, 'probe', String(port), hidden]);
     const user = statSync(join(shown, 'x')).uid;
     return { lines: text.split('\n'), connected, written: readdirSync(hidden).length > 0, user };
   } finally {
     server.close();
+    rmSync(base, { recursive: true, force: true });
+  }
+}
+
+/** A folder that commands may write, in one that everybody goes through. */
+function makeShown(): { base: string; shown: string } {
+  const base = realpathSync(mkdtempSync(join(tmpdir(), 'perdure-probe-')));
+  const shown = join(base, 'shown');
+  chmodSync(base, 0o755);
+  mkdirSync(shown);
+  chmodSync(shown, 0o777);
+  if (process.getuid?.() === 0) chownSync(shown, NOBODY.uid, NOBODY.gid);
+  return { base, shown };
+}
+
+/** What a command said that ended well. */
+async function said(
+  run: Sandbox['run'],
+  shown: string,
+  command: readonly [string, ...string[]],
+  more: Pick<SandboxOptions, 'denies'> = {},
+): Promise<string> {
+  const probed = await run(command, {
+    folders: [{ path: shown, at: '/probe', write: true }],
+    cwd: '/tmp',
+    env: {},
+    hosts: [],
+    input: false,
+    limits: LIMITS.sandboxProbe,
+    ...more,
+  });
+  const [text, words] = await Promise.all([all(probed.stdout), all(probed.stderr)]);
+  const end = await probed.ended;
+  if (end.type !== 'exited' || end.code !== 0)
+    throw new SandboxError('not_started', `the sandbox could not be probed: ${words.trim() || end.type}`);
+  return text;
+}
+
+/** What rules deny is covered. Where that cannot be, a command that would need it does not begin: nothing is open. */
+export async function deniedWall(run: Sandbox['run']): Promise<SandboxWall> {
+  const { base, shown } = makeShown();
+  const denied = join(shown, 'denied');
+  mkdirSync(denied);
+  writeFileSync(join(denied, 'x'), 'read');
+  const script = 'cat /probe/denied/x; mv /probe/denied /probe/moved; cat /probe/moved/x; exit 0';
+  try {
+    const text = await said(run, shown, ['/bin/bash', '-c', script], { denies: ({ below }) => below === 'denied' });
+    return wall('denied paths', text === '', 'what rules deny is covered before a command begins');
+  } catch (error) {
+    if (!(error instanceof SandboxError)) throw error;
+    return wall('denied paths', true, `no command begins where rules deny what is there: ${error.message}`);
+  } finally {
     rmSync(base, { recursive: true, force: true });
   }
 }

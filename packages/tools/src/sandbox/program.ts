@@ -7,7 +7,18 @@ import { SandboxError } from '@perdure/runtime/ports';
 import { LIMITS } from '../limits.ts';
 
 const PLACES = ['/usr/bin/bwrap', '/usr/local/bin/bwrap', '/bin/bwrap'];
-const NEEDED = ['--bind-fd', '--ro-bind-fd', '--file', '--perms', '--size', '--seccomp', '--args', '--info-fd'];
+const NEEDED = [
+  '--bind-fd',
+  '--ro-bind-fd',
+  '--file',
+  '--perms',
+  '--size',
+  '--seccomp',
+  '--args',
+  '--info-fd',
+  '--dev-bind',
+  '--cap-add',
+];
 const INSTALL = 'install it (Debian and Ubuntu: apt-get install bubblewrap; Fedora: dnf install bubblewrap)';
 
 export type Program = { path: string; version: string };

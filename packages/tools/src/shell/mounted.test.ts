@@ -35,6 +35,27 @@ function leftovers(): string[] {
 }
 
 void describe('shell on what is mounted', { skip }, () => {
+  void test('what rules deny of it is kept from commands, and stays as it is', async () => {
+    using place = makeSandbox();
+    const world = await makeMounted({ ...FILES, 'secrets/a': 'kept\n' });
+    const denied: string[] = [];
+    // As a runtime hands it on.
+    const sandbox: Sandbox = {
+      ...place.sandbox,
+      run: async (command, options) =>
+        place.sandbox.run(command, {
+          ...options,
+          denies: ({ below }) => below === 'site/secrets' && denied.push(below) > 0,
+        }),
+    };
+    const mounts = [{ path: '/site', workspace: 'site' }];
+    const said = await run(world, sandbox, 'grep -rh kept secrets; rm -rf secrets; mv src s; echo x > y', { mounts });
+    assert.doesNotMatch(said, /^kept/m);
+    assert.deepEqual(denied, ['site/secrets']);
+    const after = await world.texts();
+    assert.deepEqual([after['secrets/a'], after['s/b.txt'], after['y']], ['kept\n', 'two\n', 'x\n']);
+  });
+
   void test('it sees the files, and what it changes is kept as one move: made, changed, taken away, links, programs', async () => {
     using place = makeSandbox();
     const world = await makeMounted(FILES);

@@ -40,6 +40,9 @@ const NAME = 'perdure-mounted';
 
 export const seenAt = ({ path }: Mount): string => (path === '/' ? WORKSPACE : WORKSPACE + path);
 
+/** As the file tools name what it holds. */
+const named = ({ path }: Mount): Pick<SandboxFolder, 'named'> => (path === '/' ? {} : { named: path.slice(1) });
+
 /** Throws ToolFailure where no command can begin on it. */
 export async function layMounts(workspaces: SessionWorkspaces, signal: AbortSignal): Promise<LaidMounts> {
   const { mounts } = workspaces;
@@ -54,7 +57,7 @@ export async function layMounts(workspaces: SessionWorkspaces, signal: AbortSign
     const laid: Laid[] = [];
     for (const mount of mounts) laid.push(await layOut(workspaces, mount, join(base, String(laid.length)), signal));
     return {
-      folders: laid.map(({ mount, path }) => ({ path, at: seenAt(mount), write: mount.write })),
+      folders: laid.map(({ mount, path }) => ({ path, at: seenAt(mount), write: mount.write, ...named(mount) })),
       async store() {
         const notes: string[] = [];
         for (const each of laid) if (each.mount.write) notes.push(...(await storeBack(workspaces, each)));

@@ -36,14 +36,14 @@ function tell(outcome: Outcome): void {
   process.stdout.write(`${JSON.stringify(outcome)}\n`);
 }
 
-async function outcomeOf({ name, script, perl: needsPerl }: Attempt): Promise<Outcome> {
+async function outcomeOf({ name, script, perl: needsPerl, kept }: Attempt): Promise<Outcome> {
   if (needsPerl === true && !perl) return { name, reached: [], succeeded: false, skipped: true };
   world.reset();
-  const { said, code } = await run(script.replace('IOCTL', String(machine?.ioctl)));
-  return { name, reached: world.reached(said), succeeded: code === 0 };
+  const { said, code } = await run(script.replace('IOCTL', String(machine?.ioctl)), kept);
+  return { name, reached: world.reached(said, kept === true), succeeded: code === 0 };
 }
 
-async function run(script: string): Promise<{ said: string; code: number }> {
+async function run(script: string, kept?: true): Promise<{ said: string; code: number }> {
   const started = await sandbox.run(['/bin/bash', '-c', script], {
     folders: [{ path: place.workspace, at: '/workspace', write: true }],
     cwd: '/workspace',
@@ -51,6 +51,7 @@ async function run(script: string): Promise<{ said: string; code: number }> {
     hosts: [],
     input: false,
     limits: LIMITS,
+    ...(kept === true ? { denies: ({ below }) => below === 'kept/deep' } : {}),
   });
   const [stdout, stderr] = await Promise.all([textOf(started.stdout), textOf(started.stderr)]);
   const end = await started.ended;

@@ -11,6 +11,8 @@ export type Attempt = {
   control?: true;
   /** It needs perl to make system calls; where there is none it is skipped. */
   perl?: true;
+  /** It is after what is denied in the workspace: `kept/deep/secret`. */
+  kept?: true;
   /** It is ended by its limits, however it ends itself. */
   bomb?: true;
 };
@@ -39,6 +41,29 @@ const READS = rows(
     'mapfile -t x < "$O/secret"; echo "${x[@]}" | grep mark',
   ],
   { control: true },
+);
+const KEPT = rows(
+  'denied',
+  [
+    'grep -r denied-mark .',
+    'tar cf - . | grep -a denied-mark',
+    'cp -rT . /tmp/c && cat /tmp/c/kept/deep/secret',
+    'mv kept moved',
+    'mv kept/deep moved',
+    'rm -rf kept/deep/secret; [[ ! -e kept/deep ]]',
+    'ln kept/deep/secret l && cat l',
+    'ln -s kept/deep l; cat l/secret',
+    'umount -l kept/deep; cat kept/deep/secret',
+    'mount --rbind kept /tmp && cat /tmp/deep/secret',
+    'unshare -rm bash -c "umount kept/deep; cat kept/deep/secret"',
+    'mkdir kept/new; mv -T --exchange kept/new kept/deep && cat kept/new/secret',
+    'cat /proc/1/cwd/kept/deep/secret || cat /proc/self/root/workspace/kept/deep/secret',
+    'for d in /proc/*/fd/*; do cat "$d/kept/deep/secret" && exit 0; done; exit 1',
+    'while read -r _ _ _ from _; do cat "$from/secret" && exit 0; done < /proc/self/mountinfo; exit 1',
+    'cd kept/deep && cat ../../kept/deep/secret',
+    'chmod 777 kept/deep || touch kept/deep/new',
+  ],
+  { kept: true },
 );
 const HOST_READS = rows('reads', [
   'cat /workspace/../outside/secret',
@@ -280,6 +305,7 @@ const BOMBS = rows(
 
 export const ATTEMPTS: readonly Attempt[] = [
   ...READS,
+  ...KEPT,
   ...HOST_READS,
   ...WRITES,
   ...HOST_WRITES,

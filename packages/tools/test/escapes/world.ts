@@ -3,16 +3,29 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { lstatSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import type { Place } from '../sandbox.ts';
+import { NOBODY } from '../sandbox.ts';
 
 export const CANARY = 'canary-mark-5512';
 const SECRET = 'secret-mark-7731';
+const DENIED = 'denied-mark-2094';
+/** In the workspace. */
+const KEPT = 'kept/deep/secret';
 const KERNEL = ['core_pattern', 'hostname', 'modprobe', 'randomize_va_space'].map((name) => `/proc/sys/kernel/${name}`);
 
 export type World = AsyncDisposable & {
@@ -21,7 +34,7 @@ export type World = AsyncDisposable & {
   /** Puts all back, for the next attempt. */
   reset(): void;
   /** What an attempt has reached; empty where the walls held. */
-  reached(said: string): string[];
+  reached(said: string, keeps: boolean): string[];
 };
 
 export async function makeWorld({ base, workspace, outside }: Place): Promise<World> {
@@ -52,17 +65,23 @@ export async function makeWorld({ base, workspace, outside }: Place): Promise<Wo
     for (const folder of [outside, workspace])
       for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true, force: true });
     writeFileSync(join(outside, 'secret'), SECRET, { mode: 0o666 });
+    mkdirSync(join(workspace, 'kept'));
+    mkdirSync(join(workspace, 'kept/deep'));
+    writeFileSync(join(workspace, KEPT), DENIED);
+    if (process.getuid?.() === 0)
+      for (const path of ['kept', 'kept/deep', KEPT]) chownSync(join(workspace, path), NOBODY, NOBODY);
     symlinkSync(join(outside, 'secret'), join(workspace, 'planted'));
     symlinkSync(outside, join(workspace, 'plantedDir'));
   };
   return {
     told: { O: outside, P: String(port), IP: address ?? '127.0.0.1', V: String(victim.pid), U: path, A: abstract },
     reset,
-    reached: (said) => [
+    reached: (said, keeps) => [
       ...hits,
       ...(said.includes(SECRET) ? ['the secret'] : []),
       ...(said.includes(CANARY) ? ['the environment'] : []),
       ...(isIntact(outside) ? [] : ['the folder outside']),
+      ...(keeps && (said.includes(DENIED) || read(join(workspace, KEPT)) !== DENIED) ? ['what is denied'] : []),
       ...(isAlive(victim) ? [] : ['another process']),
       ...(KERNEL.map(read).join('\n') === kernel.join('\n') ? [] : ['the kernel']),
       ...readdirSync(workspace).flatMap((name) =>
