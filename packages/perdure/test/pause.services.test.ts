@@ -51,22 +51,27 @@ test(
   'what a worker had under way when it was killed goes on with another one, under the same keys',
   options,
   async (t) => {
-    const { fleet, play, seat, own, came } = await atWork(t, 4_000);
+    const { fleet, play, seat, own, came } = await atWork(t, 12_000);
     fleet.outside.hurry();
     const stalls = monitorEventLoopDelay({ resolution: 10 });
     stalls.enable();
-    const diedAt = performance.now();
+    fleet.deaths.set(seat.life, Date.now());
     await seat.server?.kill();
     assert.ok(await fleet.until(() => own.every((record) => came(record).length === 2)));
-    const tookMs = Math.round(performance.now() - diedAt);
     stalls.disable();
     // What this machine keeps its own processes waiting for is not the runtime's.
     const stalledMs = Math.round(stalls.max / 1e6);
-    console.log(
-      `all taken over after ${tookMs} ms, with leases of ${LEASE_MS} ms and a machine that stalls ${stalledMs} ms`,
-    );
-    assert.ok(tookMs <= LEASE_MS + 1_000 + 5 * stalledMs, 'nobody is stuck for longer than the lease and a second');
     await play.settle(60_000);
+    // From the death to the next one's claim, as Postgres wrote both down.
+    const { free, told } = await fleet.measureStalls(play.played);
+    console.log(
+      `all taken over after ${free.longestMs} ms, with leases of ${LEASE_MS} ms and a machine that stalls ${stalledMs} ms`,
+    );
+    assert.ok(free.count >= own.length, 'each was free for a time');
+    assert.ok(
+      free.longestMs <= LEASE_MS + 1_000 + 5 * stalledMs,
+      `nobody is stuck for longer than the lease and a second: ${told.join('\n')}`,
+    );
     for (const record of own) {
       assert.deepEqual(
         came(record).map(({ attempt }) => attempt),
