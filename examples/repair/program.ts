@@ -4,6 +4,8 @@
  * Linux and bubblewrap: see docs/guides/shell.md.
  *
  *     npx node examples/repair/program.ts [FOLDER]
+ *
+ * With OPENAI_API_KEY a real model does it (OPENAI_BASE_URL: at another endpoint; MODEL: another one, such as openai-chat/NAME).
  */
 import { agent, createRuntime, files, readMore, shell } from 'perdure';
 import { chownSync, cpSync, existsSync, mkdirSync, renameSync } from 'node:fs';
@@ -22,7 +24,7 @@ if (!existsSync(work)) {
 const isDemo = process.env['OPENAI_API_KEY'] === undefined;
 const mechanic = agent({
   name: 'mechanic',
-  model: isDemo ? 'demo' : 'openai/gpt-5-mini',
+  model: isDemo ? 'demo' : (process.env['MODEL'] ?? 'openai/gpt-5-mini'),
   instructions: 'You repair code. Run the tests (node --test) before and after, and change as little as you can.',
   tools: [files({ root: work, write: true }), shell({ root: work }), readMore()],
   // Commands see the folder read-only, without a network; changes of files still ask.

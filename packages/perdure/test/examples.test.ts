@@ -5,6 +5,8 @@ import { join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { system } from '@perdure/runtime';
 import { createBubblewrap } from '@perdure/tools';
+import type { ChatReply, SeenRequest } from '@perdure/testkit';
+import { createChatEmulator } from '@perdure/testkit';
 import { createPlace } from './process.ts';
 
 const examples = resolve(import.meta.dirname, '../../../examples');
@@ -86,6 +88,52 @@ test(
       assert.match(readFileSync(join(place.directory, 'it/work/average.mjs'), 'utf8'), /sum \/ numbers\.length;/);
     } finally {
       await place.leave();
+    }
+  },
+);
+
+/** What a model would ask for next, by the results that it has been given. */
+function mended(results: readonly string[]): { text: string; call?: { name: string; arguments: object } } {
+  const tests = { name: 'shell', arguments: { command: 'node --test' } };
+  const [, read] = results;
+  if (results.length === 0 || results.length === 3) return { text: 'I run the tests.', call: tests };
+  if (read === undefined) return { text: '', call: { name: 'read_file', arguments: { path: 'average.mjs' } } };
+  if (results.length > 3) return { text: `It is repaired: ${/# pass \d+/.exec(results.at(-1) ?? '')?.[0]}.` };
+  const digest = /digest ([\w-]{16})/.exec(read)?.[1] ?? assert.fail(read);
+  const edits = [{ old: '(numbers.length - 1)', new: 'numbers.length' }];
+  return { text: '', call: { name: 'edit_file', arguments: { path: 'average.mjs', digest, edits } } };
+}
+
+test(
+  'the repair with a key asks the model that is named at the endpoint that is set, killed half-way too',
+  { skip: noSandbox },
+  async () => {
+    const place = placeOf('repair');
+    const reached = Promise.withResolvers<void>();
+    let asked = 0;
+    const answer = ({ request }: SeenRequest): ChatReply => {
+      asked += 1;
+      if (asked === 3) reached.resolve();
+      const results = (request?.messages ?? []).flatMap(({ role, content }) => (role === 'tool' ? [content] : []));
+      const { text, call } = mended(results.filter((content) => typeof content === 'string'));
+      return { text, ...(call === undefined ? {} : { calls: [{ id: `call_${results.length}`, ...call }] }) };
+    };
+    const endpoint = await createChatEmulator(answer, { key: 'a-real-key' });
+    const env = { OPENAI_API_KEY: 'a-real-key', OPENAI_BASE_URL: endpoint.url, MODEL: 'openai-chat/gpt-5-mini' };
+    try {
+      chmodSync(place.directory, 0o755);
+      const killed = place.start(['it'], env);
+      await Promise.race([reached.promise, killed.ended]);
+      killed.kill('SIGKILL');
+      await killed.ended;
+      const { code, stdout, stderr } = await place.run(['it'], env);
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, /completed: It is repaired: # pass 1\.\n/);
+      assert.match(readFileSync(join(place.directory, 'it/work/average.mjs'), 'utf8'), /sum \/ numbers\.length;/);
+      assert.ok(asked >= 5, `${asked} requests`);
+    } finally {
+      await place.leave();
+      await endpoint.close();
     }
   },
 );

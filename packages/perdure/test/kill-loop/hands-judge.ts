@@ -21,10 +21,20 @@ type Logged = HandCall & {
   code: string | undefined;
 };
 
-export type HandsJudged = { calls: number; moves: number; lost: number; granted: number; inDoubt: number };
+export type HandsJudged = {
+  calls: number;
+  moves: number;
+  crafted: number;
+  lost: number;
+  granted: number;
+  inDoubt: number;
+};
 
 export async function judgeHands(world: World, play: HandsPlay): Promise<HandsJudged> {
   assert.deepEqual(world.violations, []);
+  // Jobs that live end with their server; what they changed by then is told by the next one.
+  await world.shutDown();
+  await play.start().ready;
   const logs = await Promise.all(play.hands.sessions.map(async ({ id }) => entriesOf(world, id)));
   const calls = logs.flatMap((entries, n) => callsOf(entries, play.hands.sessions[n] as HandSession));
   judgeCommands(play, calls);
@@ -40,12 +50,14 @@ export async function judgeHands(world: World, play: HandsPlay): Promise<HandsJu
       logs.flatMap((entries, n) => entries.map((entry) => [entry, play.hands.sessions[n]?.id ?? ''])),
     );
     const moves = await judgeWorkspace(tenant, logs.flat(), (entry) => owners.get(entry) ?? '', calls);
+    const crafted = await judgeCrafts(tenant, calls);
     assert.deepEqual(world.violations, []);
     const all = logs.flat();
     const granted = calls.filter(({ rule }) => rule.startsWith('grant ')).length;
     return {
       calls: calls.length,
       moves,
+      crafted,
       lost,
       granted,
       inDoubt: all.filter(({ kind }) => kind === 'call.unknown').length,
@@ -109,7 +121,10 @@ function judgeJobs({ hands, model }: HandsPlay, calls: readonly Logged[]): numbe
     const said = model.results.get(order) ?? '';
     const [, id, state = ''] = /^job (r\d+t\d+c\d+): (running|exit code \d+|lost|killed)/.exec(said) ?? [];
     const begun = calls.find((each) => each.session === session && each.id === id);
-    assert.ok(begun?.tool === 'job_start', `${order} finds the job again, or is told that it is lost: ${said}`);
+    assert.ok(
+      begun?.tool === 'job_start' || begun?.tool === 'job_mounted',
+      `${order} finds the job again, or is told that it is lost: ${said}`,
+    );
     const diedSince = hands.deaths.some((death) => death > begun.endedAt && death < askedAt(providerId));
     if (state === 'running') assert.ok(!diedSince, `${order}: ${said}, and its process is gone [J1]`);
     if (state === 'lost') lost.add(`${session} ${id}`);
@@ -129,6 +144,48 @@ function judgeGrants({ hands }: HandsPlay, calls: readonly Logged[]): void {
 type Move = { key: string; before: string | null; after: string; origin: string };
 type Texts = ReadonlyMap<string, string>;
 
+/**
+ * What a job that ended by itself has left in its copy is in the workspace, whole; of one that was stopped what it had done
+ * by then, and of one that was lost nothing that came later than something else that is not there. How many are kept.
+ */
+async function judgeCrafts({ docs, blobs }: TenantStore, calls: readonly Logged[]): Promise<number> {
+  const doc = await docs.get('workspace', SITE);
+  assert.ok(doc !== null, 'the workspace is there');
+  const texts = await textsOf(blobs, (doc.doc as { tree: string }).tree);
+  let kept = 0;
+  for (const { order, session, id, tool, outcome } of calls.filter((call) => call.tool === 'job_mounted')) {
+    const found = await docs.get('job', `${session}/${id}`);
+    const { state, output } = (found?.doc ?? {}) as {
+      state?: { type: string; code?: number };
+      output?: { digest: string } | null;
+    };
+    const made = [texts.get(`crafted/${order}/a`), texts.get(`crafted/${order}/b`)];
+    const lines = (texts.get(SHARED) ?? '').split('\n').filter((line) => line === order).length;
+    const said = output ? Buffer.from((await blobs.get(output.digest)) ?? []).toString() : '';
+    const what = `${tool} ${order} (${outcome}, ${JSON.stringify(state)}) has left ${JSON.stringify(made)}: ${said}`;
+    if (made.some((text) => text !== undefined)) kept += 1;
+    if (state?.type === 'exited' && state.code === 0) {
+      assert.deepEqual(made, ['1\n', '2\n'], `${what} [J1]`);
+      assert.equal(lines, said.includes(`[not kept: "${SHARED}"`) ? 0 : 1, `${what}, and says what is not kept [H2]`);
+    } else if (made[1] !== undefined) assert.deepEqual(made, ['1\n', '2\n'], `${what} [J1]`);
+    assert.ok(lines <= 1, `${what}, once`);
+  }
+  return kept;
+}
+
+async function textsOf(blobs: TenantStore['blobs'], digest: string): Promise<Texts> {
+  const bytes = await blobs.get(digest);
+  assert.ok(bytes !== null, `the tree ${digest} is there`);
+  const found = new Map<string, string>();
+  for (const [path, node] of decodeTree(Buffer.from(bytes).toString())) {
+    if (isLink(node)) continue;
+    const content = await blobs.get(node.digest);
+    assert.equal(content?.length, node.bytes, `${path} is there, whole`);
+    found.set(path, Buffer.from(content).toString());
+  }
+  return found;
+}
+
 /** The workspace is what the log says, nothing of it is missing, and it never was half of anything. */
 async function judgeWorkspace(
   { docs, blobs }: TenantStore,
@@ -139,18 +196,7 @@ async function judgeWorkspace(
   const doc = await docs.get('workspace', SITE);
   assert.ok(doc !== null, 'the workspace is there');
   const { tree, moves } = doc.doc as { tree: string; moves: readonly Move[] };
-  const texts = async (digest: string): Promise<Texts> => {
-    const bytes = await blobs.get(digest);
-    assert.ok(bytes !== null, `the tree ${digest} is there`);
-    const found = new Map<string, string>();
-    for (const [path, node] of decodeTree(Buffer.from(bytes).toString())) {
-      if (isLink(node)) continue;
-      const content = await blobs.get(node.digest);
-      assert.equal(content?.length, node.bytes, `${path} is there, whole`);
-      found.set(path, Buffer.from(content).toString());
-    }
-    return found;
-  };
+  const texts = async (digest: string): Promise<Texts> => textsOf(blobs, digest);
   const told = entries.flatMap((entry) =>
     entry.kind === 'workspace.changed' ? [{ ...entry.data, origin: `${sessionOf(entry)}/${entry.effect}` }] : [],
   );

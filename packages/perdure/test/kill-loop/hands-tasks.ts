@@ -2,7 +2,16 @@
 import type { ChatMessage, ChatReply, SeenRequest } from '@perdure/testkit';
 import type { Dice } from './dice.ts';
 
-export type HandTool = 'write_file' | 'read_file' | 'edit_file' | 'shell' | 'shell_mounted' | 'job_start' | 'job_read';
+export type HandTool =
+  | 'write_file'
+  | 'read_file'
+  | 'edit_file'
+  | 'shell'
+  | 'shell_mounted'
+  | 'job_start'
+  | 'job_mounted'
+  | 'job_read'
+  | 'job_stop';
 /** `order`: unlike any other. Of an argument, `DIGEST` and `JOB` stand for what was last told of one. */
 export type HandCall = { order: string; tool: HandTool; args: { [name: string]: unknown } };
 export type HandTask = { name: string; calls: HandCall[] };
@@ -14,7 +23,7 @@ export const JOBS = 'jobs';
 
 export function planHands(name: string, dice: Dice): HandTask {
   const kinds = Array.from({ length: dice.between(2, 3) }, () =>
-    dice.pick(['note', 'share', 'effect', 'effect', 'tree', 'job', 'look'] as const),
+    dice.pick(['note', 'share', 'effect', 'effect', 'tree', 'job', 'craft', 'halt', 'look'] as const),
   );
   return { name, calls: kinds.flatMap((kind, n) => callsOf(kind, `${name}-${n}`)) };
 }
@@ -23,7 +32,10 @@ export function noteOf(name: string): HandTask {
   return { name, calls: callsOf('note', `${name}-0`) };
 }
 
-function callsOf(kind: 'note' | 'share' | 'effect' | 'tree' | 'job' | 'look', order: string): HandCall[] {
+function callsOf(
+  kind: 'note' | 'share' | 'effect' | 'tree' | 'job' | 'craft' | 'halt' | 'look',
+  order: string,
+): HandCall[] {
   switch (kind) {
     case 'note':
       return [{ order, tool: 'write_file', args: { path: `notes/${order}.txt`, content: `${order}\n` } }];
@@ -46,6 +58,16 @@ function callsOf(kind: 'note' | 'share' | 'effect' | 'tree' | 'job' | 'look', or
         { order, tool: 'job_start', args: { command: `echo ${order} >> ${JOBS}; echo ready; sleep 0.3; echo over` } },
         { order: `${order}r`, tool: 'job_read', args: { job: 'JOB', waitMs: 200 } },
       ];
+    case 'craft':
+    case 'halt': {
+      // What others write into the shared file meanwhile must not be lost by it.
+      const at = `crafted/${order}`;
+      const command = `mkdir -p ${at} && echo 1 > ${at}/a && sed -i 's/^end$/${order}\\nend/' ${SHARED} && echo ready && sleep 0.3 && echo 2 > ${at}/b`;
+      const begun: HandCall = { order, tool: 'job_mounted', args: { command } };
+      const read: HandCall = { order: `${order}r`, tool: 'job_read', args: { job: 'JOB', waitMs: 400 } };
+      const stop: HandCall = { order: `${order}s`, tool: 'job_stop', args: { job: 'JOB' } };
+      return kind === 'halt' ? [begun, read, stop] : [begun, read];
+    }
     case 'look':
       return [{ order, tool: 'job_read', args: { job: 'JOB' } }];
   }

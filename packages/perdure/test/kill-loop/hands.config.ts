@@ -14,6 +14,9 @@ export default defineConfig({
         shell({ root, write: true }),
         { ...shell({ mounts: true }), name: 'shell_mounted' },
         ...jobs({ root, write: true }),
+        ...jobs({ mounts: true }).flatMap((tool) =>
+          tool.name === 'job_start' ? [{ ...tool, name: 'job_mounted' }] : [],
+        ),
       ],
     }),
   ],

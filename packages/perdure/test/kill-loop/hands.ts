@@ -176,7 +176,7 @@ export class HandsPlay {
     }
     if (kind !== 'outcome') throw new Error(`nobody expects a wait of kind ${kind}`);
     // They look whether it has happened: nobody else knows.
-    const [order = ''] = /(?<=echo )[\w-]+(?= >>)|(?<=made\/)[\w-]+/.exec(command) ?? [];
+    const [order = ''] = /(?<=echo )[\w-]+(?= >>)|(?<=made\/|crafted\/)[\w-]+/.exec(command) ?? [];
     if (this.lines(call?.name === 'job_start' ? JOBS : LEDGER).includes(order))
       return { outcome: 'done', content: 'it ran' };
     this.hands.retried.set(order, (this.hands.retried.get(order) ?? 0) + 1);

@@ -15,7 +15,8 @@ export type Copy = { mount: Mount; found: Tree; here: Tree };
 
 /**
  * The paths that were changed otherwise meanwhile, and are not stored; all others are, at once. `placed` gives what stands
- * at a path of the copy. Throws ToolFailure `changed` where the workspace never stands still.
+ * at a path of the copy. Throws ToolFailure `changed` where the workspace never stands still, or
+ * where an earlier attempt of the call has changed it.
  */
 export async function keepCopy(
   workspaces: SessionWorkspaces,
@@ -24,6 +25,9 @@ export async function keepCopy(
 ): Promise<string[]> {
   const mine = new Map(diffTrees(found, here).map(({ path, after }) => [path, after]));
   if (mine.size === 0) return [];
+  // A call changes it once: of one that a person let go again, only what it did first is kept.
+  if ((await told(async () => workspaces.earlier(mount))) !== null)
+    throw new ToolFailure('changed', 'an earlier attempt of this call has changed it before.');
   for (let tries = 0; tries < LIMITS.workspaceTries; tries += 1) {
     const now = await told(async () => workspaces.open(mount));
     const merged = mergeTrees(found, now.tree, here);

@@ -143,6 +143,15 @@ void describe('shell on what is mounted', { skip }, () => {
     assert.equal((await world.texts())['x'], 'x\n');
   });
 
+  void test('a command that a person let run again says that what it changed is not kept, where it was kept before', async () => {
+    using place = makeSandbox();
+    const world = await makeMounted({ a: 'a' });
+    await run(world, place.sandbox, 'echo first > x', { key: 'k' });
+    const again = await run(world, place.sandbox, 'echo second > x', { key: 'k', attempt: 2 });
+    assert.match(again, /\[what the command changed in \/ is not kept: an earlier attempt of this call has changed it/);
+    assert.equal((await world.texts())['x'], 'first\n');
+  });
+
   void test('a call whose end nobody heard is known to have run by what it has stored', async () => {
     using place = makeSandbox();
     const world = await makeMounted({ a: 'a' });
