@@ -47,7 +47,7 @@ export function gitRuns(args: Words): boolean {
   if (name === undefined) return false;
   if (name === null) return true;
   // `ext::sh -c …` is a remote, too.
-  if (rest.some((word) => word !== null && /^[\w-]+::/.test(word))) return true;
+  if (rest.some((word) => word !== null && /^[\w-]+(?:::|:?\0)/.test(word))) return true;
   if (name === 'config') return !isSetting(rest);
   const runs = COMMANDS.get(name);
   if (runs === undefined) return true;

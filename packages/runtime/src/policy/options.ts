@@ -1,7 +1,15 @@
 /** How programs are called: options before and between the words they work on. */
 
-/** `null`: known only when it runs. */
+/**
+ * `null`: known only when it runs; it may be several words, and options. Of a word that is one, and whose beginning shows
+ * that it is no option, the beginning is known: behind it stands `UNKNOWN`.
+ */
 export type Words = readonly (string | null)[];
+/** No script that is read holds this character. */
+export const UNKNOWN = '\u0000';
+/** Whether all of them are known to their end. */
+export const areWritten = (words: Words): words is readonly string[] =>
+  words.every((word) => word !== null && !word.includes(UNKNOWN));
 
 /**
  * Whether a word gives one of these options: one of the letters in a bundle, or one of the long names, which may be

@@ -8,7 +8,7 @@
  */
 import { gitRuns } from './git.ts';
 import type { Words } from './options.ts';
-import { commandBehind, matches, optionsOf, says } from './options.ts';
+import { areWritten, commandBehind, matches, optionsOf, says, UNKNOWN } from './options.ts';
 import { awkRuns, sedRuns } from './stream-editors.ts';
 
 /** What a command runs besides the program that its first word names. */
@@ -184,11 +184,11 @@ export const baseOf = (name: string): string => name.slice(name.lastIndexOf('/')
 export function carriedBy(words: Words): Carried | null {
   const [name = null, ...args] = words;
   // `{}` is what another program puts in its place.
-  if (name === null || name.includes('{}')) return null;
+  if (name === null || name.includes('{}') || name.includes(UNKNOWN)) return null;
   const base = baseOf(name);
   if (OPAQUE.has(base) || LOADER.test(base)) return args.length > 0 && args.every(informs) ? NOTHING : null;
   if (base === 'find') return foundBy(args);
-  if (base === 'eval') return isWritten(args) ? { ...NOTHING, scripts: [args.join(' ')] } : null;
+  if (base === 'eval') return areWritten(args) ? { ...NOTHING, scripts: [args.join(' ')] } : null;
   if (base === 'trap') return trappedBy(args);
   if (SHELLS.has(base)) return shellRuns(args);
   if (SETTERS.has(base) || SETTING_OPTIONS.has(base)) return builtinRuns(base, args);
@@ -198,7 +198,6 @@ export function carriedBy(words: Words): Carried | null {
 }
 
 const informs = (word: string | null): boolean => word !== null && INFORMS.test(word);
-const isWritten = (words: Words): words is readonly string[] => !words.includes(null);
 
 /** Whether it runs what is not read here. */
 function runsUnread(base: string, args: Words): boolean {
@@ -216,7 +215,7 @@ function runsUnread(base: string, args: Words): boolean {
   return builds !== undefined && optionsOf(args).some((word) => word !== null && builds(word));
 }
 
-const isInput = (word: string | null): boolean => word === null || INPUT.test(word);
+const isInput = (word: string | null): boolean => word === null || word.includes(UNKNOWN) || INPUT.test(word);
 
 function interprets(args: Words, code: RegExp): boolean {
   if (args.some(isInput) || code.test(` ${args.join(' ')}`)) return true;
@@ -252,7 +251,8 @@ function filledIn(options: readonly string[], command: Words): Words {
   const at = options.findIndex((word) => /^-[0rtpx]*I/.test(word));
   if (at < 0) return [...command, null];
   const place = options[at]?.replace(/^-[0rtpx]*I/, '') || options[at + 1];
-  return command.map((word) => (word === null || place === undefined || word.includes(place) ? null : word));
+  const isOpen = place === undefined || place.includes(UNKNOWN);
+  return command.map((word) => (isOpen || word === null || word.includes(place) ? null : word));
 }
 
 /** Of `find`: each command behind `-exec`. A file that it names begins with the place it searches, so it is no option. */
@@ -274,15 +274,20 @@ function foundBy(args: Words): Carried | null {
 function trappedBy(args: Words): Carried | null {
   const [script] = args;
   if (script === undefined) return NOTHING;
-  return script === null || (script.startsWith('-') && script !== '-') ? null : { ...NOTHING, scripts: [script] };
+  return script === null || !areWritten([script]) || (script.startsWith('-') && script !== '-')
+    ? null
+    : { ...NOTHING, scripts: [script] };
 }
 
 /** A script that stands behind `-c` is read; one in a file, or in what the shell reads, is not. */
 function shellRuns(args: Words): Carried | null {
-  if (!isWritten(args)) return null;
+  // What stands behind the script is what it calls `$0`, `$1` and so on: known to it only when it runs.
+  const given = args.slice(0, 2);
+  if (!areWritten(given)) return null;
   if (args.length > 0 && args.every(informs)) return NOTHING;
+  const [option = '', script] = given;
   // What stands before `-c` may be options with values of their own.
-  return /^-[A-Za-z]*c$/.test(args[0] ?? '') && args[1] !== undefined ? { ...NOTHING, scripts: [args[1]] } : null;
+  return /^-[A-Za-z]*c$/.test(option) && script !== undefined ? { ...NOTHING, scripts: [script] } : null;
 }
 
 /** Builtins that name the variables they set; a name that is not known may be any. */
@@ -290,12 +295,20 @@ const NAMERS: ReadonlySet<string> = new Set(
   'read mapfile readarray getopts let declare typeset local export readonly'.split(' '),
 );
 
+/** Whether `test` may look at a variable that is not named here (`-v`), which expands what stands in the brackets of its name. */
+function testsVariable(args: Words): boolean {
+  const words = args.filter((word) => word !== ']');
+  if (words.length === 1) return words[0] === null;
+  return words.some((word, at) => words[at + 1] === null && (word === null || /^-[vR]$/.test(word)));
+}
+
 function builtinRuns(base: string, args: Words): Carried | null {
   if (args.some((word) => word !== null && expands(word))) return null;
-  const setting = SETTING_OPTIONS.get(base);
-  if (setting !== undefined && args[0] !== null && !setting.test(args[0] ?? '')) return NOTHING;
-  const names = NAMERS.has(base) || setting !== undefined;
-  if (names && args.includes(null)) return null;
+  if (base === 'test' || base === '[') return testsVariable(args) ? null : NOTHING;
+  const [first = ''] = args;
+  if (base === 'printf' && (first === null ? args.length === 1 : !first.startsWith('-v'))) return NOTHING;
+  const names = NAMERS.has(base) || base === 'printf';
+  if (names && args.some((word) => word === null || /^[^=]*\0/.test(word))) return null;
   // `declare -n x=PAGER`: `x` is another name of it. `mapfile -C`: what is called for each line.
   const telling = /^(?:declare|typeset|local)$/.test(base)
     ? says('n')
@@ -326,6 +339,10 @@ export function isPlain(words: Words): boolean {
     carried.commands.length === 0
   );
 }
+
+/** Whether a builtin gives variables values that it reads or makes. */
+export const readsVariables = ([name]: Words): boolean =>
+  /^(?:read|mapfile|readarray|getopts|printf)$/.test(name ?? '');
 
 /** Whether a builtin gives a variable a value, or may: from then on a name may be another program's. */
 export function setsVariables([name = null, ...rest]: Words): boolean {

@@ -6,11 +6,21 @@
  * H2 What is denied is found wherever it may stand: behind `env`, in `$(…)`, in `sh -c '…'`, in a function; and where the
  *    script cannot be read to its end (`clear: false`), nobody can say that it is not there.
  */
-import type { Assignment, Command, ParameterExpansionPart, Redirection, SyntaxNode, Word } from 'unbash';
+import type {
+  Assignment,
+  Command,
+  DoubleQuotedChild,
+  ParameterExpansionPart,
+  Redirection,
+  SyntaxNode,
+  Word,
+} from 'unbash';
 import { forEachChild, parse } from 'unbash';
 import { LIMITS } from '../limits.ts';
+import { Counted, isNumber } from './arithmetic.ts';
 import type { Words } from './options.ts';
-import { carriedBy, expands, isPlain, setsVariables } from './programs.ts';
+import { UNKNOWN } from './options.ts';
+import { carriedBy, expands, isPlain, readsVariables, setsVariables } from './programs.ts';
 import { assignmentOf, isHarmless, kindOf } from './variables.ts';
 
 /** One simple command. `null` in its words: known only when it runs. */
@@ -88,11 +98,13 @@ const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f]/;
 class Reading {
   readonly #commands: ShellCommand[] = [];
   readonly #texts: (string | null)[] = [];
+  readonly #counted = new Counted();
   #clear = true;
   #plain = true;
 
   read(text: string, depth: number): ShellScript {
     this.#script(text, depth);
+    if (this.#counted.hides) this.#clear = false;
     return { clear: this.#clear, plain: this.#clear && this.#plain, commands: this.#commands, texts: this.#texts };
   }
 
@@ -119,13 +131,29 @@ class Reading {
       if (text !== null && expands(text)) this.#clear = false;
     }
     if (node.type === 'Redirected' && node.redirects.some(writes)) this.#plain = false;
-    if (node.type === 'Assignment') this.#set(node.name, valueOf(node), depth);
-    if (node.type === 'For' || node.type === 'Select') this.#set(node.name.text, null, depth);
-    if (node.type === 'ParameterExpansion' && setsDefault(node)) this.#set(node.parameter, null, depth);
+    this.#sets(node, depth);
+    this.#counted.visit(node);
     if (node.type === 'Command') this.#command(node, depth);
     forEachChild(node, (child) => {
       this.#visit(child, depth);
     });
+  }
+
+  /** Variables that a construct sets. */
+  #sets(node: SyntaxNode, depth: number): void {
+    if (node.type === 'Assignment') {
+      const value = valueOf(node);
+      this.#set(node.name, value, depth);
+      if (value === null && !(node.value.type === 'Word' && isNumber(node.value))) this.#counted.sets(node.name);
+    } else if (node.type === 'For' || node.type === 'Select') {
+      this.#set(node.name.text, null, depth);
+      const words = node.wordlist ?? [];
+      const isKnown = words.length > 0 && words.every((word) => wordOf(word) !== null || isNumber(word));
+      if (!isKnown || node.type === 'Select') this.#counted.sets(node.name.text);
+    } else if (node.type === 'ParameterExpansion' && setsDefault(node)) {
+      this.#set(node.parameter, null, depth);
+      this.#counted.sets(node.parameter);
+    }
   }
 
   #command(node: Command, depth: number): void {
@@ -140,7 +168,10 @@ class Reading {
     // What follows may be run by another name, or in another place.
     if (setsVariables(words)) this.#plain = false;
     // What a word sets that the parser has read as an assignment is looked at as that.
-    this.#behind([words[0] ?? null, ...node.args.filter(({ type }) => type === 'Word').map(wordOf)], depth);
+    this.#behind(
+      [words[0] ?? null, ...node.args.flatMap((arg) => (arg.type === 'Word' ? [argumentOf(arg)] : []))],
+      depth,
+    );
   }
 
   /** What a command runs besides the program of its first word. */
@@ -150,13 +181,17 @@ class Reading {
       this.#clear = false;
       return;
     }
+    if (readsVariables(words)) for (const name of ['REPLY', 'MAPFILE', 'OPTARG']) this.#counted.sets(name);
     for (const word of carried.sets) {
       const set = assignmentOf(word);
-      if (set !== null) this.#set(set.name, set.value, depth);
+      if (set === null) continue;
+      this.#set(set.name, set.value, depth);
+      if (set.value === null && readsVariables(words)) this.#counted.sets(set.name);
     }
     for (const script of carried.scripts) this.#script(script, depth + 1);
     for (const command of carried.commands) {
-      this.#commands.push({ words: command, plain: isPlain(command), carried: true });
+      const words = command.map((word) => (word?.includes(UNKNOWN) === true ? null : word));
+      this.#commands.push({ words, plain: isPlain(words), carried: true });
       this.#behind(command, depth + 1);
     }
   }
@@ -209,6 +244,30 @@ function wordOf(word: Word | Assignment): string | null {
     if (part.type === 'DoubleQuoted' && part.parts.some(({ type }) => type !== 'Literal')) return null;
   }
   return word.value;
+}
+
+/** As programs read it: of a word whose beginning shows that it is one, and no option, that beginning (see `Words`). */
+function argumentOf(word: Word): string | null {
+  const whole = wordOf(word);
+  if (whole !== null) return whole;
+  let known = '';
+  let isKnown = true;
+  for (const part of (word.parts ?? []).flatMap((each) =>
+    each.type === 'DoubleQuoted' ? each.parts.map(quoted) : [each],
+  )) {
+    // Outside of quotes it may become several words; `"$@"` does within them, too.
+    if (part === null) isKnown = false;
+    else if (!('value' in part) || part.type === 'Glob') {
+      if (part.type !== 'Glob' && part.type !== 'BraceExpansion') return null;
+      isKnown = false;
+    } else if (isKnown) known += part.value;
+  }
+  return /^(?:[^-]|--[\w-]+=)/.test(known) ? known + UNKNOWN : null;
+}
+
+/** Null: one that is known only when it runs, and stays one word. */
+function quoted(part: DoubleQuotedChild): DoubleQuotedChild | null {
+  return part.type === 'Literal' || /[@!]/.test(part.text) ? part : null;
 }
 
 /** What a variable is set to, where that is the same whenever it runs. */

@@ -1,7 +1,7 @@
 /** `sed` and `awk`: small languages in which most programs run nothing, and some run anything. */
 import { RE2JS } from 're2js';
 import type { Words } from './options.ts';
-import { commandBehind } from './options.ts';
+import { areWritten, commandBehind } from './options.ts';
 
 const REGEX = String.raw`/(?:[^/\\\n]|\\.)*/I?`;
 const ADDRESS = String.raw`(?:\d+|\$|${REGEX})`;
@@ -41,12 +41,13 @@ export function sedRuns(args: Words): boolean {
       return true;
   }
   if (!isGiven) scripts.push(operands[0] ?? '');
-  return scripts.some((script) => script === null || !HARMLESS_SED.matches(script));
+  const given: Words = scripts;
+  return !areWritten(given) || !given.every((script) => HARMLESS_SED.matches(script));
 }
 
 /** Whether it runs commands (`system`, a pipe, a function called by its name), or may. */
 export function awkRuns(args: Words): boolean {
   const behind = commandBehind(args, { flags: /^(?:-[Fv].+|--version)$/s, valued: /^-[Fv]$/ });
   const [program = ''] = behind?.command ?? [null];
-  return program === null || /system|@|\\\r?\n|\|/.test(program.replaceAll('||', ''));
+  return program === null || !areWritten([program]) || /system|@|\\\r?\n|\|/.test(program.replaceAll('||', ''));
 }

@@ -1,4 +1,5 @@
 /** Variables that make programs run others. */
+import { UNKNOWN } from './options.ts';
 
 /** Their value is a command line. */
 const COMMAND =
@@ -25,5 +26,6 @@ const NAMED = /^(\w+)(?:\[.*\])?(?:(\+?=)(.*))?$/s;
 /** `NAME=value` as a builtin or `env` reads it; null in the place of a value that is not known. */
 export function assignmentOf(word: string): { name: string; value: string | null } | null {
   const [, name, sign, value] = NAMED.exec(word) ?? [];
-  return name === undefined ? null : { name, value: sign === '=' ? (value ?? '') : null };
+  const isKnown = sign === '=' && !word.includes(UNKNOWN);
+  return name === undefined ? null : { name, value: isKnown ? (value ?? '') : null };
 }
