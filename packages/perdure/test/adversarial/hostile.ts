@@ -47,7 +47,7 @@ export class Hostile {
     });
     this.#runtime = rt;
     this.#model = model;
-    for (const name of ['open', 'guarded', 'capped', 'kept']) {
+    for (const name of ['open', 'guarded', 'capped', 'kept', 'barred']) {
       const donor = await rt.open(name);
       await (await donor.send(INJECTION)).result();
       this.#exported.set(name, Buffer.concat(await Array.fromAsync(rt.exportSession(donor.id))));
@@ -256,7 +256,8 @@ function agentsOn(outside: Outside) {
   const guarded: Policies = { rules: [never, ...reading, ...strangers] };
   const paths = ['kept/**', '**/*.pem'];
   const kept: Policies = { mode: 'bypass', rules: [never, { decision: 'deny', tool: '*', paths }] };
-  return Object.entries({ open: bypassed, guarded, capped: bypassed, kept }).flatMap(([name, policies]) => [
+  const barred: Policies = { mode: 'bypass', rules: [never, { decision: 'deny', tool: '*', command: 'touch' }] };
+  return Object.entries({ open: bypassed, guarded, capped: bypassed, kept, barred }).flatMap(([name, policies]) => [
     agent({ name, model: 'any', tools, limits, policies }),
     agent({ name: `${name}-skilled`, model: 'any', tools: skilled, limits, policies }),
   ]);

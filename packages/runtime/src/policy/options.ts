@@ -13,14 +13,16 @@ export const areWritten = (words: Words): words is readonly string[] =>
 
 /**
  * Whether a word gives one of these options: one of the letters in a bundle, or one of the long names, which may be
- * cut short (`--use-comp`).
+ * cut short (`--use-comp`); one that ends in a dash is the beginning of several.
  */
 export function says(letters: string, ...names: readonly string[]): (word: string) => boolean {
   return (word) => {
     if (!word.startsWith('-') || word === '-') return false;
     if (!word.startsWith('--')) return Array.from(word.slice(1)).some((letter) => letters.includes(letter));
     const given = word.slice(2).split('=')[0] ?? '';
-    return given.length > 0 && names.some((name) => name.startsWith(given) || given.startsWith(name));
+    return (
+      given.length > 0 && names.some((name) => name.startsWith(given) || (name.endsWith('-') && given.startsWith(name)))
+    );
   };
 }
 

@@ -74,18 +74,19 @@ const CARRIERS: ReadonlyMap<string, Carrier> = new Map(
 /** They run commands or code in ways that are not read here; where they are only asked what they are, nothing. */
 const OPAQUE: ReadonlySet<string> = new Set(
   (
-    'source . alias enable complete compgen compopt fc coproc ' +
-    'fish csh tcsh ksh mksh zsh yash pwsh nu elvish xonsh rc es slsh ' +
+    'source . alias bind enable complete compgen compopt fc coproc ' +
+    'fish csh tcsh ksh ksh93 mksh oksh pdksh posh hush zsh yash osh ysh pwsh nu elvish xonsh rc es slsh execlineb ' +
     'parallel su runuser pkexec chrt taskset setarch chroot unshare nsenter bwrap firejail capsh setpriv prlimit choom sg ' +
-    'chpst softlimit cpulimit multitime pexec rlwrap proot runscript script scriptreplay watch entr flock torify torsocks ' +
+    'chpst setuidgid envdir gosu su-exec tini dumb-init softlimit cpulimit cgexec numactl eatmydata faketime daemon daemonize ' +
+    'proxychains proxychains4 chronic ifne pee hyperfine nodemon concurrently cross-env direnv multitime pexec rlwrap proot runscript script scriptreplay watch entr flock torify torsocks ' +
     'ssh sshpass sftp ssh-agent mosh rsh rlogin telnet ftp lftp socat ncat nc netcat openvpn ' +
     'strace ltrace gdb lldb perf valgrind bpftrace rr at batch crontab systemd-run start-stop-daemon service run-parts ' +
-    'dbus-run-session xvfb-run expect screen tmux tmate byobu dtach abduco ' +
-    'ed red ex vi vim rvim nvim view vimdiff gvim emacs emacsclient nano pico joe micro visudo vipw ' +
-    'less more most man info view lv w3m lynx mail mailx mutt ' +
+    'dbus-run-session dbus-launch xvfb-run xterm expect screen tmux tmate byobu dtach abduco ' +
+    'sudoedit editor sensible-editor select-editor pager sensible-pager ed red ex vi vim rvim nvim view vimdiff gvim emacs emacsclient nano pico joe micro visudo vipw ' +
+    'less zless more zmore most man info view lv w3m lynx mail mailx mutt ' +
     'sqlite3 mysql mariadb psql mongosh redis-cli gnuplot octave m4 dc ' +
     'irb pry ghci jshell jjs erl iex scala groovy julia osascript tclsh wish guile csi sbcl clisp R ' +
-    'distcc run-mailcap xdg-open logrotate logsave xdotool debugfs tshark nmap msfconsole ansible ansible-playbook'
+    'distcc run-mailcap xdg-open logrotate logsave xdotool debugfs tshark nmap gs pdsh pssh msfconsole ansible ansible-playbook'
   ).split(' '),
 );
 /** The loader of programs, called by its own name, runs the one behind it. */
@@ -117,30 +118,44 @@ const TELLTALES: ReadonlyMap<string, (word: string) => boolean> = new Map([
   ['curl', says('K', 'config')],
   ['wget', says('e', 'use-askpass', 'execute', 'config')],
   ['aria2c', says('', 'on-', 'conf-path')],
+  ['bat', says('', 'pager')],
+  ['ag', says('', 'pager')],
+  ['sdiff', says('', 'diff-program')],
+  ['diff3', says('', 'diff-program')],
+  ['install', says('', 'strip-program')],
+  ['patch', says('e', 'ed')],
+  ['convert', matches(/\|/)],
+  ['magick', matches(/\|/)],
+  ['svn', says('', 'diff-cmd', 'diff3-cmd', 'editor-cmd', 'config-option', 'config-dir')],
+  ['hg', says('', 'config', 'config-file')],
+  ['jobs', says('x')],
 ]);
 /** The same of programs that build: what they are told when they run adds nothing to what their files may say. */
 const BUILDERS: ReadonlyMap<string, (word: string) => boolean> = new Map([
   ['make', matches(/^(?:--eval|-[A-Za-z]*E|-[A-Za-z]*f-|SHELL=|MAKEFLAGS=)|^-$|^-?f?\/(?:dev|proc)\/|\$[({]/)],
   ['cmake', matches(/^-[EP]/)],
-  ['go', matches(/^--?(?:exec|toolexec|vettool)/)],
+  ['go', matches(/^--?(?:exec|toolexec|vettool)|extld/)],
+  ['rustc', matches(/linker/)],
+  ['mvn', matches(/^exec:|^-Dexec/)],
+  ['pip', matches(/^--editor/)],
+  ['pip3', matches(/^--editor/)],
+  ['ipython', matches(/^-[A-Za-z]*[cm]/)],
+  ['gh', matches(/^(?:alias|extension)$/)],
   ['cargo', matches(/^--config/)],
   ['java', matches(/^-XX:On/)],
-  ['npm', matches(/^(?:exec|x|explore|edit)$|script-shell/)],
-  ['pnpm', matches(/^(?:exec|dlx)$|script-shell/)],
+  ['npm', matches(/^(?:exec|x|explore|edit)$|script-shell|node-options/)],
+  ['pnpm', matches(/^(?:exec|dlx)$|script-shell|node-options/)],
   ['yarn', matches(/^(?:exec|dlx)$|script-shell/)],
   ['bun', matches(/^x$/)],
-  ['docker', matches(/^(?:run|exec)$/)],
-  ['podman', matches(/^(?:run|exec)$/)],
-  ['kubectl', matches(/^(?:run|exec|debug)$/)],
+  ...'docker podman nerdctl kubectl oc lxc vagrant multipass limactl'
+    .split(' ')
+    .map((name) => [name, matches(/^(?:run|exec|ssh|shell|debug)$/)] as const),
   ['apt', says('oc', 'option', 'config-file')],
   ['apt-get', says('oc', 'option', 'config-file')],
   ['dpkg', says('', 'pre-invoke', 'post-invoke', 'status-logger')],
   ['dpkg-architecture', says('c', 'command')],
   ['rpm', says('E', 'eval', 'pipe', 'define')],
   ['pandoc', says('FL', 'filter', 'lua-filter', 'pdf-engine')],
-  ['latex', matches(/shell-escape|write18/)],
-  ['pdflatex', matches(/shell-escape|write18/)],
-  ['xelatex', matches(/shell-escape|write18/)],
   ['latexmk', says('er')],
   ['openssl', matches(/^-(?:engine|provider)/)],
   ['ssh-keygen', says('D')],
@@ -149,6 +164,8 @@ const BUILDERS: ReadonlyMap<string, (word: string) => boolean> = new Map([
 ]);
 const COMPILER = /^(?:.*-)?(?:gcc|g\+\+|cc|c\+\+|clang|clang\+\+|c89|c99|gfortran)(?:-[\d.]+)?$/;
 const COMPILES_BY = matches(/^(?:-wrapper|-B|-fplugin|-specs|--specs|-Xclang|-load|-fuse-ld|@)/);
+const TEX = /^(?:pdf|xe|lua)?(?:la)?tex$/;
+const TEX_RUNS = matches(/shell-escape|write18/);
 const AWK = /^(?:[gmno]?awk)$/;
 const TAR = /^(?:bsd|g)?tar$/;
 const tarSays = says(
@@ -185,6 +202,8 @@ export function carriedBy(words: Words): Carried | null {
   const [name = null, ...args] = words;
   // `{}` is what another program puts in its place.
   if (name === null || name.includes('{}') || name.includes(UNKNOWN)) return null;
+  // What runs now, or what somebody writes into it.
+  if (/^\/(?:proc|dev)\//.test(name)) return null;
   const base = baseOf(name);
   if (OPAQUE.has(base) || LOADER.test(base)) return args.length > 0 && args.every(informs) ? NOTHING : null;
   if (base === 'find') return foundBy(args);
@@ -194,7 +213,11 @@ export function carriedBy(words: Words): Carried | null {
   if (SETTERS.has(base) || SETTING_OPTIONS.has(base)) return builtinRuns(base, args);
   const [carrier, behind] = carrierOf(base, args);
   if (carrier !== undefined) return carriedFor(base, carrier, behind);
-  return runsUnread(base, args) ? null : NOTHING;
+  if (runsUnread(base, args)) return null;
+  // `make CC=…` is as good as `CC=… make`.
+  return base === 'make'
+    ? { ...NOTHING, sets: args.filter((word) => word !== null && /^\w+=/.test(word)) as string[] }
+    : NOTHING;
 }
 
 const informs = (word: string | null): boolean => word !== null && INFORMS.test(word);
@@ -211,7 +234,7 @@ function runsUnread(base: string, args: Words): boolean {
     return args.some((word, at) => word === null || tarSays(at === 0 ? word.replace(/^(?!-)/, '-') : word));
   const tells = TELLTALES.get(base);
   if (tells !== undefined) return optionsOf(args).some((word) => word === null || tells(word));
-  const builds = BUILDERS.get(base) ?? (COMPILER.test(base) ? COMPILES_BY : undefined);
+  const builds = BUILDERS.get(base) ?? (COMPILER.test(base) ? COMPILES_BY : TEX.test(base) ? TEX_RUNS : undefined);
   return builds !== undefined && optionsOf(args).some((word) => word !== null && builds(word));
 }
 
@@ -266,7 +289,7 @@ function foundBy(args: Words): Carried | null {
     } else if (word === ';' || (word === '+' && args[at - 1] === '{}')) {
       commands.push(open);
       open = null;
-    } else open.push(word !== '{}' && word.includes('{}') ? null : word);
+    } else open.push(word === '{}' ? `${word}${UNKNOWN}` : word.includes('{}') ? null : word);
   }
   return open === null ? { ...NOTHING, commands } : null;
 }

@@ -347,6 +347,26 @@ const HIDDEN = [
   ': ${x:=$(cat y)}; echo $((x))',
   'echo $(($(wc y)))',
   'read < y; echo $((REPLY))',
+  '/proc/self/exe -c "rm x"',
+  '/dev/fd/3 x',
+  'BASH_CMDS[q]=/bin/rm; q x',
+  "shopt -s expand_aliases; BASH_ALIASES[q]='rm x'; q",
+  "MANPAGER='r\\m x' git help x",
+  "make CC='rm x'",
+  'jobs -x rm x',
+  "npm test --node-options='--import data:text/javascript,0'",
+  'svn diff --diff-cmd rm',
+  "hg --config alias.y='!rm x' y",
+  'mvn exec:exec -Dexec.executable=rm',
+  'rustc -Clinker=rm x.rs',
+  "go build -ldflags='-extld=rm' .",
+  'pip config --editor rm edit',
+  'patch -e x y',
+  "convert '|rm x' y.png",
+  'vagrant ssh -c "rm x"',
+  'lualatex --shell-escape x',
+  'gosu root rm x',
+  'tini -- rm x',
   'read x < y; let x+=1',
   'declare -i n; n=$(cat y)',
   'declare -i n=$(cat y)',
@@ -371,6 +391,8 @@ const HARMLESS = [
   'trap "ls" EXIT',
   "cat <<'EOF'\n$(rm x)\nEOF",
   'echo $((1 + 2))',
+  'rg --pretty x && make CC=clang && docker build .',
+  'LESS=-R git log; RUSTFLAGS="-D warnings" cargo build; GOFLAGS=-mod=mod go test ./...',
   'npm test',
   'npm test -- --grep x',
   'npm install && npm run build',
@@ -484,7 +506,13 @@ describe('a rule that denies a command', () => {
     for (const text of ['git push', 'git -C /x push', 'git --git-dir=y push origin', 'git push --force', 'git $x'])
       assert.ok(denies('git push', text), text);
     for (const text of ['rm -rf x', 'rm -fr x', 'rm -r -f x', 'rm -v -f -r x']) assert.ok(denies('rm -rf', text), text);
-    for (const text of ['/usr/lib/git-core/git-push origin', 'git-push', 'timeout 5 git push', 'xargs git'])
+    for (const text of [
+      '/usr/lib/git-core/git-push origin',
+      'git-push',
+      'timeout 5 git push',
+      'xargs git',
+      'find push -exec git {} +',
+    ])
       assert.ok(denies('git push', text), text);
     for (const text of ['git pull', 'git log', 'rm x', 'rm -r x', 'timeout 5 git status', 'npx git-cz', 'git-lfs push'])
       assert.ok(!denies('git push', text) && !denies('rm -rf', text), text);
