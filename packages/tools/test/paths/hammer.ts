@@ -56,7 +56,7 @@ export async function hammer(over: () => boolean): Promise<Hammered> {
   const done: { [what: string]: number } = {};
   let rounds = 0;
   try {
-    const work = workOn(place.root);
+    const work = { ...workOn(place.root), ...ruledWorkOn(realpathSync(place.base)) };
     while (!over()) {
       rounds += 1;
       const now = rounds;
@@ -131,5 +131,29 @@ function workOn(root: string): Work {
       await folder.place({ path: 'sub/victim.txt', before, after: undefined }, placing());
       return '!removed';
     },
+  };
+}
+
+/**
+ * The same by tools whose root holds both folders, and a rule that denies the one outside: what leads there when it is ruled
+ * on is not run, and what is run is held to where it led.
+ */
+function ruledWorkOn(base: string): Work {
+  const tools = files({ root: base, write: true });
+  const call = async (name: string, args: unknown): Promise<string> => {
+    const tool = tools.find((each: ToolDefinition) => each.name === name);
+    const reached = (await tool?.reaches?.(args, contextOf())) ?? [];
+    if (reached.some(({ path }) => /^outside(?:\/|$)/.test(path))) return 'denied';
+    const said = JSON.stringify(await tool?.run(args, { ...contextOf(), reached }));
+    return `${said.includes('"isError":true') ? '' : '!'}${said}`;
+  };
+  return {
+    'read by rule': async () => call('read_file', { path: 'root/sub/file.txt' }),
+    'grep by rule': async () => call('grep', { pattern: '.', path: 'root' }),
+    'grep below by rule': async () => call('grep', { pattern: '.', path: 'root/sub' }),
+    'write by rule': async (round) =>
+      call('write_file', { path: `root/sub/ruled${round % 7}.txt`, content: 'written' }),
+    'write below a link by rule': async (round) =>
+      call('write_file', { path: `root/deep/er/r${round % 5}.txt`, content: 'written' }),
   };
 }
