@@ -29,7 +29,7 @@ function readPrefix(command: string): Prefix {
   // Nothing but its words: neither an assignment nor a redirection, and no quotes that hide blanks.
   const isWhole = isOne && words.join(' ') === command.trim().replace(/\s+/g, ' ');
   // `bash -c` runs what stands behind it: another way to write it would not be found.
-  const isRead = clear || words.length === 1;
+  const isRead = clear || !words.some((word) => word.startsWith('-'));
   const prefix = isWhole && isRead ? { words, plain: only.plain && plain } : null;
   if (prefixes.size >= LIMITS.compiledPatterns) prefixes.clear();
   prefixes.set(command, prefix);

@@ -343,7 +343,11 @@ function builtinRuns(base: string, args: Words): Carried | null {
 }
 
 /** Whether a builtin expands a word once more, in which something stands that would run. */
-export const expands = (word: string): boolean => /\[.*(?:\$\(|`)/s.test(word);
+export function expands(word: string): boolean {
+  // By hand: a pattern would begin anew at each bracket.
+  const at = word.indexOf('[');
+  return at >= 0 && /\$\(|`/.test(word.slice(at));
+}
 
 /** Whether a command does nothing but what its first word says, as far as one can tell. */
 export function isPlain(words: Words): boolean {
