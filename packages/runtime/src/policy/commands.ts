@@ -5,7 +5,8 @@ import type { ShellCommand, ShellScript } from './shell.ts';
 import { readScript } from './shell.ts';
 
 const prefixes = new Map<string, Prefix>();
-type Prefix = { words: readonly string[]; plain: boolean } | null;
+/** `plain`: it may be allowed; `told`: a rule that denies it finds it however it is written. */
+type Prefix = { words: readonly string[]; plain: boolean; told: boolean } | null;
 
 /** The words of a command as a rule names it, such as `git status`; null where it is not one command, written out. */
 export function prefixOf(command: string): readonly string[] | null {
@@ -15,7 +16,7 @@ export function prefixOf(command: string): readonly string[] | null {
 /** Whether a rule may name it; what runs other commands (`sudo`) only to ask or to deny. */
 export function isCommand(command: string, toAllow: boolean): boolean {
   const prefix = readPrefix(command);
-  return prefix !== null && (prefix.plain || !toAllow);
+  return prefix !== null && (toAllow ? prefix.plain : prefix.told);
 }
 
 function readPrefix(command: string): Prefix {
@@ -29,8 +30,8 @@ function readPrefix(command: string): Prefix {
   // Nothing but its words: neither an assignment nor a redirection, and no quotes that hide blanks.
   const isWhole = isOne && words.join(' ') === command.trim().replace(/\s+/g, ' ');
   // `bash -c` runs what stands behind it: another way to write it would not be found.
-  const isRead = clear || !words.some((word) => word.startsWith('-'));
-  const prefix = isWhole && isRead ? { words, plain: only.plain && plain } : null;
+  const told = clear || !words.some((word) => word.startsWith('-'));
+  const prefix = isWhole ? { words, plain: only.plain && plain, told } : null;
   if (prefixes.size >= LIMITS.compiledPatterns) prefixes.clear();
   prefixes.set(command, prefix);
   return prefix;
