@@ -119,6 +119,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
     stopping.abort();
     parts.relay?.stop();
     parts.streams.end({ type: 'end', reason: 'drain', retryMs: LIMITS.retryMs });
+    // First, while a log can still be told what they have changed; then what was started meanwhile.
+    await parts.jobs.close();
     await parts.driver.stop(options);
     await parts.jobs.close();
     await parts.holding.stop();

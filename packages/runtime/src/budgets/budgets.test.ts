@@ -71,6 +71,17 @@ describe('a budget of the tenant', () => {
     assert.equal(await spent(world, 'tenant@2030-01'), 3 * COST);
   });
 
+  test('that was raised while nothing ran lets a parked run go on as soon as a process starts', async () => {
+    const world = await World.create(options(budgets(100)));
+    const { session } = await world.open();
+    assert.equal(await statusOf(world, session), 'waiting');
+    const next = await world.crash({ idle: true });
+    await next.call('budgets.set', { scope: 'tenant', day: { tokens: 10_000 } });
+    const later = await next.crash({ idle: false });
+    assert.equal((await later.call('waits.list', { session, limit: 10 })).waits.length, 0, 'before anybody looks');
+    assert.equal(await statusOf(later, session), 'completed');
+  });
+
   test('lets the parked runs go on that it has room for when it is raised', async () => {
     const world = await World.create(options(budgets(100)));
     const opened = [await world.open(), await world.open(), await world.open()];

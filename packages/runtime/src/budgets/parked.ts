@@ -54,6 +54,8 @@ export class Parked {
   /** Finds what an earlier process left parked; and again and again what another one did, or what was not heard of. */
   async start(): Promise<void> {
     await this.#find();
+    // A cap that was raised while nothing ran: whoever looks at such a run now finds that it goes on.
+    await this.look().catch((error: unknown) => this.#unread(error));
     this.#again();
   }
 
@@ -94,11 +96,15 @@ export class Parked {
       this.#look().then(
         () => this.#rearm(),
         (error: unknown) => {
-          this.#options.logger.warn({ error: String(error) }, 'accounts could not be read');
+          this.#unread(error);
           this.#rearm();
         },
       );
     });
+  }
+
+  #unread(error: unknown): void {
+    this.#options.logger.warn({ error: String(error) }, 'accounts could not be read');
   }
 
   #rearm(): void {

@@ -179,6 +179,14 @@ test('what could not be told for a while is told later by the same process', asy
   assert.deepEqual([(await told(made, session)).length, await left(made)], [1, 0]);
 });
 
+test('what a job has changed that ends with an orderly end of its process is told by that process', async () => {
+  const { made, session } = await mounted(['start', 'a', 'job']);
+  const stopped = made.host.stop();
+  await made.system.settle();
+  await stopped;
+  assert.deepEqual([await texts(made), (await told(made, session)).length, await left(made)], [{ a: 'job' }, 1, 0]);
+});
+
 test('a job that is lost with its process has changed nothing, and tells nothing', async () => {
   const { made, session } = await mounted(['start', 'a', 'job']);
   const next = await made.crash();
