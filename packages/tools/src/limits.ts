@@ -94,7 +94,7 @@ export const LIMITS = {
   },
 
   /** What is looked at, before a command begins, for what rules deny to it; what is covered of it, with the folders above. */
-  coveredEntries: 100_000,
+  coveredEntries: 250_000,
   covers: 500,
   /** Of `/etc` so large a file and a folder with so many entries are copied; larger ones are mounted. */
   etcFileBytes: 256 * 1024,
