@@ -121,10 +121,11 @@ describe('a glob', () => {
     fc.assert(
       fc.property(glob, path, (pattern, names) => {
         const tried = names.join('/');
-        const theirs = picomatch(pattern, { dot: true, strictSlashes: true })(tried);
+        // Its short cuts read `**/*.*` and `a/*.*` in two ways: of these the first does not match `a.`.
+        const theirs = picomatch(pattern, { dot: true, strictSlashes: true, fastpaths: false })(tried);
         assert.equal(compileGlob(pattern)(tried), theirs, `${pattern} on ${tried}`);
       }),
-      { numRuns: 2_000 },
+      { numRuns: 2_000, examples: [['**/*.*', ['a.']]] },
     );
   });
 
