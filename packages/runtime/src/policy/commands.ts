@@ -1,5 +1,6 @@
 /** Rules on commands: where one is named, surely (to allow it) or possibly (to ask, or to deny it). */
 import { LIMITS } from '../limits.ts';
+import { calledFor } from './git.ts';
 import { baseOf } from './programs.ts';
 import type { ShellCommand, ShellScript } from './shell.ts';
 import { readScript } from './shell.ts';
@@ -57,6 +58,9 @@ function mayBegin(
     // `git-push` is `git push`.
     return baseOf(name) === `${baseOf(first)}-${verb ?? ''}` && mayBegin([first, ...rest], [first, ...others]);
   }
+  // Of `git` the command is known: `git stash push` is none of `git push`.
+  const verb = baseOf(first) === 'git' && wanted[0]?.startsWith('-') === false ? calledFor(rest) : null;
+  if (verb !== null && verb !== wanted[0]) return false;
   const flags = new Set(
     rest.flatMap((word) => (word !== null && /^-[A-Za-z]+$/.test(word) ? Array.from(word.slice(1)) : [])),
   );

@@ -36,6 +36,13 @@ const CALLED = {
 const SETTING =
   /^(?:(?:user|color|push|pull|advice|status|safe|rerere)\.[\w.-]+|core\.(?:abbrev|autocrlf|bare|eol|filemode|ignorecase|longpaths|quotepath|safecrlf|symlinks)|init\.defaultbranch|(?:commit|tag)\.gpgsign|diff\.(?:algorithm|renames|context|nopre\w*)|merge\.(?:ff|conflictstyle)|rebase\.auto\w+|fetch\.prune|log\.\w+|gc\.auto|protocol\.version|http\.\w+)$/i;
 
+/** Whether `git-NAME` is a program of git's own. */
+export const isOwnCommand = (name: string): boolean =>
+  COMMANDS.has(name) || /^(?:filter-branch|difftool|mergetool|send-email|for-each-repo|instaweb)$/.test(name);
+
+/** The command that `git` is called for; null: that cannot be told. */
+export const calledFor = (args: Words): string | null => commandBehind(args, CALLED)?.command[0] ?? null;
+
 /** Whether it runs commands of others, or may. */
 export function gitRuns(args: Words): boolean {
   const behind = commandBehind(args, CALLED);

@@ -63,3 +63,16 @@ export function commandBehind(
   }
   return { options, command: [] };
 }
+
+/** What a name says besides the program: `tclsh8.6`, `vim.tiny`, `bash-static`, `perl5.36-x86_64-linux-gnu`. */
+const VARIANT =
+  /(?:-?\d[\d.]*[a-z]?)?(?:-(?:static|dbg|nox|gtk|multiarch|\w+-linux-gnu)|\.(?:basic|tiny|nox|gtk\d?|traditional|openbsd))?$/;
+/** GNU's, where others have the plain name; and other programs that read the same. */
+const NAMESAKE =
+  /^(?:g(?=(?:sed|find|xargs|env|nice|nohup|timeout|stdbuf|sort|split)$)|[bgp](?=make$)|original-(?=awk$))/;
+
+/** The name of a program, and the same without its variant. */
+export function namesOf(name: string): { base: string; plain: string } {
+  const base = name.replace(NAMESAKE, '');
+  return { base, plain: base.replace(VARIANT, '') };
+}

@@ -6,9 +6,10 @@
  *    here) cannot be read to its end.
  * O3 All others do what they do: what `make`, `npm test`, `node x.js` or `./x` start by themselves is the sandbox's to bound.
  */
-import { gitRuns } from './git.ts';
+import { gitRuns, isOwnCommand } from './git.ts';
+import { interprets, isInterpreter } from './interpreters.ts';
 import type { Words } from './options.ts';
-import { areWritten, commandBehind, matches, optionsOf, says, UNKNOWN } from './options.ts';
+import { areWritten, commandBehind, matches, namesOf, optionsOf, says, UNKNOWN } from './options.ts';
 import { awkRuns, sedRuns } from './stream-editors.ts';
 
 /** What a command runs besides the program that its first word names. */
@@ -38,7 +39,11 @@ const CARRIERS: ReadonlyMap<string, Carrier> = new Map(
     nohup: PLAIN,
     nice: { flags: /^(?:-n?-?\d+|--adjustment=-?\d+)$/, valued: /^-n$/ },
     ionice: { flags: /^(?:-t|-[cn]\d)$/, valued: /^-[cn]$/ },
-    timeout: { flags: /^(?:--foreground|--preserve-status|-v|-[ks]\w+)$/, valued: /^-[ks]$/, skips: 1 },
+    timeout: {
+      flags: /^(?:--foreground|--preserve-status|-v|-[ks]\w+|--(?:signal|kill-after)=\w+)$/,
+      valued: /^-[ks]$/,
+      skips: 1,
+    },
     time: { flags: /^-[pv]+$/ },
     setsid: { flags: /^-[cfw]+$/ },
     stdbuf: { flags: /^-[ioe][\dL]\w*$/ },
@@ -52,6 +57,9 @@ const CARRIERS: ReadonlyMap<string, Carrier> = new Map(
     fakeroot: PLAIN,
     linux32: PLAIN,
     linux64: PLAIN,
+    i386: PLAIN,
+    x86_64: PLAIN,
+    uname26: PLAIN,
     busybox: PLAIN,
     toybox: PLAIN,
     npx: PACKAGES,
@@ -68,6 +76,12 @@ const CARRIERS: ReadonlyMap<string, Carrier> = new Map(
     'uv run': PLAIN,
     'poetry run': PLAIN,
     'pipenv run': PLAIN,
+    'pdm run': PLAIN,
+    'pyenv exec': PLAIN,
+    'rbenv exec': PLAIN,
+    'opam exec': PLAIN,
+    'stack exec': PLAIN,
+    'rustup run': { skips: 1 },
     'bundle exec': PLAIN,
   }),
 );
@@ -80,6 +94,7 @@ const OPAQUE: ReadonlySet<string> = new Set(
     'chpst setuidgid envdir gosu su-exec tini dumb-init softlimit cpulimit cgexec numactl eatmydata faketime daemon daemonize ' +
     'proxychains proxychains4 chronic ifne pee hyperfine nodemon concurrently cross-env direnv multitime pexec rlwrap proot runscript script scriptreplay watch entr flock torify torsocks ' +
     'ssh sshpass sftp ssh-agent mosh rsh rlogin telnet ftp lftp socat ncat nc netcat openvpn ' +
+    'systemd-cat systemd-inhibit run0 catchsegv debconf sem niceload mispipe lckdo zrun scriptlive autoexpect watchexec fzf ' +
     'strace ltrace gdb lldb perf valgrind bpftrace rr at batch crontab systemd-run start-stop-daemon service run-parts ' +
     'dbus-run-session dbus-launch xvfb-run xterm expect screen tmux tmate byobu dtach abduco ' +
     'sudoedit editor sensible-editor select-editor pager sensible-pager ed red ex vi vim rvim nvim view vimdiff gvim emacs emacsclient nano pico joe micro visudo vipw ' +
@@ -94,16 +109,6 @@ const LOADER = /^ld(?:-linux[\w.-]*)?\.so/;
 /** Shells whose language is read here; the script of any other is not. */
 const SHELLS: ReadonlySet<string> = new Set('sh bash rbash dash ash'.split(' '));
 const INFORMS = /^(?:--version|--help|-V)$/;
-/** What is piped or written into a command is what it reads. */
-const INPUT = /^(?:-|\/dev\/(?:stdin|fd\/.*)|\/proc\/.*)$/;
-/** With one of these the code is among the arguments; without any argument, in what it reads. */
-const INTERPRETERS: readonly (readonly [RegExp, RegExp])[] = [
-  [/^(?:python|pypy)[\d.]*$/, / -[A-Za-z]*c| -[A-Za-z]*m ?(?:timeit|pdb|code|asyncio|cProfile|profile|trace|pty)/],
-  [/^(?:node|nodejs|bun|tsx|ts-node)$/, / (?:-[A-Za-z]*[ep]|--eval|--print)\b|data:/],
-  [/^deno$/, / (?:eval|repl|task)\b|data:|https?:/],
-  [/^(?:perl|ruby|lua|luajit|Rscript)[\d.]*$/, / (?:-[A-Za-z]*[eE]|--eval|-[mM])/],
-  [/^php[\d.]*$/, / (?:-[rBREd]|data:)/],
-];
 /** Options, or words, by which a program that is harmless without them runs another one, or loads its code. */
 const TELLTALES: ReadonlyMap<string, (word: string) => boolean> = new Map([
   ['fd', says('xX', 'exec', 'exec-batch')],
@@ -197,6 +202,14 @@ const SETTING_OPTIONS: ReadonlyMap<string, RegExp> = new Map([
 /** `/usr/bin/env` is `env`. */
 export const baseOf = (name: string): string => name.slice(name.lastIndexOf('/') + 1);
 
+/** The program as it is known here. */
+function knownAs(name: string): string {
+  const { base, plain } = namesOf(baseOf(name));
+  const isOther = OPAQUE.has(base) || CARRIERS.has(base);
+  const isKnown = OPAQUE.has(plain) || SHELLS.has(plain) || isInterpreter(plain);
+  return isKnown && !isOther ? plain : base;
+}
+
 /** What a command runs besides the program of its first word; null: that cannot be told. */
 export function carriedBy(words: Words): Carried | null {
   const [name = null, ...args] = words;
@@ -204,7 +217,7 @@ export function carriedBy(words: Words): Carried | null {
   if (name === null || name.includes('{}') || name.includes(UNKNOWN)) return null;
   // What runs now, or what somebody writes into it.
   if (/^\/(?:proc|dev)\//.test(name)) return null;
-  const base = baseOf(name);
+  const base = knownAs(name);
   if (OPAQUE.has(base) || LOADER.test(base)) return args.length > 0 && args.every(informs) ? NOTHING : null;
   if (base === 'find') return foundBy(args);
   if (base === 'eval') return areWritten(args) ? { ...NOTHING, scripts: [args.join(' ')] } : null;
@@ -225,24 +238,24 @@ const informs = (word: string | null): boolean => word !== null && INFORMS.test(
 /** Whether it runs what is not read here. */
 function runsUnread(base: string, args: Words): boolean {
   if (base === 'git') return gitRuns(args);
+  const verb = /^git-(.+)$/.exec(base)?.[1];
+  if (verb !== undefined && isOwnCommand(verb)) return gitRuns([verb, ...args]);
   if (base === 'sed') return sedRuns(args);
   if (AWK.test(base)) return awkRuns(args);
-  const [, code] = INTERPRETERS.find(([pattern]) => pattern.test(base)) ?? [];
-  if (code !== undefined) return !(args.length > 0 && args.every(informs)) && interprets(args, code);
+  if (isInterpreter(base)) return !(args.length > 0 && args.every(informs)) && interprets(base, args);
   // Its first word may be a bundle of options without a dash.
   if (TAR.test(base))
     return args.some((word, at) => word === null || tarSays(at === 0 ? word.replace(/^(?!-)/, '-') : word));
   const tells = TELLTALES.get(base);
   if (tells !== undefined) return optionsOf(args).some((word) => word === null || tells(word));
   const builds = BUILDERS.get(base) ?? (COMPILER.test(base) ? COMPILES_BY : TEX.test(base) ? TEX_RUNS : undefined);
+  // A file of rules that a command writes.
+  if (
+    base === 'make' &&
+    args.some((word, at) => word === null && /^(?:-\w*f|--(?:make)?file)$/.test(args[at - 1] ?? ''))
+  )
+    return true;
   return builds !== undefined && optionsOf(args).some((word) => word !== null && builds(word));
-}
-
-const isInput = (word: string | null): boolean => word === null || word.includes(UNKNOWN) || INPUT.test(word);
-
-function interprets(args: Words, code: RegExp): boolean {
-  if (args.some(isInput) || code.test(` ${args.join(' ')}`)) return true;
-  return args.every((word) => word?.startsWith('-') === true);
 }
 
 function carrierOf(base: string, args: Words): [Carrier | undefined, Words] {
@@ -310,7 +323,7 @@ function shellRuns(args: Words): Carried | null {
   if (args.length > 0 && args.every(informs)) return NOTHING;
   const [option = '', script] = given;
   // What stands before `-c` may be options with values of their own.
-  return /^-[A-Za-z]*c$/.test(option) && script !== undefined ? { ...NOTHING, scripts: [script] } : null;
+  return /^-[A-Za-jl-z]*c$/.test(option) && script !== undefined ? { ...NOTHING, scripts: [script] } : null;
 }
 
 /** Builtins that name the variables they set; a name that is not known may be any. */
@@ -327,6 +340,12 @@ function testsVariable(args: Words): boolean {
 
 function builtinRuns(base: string, args: Words): Carried | null {
   if (args.some((word) => word !== null && expands(word))) return null;
+  // `set -k`: from then on what looks like an assignment behind a command is one.
+  if (
+    /^(?:set|shopt)$/.test(base) &&
+    optionsOf(args).some((word) => word === null || word === 'keyword' || says('k')(word))
+  )
+    return null;
   if (base === 'test' || base === '[') return testsVariable(args) ? null : NOTHING;
   const [first = ''] = args;
   if (base === 'printf' && (first === null ? args.length === 1 : !first.startsWith('-v'))) return NOTHING;
@@ -354,7 +373,7 @@ export function isPlain(words: Words): boolean {
   const carried = carriedBy(words);
   const [name = null, ...args] = words;
   if (carried === null || name === null) return false;
-  const base = baseOf(name);
+  const base = knownAs(name);
   const isKnown = !OPAQUE.has(base) && !SHELLS.has(base) && !/^(?:sed|eval|trap|hash)$/.test(base) && !AWK.test(base);
   const writes = WRITERS.get(base);
   const may = base === 'git' && args.includes(null);

@@ -371,6 +371,38 @@ const HIDDEN = [
   'declare -i n; n=$(cat y)',
   'declare -i n=$(cat y)',
   'local -ri n="$x"',
+  // Programs by other names of theirs.
+  "vim.basic -c '!rm x'",
+  "/usr/bin/vim.tiny -es -c '!rm x'",
+  'perl5.36-x86_64-linux-gnu -e x',
+  'python3.12t -c x',
+  'python3-dbg -c x',
+  'tclsh8.6 <<< "exec rm x"',
+  'guile-3.0 -c x',
+  'gdb-multiarch -ex x',
+  "bash-static -c 'r\\m x'",
+  'nc.traditional -e rm x 1',
+  "gmake --eval='x:;rm x' x",
+  "bmake -f - <<< 'x:;rm x'",
+  "gsed '1e rm x' y",
+  'gtimeout 5 rm x',
+  "original-awk 'BEGIN { system(x) }'",
+  'x86_64 rm x',
+  'i386 rm x',
+  'systemd-cat rm x',
+  'rustup run stable rm x',
+  'pyenv exec rm x',
+  "bun exec 'rm x'",
+  "/usr/lib/git-core/git-submodule foreach 'rm x'",
+  'cd /usr/lib/git-core && ./git-bisect run rm x',
+  "git-filter-branch --tree-filter 'rm x'",
+  "make -f <(printf 'x:;rm x')",
+  "set -k; git diff GIT_EXTERNAL_DIFF='rm x'",
+  "set -eo keyword; git diff GIT_EXTERNAL_DIFF='rm x'",
+  "bash -kc 'git diff GIT_EXTERNAL_DIFF=x'",
+  "LUA_INIT='os.execute(x)' lua x.lua",
+  "CARGO_TARGET_X_RUNNER='rm x' cargo run",
+  'node inspect x.js',
 ];
 
 /** Honest work, none of which runs `rm`. */
@@ -479,6 +511,15 @@ const HARMLESS = [
   'find "src/$d" -name x',
   'export "FOO=$x"; env "FOO=$x" make',
   'cp -r a b && mv b c',
+  'node server.js -p 3000 -e x',
+  'python3 x.py -c config.yaml',
+  'for f in *.json; do python3 check.py "$f"; done',
+  'perl x.pl -e 1 && ruby x.rb -e production',
+  'node -v; ruby -v',
+  'timeout --signal=KILL --kill-after=5 60 npm test',
+  'set -e; set -- "$x"; set +k',
+  'gcc-12 -O2 x.c && ./view.sh && base64 x',
+  'git-lfs pull; npx git-cz',
 ];
 
 /** Ways to put a script into another, which is read as well. */
@@ -514,7 +555,17 @@ describe('a rule that denies a command', () => {
       'find push -exec git {} +',
     ])
       assert.ok(denies('git push', text), text);
-    for (const text of ['git pull', 'git log', 'rm x', 'rm -r x', 'timeout 5 git status', 'npx git-cz', 'git-lfs push'])
+    for (const text of [
+      'git pull',
+      'git log',
+      'rm x',
+      'rm -r x',
+      'timeout 5 git status',
+      'npx git-cz',
+      'git-lfs push',
+      'git stash push',
+      'git -C x checkout push',
+    ])
       assert.ok(!denies('git push', text) && !denies('rm -rf', text), text);
   });
 
