@@ -196,10 +196,19 @@ async function look(
   for (let tries = 1; tries <= LIMITS.appendTries; tries += 1) {
     const known = callOf(hot, effect);
     const read = known === undefined ? null : await readArguments(sessions, hot, known);
-    const [newest, now] = await Promise.all([
-      sessions.current(session, withinMs),
-      effect.type === 'verify' ? null : policies.inForce(hot.state.agent, session, withinMs),
-    ]);
+    let isRuled = false;
+    const ruling = async (): Promise<InForce | null> => {
+      const now = effect.type === 'verify' ? null : await policies.inForce(hot.state.agent, session, withinMs);
+      isRuled = true;
+      return now;
+    };
+    const ruled = ruling();
+    const looking = async (): Promise<Hot> => {
+      const newest = await sessions.current(session, withinMs);
+      // While the rules take longer, somebody may cancel: nothing comes between the last look and the dispatch (P10).
+      return isRuled || withinMs > 0 ? newest : ruled.then(async () => sessions.current(session, withinMs));
+    };
+    const [newest, now] = await Promise.all([looking(), ruled]);
     if (newest === hot) return { hot, read, now };
     hot = newest;
   }

@@ -74,7 +74,9 @@ export class Crafts {
     await jobs.start(['work', key], place, async () => {
       if (process.fault('crashBeforeEffect', session)) return process.gone();
       const said = mount.write ? await this.#keep(workspaces, mount, craft) : '';
-      return process.fault('crashAfterEffect', session) ? process.gone() : said;
+      // Where nobody else tells, that shows when its own process dies.
+      if (this.#sim.bug === 'job-untold' && this.#sim.faulty()) process.crash();
+      return process.fault('crashAfterEffect', session) || !process.alive ? process.gone() : said;
     });
     if (this.#sim.bug === 'job-kept-early')
       this.#sim.spawn(
