@@ -220,12 +220,26 @@ describe('a rule', () => {
       [{ args: { x: { regex: '(' } } }, /no regular expression/],
       [{ args: { '/x~2': { equals: 1 } } }, /no JSON pointer/],
       [{ hosts: ['https://example.com'] }, /no host/],
+      [{ hosts: ['example .com'] }, /no host/],
+      ...['secrets/', 'a//b', 'a/../b', 'a/.'].map((glob): [Partial<PolicyRule>, RegExp] => [
+        { paths: [glob] },
+        /fits no path/,
+      ]),
       [{ command: 'sudo' }, /cannot be allowed/],
       [{ command: ['ls', 'a | b'] }, /cannot be allowed/],
     ];
     for (const [more, message] of cases)
       assert.match(misfitOfRule({ decision: 'allow', tool: '*', ...more })?.message ?? '', message);
-    assert.equal(misfitOfRule({ decision: 'deny', tool: '*', command: 'sudo', paths: ['**'], hosts: ['*'] }), null);
+    assert.equal(
+      misfitOfRule({
+        decision: 'deny',
+        tool: '*',
+        command: 'sudo',
+        paths: ['**', './a/**', '../b', '.', '/', '/c'],
+        hosts: ['*'],
+      }),
+      null,
+    );
   });
 
   it('that cannot be evaluated never allows, and denies', () => {

@@ -1,7 +1,7 @@
 /** Rules as people write them: whether they can be obeyed, and how they are told. */
 import type { Policies, PolicyRule } from '@perdure/engine';
 import { isCommand } from './commands.ts';
-import { matcherOf } from './patterns.ts';
+import { matcherOf, normalPath } from './patterns.ts';
 
 /** What is wrong with a rule, and which member of it; null: it can be obeyed (P15). */
 export function misfitOfRule(rule: PolicyRule): { path: string; message: string } | null {
@@ -19,7 +19,7 @@ export function misfitOfRule(rule: PolicyRule): { path: string; message: string 
       if (matcherOf(kind === 'paths' ? 'path' : 'host', pattern, false) === null)
         return { path: kind, message: `${pattern} is no glob` };
   for (const host of rule.hosts ?? [])
-    if (/[/:@?#]/.test(host))
+    if (/[/:@?#\s]/.test(host))
       return { path: 'hosts', message: `${host} is no host: write it without scheme, port and path` };
   for (const command of typeof rule.command === 'string' ? [rule.command] : (rule.command ?? []))
     if (!isCommand(command, rule.decision === 'allow'))
@@ -39,7 +39,11 @@ export const namePaths = (rules: readonly PolicyRule[]): boolean => rules.some((
 /** A glob as other tools know them would be taken word by word here, and fit nothing. */
 function misfitOfGlob(glob: string): string | null {
   const other = /[[\]{}]|^!/.exec(glob)?.[0];
-  if (other === undefined) return null;
+  // Paths are compared without these.
+  const isWritten = glob.startsWith('./') || normalPath(glob) === glob.normalize('NFC');
+  if (other === undefined && isWritten) return null;
+  if (other === undefined)
+    return `${glob} fits no path: write it without //, . and .., and without a / at its end (a folder with all below it is ${normalPath(glob)}/**)`;
   return `${glob} is no glob of a rule, which knows *, ** and ?: write each path by itself, and ? for a ${other} in a name`;
 }
 
