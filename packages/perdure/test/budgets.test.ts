@@ -76,6 +76,7 @@ describe('perdure budget', () => {
     t.after(() => place.leave());
     for (const [args, said] of [
       [['--day', '5'], /--day is like 5usd, 200000tokens/],
+      [['--day', '5usd,6usd'], /--day is like 5usd, 200000tokens/],
       [['--day', '0.5tokens'], /--day is like/],
       [[], /what may be spent\? Give --day, --month or --total/],
       [['--tenant', '--agent', 'clerk', '--day', '1usd'], /--tenant and --agent name two budgets/],

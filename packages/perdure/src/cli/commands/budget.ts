@@ -65,8 +65,10 @@ function capOf(period: string, text: string): Cap {
   for (const part of text.split(',')) {
     const [, amount, unit] = /^(\d{1,12}(?:\.\d{1,9})?)(usd|tokens)$/i.exec(part.trim().replaceAll('_', '')) ?? [];
     const value = Number(amount);
-    if (unit?.toLowerCase() === 'usd') cap.nanoUsd = Math.round(value * NANO);
-    else if (unit !== undefined && Number.isSafeInteger(value)) cap.tokens = value;
+    const kind = unit?.toLowerCase() === 'usd' ? 'nanoUsd' : 'tokens';
+    const isOnce = unit !== undefined && cap[kind] === undefined;
+    if (isOnce && kind === 'nanoUsd') cap.nanoUsd = Math.round(value * NANO);
+    else if (isOnce && Number.isSafeInteger(value)) cap.tokens = value;
     else throw new UsageError(`--${period} is like 5usd, 200000tokens, 5usd,200000tokens or none, not '${text}'`);
   }
   return cap;
