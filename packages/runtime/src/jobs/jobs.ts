@@ -147,13 +147,13 @@ export class Jobs {
     try {
       if (atEnd !== undefined) await this.#options.changes.expect(session, job, workspaces);
       const started = await this.#options.sandbox.run(command, { ...options, input: true });
-      if (this.#live.get(session)?.has(job) !== true) {
-        started.kill();
-        throw new Error('its session has ended');
-      }
+      const isGone = this.#live.get(session)?.has(job) !== true;
+      if (isGone) started.kill();
       const output = new JobOutput(this.#options.clean);
       const over = this.#follow(session, job, started, output, atEnd ?? (async () => ''));
-      jobs.set(job, { process: started, output, over, stopped: false });
+      // Its session has ended meanwhile. It did begin, and is not called failed for that (P6).
+      if (isGone) await over;
+      else jobs.set(job, { process: started, output, over, stopped: false });
     } catch (error) {
       this.#forget(session, job);
       await this.#options.changes.ended(session, job);
