@@ -77,7 +77,7 @@ describe('a condition on paths', () => {
       ['src/**', 'src/a/b.ts', YES],
       ['src/**', './src//a/../b.ts', YES],
       ['src/**', 'src', YES],
-      ['src/*', 'src/a/b.ts', NO],
+      ['src/*.ts', 'src/a/b.ts', NO],
       ['src/*.ts', 'src/a.ts', YES],
       ['**/*.ts', 'a.ts', YES],
       ['src/**', 'src/../secrets/key', NO],
@@ -90,6 +90,21 @@ describe('a condition on paths', () => {
       ['/etc/**', '/../etc/passwd', YES],
     ];
     for (const [glob, path, expected] of cases) assert.equal(on(glob, path), expected, `${glob} ${path}`);
+  });
+
+  it('forbids with a folder all that is in it, and allows no more than what it says', () => {
+    for (const [glob, path] of [
+      ['secrets', 'secrets/key'],
+      ['**/.env', 'app/.ENV/key'],
+      ['src/*', 'src/a/b.ts'],
+      ['/etc/ssl', '/etc/ssl/private/key'],
+    ] as const)
+      assert.equal(on(glob, path), UNKNOWN, `${glob} ${path}`);
+    for (const [glob, path] of [
+      ['secrets', 'secrets2/key'],
+      ['**/.env', 'app/.env2'],
+    ] as const)
+      assert.equal(on(glob, path), NO, `${glob} ${path}`);
   });
 
   it('forbids what is written another way, and allows only what is written this way', () => {

@@ -48,8 +48,10 @@ function pathSource(pattern: string, loose: boolean): string {
     .split(/(\/\*\*$|^\*\*\/|\/\*\*\/|\*\*|\*|\?)/)
     .map((part) => PATH_TOKENS[part] ?? RE2JS.quote(part))
     .join('');
-  // Where a workspace begins is not known here: what a relative glob forbids is forbidden below any folder.
-  return loose && !plain.startsWith('/') ? `(?:/|(?:\\.\\./)+)?(?:.*/)?(?:${body})` : body;
+  if (!loose) return body;
+  // Where a workspace begins is not known here: what a relative glob forbids is forbidden below any folder. And with a folder
+  // all that is in it.
+  return `${plain.startsWith('/') ? '' : '(?:/|(?:\\.\\./)+)?(?:.*/)?'}(?:${body})(?:/.*)?`;
 }
 const PATH_TOKENS: { readonly [token: string]: string } = {
   '/**': '(?:/.*)?',
