@@ -97,17 +97,22 @@ async function reachOf(
   const { workspaces: all, store, timers, logger } = options;
   const workspaces = mountedFor({ workspaces: all, blobs: store.blobs }, mounts, { key: '', session, call: '' });
   const bounds = { timeoutMs: LIMITS.reachMs, graceMs: 0, signal: new AbortController().signal };
-  const told = await bounded(timers, bounds, async (signal) => tool.reaches?.(args, { signal, workspaces }) ?? []);
+  const told = await bounded(timers, bounds, async (signal) => tool.reaches?.(args, { signal, workspaces }));
   if (told.ended === 'value' && isReached(told.value)) return told.value.map(({ path, tree }) => ({ path, tree }));
-  const error = told.ended === 'thrown' ? messageOf(told.error) : told.ended;
+  const why = told.ended === 'value' ? 'it told no places' : told.ended;
+  const error = told.ended === 'thrown' ? messageOf(told.error) : why;
   logger.warn({ session, tool: tool.name, error }, 'nobody can tell where the paths of a call lead');
   return 'unclear';
 }
 
-const isReached = (told: readonly Reached[]): boolean =>
-  Array.isArray(told) &&
-  told.length <= LIMITS.reachedPaths &&
-  told.every(({ path, tree }) => path.length <= LIMITS.reachedChars && typeof tree === 'boolean');
+/** A tool of somebody else's may tell anything. */
+const isReached = (told: unknown): told is readonly Reached[] =>
+  Array.isArray(told) && told.length <= LIMITS.reachedPaths && told.every(isPlace);
+
+const isPlace = (told: unknown): told is Reached => {
+  const { path, tree } = (told ?? {}) as { path?: unknown; tree?: unknown };
+  return typeof path === 'string' && path.length <= LIMITS.reachedChars && typeof tree === 'boolean';
+};
 
 const keyOf = ({ state, call }: ToolCall): string => effectKey(state.tenant, state.id, call.id);
 

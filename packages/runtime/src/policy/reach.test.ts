@@ -101,6 +101,29 @@ test('a tool that cannot tell is denied what is denied somewhere, and that is lo
   assert.ok(world.lines.some(({ message }) => message === 'nobody can tell where the paths of a call lead'));
 });
 
+test('a tool that tells what are no places is one that cannot tell', async () => {
+  for (const told of [undefined, null, 'src/a', [null], [{ path: 7, tree: false }], [{ path: 'src/a' }]]) {
+    let ran = 0;
+    const odd = tool({
+      name: 'read',
+      description: 'Reads.',
+      input: { type: 'object', properties: { path: { type: 'string' } } },
+      effect: 'pure',
+      names: { paths: ['path'] },
+      reaches: () => told as unknown as Reached[],
+      run: () => {
+        ran += 1;
+        return 'read';
+      },
+    });
+    const script = [{ calls: [{ name: 'read', arguments: { path: 'src/a' } }] }, { text: 'ok' }];
+    const world = await World.create({ tools: [odd], script, agent: { policies: { rules: [deny] } } });
+    await settle(world);
+    assert.equal(ran, 0, JSON.stringify(told));
+    assert.ok(world.lines.some(({ message }) => message === 'nobody can tell where the paths of a call lead'));
+  }
+});
+
 test('a link that is turned while an approval is waited for leads the call nowhere else', async () => {
   const links: { [path: string]: string } = { way: 'src/a' };
   const { read, asked, world: create } = linked(links);

@@ -45,7 +45,8 @@ export type SandboxOptions = {
   env: { readonly [name: string]: string };
   /**
    * What is kept from it of what its folders hold when it begins, by rules; a folder with all below. It stays at its path, and is
-   * neither read nor changed. Pure. A sandbox that cannot keep it refuses. Missing: nothing.
+   * neither read nor changed. Pure. A sandbox that cannot keep it refuses, but for the one
+   * that holds nothing and says so (`none`). Missing: nothing.
    */
   denies?: (path: SandboxPath) => boolean;
   /** What it reaches of the network: names (`example.com`, `*.example.com`, with `:PORT` where it is neither 80 nor 443). */

@@ -114,7 +114,7 @@ function stateOf(rows: readonly Row[], migrations: readonly Migration[]): Schema
   }
   for (const migration of migrations) {
     const checksum = run.get(migration.id);
-    if (checksum === undefined || checksum === checksumOf(migration)) continue;
+    if (checksum === undefined || checksum === checksumOf(migration) || migration.also?.includes(checksum)) continue;
     throw new StoreError(
       'data_too_new',
       `migration ${migration.id} (${migration.name}) was run as something else by another build`,

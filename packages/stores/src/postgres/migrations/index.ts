@@ -10,7 +10,16 @@ import { estimates } from './005-estimates.ts';
 import { sets } from './006-sets.ts';
 import { fences } from './007-fences.ts';
 
-export type Migration = { id: number; name: string; sql: string };
+export type Migration = {
+  id: number;
+  name: string;
+  sql: string;
+  /** Checksums of what earlier builds ran in its place: what differs in it, a later migration makes the same. */
+  also?: readonly string[];
+};
+
+/** Before plans were made independent of statistics; 007 replaces the function. */
+const EARLIER_SETS = 'b8d9578eac5f372aa691f5e5ebf7c5f51c7b224fbdb63918dc06a1db190c4de2';
 
 export const MIGRATIONS: readonly Migration[] = [
   { id: 1, name: 'tables', sql: tables + walls },
@@ -18,6 +27,6 @@ export const MIGRATIONS: readonly Migration[] = [
   { id: 3, name: 'ports', sql: ports },
   { id: 4, name: 'hand-over', sql: handOver },
   { id: 5, name: 'estimates', sql: estimates },
-  { id: 6, name: 'sets', sql: sets },
+  { id: 6, name: 'sets', sql: sets, also: [EARLIER_SETS] },
   { id: 7, name: 'fences', sql: fences },
 ];
