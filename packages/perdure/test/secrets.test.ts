@@ -49,6 +49,13 @@ describe('secrets', () => {
       assert.ok(!bytesIn(place.directory).includes(form));
   });
 
+  test('are not bound to hosts or commands that are none', async () => {
+    for (const flag of ['--host', '--command']) {
+      const { code, stderr } = await place.run(['secrets', 'set', 'OTHER', flag, ''], {}, `${VALUE}\n`);
+      assert.deepEqual([code, stderr.includes(`${flag} names none`)], [5, true], stderr);
+    }
+  });
+
   test('go to the tool that sends them where they are bound to, by name or by placeholder, and nowhere else', async () => {
     const said = async (args: object): Promise<string> => {
       const { code, stdout, stderr } = await place.run(['run', `call call ${JSON.stringify(args)}`, '--json'], {

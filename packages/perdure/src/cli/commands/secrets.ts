@@ -13,9 +13,12 @@ export const set: Run = async (context) => {
   const [name = ''] = context.args;
   if (!/^[A-Za-z0-9_.-]{1,128}$/.test(name))
     throw new UsageError('NAME has letters, digits, _, . and -; the value comes by standard input or the keyboard');
-  const value = await typed(`The value of ${name}`);
   const { host, tool, command } = context.flags;
   const bindings = { ...bound('hosts', host), ...bound('tools', tool), ...bound('commands', command) };
+  for (const kind of ['hosts', 'commands'] as const)
+    if (bindings[kind]?.length === 0)
+      throw new UsageError(`--${kind.slice(0, -1)} names none: give one, or leave it out`);
+  const value = await typed(`The value of ${name}`);
   const secret = await withSecrets(context, async (api) => api.call('secrets.set', { name, value, ...bindings }), true);
   if (secret.tools !== undefined && secret.notices === undefined && (await serverOf(context)) === null)
     tellNotices({ notices: noticesOfTools(secret.tools, await agentsAround(context)) });
@@ -75,10 +78,12 @@ async function withSecrets<T>(context: Context, work: (api: Client) => Promise<T
   }
 }
 
-function bound(kind: 'hosts' | 'tools' | 'commands', given: FlagValue | undefined): { [kind: string]: string[] } {
+function bound(kind: 'hosts' | 'tools' | 'commands', given: FlagValue | undefined): Bindings {
   const all = given === undefined || given === true ? [] : [given].flat();
   return all.length === 0 ? {} : { [kind]: all.flatMap((each) => each.split(',')).filter((each) => each !== '') };
 }
+
+type Bindings = Pick<SecretView, 'hosts' | 'tools' | 'commands'>;
 
 const row = (secret: SecretView): string[] => [
   secret.name,
