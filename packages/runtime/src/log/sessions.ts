@@ -6,7 +6,7 @@ import type { Located, State } from '@perdure/engine';
 import { decodeState, encodeState, fold, freshState } from '@perdure/engine';
 import type { Prefix } from '../effects/assemble.ts';
 import { ASSEMBLER_VERSION, emptyPrefix } from '../effects/assemble.ts';
-import { sha256 } from './digest.ts';
+import { sha256Of } from './digest.ts';
 import { decodeFrame } from './frame.ts';
 import { LIMITS } from '../limits.ts';
 import type { Marks } from './marks.ts';
@@ -312,7 +312,7 @@ type KeptPrefix = Prefix & { version: number };
 
 /** Over everything else that a snapshot says. */
 export const snapshotChecksum = (snapshot: Snapshot): string =>
-  sha256(`${snapshot.engine}\n${snapshot.seq}\n${snapshot.hash}\n${snapshot.state}\n${snapshot.prefix}`);
+  sha256Of(`${snapshot.engine}\n${snapshot.seq}\n${snapshot.hash}\n`, snapshot.state, '\n', snapshot.prefix);
 
 /** A session in memory of which only the state is known. */
 export function blank(id: string, state: State): Hot {

@@ -1,14 +1,15 @@
+import { hash as digestOf } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { StoreError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
-import { createAppender } from './append.ts';
+import { type Appender, createAppender } from './append.ts';
 import { type Failure, failureOf, messageOf } from './failure.ts';
 import type { Headroom } from './headroom.ts';
 import { encodeRecord, type Journal } from './journal.ts';
 import { writeOther } from './other-writes.ts';
 import { receiveGroup } from './group.ts';
 import type { Group, OtherWrite, ReceivedAppend, Reply } from './protocol.ts';
-import { integer, statements } from './schema.ts';
+import { integer, type Sql, statements } from './schema.ts';
 
 /** A flush failed. What was under way may or may not be stored: only opening the data anew can say. */
 export class Stopped extends Error {}
@@ -68,6 +69,7 @@ export function createCommitter(db: DatabaseSync, journal: Journal, headroom: He
       isUrgent(write) || headroom.isThere() ? transact([write]) : [failedReply(write, 'full', full)],
     );
   };
+  rehearse(db, sql, appender);
   return {
     commit(group, answer) {
       const writes = receiveGroup(group);
@@ -88,6 +90,32 @@ export function createCommitter(db: DatabaseSync, journal: Journal, headroom: He
       });
     },
   };
+}
+
+/**
+ * Some appends that are rolled back: the first ones that count find their statements prepared and their code compiled.
+ * What fails here fails there as well, where somebody is told.
+ */
+function rehearse(db: DatabaseSync, sql: Sql, appender: Appender): void {
+  try {
+    sql('BEGIN IMMEDIATE').run();
+    let expected = { seq: 0, hash: '' };
+    for (let first = 1; first <= 4; first += 1) {
+      const chained = Buffer.from(`${expected.hash}00`, 'hex');
+      const hash = digestOf('sha256', chained, 'hex');
+      const status = String(first % 2);
+      const runs: ReceivedAppend['runs'] = first % 2 === 0 ? null : [['', '', status, '{}']];
+      const frame = { expected, first, count: 1, frame: chained.subarray(-1), chained, hash, bodies: '', runs };
+      const row = { tenant: '', session: '', agent: '', status, key: null, due: null, doc: '{}' };
+      appender.append({ ...row, ...frame, ledger: null, fence: null, urgent: false, origin: null });
+      expected = { seq: first, hash };
+    }
+  } catch {
+    // As said.
+  } finally {
+    appender.forgetAll();
+    if (db.isTransaction) db.exec('ROLLBACK');
+  }
 }
 
 /** Outside a transaction, what fails for want of space or of a moment's peace is done another time. */

@@ -73,6 +73,23 @@ test('what the answers of a commit lead to shares the next one with what came me
   assert.deepEqual(sizes(), [1, 3]);
 });
 
+test('whoever was alone goes at once; whoever has company waits for it', async () => {
+  const { queue, submit, sizes } = fixture();
+  submit('a');
+  await tick();
+  queue.replied([0]);
+  submit('a');
+  await Promise.resolve();
+  assert.deepEqual(sizes(), [1, 1]);
+  submit('b');
+  queue.replied([0]);
+  submit('a');
+  await Promise.resolve();
+  assert.deepEqual(sizes(), [1, 1]);
+  await tick();
+  assert.deepEqual(sizes(), [1, 1, 2]);
+});
+
 test('watchers hear of a whole group in commit order, and only of what is stored', async () => {
   const { queue, submit, heard, settled } = fixture();
   for (const session of ['a', 'b', 'c']) submit(session);

@@ -39,9 +39,11 @@ export function createQueue(committer: Committing, events: QueueEvents): Queue {
   let drained = (): void => {};
 
   const schedule = atEndOfTurn(() => flush());
+  let wasAlone = false;
   const flush = (): void => {
     if (flying.length > 0 || waiting.length === 0) return;
     flying = waiting.splice(0, LIMITS.groupWrites);
+    wasAlone = flying.length === 1;
     const group = groupOf(flying);
     committer.post(group, [group.data.buffer as ArrayBuffer]);
   };
@@ -63,7 +65,10 @@ export function createQueue(committer: Committing, events: QueueEvents): Queue {
       }
       if (waiting.length === 0 && flying.length === 0) committer.ref();
       waiting.push(pending);
-      if (flying.length === 0) schedule();
+      if (flying.length > 0) return;
+      // After one that was alone in its group there is most likely nobody to wait for.
+      if (wasAlone && waiting.length === 1) queueMicrotask(flush);
+      else schedule();
     },
     replied(replies) {
       const settled = flying;
@@ -72,7 +77,7 @@ export function createQueue(committer: Committing, events: QueueEvents): Queue {
       flying = [];
       events.committed();
       settle(settled, (at) => replies[at] ?? { error: 'unavailable', message: 'the committer gave no answer' });
-      schedule();
+      if (waiting.length > 0) schedule();
     },
     unavailable: () => ended,
     stop(detail) {
