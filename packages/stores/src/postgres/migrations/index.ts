@@ -9,6 +9,7 @@ import { handOver } from './004-hand-over.ts';
 import { estimates } from './005-estimates.ts';
 import { sets } from './006-sets.ts';
 import { fences } from './007-fences.ts';
+import { room } from './008-room.ts';
 
 export type Migration = {
   id: number;
@@ -29,4 +30,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { id: 5, name: 'estimates', sql: estimates },
   { id: 6, name: 'sets', sql: sets, also: [EARLIER_SETS] },
   { id: 7, name: 'fences', sql: fences },
+  { id: 8, name: 'room', sql: room },
 ];
