@@ -6,6 +6,8 @@ export const LIMITS = {
   hotSessions: 1_000,
   /** An idle session leaves memory after this time. */
   hotIdleMs: 60_000,
+  /** How exact the order is in which sessions leave memory where there are too many. */
+  hotOrderMs: 250,
   /** A head that the store confirmed within this time is believed when an effect leaves. */
   confirmedMs: 500,
   /** Bodies of a hot session that are kept beside its state. */

@@ -14,7 +14,7 @@ export const LIMITS = {
   /** Room kept on the disk for what is urgent: stopping a run takes some tens of KiB. */
   headroomBytes: 1024 * 1024,
   /** Page cache of the committing connection and of the reading one, in KiB. */
-  writeCacheKiB: 64 * 1024,
+  writeCacheKiB: 16 * 1024,
   readCacheKiB: 16 * 1024,
   /** How long a connection waits for a lock that another one of this process holds for a moment. */
   busyMs: 1_000,

@@ -51,8 +51,16 @@ export const emptyPrefix = (model: string, takes = '', since = 0): Prefix => ({
 export const prefixOf = (prefix: Prefix, { compactedAt }: Pick<Context, 'compactedAt'>): Prefix =>
   prefix.since === compactedAt ? prefix : emptyPrefix('', '', compactedAt);
 
-const chain = (fingerprint: string, item: Item): string =>
-  sha256(`${fingerprint}\n${item.kind}\n${item.body?.digest ?? ''}\n${answerOf(item)}`);
+/** What an item was last chained to, and what came of it: a turn is sealed, and then built, over the same items. */
+const chained = new WeakMap<Item, { to: string; is: string }>();
+
+function chain(fingerprint: string, item: Item): string {
+  const known = chained.get(item);
+  if (known?.to === fingerprint) return known.is;
+  const is = sha256(`${fingerprint}\n${item.kind}\n${item.body?.digest ?? ''}\n${answerOf(item)}`);
+  chained.set(item, { to: fingerprint, is });
+  return is;
+}
 
 const answerOf = (item: Item): string =>
   item.kind === 'result' ? `${item.providerId}\n${item.outcome}\n${item.code ?? ''}` : '';

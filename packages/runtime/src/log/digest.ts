@@ -93,12 +93,17 @@ export function canonicalJson(value: unknown, depth = 0): string {
   }
   if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item, depth + 1)).join(',')}]`;
   if (typeof value !== 'object') throw new NotCanonical(`a ${typeof value} is not JSON`);
-  const members = Object.entries(value)
-    .filter(([, member]) => member !== undefined)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, member]) => `${JSON.stringify(name)}:${canonicalJson(member, depth + 1)}`);
-  return `{${members.join(',')}}`;
+  const members = value as { readonly [name: string]: unknown };
+  let text = '';
+  for (const name of Object.keys(members).toSorted(byUnits)) {
+    const member = members[name];
+    if (member === undefined) continue;
+    text += `${text === '' ? '' : ','}${JSON.stringify(name)}:${canonicalJson(member, depth + 1)}`;
+  }
+  return `{${text}}`;
 }
+
+const byUnits = (a: string, b: string): number => (a < b ? -1 : 1);
 
 /** What an approver approves: the digest of the tool's name and its canonical arguments (P14). */
 export const argumentsDigest = (tool: string, args: unknown): Digest => sha256(`${tool}\n${canonicalJson(args)}`);

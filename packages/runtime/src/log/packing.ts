@@ -11,7 +11,7 @@ export type Packed = { kind: Entry['kind']; v?: number; run?: string; effect?: s
 const FREE: Cost = { nanoUsd: 0, price: null };
 
 export function packEntry(entry: Entry): Packed {
-  const packed: Packed = { kind: entry.kind, data: withoutUsual(entry.kind, packData(withoutInput(entry))) };
+  const packed: Packed = { kind: entry.kind, data: packData(entry) };
   if (entry.v !== 1) packed.v = entry.v;
   if (entry.effect !== undefined) packed.effect = entry.effect;
   if (entry.run !== undefined && entry.run !== runIn(entry.effect)) packed.run = entry.run;
@@ -37,10 +37,23 @@ const runIn = (effect: EffectId | undefined): string | undefined =>
 
 const MESSAGES: ReadonlySet<Entry['kind']> = new Set(['run.queued', 'run.steered']);
 
-function withoutInput({ kind, data, input }: Entry): object {
-  if (!MESSAGES.has(kind) || !('submission' in data) || data.submission !== input) return data;
-  const { submission: _input, ...rest } = data;
-  return rest;
+/** Without the submission that the frame names, what nearly every entry of its kind says, and zeros. */
+function packData({ kind, data, input }: Entry): object {
+  const usual = USUAL[kind] ?? NOTHING;
+  const isInput = MESSAGES.has(kind) && 'submission' in data && data.submission === input;
+  const isCharged = 'usage' in data && 'cost' in data;
+  if (usual === NOTHING && !isInput && !isCharged) return data;
+  const packed: { [member: string]: unknown } = {};
+  for (const [name, value] of Object.entries(data)) {
+    const isLeftOut = (isInput && name === 'submission') || (isCharged && (name === 'usage' || name === 'cost'));
+    if (!isLeftOut && usual[name] !== value) packed[name] = value;
+  }
+  if (!isCharged) return packed;
+  const { usage, cost } = data as { usage: Usage; cost: Cost };
+  packed['usage'] = countsOf(usage);
+  // No cost where nothing was charged and no price was known.
+  if (cost.nanoUsd !== 0 || cost.price !== null) packed['cost'] = cost;
+  return packed;
 }
 
 const withInput = (kind: Entry['kind'], data: object, input: string): object =>
@@ -60,13 +73,7 @@ const USUAL: { readonly [K in Entry['kind']]?: { readonly [member: string]: stri
   'call.settled': { attempt: 1, outcome: 'done' },
 };
 
-function withoutUsual(kind: Entry['kind'], data: object): object {
-  const usual = USUAL[kind];
-  if (usual === undefined) return data;
-  const packed: { [member: string]: unknown } = {};
-  for (const [name, value] of Object.entries(data)) if (usual[name] !== value) packed[name] = value;
-  return packed;
-}
+const NOTHING: { readonly [member: string]: string | number } = {};
 
 /** Digests of the bodies that data refers to (`{digest, bytes}`), in the order of its members. */
 function refsIn(data: object): string[] {
@@ -87,15 +94,11 @@ function collectRefs(value: object, refs: string[]): void {
 const sameList = (a: readonly string[], b: readonly string[]): boolean =>
   a.length === b.length && a.every((item, index) => item === b[index]);
 
-/** Usage without its zeros, and no cost where nothing was charged and no price was known. */
-function packData(data: object): object {
-  if (!('usage' in data) || !('cost' in data)) return data;
-  const { usage, cost, ...rest } = data as { usage: Usage; cost: Cost };
+function countsOf(usage: Usage): object {
   const counts: { [name: string]: unknown } = {};
   for (const [name, value] of Object.entries(usage))
     if (value !== ZERO_USAGE[name as keyof Usage]) counts[name] = value;
-  const packed = { ...rest, usage: counts };
-  return cost.nanoUsd === 0 && cost.price === null ? packed : { ...packed, cost };
+  return counts;
 }
 
 function unpackData(data: object): object {

@@ -176,6 +176,7 @@ test('the number of hot sessions has a bound between sweeps: the least recently 
   const sessions = fresh(world, { hotSessions: 3 });
   const loads: string[] = [];
   for (const id of ids.slice(0, 3)) await load(sessions, id);
+  await world.system.advance(LIMITS.hotOrderMs);
   await load(sessions, ids[0] ?? '');
   for (const id of ids.slice(3, 5)) await load(sessions, id);
   await world.system.settle();

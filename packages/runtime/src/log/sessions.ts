@@ -27,6 +27,8 @@ export type Hot = {
   title: string;
   snapshotAt: number;
   usedAt: number;
+  /** When it went to the end of the line of those that leave. */
+  movedAt: number;
   /** When its head was the store's, monotonic ms: before the store was asked. */
   confirmedAt: number;
   /** Of its next transitions so many are marked. */
@@ -119,7 +121,7 @@ export class Sessions {
    */
   async load(id: string, isNew = false): Promise<Hot> {
     const known = this.#hot.get(id);
-    if (known !== undefined) return this.#used(known);
+    if (known !== undefined) return this.#usedAgain(known);
     const at = this.#clock.monotonicMs();
     const row = isNew ? null : await this.#store.log.get(id);
     const hot = (row === null ? null : await this.#fromSnapshot(id)) ?? blank(id, freshState());
@@ -138,8 +140,17 @@ export class Sessions {
   /** To the end of the line of those that leave. */
   #used(hot: Hot): Hot {
     hot.usedAt = this.#clock.monotonicMs();
+    hot.movedAt = hot.usedAt;
     this.#hot.delete(hot.id);
     this.#hot.set(hot.id, hot);
+    return hot;
+  }
+
+  /** The line is in order to about a quarter of a second: to go to its end costs more than most else of a use. */
+  #usedAgain(hot: Hot): Hot {
+    const now = this.#clock.monotonicMs();
+    if (now - hot.movedAt >= LIMITS.hotOrderMs) return this.#used(hot);
+    hot.usedAt = now;
     return hot;
   }
 
@@ -327,6 +338,7 @@ export function blank(id: string, state: State): Hot {
     title: '',
     snapshotAt: 0,
     usedAt: 0,
+    movedAt: 0,
     confirmedAt: 0,
     watched: 0,
   };

@@ -147,7 +147,9 @@ export function denialText(rule: string, again = false): string {
  * Policies of which the later overrides the earlier: its mode and its time to answer count. Rules add up, because a
  * rule that denies is lifted by nothing; of two breakers or guards the stricter counts.
  */
-export function joinPolicies(...given: readonly (Policies | undefined)[]): Policies {
+export function joinPolicies(...all: readonly (Policies | undefined)[]): Policies {
+  const given = all.filter((policies) => policies !== undefined && Object.keys(policies).length > 0);
+  if (given.length === 0) return {};
   const joined: Policies = Object.assign({}, ...given) as Policies;
   const rules = given.flatMap((policies) => policies?.rules ?? []);
   const breaker = given.reduce<ToolBreaker | undefined>(
