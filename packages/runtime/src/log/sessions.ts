@@ -204,8 +204,7 @@ export class Sessions {
     }
     const hot = this.alone(id, () => blank(id, decodeState(snapshot.state)));
     hot.head = { seq: snapshot.seq, hash: snapshot.hash };
-    const { version, ...prefix } = JSON.parse(snapshot.prefix) as KeptPrefix;
-    if (version === ASSEMBLER_VERSION) hot.prefix = prefix;
+    hot.prefix = keptPrefix(snapshot.prefix) ?? hot.prefix;
     hot.snapshotAt = snapshot.seq;
     return hot;
   }
@@ -276,7 +275,6 @@ export class Sessions {
     // Also where it fails: the next try is as far away.
     hot.snapshotAt = seq;
     try {
-      const kept: KeptPrefix = { version: ASSEMBLER_VERSION, ...hot.prefix };
       const state = encodeState(hot.state);
       const snapshot: Snapshot = {
         seq,
@@ -284,7 +282,7 @@ export class Sessions {
         engine: this.#engineHash,
         checksum: '',
         state,
-        prefix: JSON.stringify(kept),
+        prefix: textOfPrefix(hot.prefix),
       };
       snapshot.checksum = snapshotChecksum(snapshot);
       await this.#store.snapshots.save(hot.id, snapshot);
@@ -318,8 +316,17 @@ export class Sessions {
   }
 }
 
+/** What is rendered stands behind the rest as it is: of a long conversation no copy is made to write it or to read it. */
+const textOfPrefix = ({ rendered, ...rest }: Prefix): string =>
+  `${JSON.stringify({ version: ASSEMBLER_VERSION, ...rest })}\n${rendered}`;
+
 /** What is kept of the context is believed by the assembler that made it alone. */
-type KeptPrefix = Prefix & { version: number };
+function keptPrefix(text: string): Prefix | null {
+  const end = text.indexOf('\n');
+  if (end < 0) return null;
+  const { version, ...rest } = JSON.parse(text.slice(0, end)) as Omit<Prefix, 'rendered'> & { version: number };
+  return version === ASSEMBLER_VERSION ? { ...rest, rendered: text.slice(end + 1) } : null;
+}
 
 /** Over everything else that a snapshot says. */
 export const snapshotChecksum = (snapshot: Snapshot): string =>
