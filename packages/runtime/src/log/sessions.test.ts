@@ -6,7 +6,7 @@ import { World } from '../../test/world.ts';
 import { LIMITS } from '../limits.ts';
 import type { Snapshot } from '../ports.ts';
 import type { Hot, SessionsOptions } from './sessions.ts';
-import { Sessions } from './sessions.ts';
+import { Sessions, snapshotChecksum } from './sessions.ts';
 
 /** A world whose session has a few rounds behind it. */
 async function told(rounds: number): Promise<{ world: World; session: string }> {
@@ -112,6 +112,21 @@ test('a snapshot that is not of this log, this engine or this form is not believ
     assert.equal(encodeState(again.state), encodeState(right.state), name);
     assert.equal(kept(world.disk, session), null, `${name} is dropped`);
   }
+});
+
+test('a snapshot that is written in another way is not believed by builds with the same engine', async () => {
+  const { world, session } = await told(1);
+  const sessions = fresh(world, { engineHash: 'same' });
+  const right = await load(sessions, session);
+  await sessions.snapshot(right, 1);
+  const snapshot = kept(world.disk, session) ?? assert.fail();
+  assert.notEqual(snapshot.engine, 'same', 'an earlier build believes what names its engine alone');
+  // As that build writes it.
+  Object.assign(snapshot, { engine: 'same', prefix: JSON.stringify({ version: 1, ...right.prefix }) });
+  snapshot.checksum = snapshotChecksum(snapshot);
+  const again = await load(fresh(world, { engineHash: 'same' }), session);
+  assert.equal(encodeState(again.state), encodeState(right.state));
+  assert.equal(again.snapshotAt, 0);
 });
 
 test('a snapshot by another engine is not believed, however well it is formed', async () => {

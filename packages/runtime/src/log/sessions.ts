@@ -60,7 +60,7 @@ export type SessionsOptions = {
 export class Sessions {
   readonly #store: TenantStore;
   readonly #clock: Clock;
-  readonly #engineHash: string;
+  readonly #engine: string;
   readonly #logger: Logger;
   readonly #hot = new Map<string, Hot>();
   readonly #locks = new Map<string, Promise<void>>();
@@ -78,7 +78,7 @@ export class Sessions {
     this.#limit = options.hotSessions ?? LIMITS.hotSessions;
     this.#store = options.store;
     this.#clock = options.clock;
-    this.#engineHash = options.engineHash;
+    this.#engine = `${options.engineHash} ${SNAPSHOT_FORM}`;
     this.#logger = options.logger;
   }
 
@@ -193,7 +193,7 @@ export class Sessions {
   /** Null where there is none to believe: then the log alone says what is so. */
   async #fromSnapshot(id: string): Promise<Hot | null> {
     const snapshot = await this.#store.snapshots.load(id);
-    if (snapshot === null || snapshot.engine !== this.#engineHash) return null;
+    if (snapshot === null || snapshot.engine !== this.#engine) return null;
     const [frame] = await this.#store.log.read(id, { after: snapshot.seq - 1, limit: 1 });
     const isOfLog =
       frame !== undefined && frame.hash === snapshot.hash && frame.first + frame.count - 1 === snapshot.seq;
@@ -204,7 +204,7 @@ export class Sessions {
     }
     const hot = this.alone(id, () => blank(id, decodeState(snapshot.state)));
     hot.head = { seq: snapshot.seq, hash: snapshot.hash };
-    hot.prefix = keptPrefix(snapshot.prefix) ?? hot.prefix;
+    hot.prefix = prefixIn(snapshot.prefix) ?? hot.prefix;
     hot.snapshotAt = snapshot.seq;
     return hot;
   }
@@ -279,7 +279,7 @@ export class Sessions {
       const snapshot: Snapshot = {
         seq,
         hash,
-        engine: this.#engineHash,
+        engine: this.#engine,
         checksum: '',
         state,
         prefix: textOfPrefix(hot.prefix),
@@ -316,14 +316,16 @@ export class Sessions {
   }
 }
 
+/** Raised when a snapshot is written in another way: builds that share data believe those of their own form alone. */
+const SNAPSHOT_FORM = 2;
+
 /** What is rendered stands behind the rest as it is: of a long conversation no copy is made to write it or to read it. */
 const textOfPrefix = ({ rendered, ...rest }: Prefix): string =>
   `${JSON.stringify({ version: ASSEMBLER_VERSION, ...rest })}\n${rendered}`;
 
-/** What is kept of the context is believed by the assembler that made it alone. */
-function keptPrefix(text: string): Prefix | null {
+/** Null where another assembler made it: only the one that did believes it. */
+function prefixIn(text: string): Prefix | null {
   const end = text.indexOf('\n');
-  if (end < 0) return null;
   const { version, ...rest } = JSON.parse(text.slice(0, end)) as Omit<Prefix, 'rendered'> & { version: number };
   return version === ASSEMBLER_VERSION ? { ...rest, rendered: text.slice(end + 1) } : null;
 }

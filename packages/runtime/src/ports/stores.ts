@@ -231,7 +231,7 @@ export class StoreDamage extends Error {
   }
 }
 
-/** A droppable cache of a fold: never the truth. Believed only when `engine` and the chain's hash at `seq` match. */
+/** A droppable cache of a fold: never the truth. Believed only when `engine` (which engine, and in which form it is written) and the chain's hash at `seq` match. */
 export type Snapshot = { seq: number; hash: string; engine: string; checksum: string; state: string; prefix: string };
 export interface SnapshotStore {
   save(session: string, snapshot: Snapshot): Promise<void>;
