@@ -345,7 +345,7 @@ function courierOf(options: HostOptions, core: Core, lifted: (session: string) =
     redactor,
     hooks,
     held: (session) => holding.held(session),
-    known: async () => vault.fresh(),
+    known: () => vault.fresh(),
     record: async (session, input) => {
       await step(session, input);
     },

@@ -12,7 +12,7 @@ export type Bodies = {
   /** The value without secrets. */
   clean<T>(value: T): T;
   /** A JSON value, cleaned. */
-  add(value: unknown): Promise<BodyRef>;
+  add(value: unknown): BodyRef;
   /** A text that is clean, beside the bodies. */
   keep(text: string): Digest;
   /** A blob that is there and is referred to from now on: written anew, so that it is young. */
@@ -35,7 +35,7 @@ export function createBodies(options: { random: Random; redactor: Redactor }): B
       return digest;
     },
     clean: (value) => redactor.value(value),
-    async add(value) {
+    add(value) {
       const text = redactor.json(value);
       const bytes = Buffer.byteLength(text);
       if (bytes > LIMITS.inlineBodyBytes) return { digest: keep(text), bytes };

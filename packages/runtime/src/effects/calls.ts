@@ -76,13 +76,13 @@ export async function callTool(
   bodies: Bodies,
 ): Promise<ToolOutcome | 'stopped' | null> {
   const { agents, toolbus } = options;
-  const found = await options.sessions.exclusive(session, async () => find(options, session, effect));
+  const found = await options.sessions.exclusive(session, () => find(options, session, effect));
   // Asked last: what follows leaves the process (DESIGN §6).
   if (found === null || options.held(session) !== effect.epoch) return null;
   if (found === 'stopped' || signal.aborted) return 'stopped';
   if ('code' in found) {
     if (effect.type === 'verify') return { type: 'call-unknown', reason: found.code };
-    return { type: 'call', outcome: 'failed', code: found.code, result: await bodies.add({ content: found.message }) };
+    return { type: 'call', outcome: 'failed', code: found.code, result: bodies.add({ content: found.message }) };
   }
   const registered = agents.get(found.agent);
   const tools = registered?.tools;
@@ -95,7 +95,7 @@ export async function callTool(
   if (denial !== null) {
     const again = effect.attempt > 1 && found.on.call.class !== 'pure';
     const content = clipped(denialText(denial.rule, again), LIMITS.messageChars);
-    return { type: 'call-denied', ...denial, result: await bodies.add({ content }) };
+    return { type: 'call-denied', ...denial, result: bodies.add({ content }) };
   }
   const guards = registered?.definition.guards ?? [];
   // What cannot be told reaches nothing.
@@ -192,7 +192,7 @@ async function look(
 ): Promise<{ hot: Hot; read: Arguments | null; now: InForce | null }> {
   // Another process may have written: what is not pure looks at the newest, and last (DESIGN §6).
   const withinMs = effect.type === 'verify' || effect.class === 'pure' ? LIMITS.confirmedMs : 0;
-  let hot = await sessions.load(session);
+  let hot = sessions.warm(session) ?? (await sessions.load(session));
   for (let tries = 1; tries <= LIMITS.appendTries; tries += 1) {
     const known = callOf(hot, effect);
     const read = known === undefined ? null : await readArguments(sessions, hot, known);

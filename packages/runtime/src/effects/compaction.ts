@@ -60,7 +60,7 @@ export async function summarize(
   signal: AbortSignal,
   bodies: Bodies,
 ): Promise<Summarized | 'stopped' | null> {
-  const prepared = await options.sessions.exclusive(session, async () => prepare(options, manifests, session, effect));
+  const prepared = await options.sessions.exclusive(session, () => prepare(options, manifests, session, effect));
   if (prepared === null || options.held(session) !== effect.epoch) return null;
   if (prepared === 'stopped' || signal.aborted) return 'stopped';
   if ('code' in prepared) return failed(prepared);
@@ -118,7 +118,7 @@ async function settle(
   const kept: TurnBody = { ...clean, text: hooked.text, native: isAsItCame ? clean.native : null };
   if (kept.text.trim() === '' && kept.native === null)
     return failed({ code: 'empty', detail: 'there is nothing to read in the place of the conversation' }, 'no', spent);
-  const summary: Summarized = { type: 'summary', body: await bodies.add(kept), usage };
+  const summary: Summarized = { type: 'summary', body: bodies.add(kept), usage };
   if (guards.length > 0) summary.guards = guards;
   return kept.text.trim() === '' ? { ...summary, opaque: true } : summary;
 }

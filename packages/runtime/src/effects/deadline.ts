@@ -10,38 +10,48 @@ export type Bounded<T> =
  * `timeout` or for that of `signal`; what does not come back within `graceMs` after that is given up. The reason of the
  * end is the caller's to judge.
  */
-export async function bounded<T>(
+export function bounded<T>(
   timers: Timers,
   options: { timeoutMs: number; graceMs: number; signal: AbortSignal },
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<Bounded<T>> {
+  const { signal } = options;
   const controller = new AbortController();
+  const { promise, resolve } = Promise.withResolvers<Bounded<T>>();
   let stopped: 'timeout' | 'aborted' | null = null;
-  let giveUp: (ended: Bounded<T>) => void = () => {};
-  const givenUp = new Promise<Bounded<T>>((resolve) => {
-    giveUp = resolve;
-  });
   let grace: { cancel(): void } | null = null;
+  const end = (ended: Bounded<T>): void => {
+    timer.cancel();
+    grace?.cancel();
+    signal.removeEventListener('abort', onAbort);
+    resolve(ended);
+  };
   const stop = (reason: 'timeout' | 'aborted'): void => {
     if (stopped !== null) return;
     stopped = reason;
-    controller.abort(reason === 'timeout' ? reason : options.signal.reason);
-    grace = timers.set(options.graceMs, () => giveUp({ ended: reason }));
+    controller.abort(reason === 'timeout' ? reason : signal.reason);
+    grace = timers.set(options.graceMs, () => end({ ended: reason }));
   };
   const timer = timers.set(options.timeoutMs, () => stop('timeout'));
   const onAbort = (): void => stop('aborted');
-  if (options.signal.aborted) stop('aborted');
-  else options.signal.addEventListener('abort', onAbort, { once: true });
-  const settled = (async (): Promise<Bounded<T>> => {
-    try {
-      return { ended: 'value', value: await work(controller.signal) };
-    } catch (error) {
-      return stopped === null ? { ended: 'thrown', error } : { ended: stopped };
-    }
-  })();
-  const result = await Promise.race([settled, givenUp]);
-  timer.cancel();
-  (grace as { cancel(): void } | null)?.cancel();
-  options.signal.removeEventListener('abort', onAbort);
-  return result;
+  if (signal.aborted) stop('aborted');
+  else signal.addEventListener('abort', onAbort, { once: true });
+  begun(work, controller.signal).then(
+    (value) => end({ ended: 'value', value }),
+    (error: unknown) => end(stopped === null ? { ended: 'thrown', error } : { ended: stopped }),
+  );
+  return promise;
+}
+
+/** What throws before it waits for anything has thrown, too. */
+function begun<T>(work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
+  try {
+    return work(signal);
+  } catch (error) {
+    return rethrown(error);
+  }
+}
+
+async function rethrown(error: unknown): Promise<never> {
+  throw error;
 }

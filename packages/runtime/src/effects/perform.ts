@@ -94,10 +94,10 @@ export function createPerform(options: PerformOptions): Perform {
   return async (session, effect, signal) => {
     await options.known();
     const bodies = createBodies(options);
-    if (signal.aborted) return settleInput(effect, await neverBegan(effect, bodies), bodies);
+    if (signal.aborted) return settleInput(effect, neverBegan(effect, bodies), bodies);
     const outcome = await performed(options, manifests, session, effect, signal, bodies);
     if (outcome === null) return null;
-    return settleInput(effect, outcome === 'stopped' ? await neverBegan(effect, bodies) : outcome, bodies);
+    return settleInput(effect, outcome === 'stopped' ? neverBegan(effect, bodies) : outcome, bodies);
   };
 }
 
@@ -123,7 +123,7 @@ function settleInput(effect: Performable, outcome: Settled, bodies: Bodies): Ste
 const SYSTEM: Actor = { kind: 'system', id: 'perform' };
 
 /** Stopped before anything left the process: for once this is certain. */
-async function neverBegan(effect: Performable, bodies: Bodies): Promise<Settled> {
+function neverBegan(effect: Performable, bodies: Bodies): Settled {
   if (effect.type === 'generate') return failedTurn('aborted', 'stopped before it began');
   if (effect.type === 'compact')
     return {
@@ -134,7 +134,7 @@ async function neverBegan(effect: Performable, bodies: Bodies): Promise<Settled>
       spent: { kind: 'none' },
     };
   if (effect.type === 'verify') return { type: 'call-unknown', reason: 'stopped' };
-  const result = await bodies.add({ content: 'Stopped before it began.' });
+  const result = bodies.add({ content: 'Stopped before it began.' });
   return { type: 'call', outcome: 'failed', code: 'aborted', result };
 }
 
@@ -181,7 +181,7 @@ async function generate(
   signal: AbortSignal,
   bodies: Bodies,
 ): Promise<Settled | 'stopped' | null> {
-  const prepared = await options.sessions.exclusive(session, async () => prepare(options, manifests, session, effect));
+  const prepared = await options.sessions.exclusive(session, () => prepare(options, manifests, session, effect));
   // Asked last: what follows leaves the process (DESIGN §6).
   if (prepared === null || options.held(session) !== effect.epoch) return null;
   if (prepared === 'stopped' || signal.aborted) return 'stopped';
@@ -351,12 +351,12 @@ async function settleTurn(
     turn.quarantined = { ...hooked.quarantined, text: hooked.text, calls: clean.calls };
     turn.calls = clean.calls.map((call) => ({ ...call, arguments: '{}' }));
   }
-  const { stop, misfit } = await stopOf(turn, outcome.stop, manifest, bodies);
+  const { stop, misfit } = stopOf(turn, outcome.stop, manifest, bodies);
   const on = { manifest, session, binding, found, mounts, denied: hooked.denied };
   const { calls, filed, text } = await prepareCalls(options, on, turn.calls, bodies, signal);
   const { policies } = manifest;
   if (calls.some(({ reached }) => reached !== undefined)) turn.reached = calls.map(({ reached }) => reached ?? null);
-  const body = await bodies.add(turn);
+  const body = bodies.add(turn);
   const prepared: PreparedTurn = { type: 'prepared-turn', stop, body, usage, calls, policies, filed };
   if (text !== null) prepared.policy = bodies.keep(bodies.clean(text));
   if (misfit !== undefined) prepared.misfit = misfit;
@@ -366,12 +366,12 @@ async function settleTurn(
 type Stop = { stop: PreparedTurn['stop']; misfit?: BodyRef };
 
 /** How the answer ended, and whether a final one is what the agent asks for: then it is kept with the turn. */
-async function stopOf(
+function stopOf(
   turn: TurnBody,
   stop: 'end' | 'calls' | 'length' | 'filtered',
   { output }: Manifest,
   bodies: Bodies,
-): Promise<Stop> {
+): Stop {
   if (turn.calls.length > 0) return { stop: stop === 'end' ? 'calls' : stop };
   if (stop !== 'end' && stop !== 'calls') return { stop };
   if (turn.text.trim() === '') return { stop: 'empty' };
@@ -382,5 +382,5 @@ async function stopOf(
     return { stop: 'end' };
   }
   const text = clipped(repairText(judged.misfit), LIMITS.messageChars);
-  return { stop: 'invalid_output', misfit: await bodies.add({ parts: [{ type: 'text', text }] }) };
+  return { stop: 'invalid_output', misfit: bodies.add({ parts: [{ type: 'text', text }] }) };
 }

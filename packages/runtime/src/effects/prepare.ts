@@ -60,7 +60,7 @@ export async function prepareCalls(
       async (args) => (tool === undefined ? null : toolbus.reach({ session, mounts }, tool, args)),
     );
     const guard = denied.get(index);
-    calls.push(guard === undefined ? call : await barred(call, guard, bodies));
+    calls.push(guard === undefined ? call : barred(call, guard, bodies));
   }
   return { ...inForce, calls };
 }
@@ -84,10 +84,10 @@ export async function prepareCall(
     timeoutMs: declared?.timeoutMs ?? LIMITS.toolMs,
     verify: declared?.verify ?? false,
   } as const;
-  const invalid = async (code: string, message: string): Promise<PreparedCall> => ({
+  const invalid = (code: string, message: string): PreparedCall => ({
     ...facts,
     judged: null,
-    invalid: { code, result: await bodies.add({ content: clipped(message, LIMITS.messageChars) }) },
+    invalid: { code, result: bodies.add({ content: clipped(message, LIMITS.messageChars) }) },
   });
   if (declared === undefined) {
     const offered = declaredBy(manifest).map(({ name }) => name);
@@ -115,13 +115,13 @@ export async function prepareCall(
   const call: PreparedCall & { judged: Ruled } = { ...facts, digest, invalid: null, judged: ruled, ...kept };
   const { verdict, rule } = ruleOn(call.judged, binding);
   if (verdict !== 'deny') return call;
-  const denial = await bodies.add({ content: clipped(denialText(rule), LIMITS.messageChars) });
+  const denial = bodies.add({ content: clipped(denialText(rule), LIMITS.messageChars) });
   return { ...call, denial };
 }
 
 /** A call that a guard denies: answered at once. One that could not run anyhow stays what it is. */
-export async function barred(call: PreparedCall, guard: string, bodies: Bodies): Promise<PreparedCall> {
+export function barred(call: PreparedCall, guard: string, bodies: Bodies): PreparedCall {
   if (call.invalid !== null) return call;
-  const result = await bodies.add({ content: `Not run: the guard ${guard} denies this call. Do not repeat it.` });
+  const result = bodies.add({ content: `Not run: the guard ${guard} denies this call. Do not repeat it.` });
   return { ...call, barred: { rule: `guard ${guard}`, result } };
 }

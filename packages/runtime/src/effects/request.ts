@@ -8,6 +8,7 @@ import { effectKey } from '../log/digest.ts';
 import { LIMITS } from '../limits.ts';
 import type { Hot, Sessions } from '../log/sessions.ts';
 import type { GenerateRequest, ModelAdapter, ModelSource, ToolDeclaration } from '../ports.ts';
+import type { Contents } from './assemble.ts';
 import { contentText, emptyPrefix, extendPrefix, fingerprintOf, prefixOf, sealOf, slotText } from './assemble.ts';
 import { outputInWords } from './output.ts';
 
@@ -39,20 +40,20 @@ export async function buildRequest(
   if (pin === null || turn === null || member === null) return { code: 'internal', detail: 'the run has no turn' };
   const resolved = options.models.resolve(member.model);
   if (!resolved.ok) return { code: 'model_unavailable', detail: resolved.message };
-  const read = async (located: Parameters<Sessions['body']>[1]): Promise<string> => options.sessions.body(hot, located);
+  const read: Contents['body'] = (located) => options.sessions.body(hot, located);
   // What is sent as it is was settled when the run started, and bounded so.
   const takes = takesOf(member.media);
   const { context } = hot.state;
   const kept = prefixOf(hot.prefix, context);
   const isOurs = kept.model === member.model && kept.takes === takes;
   const start = isOurs ? kept : emptyPrefix(member.model, takes, context.compactedAt);
-  const blob = async (digest: string): Promise<Uint8Array> => options.sessions.blob(digest);
+  const blob: Contents['blob'] = (digest) => options.sessions.blob(digest);
   const contents = { body: read, blob, takes: member.media ?? {} };
   const prefix = await extendPrefix(start, context.items, resolved.adapter, contents);
   const isKept = context.totalMedia.bytes <= LIMITS.keptMediaBytes;
   hot.prefix = isKept ? prefix : emptyPrefix(member.model, takes, context.compactedAt);
   const { config } = run;
-  const slots = await Promise.all(turn.slots.map(async (slot) => slotText(slot, contents)));
+  const slots = turn.slots.length === 0 ? [] : await Promise.all(turn.slots.map((slot) => slotText(slot, contents)));
   const own = config.instructions;
   const base =
     own === undefined ? manifest.instructions : contentText(JSON.parse(await read({ ...own, seq: own.seq ?? 0 })));

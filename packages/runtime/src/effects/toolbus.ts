@@ -132,9 +132,10 @@ async function withChanges(options: ToolbusOptions, on: ToolCall, outcome: ToolO
 /** `heard`: labels of what it was shown of other conversations, whatever it makes of that. */
 function contextOf(options: ToolbusOptions, on: ToolCall, signal: AbortSignal, heard: Set<Taint>): ToolContext {
   const { store, redactor, callbackSecret } = options;
+  const key = keyOf(on);
   const starting = { attempt: on.attempt, workspaces: writable(on.mounts) };
   return {
-    key: keyOf(on),
+    key,
     attempt: on.attempt,
     signal,
     session: on.state.id,
@@ -161,7 +162,7 @@ function contextOf(options: ToolbusOptions, on: ToolCall, signal: AbortSignal, h
     sandbox: sandboxFor(options.sandbox, on),
     jobs: jobsFor(options.jobs.of(on.state.id, on.call.id, starting), on),
     workspaces: mountedFor({ workspaces: options.workspaces, blobs: store.blobs }, on.mounts, {
-      key: keyOf(on),
+      key,
       session: on.state.id,
       call: on.call.id,
     }),
@@ -239,21 +240,20 @@ async function verifyCall(
   if (ended.ended !== 'value') return { type: 'call-unknown', reason: `verify: ${ended.ended}` };
   const said = ended.value;
   if (said.outcome === 'done') return finished(options, on, { content: said.content }, bodies, heard);
-  if (said.outcome === 'failed')
-    return { ...(await failed(bodies, 'verified_failed', said.message)), ...tainting(heard) };
+  if (said.outcome === 'failed') return { ...failed(bodies, 'verified_failed', said.message), ...tainting(heard) };
   return { type: 'call-unknown', reason: 'verify does not know' };
 }
 
-async function failed(bodies: Bodies, code: string, message: string): Promise<ToolOutcome> {
-  const result = await bodies.add({ content: clipped(message, LIMITS.messageChars) });
+function failed(bodies: Bodies, code: string, message: string): ToolOutcome {
+  const result = bodies.add({ content: clipped(message, LIMITS.messageChars) });
   return { type: 'call', outcome: 'failed', code, result };
 }
 
 /** The tool has answered, but its answer cannot be shown. It did run: only a read may be called failed (P6). */
-async function withheld(on: ToolCall, bodies: Bodies, code: string, message: string): Promise<ToolOutcome> {
+function withheld(on: ToolCall, bodies: Bodies, code: string, message: string): ToolOutcome {
   if (on.call.class === 'pure') return failed(bodies, code, message);
   const content = `The call took effect, and its result is not shown: ${clipped(message, LIMITS.messageChars)}`;
-  return { type: 'call', outcome: 'done', code, result: await bodies.add({ content }) };
+  return { type: 'call', outcome: 'done', code, result: bodies.add({ content }) };
 }
 
 const tainting = (heard: ReadonlySet<Taint>): { taint?: readonly Taint[] } =>
@@ -279,7 +279,7 @@ async function finished(
     ...tainting(heard),
   };
   if (!hooked.ok) {
-    const outcome = await withheld(on, bodies, 'blocked', `${hooked.hook} blocked it: ${hooked.reason}`);
+    const outcome = withheld(on, bodies, 'blocked', `${hooked.hook} blocked it: ${hooked.reason}`);
     return { ...outcome, ...ruled };
   }
   const { quarantined } = hooked;
@@ -288,7 +288,7 @@ async function finished(
   if (details !== undefined) body.details = details;
   if (quarantined !== null)
     body.details = { quarantined: { ...quarantined, text: clipped(hooked.text, LIMITS.resultBytes) }, details };
-  const ref = await bodies.add(body);
+  const ref = bodies.add(body);
   const kept = { ...(body.full === undefined ? { result: ref } : { result: ref, whole: body.full }), ...ruled };
   if (result.isError === true) return { type: 'call', outcome: 'failed', code: 'tool_error', ...kept };
   return { type: 'call', outcome: 'done', ...(quarantined === null ? {} : { code: 'quarantined' }), ...kept };
@@ -317,7 +317,7 @@ export function callbackToken(secret: string, tenant: string, session: string, c
 /** No wait of a tool is longer: about ten years. */
 const isDelay = (ms: unknown): boolean => typeof ms === 'number' && ms >= 0 && ms <= LIMITS.waitMaxMs;
 
-async function parked({ wait }: ToolParks, clock: Clock, bodies: Bodies): Promise<ToolOutcome> {
+function parked({ wait }: ToolParks, clock: Clock, bodies: Bodies): ToolOutcome {
   const delayMs = wait.kind === 'timer' ? wait.afterMs : (wait.expiresInMs ?? 0);
   if (!isDelay(delayMs))
     return failed(
@@ -329,11 +329,11 @@ async function parked({ wait }: ToolParks, clock: Clock, bodies: Bodies): Promis
   if (wait.kind === 'timer') return { type: 'call-waits', wait: { kind: 'timer', dueAt: at } };
   const expiry = wait.expiresInMs === undefined ? {} : { expiresAt: at };
   if (wait.kind === 'question') {
-    const prompt = await bodies.add({ question: wait.question, choices: wait.choices ?? [] });
+    const prompt = bodies.add({ question: wait.question, choices: wait.choices ?? [] });
     return { type: 'call-waits', wait: { kind: 'question', prompt, ...expiry } };
   }
   if (wait.note === undefined) return { type: 'call-waits', wait: { kind: 'callback', ...expiry } };
-  const prompt = await bodies.add({ note: wait.note });
+  const prompt = bodies.add({ note: wait.note });
   return { type: 'call-waits', wait: { kind: 'callback', prompt, ...expiry } };
 }
 

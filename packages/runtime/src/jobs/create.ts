@@ -51,7 +51,7 @@ export function createJobs(
     clean: (text) => redactor.text(text),
     async tell(session, content) {
       const bodies = parts.newBodies();
-      const command: Command = { kind: 'remember', key: SLOT, ref: await bodies.add(content) };
+      const command: Command = { kind: 'remember', key: SLOT, ref: bodies.add(content) };
       await parts.submit(session, { id: parts.newId(), by: BY, ...bodies.stored, command });
     },
   });

@@ -86,7 +86,8 @@ export class NotCanonical extends Error {
 /** RFC 8785: members sorted by UTF-16 units, ECMAScript number and string forms, no white space. */
 export function canonicalJson(value: unknown, depth = 0): string {
   if (depth > LIMITS.jsonDepth) throw new NotCanonical(`JSON is deeper than ${LIMITS.jsonDepth}`);
-  if (value === null || typeof value === 'boolean' || typeof value === 'string') return JSON.stringify(value);
+  if (typeof value === 'string') return quoted(value);
+  if (value === null || typeof value === 'boolean') return String(value);
   if (typeof value === 'number') {
     if (!Number.isFinite(value)) throw new NotCanonical('JSON has no such number');
     return JSON.stringify(value);
@@ -98,10 +99,14 @@ export function canonicalJson(value: unknown, depth = 0): string {
   for (const name of Object.keys(members).toSorted(byUnits)) {
     const member = members[name];
     if (member === undefined) continue;
-    text += `${text === '' ? '' : ','}${JSON.stringify(name)}:${canonicalJson(member, depth + 1)}`;
+    text += `${text === '' ? '' : ','}${quoted(name)}:${canonicalJson(member, depth + 1)}`;
   }
   return `{${text}}`;
 }
+
+/** Most strings are plain words, which JSON writes as they are. */
+const quoted = (text: string): string => (PLAIN.test(text) ? `"${text}"` : JSON.stringify(text));
+const PLAIN = /^[\w .:/+-]{0,64}$/;
 
 const byUnits = (a: string, b: string): number => (a < b ? -1 : 1);
 

@@ -43,9 +43,11 @@ function packData({ kind, data, input }: Entry): object {
   const isInput = MESSAGES.has(kind) && 'submission' in data && data.submission === input;
   const isCharged = 'usage' in data && 'cost' in data;
   if (usual === NOTHING && !isInput && !isCharged) return data;
+  const members = data as { readonly [member: string]: unknown };
   const packed: { [member: string]: unknown } = {};
-  for (const [name, value] of Object.entries(data)) {
+  for (const name of Object.keys(members)) {
     const isLeftOut = (isInput && name === 'submission') || (isCharged && (name === 'usage' || name === 'cost'));
+    const value = members[name];
     if (!isLeftOut && usual[name] !== value) packed[name] = value;
   }
   if (!isCharged) return packed;
@@ -96,8 +98,8 @@ const sameList = (a: readonly string[], b: readonly string[]): boolean =>
 
 function countsOf(usage: Usage): object {
   const counts: { [name: string]: unknown } = {};
-  for (const [name, value] of Object.entries(usage))
-    if (value !== ZERO_USAGE[name as keyof Usage]) counts[name] = value;
+  for (const name of Object.keys(usage) as (keyof Usage)[])
+    if (usage[name] !== ZERO_USAGE[name]) counts[name] = usage[name];
   return counts;
 }
 

@@ -39,8 +39,10 @@ test('work on one session is done alone and in the order of asking, and on other
   const sessions = fresh(world);
   const order: string[] = [];
   const hold = Promise.withResolvers<void>();
+  let within: Promise<unknown> | null = null;
   const first = sessions.exclusive('a', async () => {
     order.push('a1');
+    within = sessions.exclusive('a', async () => void order.push('asked for within'));
     await hold.promise;
     order.push('a1 done');
     throw new Error('broken');
@@ -50,8 +52,8 @@ test('work on one session is done alone and in the order of asking, and on other
   await sessions.exclusive('b', async () => void order.push('b'));
   hold.resolve();
   await assert.rejects(first, /broken/);
-  await Promise.all([second, third]);
-  assert.deepEqual(order, ['a1', 'b', 'a1 done', 'a2', 'a3']);
+  await Promise.all([within, second, third]);
+  assert.deepEqual(order, ['a1', 'b', 'a1 done', 'asked for within', 'a2', 'a3']);
 });
 
 test('a session loaded from its log is the one that was written, and is loaded once', async () => {

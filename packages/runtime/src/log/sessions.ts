@@ -91,28 +91,29 @@ export class Sessions {
    * heard of it yet. `since` (monotonic ms; default now): when it was asked for, and what the store has confirmed after that
    * needs no second look. Call it with the lock.
    */
-  async shown(id: string, since: number = this.#clock.monotonicMs()): Promise<Hot> {
-    if (!this.#isShared) return this.current(id, LIMITS.confirmedMs);
+  shown(id: string, since: number = this.#clock.monotonicMs()): Promise<Hot> {
+    return this.#isShared ? this.#shownSince(id, since) : this.current(id, LIMITS.confirmedMs);
+  }
+
+  async #shownSince(id: string, since: number): Promise<Hot> {
     const isRead = !this.#hot.has(id);
     const hot = await this.load(id);
     return isRead || hot.confirmedAt > since || (await this.isNewest(hot)) ? hot : this.load(id);
   }
 
   /** Runs `work` alone on this session, in the order of asking. */
-  async exclusive<T>(id: string, work: () => Promise<T>): Promise<T> {
+  exclusive<T>(id: string, work: () => Promise<T>): Promise<T> {
     const before = this.#locks.get(id);
-    let release = (): void => {};
-    const mine = new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    this.#locks.set(id, mine);
-    if (before !== undefined) await before;
-    try {
-      return await work();
-    } finally {
-      if (this.#locks.get(id) === mine) this.#locks.delete(id);
-      release();
-    }
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#locks.set(id, promise);
+    const release = (): void => {
+      if (this.#locks.get(id) === promise) this.#locks.delete(id);
+      resolve();
+    };
+    // What `work` asks for at once already waits for its end.
+    const working = before === undefined ? work() : before.then(work);
+    working.then(release, release);
+    return working;
   }
 
   /**
@@ -120,8 +121,8 @@ export class Sessions {
    * store is not asked; should it have a log all the same, the append meets its head. Call it with the lock.
    */
   async load(id: string, isNew = false): Promise<Hot> {
-    const known = this.#hot.get(id);
-    if (known !== undefined) return this.#usedAgain(known);
+    const known = this.warm(id);
+    if (known !== null) return known;
     const at = this.#clock.monotonicMs();
     const row = isNew ? null : await this.#store.log.get(id);
     const hot = (row === null ? null : await this.#fromSnapshot(id)) ?? blank(id, freshState());
@@ -135,6 +136,12 @@ export class Sessions {
     this.#loaded(id, hot.head.seq);
     if (this.#hot.size > this.#limit) void this.#trim();
     return hot;
+  }
+
+  /** What `load` gives, where that is in memory. Call it with the lock. */
+  warm(id: string): Hot | null {
+    const known = this.#hot.get(id);
+    return known === undefined ? null : this.#usedAgain(known);
   }
 
   /** To the end of the line of those that leave. */
@@ -173,7 +180,7 @@ export class Sessions {
    * `withinMs` ago is held against it. Call it with the lock.
    */
   async current(id: string, withinMs: number): Promise<Hot> {
-    const hot = await this.load(id);
+    const hot = this.warm(id) ?? (await this.load(id));
     if (this.#clock.monotonicMs() - hot.confirmedAt < withinMs || (await this.isNewest(hot))) return hot;
     return this.load(id);
   }
@@ -269,9 +276,12 @@ export class Sessions {
   }
 
   /** Saves the fold when enough was appended since the last time. A failure costs only time. */
-  async snapshot(hot: Hot, afterEntries: number = LIMITS.snapshotEntries): Promise<void> {
+  snapshot(hot: Hot, afterEntries: number = LIMITS.snapshotEntries): Promise<void> {
+    return hot.head.seq - hot.snapshotAt < afterEntries ? NOTHING_TO_DO : this.#save(hot);
+  }
+
+  async #save(hot: Hot): Promise<void> {
     const { seq, hash } = hot.head;
-    if (seq - hot.snapshotAt < afterEntries) return;
     // Also where it fails: the next try is as far away.
     hot.snapshotAt = seq;
     try {
@@ -318,6 +328,8 @@ export class Sessions {
 
 /** Raised when a snapshot is written in another way: builds that share data believe those of their own form alone. */
 const SNAPSHOT_FORM = 2;
+
+const NOTHING_TO_DO = Promise.resolve();
 
 /** What is rendered stands behind the rest as it is: of a long conversation no copy is made to write it or to read it. */
 const textOfPrefix = ({ rendered, ...rest }: Prefix): string =>

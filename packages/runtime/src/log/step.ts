@@ -76,7 +76,7 @@ export function createStep(options: StepOptions): Step {
     try {
       const { blobs = [] } = input;
       if (blobs.length > 0) await Promise.all(blobs.map(async (blob) => options.store.blobs.put(blob)));
-      return await options.sessions.exclusive(session, async () => steps(options, session, input));
+      return await options.sessions.exclusive(session, () => steps(options, session, input));
     } catch (error) {
       throw storageTrouble(error) ?? error;
     }
@@ -129,8 +129,8 @@ async function attempt(
   isAgain: boolean,
 ): Promise<StepResult | Shortage | 'again'> {
   const { sessions, agents, breaker, budgets, clock, holding } = options;
-  const hot = await sessions.load(session, step.isNew === true && !isAgain);
-  const base = await begin(options, hot, step);
+  const hot = sessions.warm(session) ?? (await sessions.load(session, step.isNew === true && !isAgain));
+  const base = step.birth === undefined ? null : await begin(options, hot, step.birth);
   const { state } = hot;
   // Whatever is here under this name, it is not where a sealed log arrives.
   if (base === null && step.command.kind === 'arrive') return { ok: false, rejection: isHere(session) };
@@ -185,8 +185,8 @@ function toldTo(
 }
 
 /** A session that is to be born and is not here yet begins as what its frames lead to. */
-async function begin({ sessions }: StepOptions, hot: Hot, { birth }: StepInput): Promise<Base | null> {
-  if (birth === undefined || hot.state.phase !== 'fresh') return null;
+async function begin({ sessions }: StepOptions, hot: Hot, birth: Birth): Promise<Base | null> {
+  if (hot.state.phase !== 'fresh') return null;
   try {
     const base = await birth.base();
     Object.assign(hot, { state: base.state, head: base.head, title: base.title });

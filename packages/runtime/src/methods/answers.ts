@@ -79,5 +79,5 @@ async function edited(
     throw new ApiError('invalid_request', `the edited arguments do not fit ${call.name}: ${wrong}`, {
       details: { path: 'arguments' },
     });
-  return { digest, ref: await bodies.add(args) };
+  return { digest, ref: bodies.add(args) };
 }

@@ -62,7 +62,7 @@ async function setSlot(
   const clean = bodies.clean(content);
   const known = await find(session, key);
   if (known?.content === clean) return ok(known);
-  const command: Command = { kind: 'remember', key, ref: await bodies.add(clean) };
+  const command: Command = { kind: 'remember', key, ref: bodies.add(clean) };
   if (ifRevision !== undefined) command.ifRevision = ifRevision;
   const { entries } = await parts.submit(session, { id: parts.newId(), by, ...bodies.stored, command });
   const entry = entries.find(isSet);

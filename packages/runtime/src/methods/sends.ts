@@ -49,7 +49,7 @@ export async function configOf(
   const config = rest as Config;
   checkPolicies(config.policies);
   if (mounts !== undefined) config.mounts = await Promise.all(mounts.map(async (mount) => mountOf(workspaces, mount)));
-  if (instructions !== undefined) config.instructions = await bodies.add(instructions);
+  if (instructions !== undefined) config.instructions = bodies.add(instructions);
   return config;
 }
 
@@ -90,7 +90,7 @@ export async function sendInput(
   const { agent = null, key = null, config: opened = null } = open ?? {};
   const config = message.config ?? null;
   const payload = sha256(canonicalJson({ input, mode, priority, config, agent, key, opened }));
-  const ref = await bodies.add({ parts: said });
+  const ref = bodies.add({ parts: said });
   const text = textOf(said);
   const command: StepInput['command'] = { kind: 'send', submission, payload, mode, priority, message: ref };
   if (media !== null) command.media = media;

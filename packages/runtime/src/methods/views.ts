@@ -99,7 +99,7 @@ export function createReads(options: Options): Reads {
       if (row === null) throw notFound(`run ${run}`);
       return reads.runRow(session, row);
     },
-    runRow: async (session, row) => runView(sessions, session, row),
+    runRow: (session, row) => runView(sessions, session, row),
     waits: async (session) =>
       sessions.exclusive(session, async () => {
         if (options.quarantined(session)) throw isQuarantined(session);

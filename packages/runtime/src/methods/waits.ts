@@ -85,7 +85,7 @@ async function resolveCallback(parts: Parts, token: string, payload: unknown): A
   const [, session, call] = JSON.parse(Buffer.from(name, 'base64url').toString()) as [string, string, CallId];
   const wait = await openCallback(parts, session, call);
   const bodies = parts.newBodies();
-  const ref = await bodies.add({ content: payload });
+  const ref = bodies.add({ content: payload });
   const by: Actor = { kind: 'key', id: 'callback' };
   const command: Command = { kind: 'resolve', wait, answer: { kind: 'callback', ref }, digest: answerDigest(payload) };
   const { receipt } = await parts.submit(session, { id: parts.newId(), by, ...bodies.stored, command });

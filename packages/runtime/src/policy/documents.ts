@@ -178,11 +178,12 @@ export class PolicyDocuments {
     return read;
   }
 
-  async #filed(): Promise<Set<string>> {
-    const asked = (this.#scopes ??= this.#list());
+  #filed(): Promise<Set<string>> {
+    if (this.#scopes !== null) return this.#scopes;
+    this.#scopes = this.#list();
     // A store that fails now may answer later.
-    asked.catch(() => (this.#scopes = null));
-    return asked;
+    this.#scopes.catch(() => (this.#scopes = null));
+    return this.#scopes;
   }
 
   async #list(): Promise<Set<string>> {

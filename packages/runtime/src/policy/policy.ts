@@ -58,21 +58,33 @@ type Declared = {
 };
 /** What is ruled on: a call with these arguments, of a tool that is declared so. */
 export function judged(name: string, declared: Declared, args: unknown, digest = '', reach: Reach = null): Ruled {
-  const { effect, approval, edits = false, names } = declared;
-  let facts: CallFacts | null = null;
-  return {
-    name,
-    digest,
-    effect,
-    approval,
-    edits,
-    acts: actsOf(declared),
-    // Read when a rule asks for them: for most calls none does.
-    get facts() {
-      facts ??= factsOf(names, args, reach);
-      return facts;
-    },
-  };
+  return new JudgedCall(name, digest, declared, () => factsOf(declared.names, args, reach));
+}
+
+class JudgedCall implements Ruled {
+  readonly name: string;
+  readonly digest: string;
+  readonly effect: EffectClass;
+  readonly approval: 'always' | 'never';
+  readonly edits: boolean;
+  readonly acts: readonly Act[];
+  readonly #read: () => CallFacts;
+  #facts: CallFacts | null = null;
+
+  constructor(name: string, digest: string, declared: Declared, read: () => CallFacts) {
+    this.name = name;
+    this.digest = digest;
+    this.effect = declared.effect;
+    this.approval = declared.approval;
+    this.edits = declared.edits ?? false;
+    this.acts = actsOf(declared);
+    this.#read = read;
+  }
+
+  /** Read when a rule asks for them: for most calls none does. */
+  get facts(): CallFacts {
+    return (this.#facts ??= this.#read());
+  }
 }
 
 export function ruleOn(call: Ruled, { policies, filed, standing }: Binding): Ruling {

@@ -8,11 +8,11 @@ import type { Redactor } from './redact.ts';
 
 /** The step, for inputs whose names hold no secret; any other is rejected with `invalid_request`. */
 export function withCleanNames(step: Step, redactor: Redactor): Step {
-  return async (session, input) => {
+  return (session, input) => {
     const names = namesIn(input);
     if (names.length === 0 || redactor.value(names) === names) return step(session, input);
     const message = 'a name (a submission, a key, a member of a configuration) looks like a secret: choose another one';
-    return { ok: false, rejection: { code: 'invalid_request', message } };
+    return Promise.resolve({ ok: false, rejection: { code: 'invalid_request', message } });
   };
 }
 

@@ -47,6 +47,8 @@ export type VaultOptions = {
   logger: Logger;
 };
 
+const FRESH = Promise.resolve();
+
 export class Vault {
   readonly #options: VaultOptions;
   readonly #change: KeyChange;
@@ -73,9 +75,9 @@ export class Vault {
   }
 
   /** Of documents that others write to, no more than a moment old. */
-  async fresh(): Promise<void> {
+  fresh(): Promise<void> {
     const { shared, clock } = this.#options;
-    if (shared && clock.monotonicMs() - this.#loadedAt > LIMITS.confirmedMs) await this.load();
+    return shared && clock.monotonicMs() - this.#loadedAt > LIMITS.confirmedMs ? this.load() : FRESH;
   }
 
   async #readAll(): Promise<void> {

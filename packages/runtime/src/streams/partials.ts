@@ -11,7 +11,7 @@ const KEPT = 16;
 
 export class Partials {
   readonly #parts = new Map<string, Part>();
-  /** Up to which attempt an effect is over: what still comes of it from elsewhere is heard no more. */
+  /** Up to which attempt an effect is over: what still comes of it is heard no more. */
   readonly #over = new Map<string, number>();
 
   get isEmpty(): boolean {
@@ -36,6 +36,7 @@ export class Partials {
     const key = keyOf(effect.id, delta.part, call);
     let part = this.#parts.get(key);
     // An attempt that was given up may go on talking: nobody listens.
+    if (effect.attempt <= (this.#over.get(effect.id) ?? 0)) return null;
     if (part !== undefined && effect.attempt < part.said.attempt) return null;
     if (part === undefined || part.said.attempt !== effect.attempt) {
       const said: Part['said'] = { run: effect.run, effect: effect.id, attempt: effect.attempt, part: delta.part };

@@ -50,11 +50,11 @@ class Bench {
 
   async append(
     count = 1,
-    more: { kind?: string; effect?: string; text?: string; told?: boolean } = {},
+    more: { kind?: string; effect?: string; text?: string; told?: boolean; data?: object } = {},
   ): Promise<() => void> {
     const { kind = 'run.held', effect, text, told = true } = more;
     const body = text === undefined ? null : saltedBody(JSON.stringify({ content: text }), this.system.random);
-    const data = body === null ? {} : { result: { digest: body.digest, bytes: body.text.length } };
+    const data = body === null ? (more.data ?? {}) : { result: { digest: body.digest, bytes: body.text.length } };
     const entries = Array.from({ length: count }, (_, at) => ({
       ...note(this.head.seq + at + 1, kind, data),
       ...(effect === undefined ? { run: 'r1' } : { run: 'r1', effect }),
@@ -318,6 +318,27 @@ test('a higher attempt begins anew, and the end of an attempt ends its text', as
     late.deltas.map(({ text, effect }) => [effect, text]),
     [['r1t2', 'next turn']],
   );
+});
+
+test('an attempt that is over goes on talking to nobody, also before the next one has said anything', async () => {
+  const bench = new Bench();
+  const reader = await bench.read().take();
+  bench.delta('second', 2);
+  await bench.append(1, { kind: 'turn.failed', effect: 'r1t1', data: { attempt: 2 } });
+  bench.delta('first, late', 1);
+  bench.delta('second, late', 2);
+  bench.delta('third', 3);
+  await reader.take();
+  assert.deepEqual(
+    reader.deltas.map(({ attempt, text }) => [attempt, text]),
+    [
+      [2, 'second'],
+      [3, 'third'],
+    ],
+  );
+  await bench.append(1, { kind: 'turn.settled', effect: 'r1t1' });
+  bench.delta('third, late', 3);
+  assert.deepEqual((await bench.read().take()).deltas, []);
 });
 
 test('each part and each call is a text of its own', async () => {

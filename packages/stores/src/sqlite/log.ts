@@ -52,9 +52,9 @@ export function sqliteLog(scope: Scope): LogStore {
       return row === undefined ? null : sessionRow(row);
     });
   return {
-    async append(request) {
+    append(request) {
       const report = damaged.get(request.session);
-      if (report !== undefined && writer.unavailable() === null) throw new StoreDamage(report);
+      if (report !== undefined && writer.unavailable() === null) return Promise.reject(new StoreDamage(report));
       return writer.append(tenant, request, scope.now());
     },
     async read(session, { after, limit }) {

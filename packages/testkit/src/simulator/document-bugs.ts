@@ -147,10 +147,15 @@ function rollingBack(sim: Sim, host: Host): Host['call'] {
     if (first?.kind !== 'workspace.changed') return host.call(caller, method, params);
     const { workspace, before } = first.data;
     const { workspaces } = host.parts;
-    const head = await workspaces.head(workspace);
     const origin = `undo of ${session}.${run} by user client`;
-    if (head !== null)
-      await workspaces.move(workspace, { from: head.tree, to: before, key: host.parts.newId(), origin });
+    try {
+      const head = await workspaces.head(workspace);
+      if (head !== null)
+        await workspaces.move(workspace, { from: head.tree, to: before, key: host.parts.newId(), origin });
+    } catch {
+      // Trouble with the store is told as ever.
+      return host.call(caller, method, params);
+    }
     return { status: 200, result: { workspaces: [] } } as Awaited<ReturnType<typeof host.call<typeof method>>>;
   };
 }
