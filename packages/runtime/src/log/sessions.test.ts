@@ -39,10 +39,10 @@ test('work on one session is done alone and in the order of asking, and on other
   const sessions = fresh(world);
   const order: string[] = [];
   const hold = Promise.withResolvers<void>();
-  let within: Promise<unknown> | null = null;
+  const within: Promise<unknown>[] = [];
   const first = sessions.exclusive('a', async () => {
     order.push('a1');
-    within = sessions.exclusive('a', async () => void order.push('asked for within'));
+    within.push(sessions.exclusive('a', async () => void order.push('asked for within')));
     await hold.promise;
     order.push('a1 done');
     throw new Error('broken');
@@ -52,7 +52,7 @@ test('work on one session is done alone and in the order of asking, and on other
   await sessions.exclusive('b', async () => void order.push('b'));
   hold.resolve();
   await assert.rejects(first, /broken/);
-  await Promise.all([within, second, third]);
+  await Promise.all([...within, second, third]);
   assert.deepEqual(order, ['a1', 'b', 'a1 done', 'asked for within', 'a2', 'a3']);
 });
 

@@ -13,10 +13,10 @@ export type Ear = {
   look(): void;
 };
 
-/** Where to begin: before what was committed since the store was opened, as far as the newest changes tell. */
+/** Where to begin: before what was committed since the store was opened, as far as the newest changes tell: a stamp may be a second older than its change. */
 const START = `SELECT coalesce(
   (SELECT min(place) - 1 FROM (SELECT place, stamp FROM {s}.changes WHERE tenant = $1 AND place IS NOT NULL
-    ORDER BY place DESC LIMIT $3) newest WHERE stamp >= $2),
+    ORDER BY place DESC LIMIT $3) newest WHERE stamp + 1000000 >= $2),
   (SELECT place FROM {s}.feeds WHERE tenant = $1), 0) AS place`;
 
 /** `openedAt`: when the store was opened, in microseconds of the database. */

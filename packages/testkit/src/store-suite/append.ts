@@ -109,6 +109,44 @@ export const appendLaws: readonly Law[] = [
     },
   },
   {
+    name: 'of many appends at once each is stored as it is, whoever holds its session, and each refusal is for whom it is meant',
+    async run(world) {
+      const { log, home, reopen } = world;
+      const sessions = await Promise.all(
+        Array.from({ length: 40 }, async (_, at) => {
+          const name = `s${at}`;
+          const holder = `holder-${(at * 7) % 5}`;
+          const claim = at % 4 === 0 ? null : await home.leases.claim(`session/${name}`, holder, 60_000);
+          const epoch = claim?.ok === true ? claim.epoch : 0;
+          const isRefused = at % 4 === 3;
+          const fence = claim === null ? {} : { fence: { holder: isRefused ? 'nobody' : holder, epoch } };
+          return { name, fence, expected: isRefused ? 'fenced' : 'ok', head: EMPTY_HEAD, texts: new Array<string>() };
+        }),
+      );
+      for (let round = 1; round <= 5; round++) {
+        const grow = async (session: (typeof sessions)[number]): Promise<void> => {
+          const { name, head, fence, expected, texts } = session;
+          const text = `${name} says ${name.repeat(((round * 13) % 7) * name.length)}`;
+          const result = await log.append(appendAfter(name, head, { text, bodies: [bodyOf(text)], ...fence }));
+          assert.equal(result.ok ? 'ok' : result.code, expected);
+          if (!result.ok) return;
+          texts.push(text);
+          session.head = result.head;
+        };
+        await Promise.all(sessions.map(grow));
+      }
+      await reopen();
+      for (const { name, texts } of sessions) {
+        const frames = await world.log.read(name, { after: 0, limit: 100 });
+        assert.deepEqual(
+          frames.map(({ bodies: [body] }) => body?.text),
+          texts,
+        );
+      }
+      assert.deepEqual(await world.log.verify(), []);
+    },
+  },
+  {
     name: 'a key belongs to one session of a tenant, and whoever comes second learns which',
     async run(world) {
       const { log, store } = world;

@@ -10,6 +10,7 @@ import { estimates } from './005-estimates.ts';
 import { sets } from './006-sets.ts';
 import { fences } from './007-fences.ts';
 import { room } from './008-room.ts';
+import { fewer } from './009-fewer.ts';
 
 export type Migration = {
   id: number;
@@ -31,4 +32,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { id: 6, name: 'sets', sql: sets, also: [EARLIER_SETS] },
   { id: 7, name: 'fences', sql: fences },
   { id: 8, name: 'room', sql: room },
+  { id: 9, name: 'fewer', sql: fewer },
 ];
