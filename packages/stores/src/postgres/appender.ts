@@ -1,6 +1,6 @@
 /**
- * Appends of many sessions, grouped: while a group is under way the next one gathers. A group is one statement and one
- * transaction; each append in it gets its own answer.
+ * Appends of many sessions, grouped: while a group is under way the next one gathers, until it is as large. A group is one
+ * statement and one transaction; each append in it gets its own answer.
  */
 import type { Append, AppendResult, Origin, Timers } from '@perdure/runtime/ports';
 import { checkContinuity, headAfter } from '../chain.ts';
@@ -62,6 +62,8 @@ export function createAppender(options: AppenderOptions): Appender {
   const schedule = atEndOfTurn(() => flush());
   const flush = (): void => {
     while (lanes < LIMITS.appendLanes) {
+      // Beside a group that is under way only one as large is worth its statements: a smaller one gathers until that is back.
+      if (waiting.length < underway.size) return;
       const group = takeGroup(waiting, underway);
       if (group.length === 0) return;
       lanes += 1;
