@@ -2,8 +2,8 @@
 import { ApiError, CHANNELS, LIMITS as WIRE } from '@perdure/contract';
 import type { Api } from '@perdure/runtime';
 import type { Hono } from 'hono';
-import type { Bindings, Reply, Route } from './gateway.ts';
-import { json, paramsOf } from './gateway.ts';
+import type { Bindings, Reply, Route } from './routes.ts';
+import { json, paramsOf } from './routes.ts';
 import { readBytes } from './input.ts';
 import { routePath } from './paths.ts';
 

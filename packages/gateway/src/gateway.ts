@@ -11,12 +11,12 @@ import { Hono } from 'hono';
 import { createAccess } from './access.ts';
 import { blobRoutes } from './blobs.ts';
 import { told } from './failure.ts';
-import { createReader, readJson } from './input.ts';
-import type { ParamsOf, Row } from './input.ts';
 import { LIMITS } from './limits.ts';
 import { transferRoutes } from './transfer.ts';
 import { createOpenDoor } from './open-door.ts';
-import { matchPath, routePath, createSplitter } from './paths.ts';
+import { matchPath, routePath } from './paths.ts';
+import type { Answer, Bindings, Env, Reply, Route } from './routes.ts';
+import { json, paramsOf } from './routes.ts';
 import type { Bound, Rpc, Socket } from './rpc/index.ts';
 import { createRpc, errorText, withBearer } from './rpc/index.ts';
 import type { Source } from './source.ts';
@@ -36,13 +36,6 @@ export type GatewayOptions = {
   timers: Timers;
   random: Random;
 };
-/** What the server that calls `fetch` knows of the connection. */
-export type Env = {
-  port?: number;
-  /** Sends the reply itself: spares the server the way through a Response. */
-  send?: (reply: Reply) => Response;
-};
-
 export type Gateway = {
   /** Fetch style, for any server. Never rejects. */
   fetch(request: Request, env?: Env): Promise<Response>;
@@ -60,18 +53,6 @@ export type Gateway = {
   readonly timers: Timers;
   readonly logger: Logger;
 };
-
-export type Bindings = { Bindings: Env };
-export type Reply = {
-  status: number;
-  headers: { [name: string]: string };
-  body: string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | null;
-};
-/** Answers one authorised request. */
-export type Answer = (context: Context<Bindings>, caller: Caller) => Promise<Reply> | Reply;
-/** `form`: how what it is refused with looks; by default as REST says it. */
-export type Route = (answer: Answer, form?: Refuse) => (context: Context<Bindings>) => Promise<Response>;
-type Refuse = (error: unknown, requestId: string, logger: Logger) => Reply;
 
 const BASE = '/v1';
 const RPC_PATH = '/rpc';
@@ -210,10 +191,6 @@ const STREAM_HEADERS = {
   'x-content-type-options': 'nosniff',
 };
 
-export function json(status: number, body: string, more: { [name: string]: string } = {}): Reply {
-  return { status, headers: { 'content-type': 'application/json', 'cache-control': 'no-store', ...more }, body };
-}
-
 type Wiring = {
   api: Api;
   route: Route;
@@ -243,24 +220,6 @@ function addMethods(app: Hono<Bindings>, wiring: Wiring): void {
 
 const wantsStream = (context: Context<Bindings>): boolean =>
   (context.req.raw.headers.get('accept') ?? '').includes('text/event-stream');
-
-/** Reads a request's parameters by its row of the table. */
-export function paramsOf<R extends Row>(
-  row: R,
-  maxBytes: number,
-): (context: Context<Bindings>) => Promise<ParamsOf<R>> {
-  const read = createReader(row);
-  const split = createSplitter(row.path);
-  return (context) => {
-    const { raw } = context.req;
-    const mark = raw.url.indexOf('?');
-    return read({
-      path: split(context.req.param()),
-      query: mark === -1 ? '' : raw.url.slice(mark + 1),
-      body: () => readJson(raw, maxBytes),
-    });
-  };
-}
 
 function sessionStream({ api, stream }: Wiring): Answer {
   const row = CHANNELS['events.stream'];

@@ -1,4 +1,5 @@
-export type { Env, Gateway, GatewayOptions } from './gateway.ts';
+export type { Gateway, GatewayOptions } from './gateway.ts';
+export type { Env } from './routes.ts';
 export { createGateway } from './gateway.ts';
 export type { ListenErrorCode } from './bind.ts';
 export { ListenError } from './bind.ts';

@@ -7,7 +7,8 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { ApiError } from '@perdure/contract';
 import { isLoopback } from './access.ts';
 import { bind, ListenError } from './bind.ts';
-import type { Gateway, Reply } from './gateway.ts';
+import type { Gateway } from './gateway.ts';
+import type { Reply } from './routes.ts';
 import { LIMITS } from './limits.ts';
 import { acceptWebSockets, isWebSocket } from './websocket.ts';
 

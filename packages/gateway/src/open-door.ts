@@ -4,7 +4,7 @@
  */
 import { ApiError } from '@perdure/contract';
 import type { Clock, Logger } from '@perdure/runtime/ports';
-import type { Answer } from './gateway.ts';
+import type { Answer } from './routes.ts';
 import { LIMITS } from './limits.ts';
 
 /** Wraps an answer: `rate_limited` beyond the bounds. A credential that is right is never refused for the misses of others. */

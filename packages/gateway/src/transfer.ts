@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { ApiError, CHANNELS, LIMITS as WIRE } from '@perdure/contract';
 import type { Api } from '@perdure/runtime';
 import type { Hono } from 'hono';
-import type { Bindings, Reply, Route } from './gateway.ts';
-import { json, paramsOf } from './gateway.ts';
+import type { Bindings, Reply, Route } from './routes.ts';
+import { json, paramsOf } from './routes.ts';
 import { routePath } from './paths.ts';
 
 export function transferRoutes(app: Hono<Bindings>, base: string, api: Api, route: Route): void {

@@ -5,7 +5,8 @@ import type { Duplex } from 'node:stream';
 import { RPC_PROTOCOL } from '@perdure/contract';
 import type { WebSocket } from 'ws';
 import { WebSocketServer } from 'ws';
-import type { Gateway, Reply } from './gateway.ts';
+import type { Gateway } from './gateway.ts';
+import type { Reply } from './routes.ts';
 
 /** The close code of RFC 6455, section 7.4.1, for what is not text. */
 const UNSUPPORTED_DATA = 1003;
