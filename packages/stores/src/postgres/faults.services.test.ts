@@ -246,6 +246,32 @@ describe('faults of postgres', { skip: missing ?? false }, () => {
     );
   });
 
+  test('a session gets its place in the feed when nobody is at it, and is not written there again while it waits', async (t) => {
+    const { log, schema } = await openFor(t);
+    const ask = async (...statements: string[]): Promise<{ [column: string]: unknown }[]> =>
+      asking(server.url(), 'BEGIN', `SET LOCAL perdure.tenant = 'default'`, ...statements);
+    const row = async (): Promise<unknown> =>
+      (await ask(`SELECT ctid::text AS at, place FROM "${schema}".changes`))[0] ?? null;
+    const told = async (): Promise<unknown> => {
+      const page = await log.feed('', 9);
+      return 'changes' in page && page.changes.map(({ head }) => head);
+    };
+    const first = await append(log, 's1', EMPTY_HEAD);
+    // However slow this machine is: it has not waited for long.
+    await ask(`UPDATE "${schema}".changes SET stamp = stamp + 60000000`, 'COMMIT');
+    const waiting = await row();
+    const second = await append(log, 's1', first);
+    assert.deepEqual(await row(), waiting);
+    const lock = (how: string): string => `SELECT id FROM "${schema}".sessions ${how}`;
+    const held = ask(lock('FOR NO KEY UPDATE'), 'SELECT pg_sleep(1)', 'COMMIT');
+    while ((await ask(lock('FOR NO KEY UPDATE SKIP LOCKED'))).length > 0);
+    assert.deepEqual(await told(), []);
+    await held;
+    assert.deepEqual(await told(), [2]);
+    await append(log, 's1', second);
+    assert.deepEqual(await told(), [3]);
+  });
+
   test('a transaction that does not say its tenant sees nothing, nor does one of another tenant, nor may it write', async (t) => {
     const home = await openFor(t);
     await append(home.log, 's1', EMPTY_HEAD, { index: { key: 'k' } });
