@@ -29,6 +29,9 @@ import { createRestateDriver, startRestateServer } from '@perdure/drivers/restat
 import * as restate from '@restatedev/restate-sdk';
 import * as clients from '@restatedev/restate-sdk-clients';
 
+/** What a driver is asked for beside messages, and this measurement has nothing of. */
+const IDLE = { start: async () => {}, stop: async () => {}, hint: () => {}, readmit: () => {} };
+
 const WAYS = ['local', 'inside', 'effects', 'tenure', 'driver'] as const;
 type Way = (typeof WAYS)[number];
 type Input = Parameters<Courier['step']>[1];
@@ -113,9 +116,13 @@ async function measure(way: Way): Promise<void> {
       : await openSqliteStore({ directory: folder, clock: system.clock, timers: system.timers });
   const submit: Driver['submit'] = async (session, input) => {
     if (way === 'inside')
-      return ingress.objectClient(bound.inside, session).message({ session, input }) as ReturnType<Driver['submit']>;
+      return (await ingress.objectClient(bound.inside, session).message({ session, input })) as Awaited<
+        ReturnType<Driver['submit']>
+      >;
     if (way === 'effects')
-      return ingress.objectClient(bound.pieces, session).submit({ session, input }) as ReturnType<Driver['submit']>;
+      return (await ingress.objectClient(bound.pieces, session).submit({ session, input })) as Awaited<
+        ReturnType<Driver['submit']>
+      >;
     const result = await (courier as Courier).step(session, input);
     await ingress.objectSendClient(bound.tenure, session).drive({ session });
     return result;
@@ -133,7 +140,7 @@ async function measure(way: Way): Promise<void> {
     driver: (given) => {
       ({ courier } = given);
       if (way === 'driver') return makeDriver(given);
-      return way === 'local' ? createLocalDriver(given) : { submit, start: async () => {}, stop: async () => {} };
+      return way === 'local' ? createLocalDriver(given) : { ...IDLE, submit };
     },
   };
   const host = await createHost(options);

@@ -2,7 +2,7 @@
 import { findSession, openSession } from '@perdure/runtime';
 import type { Floor } from './floor.ts';
 import { ask, history } from './long.ts';
-import type { Row } from './measure.ts';
+import type { Measured, Row } from './measure.ts';
 import { measure } from './measure.ts';
 import { openSubject, roundOf } from './subject.ts';
 
@@ -44,7 +44,7 @@ export async function huge({ origin, directory, floor, entries, say, report }: O
   const text = history(rounds);
   const again = await findSession(subject.host, id);
   await measure(5, 1, async () => ask(again));
-  const pairs = [];
+  const pairs: { [of in 'fresh' | 'floorFresh' | 'huge' | 'floorHuge']: Measured }[] = [];
   for (let i = 0; i < 3; i += 1)
     pairs.push({
       fresh: await measure(ROUNDS, 1, roundOf(subject)),
@@ -52,7 +52,7 @@ export async function huge({ origin, directory, floor, entries, say, report }: O
       huge: await measure(ROUNDS, 1, async () => ask(again)),
       floorHuge: await measure(ROUNDS, 1, async () => floor.round(text)),
     });
-  const p50 = (of: 'fresh' | 'floorFresh' | 'huge' | 'floorHuge'): number =>
+  const p50 = (of: keyof (typeof pairs)[number]): number =>
     pairs.map((pair) => pair[of].p50Ms).toSorted((a, b) => a - b)[1] ?? 0;
   const head = (await again.view()).head;
   await subject.close();

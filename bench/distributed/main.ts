@@ -25,7 +25,7 @@ const WARM_MS = 10_000;
 
 /** Each in its turn, so that a slow spell of the machine meets all; the medians count. */
 async function inTurns<K extends string>(all: Record<K, () => Promise<Measured>>): Promise<Record<K, Measured>> {
-  const found = Object.keys(all).map((name) => [name, []] as [K, Measured[]]);
+  const found = (Object.keys(all) as K[]).map((name): [K, Measured[]] => [name, []]);
   for (let turn = 0; turn < REPEATS; turn += 1) for (const [name, each] of found) each.push(await all[name]());
   return Object.fromEntries(found.map(([name, each]) => [name, middle(each)])) as Record<K, Measured>;
 }
