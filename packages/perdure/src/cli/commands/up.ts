@@ -52,7 +52,7 @@ async function serveUntil(context: Context, local: Local, stopped: Stopped): Pro
     serves: true,
     ready: async (given) => {
       const url = given ?? '';
-      const text = welcome(local, runtime, url, unusableModels(runtime));
+      const text = welcome(context, local, runtime, url, unusableModels(runtime));
       if (!hasParent()) print(text);
       await tellParent({ type: 'ready', url, welcome: text, files: importedFiles() });
       return preflightAtStart(runtime);
@@ -64,7 +64,7 @@ async function serveUntil(context: Context, local: Local, stopped: Stopped): Pro
 function alreadyRuns({ given }: Context, { settings }: Local, server: { url: string; pid: number }): ExitCode {
   const { url, pid } = server;
   const { hostname, port } = new URL(url);
-  const wantsPort = given['port'] !== undefined && settings.port !== Number(port);
+  const wantsPort = given['port'] !== undefined && settings.port !== 0 && settings.port !== Number(port);
   const wantsHost = given['host'] !== undefined && settings.host !== hostname.replace(/^\[|\]$/g, '');
   if (wantsPort || wantsHost)
     throw new CommandError(
@@ -75,7 +75,7 @@ function alreadyRuns({ given }: Context, { settings }: Local, server: { url: str
   return EXIT.ok;
 }
 
-function welcome(local: Local, runtime: Runtime, url: string, unusable: readonly string[]): string {
+function welcome({ given }: Context, local: Local, runtime: Runtime, url: string, unusable: readonly string[]): string {
   const { settings } = local;
   const defined = runtime.host.parts.agents.list().map(({ definition }) => definition);
   const agents = defined.map(({ name, model }) => `${name} (${modelsIn(model).join(', then ')})`).join(', ');
@@ -98,7 +98,8 @@ function welcome(local: Local, runtime: Runtime, url: string, unusable: readonly
     ...unusable.map((problem) => `  warning  ${problem}`),
     '',
     'Next, in another terminal:',
-    '  npx perdure run "What is 2 + 3?"',
+    // What a flag named, the next command does not know.
+    `  npx perdure run "What is 2 + 3?"${given['data'] === undefined ? '' : ` --url ${url}`}`,
     `  curl -s ${url}/v1/runs${bearer} -H 'content-type: application/json' -d '{"input": "What is 2 + 3?", "wait": true}'`,
     'Ctrl-C stops it; what is unfinished goes on at the next start.',
     '',
