@@ -8,6 +8,8 @@ import type { Api, Caller } from '@perdure/runtime';
 import type { Clock, Logger, Random, Timers } from '@perdure/runtime/ports';
 import type { Context } from 'hono';
 import { Hono } from 'hono';
+import type { About } from './about.ts';
+import { aboutOf, naming } from './about.ts';
 import { createAccess } from './access.ts';
 import { blobRoutes } from './blobs.ts';
 import { told } from './failure.ts';
@@ -55,6 +57,8 @@ export type Gateway = {
 };
 
 const BASE = '/v1';
+/** Known once its parameters are read. */
+const ABOUT = new WeakMap<Request, About>();
 const RPC_PATH = '/rpc';
 
 /** Makes the gateway over an Api. It holds open streams only; it owns no store, port or timer of its own. */
@@ -86,12 +90,13 @@ export function createGateway(options: GatewayOptions): Gateway {
       try {
         reply = await answer(context, enter(context.req.raw.headers, context.env?.port, requestId));
       } catch (error) {
-        reply = form(error, requestId, logger);
+        reply = form(error, requestId, naming(logger, ABOUT.get(context.req.raw) ?? {}));
       }
       const { status, body } = reply;
       const durationMs = Math.round(clock.monotonicMs() - startedMs);
       const { method, path } = context.req;
-      logger.debug({ requestId, method, path, status, durationMs }, 'request');
+      const about = ABOUT.get(context.req.raw);
+      logger.debug({ requestId, ...about, method, path, status, durationMs }, 'request');
       const headers = { ...reply.headers, 'x-request-id': requestId };
       const send = context.env?.send;
       return send === undefined ? new Response(body, { status, headers }) : send({ status, headers, body });
@@ -209,7 +214,9 @@ function addMethods(app: Hono<Bindings>, wiring: Wiring): void {
     const handler = ('open' in row ? openRoute : route)(async (context, caller) => {
       if (name === 'events.list' && wantsStream(context)) return streamed(context, caller);
       const params = await read(context);
+      ABOUT.set(context.req.raw, aboutOf(params));
       const { status, result } = await api.call(caller, name, params);
+      ABOUT.set(context.req.raw, aboutOf(params, result));
       return json(status, JSON.stringify(result));
     });
     app.on(row.verb, `${BASE}${routePath(row.path)}`, handler);

@@ -681,6 +681,43 @@ test('a handle stops telling when its run comes to wait for a person while other
   assert.equal(seen.at(-1), 'call.settled');
 });
 
+test('a list shows what a run that is under way has used by now', async () => {
+  const slow = Promise.withResolvers<string>();
+  const read = tool({
+    name: 'read',
+    description: 'Reads.',
+    input: { type: 'object' },
+    effect: 'pure',
+    run: async () => slow.promise,
+  });
+  const world = await World.create({ tools: [read], script: [{ calls: [{ name: 'read' }] }, { text: 'done' }] });
+  const { session, run } = await world.open();
+  await world.system.settle();
+  const view = await world.call('runs.get', { session, run });
+  assert.equal(view.status, 'running');
+  assert.ok(view.usage.input > 0);
+  assert.deepEqual((await world.call('runs.list', { limit: 10 })).runs, [view]);
+  assert.deepEqual((await world.call('runs.list', { limit: 10, status: 'running' })).runs, [view]);
+  slow.resolve('seen');
+  await world.system.settle();
+  assert.equal((await world.call('runs.list', { limit: 10 })).runs[0]?.status, 'completed');
+});
+
+test('what becomes of a run is told to who runs the process, with its session and run', async () => {
+  const world = await World.create({ script: [{ fail: 'overloaded', retry: 'now' }, { text: 'done' }] });
+  const { session, run } = await world.open();
+  await world.system.advance(60_000);
+  const told = world.lines.filter(({ fields }) => fields['session'] === session && fields['run'] === run);
+  assert.deepEqual(
+    told.map(({ level, message, fields }) => [level, message, fields['status'] ?? fields['code']]),
+    [
+      ['debug', 'run.started', undefined],
+      ['debug', 'turn.failed', 'overloaded'],
+      ['debug', 'run.ended', 'completed'],
+    ],
+  );
+});
+
 test('a handle that is stopped from outside stops', async () => {
   const world = await World.create({ script: [{ hold: never }] });
   const run = await openSession(world.host, 'assistant').send('go');

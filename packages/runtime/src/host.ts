@@ -44,6 +44,7 @@ import { openVault } from './secrets/vault.ts';
 import { Sessions } from './log/sessions.ts';
 import { tellingSpace } from './log/space.ts';
 import { createStep } from './log/step.ts';
+import { tellRuns } from './log/telling.ts';
 import { liveOf } from './streams/live.ts';
 import type { Reach } from './streams/relay.ts';
 import { eventsOf } from './streams/events.ts';
@@ -312,6 +313,7 @@ function courierOf(options: HostOptions, core: Core, lifted: (session: string) =
     committed: (session, entries, hash, bodies) => {
       streams.committed(session, entries, hash, bodies);
       parked.committed(session, entries);
+      tellRuns(logger, session, entries);
     },
   });
   const step = withCleanNames(tellingSpace(stepping, logger), redactor);

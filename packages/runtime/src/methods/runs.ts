@@ -4,6 +4,7 @@ import type { Caller } from '../api.ts';
 import { derivedSessionId } from '../log/digest.ts';
 import type { Parts } from '../parts.ts';
 import { LIMITS } from '../limits.ts';
+import type { RunRow } from '../ports.ts';
 import { untilRest, isEnded } from '../streams/rest.ts';
 import { agentFor, sendInput } from './sends.ts';
 import type { Answered, Methods } from './shared.ts';
@@ -45,12 +46,18 @@ export function runMethods(parts: Parts): Pick<Methods, RunMethod> {
     'runs.create': async (caller, params) => oneShot(parts, caller, params),
     'runs.list': async (_caller, { agent, status, cursor, limit }) => {
       const page = await store.log.runs({ limit, ...given({ agent, status, cursor }) });
-      const runs = await Promise.all(page.items.map(async ({ session, ...row }) => reads.runRow(session, row)));
+      const runs = await Promise.all(page.items.map(async ({ session, ...row }) => listed(parts, session, row)));
       return ok(page.next === null ? { runs } : { runs, next: page.next });
     },
     'runs.find': async (_caller, { session, run }) =>
       ok({ session: await reads.session(session), run: await reads.run(session, run) }),
   };
+}
+
+/** A row is written when its status changes: what one that is under way has used by now, its session says. */
+async function listed({ reads }: Parts, session: string, row: RunRow): Promise<RunView> {
+  const live = row.status === 'running' ? await reads.run(session, row.run).catch(() => null) : null;
+  return live?.status === row.status ? live : reads.runRow(session, row);
 }
 
 async function oneShot(parts: Parts, caller: Caller, params: Params<'runs.create'>): Answered<'runs.create'> {
