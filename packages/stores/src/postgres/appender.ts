@@ -7,7 +7,7 @@ import { checkContinuity, headAfter } from '../chain.ts';
 import { StoreError } from '../errors.ts';
 import { packBodies } from '../frames.ts';
 import { LIMITS } from '../limits.ts';
-import { dueOf, packRun } from '../rows.ts';
+import { dueOf, packIndex, packRun } from '../rows.ts';
 import { atEndOfTurn } from '../turn.ts';
 import type { Database } from './database.ts';
 import { type Failure, failureOf, messageOf } from './failure.ts';
@@ -107,7 +107,7 @@ function itemOf(request: Append, origin: Origin | null, frameBytes: number, bodi
     status: index.status,
     key: index.key,
     due: dueOf(index),
-    doc: JSON.stringify(index),
+    doc: packIndex(index),
     ...(runs.length === 0 ? {} : { runs: runs.map(packRun) }),
     ...(ledger.length === 0 ? {} : { ledger }),
     ...(fence === undefined ? {} : fence),

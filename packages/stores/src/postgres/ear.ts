@@ -1,6 +1,7 @@
 /** What others committed of one tenant, told to its watchers: the feed after the place that was told last. */
-import type { Append, CommittedChange, SessionIndex } from '@perdure/runtime/ports';
+import type { Append, CommittedChange } from '@perdure/runtime/ports';
 import { LIMITS } from '../limits.ts';
+import { unpackIndex } from '../rows.ts';
 import { announce } from '../watch.ts';
 import { FEED, feedOf, type FeedRow } from './lists.ts';
 import type { Scope } from './scope.ts';
@@ -27,7 +28,7 @@ export function createEar(scope: Scope, openedAt: number): Ear {
   const tell = ([, session, agent, head, status, doc]: FeedRow): void => {
     // What is under way here is told when it is answered.
     if (head <= (heads.get(session) ?? 0) || head === scope.appender.underway(session)) return;
-    const { activeRun, outstanding }: SessionIndex = JSON.parse(doc);
+    const { activeRun, outstanding } = unpackIndex({ agent, status, key: null, doc });
     announce(scope.watchers, { session, agent, head, status, activeRun, outstanding, own: false });
   };
   const lookOnce = async (): Promise<void> => {

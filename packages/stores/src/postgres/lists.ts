@@ -34,7 +34,7 @@ function pagedLists({ tenant, read }: Scope): Pick<Lists, 'list' | 'runs' | 'run
         ['status = ?', status],
         ['sid < ?', before],
       ]);
-      const query = `SELECT sid, id, seq, hash, doc FROM {s}.sessions WHERE tenant = $1 AND NOT deleted${more.sql}
+      const query = `SELECT sid, id, seq, hash, agent, status, key, doc FROM {s}.sessions WHERE tenant = $1 AND NOT deleted${more.sql}
         ORDER BY sid DESC LIMIT $2`;
       const rows = await read(query, [tenant, limit + 1, ...more.values]);
       return { items: rows.slice(0, limit).map(sessionRow), next: nextOf('s', 'sid', rows, limit) };

@@ -12,12 +12,14 @@ import type {
 import { StoreDamage } from '@perdure/runtime/ports';
 import { checkedFrame, endOf, packBodies, type Place, type Problem, tailProblem } from '../frames.ts';
 import { LIMITS } from '../limits.ts';
+import { unpackIndex } from '../rows.ts';
 import { postgresLists } from './lists.ts';
 import type { Scope } from './scope.ts';
 import { bytes, integer, type Row, text } from './statement.ts';
 import { postgresTexts } from './texts.ts';
 
-const SESSION = 'SELECT sid, id, seq, hash, doc FROM {s}.sessions WHERE tenant = $1 AND NOT deleted AND';
+const SESSION = `SELECT sid, id, seq, hash, agent, status, key, doc FROM {s}.sessions
+  WHERE tenant = $1 AND NOT deleted AND`;
 /** Frames from the one that holds the entry after `$3` on, and the one before them. */
 const FRAMES = `SELECT f.first, f.count, f.hash, f.frame, f.bodies FROM {s}.frames f
   WHERE f.tenant = $1 AND f.sid = $2 AND f.first >= coalesce((
@@ -115,7 +117,8 @@ export function postgresLog(scope: Scope): LogStore {
 }
 
 export function sessionRow(row: Row): SessionRow {
-  return { id: text(row['id']), head: headOf(row), ...JSON.parse(text(row['doc'])) };
+  const columns = { agent: text(row['agent']), status: text(row['status']), key: row['key'] ?? null };
+  return { id: text(row['id']), head: headOf(row), ...unpackIndex({ ...columns, doc: text(row['doc']) }) };
 }
 
 const headOf = (row: Row): Place => ({ seq: integer(row['seq']), hash: bytes(row['hash']).toString('hex') });

@@ -5,7 +5,7 @@
  */
 import type { Append, LedgerOp, Origin } from '@perdure/runtime/ports';
 import { packBodies } from '../frames.ts';
-import { dueOf, packRun, type RunTuple } from '../rows.ts';
+import { dueOf, packIndex, packRun, type RunTuple } from '../rows.ts';
 import type { Group, OriginTuple, OtherWrite, ReceivedAppend, Reply } from './protocol.ts';
 
 /** An append as it is sent: its numbers as they stand in a JSON list, its texts joined, the bytes of both. */
@@ -37,7 +37,7 @@ export function packAppend(tenant: string, request: Append, now: number, origin:
   const { session, expectedHead, frame, index, urgent = false } = request;
   const { agent, status, key } = index;
   const bodies = packBodies(request.bodies);
-  const doc = JSON.stringify(index);
+  const doc = packIndex(index);
   const rest = restOf(request, now, origin);
   const text = tenant + session + frame.hash + agent + status + (key ?? '') + bodies + doc + rest;
   const textBytes = Buffer.byteLength(text);

@@ -19,7 +19,7 @@ export function pageQuery(table: PagedTable, tid: number, { agent, status, sid }
   const given = conditions.filter((entry): entry is [string, string | number] => entry[1] !== undefined);
   const [select, id] =
     table === 'sessions'
-      ? ['SELECT sid, id, seq, hash, doc FROM sessions WHERE deleted = 0 AND', 'sid']
+      ? ['SELECT sid, id, seq, hash, agent, status, key, doc FROM sessions WHERE deleted = 0 AND', 'sid']
       : ['SELECT rid, sid, run, agent, status, doc FROM runs WHERE', 'rid'];
   const clauses = given.map(([column]) => ` AND ${column} = ?`).join('');
   const query = `${select} ${id} > ? AND ${id} < ?${clauses} ORDER BY ${id} DESC LIMIT ?`;

@@ -43,7 +43,9 @@ export function sqliteLog(scope: Scope): LogStore {
     const tid = reader.tenantId(tenant);
     if (tid === null) return undefined;
     return readingSession(session, () =>
-      sql('SELECT sid, id, seq, hash, doc FROM sessions WHERE tid = ? AND id = ? AND deleted = 0').get(tid, session),
+      sql(
+        'SELECT sid, id, seq, hash, agent, status, key, doc FROM sessions WHERE tid = ? AND id = ? AND deleted = 0',
+      ).get(tid, session),
     );
   };
   const get = async (session: string): Promise<SessionRow | null> =>

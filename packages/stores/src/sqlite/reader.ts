@@ -4,6 +4,7 @@ import type { DamageReport, SessionRow } from '@perdure/runtime/ports';
 import { StoreDamage } from '@perdure/runtime/ports';
 import { StoreError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
+import { unpackIndex } from '../rows.ts';
 import { failureOf, messageOf } from './failure.ts';
 import { DATABASE, integer, type Row, statements, text } from './schema.ts';
 
@@ -44,7 +45,12 @@ export function sessionRow(row: Row): SessionRow {
   return {
     id: text(row['id']),
     head: { seq: integer(row['seq']), hash: hash instanceof Uint8Array ? Buffer.from(hash).toString('hex') : '' },
-    ...JSON.parse(text(row['doc'])),
+    ...unpackIndex({
+      agent: text(row['agent']),
+      status: text(row['status']),
+      key: typeof row['key'] === 'string' ? row['key'] : null,
+      doc: text(row['doc']),
+    }),
   };
 }
 

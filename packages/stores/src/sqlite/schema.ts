@@ -5,7 +5,7 @@ import { LIMITS } from '../limits.ts';
 export const DATABASE = 'perdure.db';
 
 /** The version of the tables below. A build opens data of its own version and older ones, never newer ones. */
-export const SCHEMA = 2;
+export const SCHEMA = 3;
 
 /**
  * `sid` and `rid` are `tid · 2³² + n`, n counting the tenant's sessions and runs in order of creation: one number is
@@ -86,6 +86,8 @@ const MIGRATIONS: readonly string[] = [
    INSERT INTO leases_2 SELECT tid, name, holder, epoch, expiresAt, NULL FROM leases;
    DROP TABLE leases;
    ALTER TABLE leases_2 RENAME TO leases;`,
+  // The documents of sessions are lists from here on (`packIndex`); those of before are read as they are.
+  '',
 ];
 
 export const TENANT_SPAN = 2 ** 32;

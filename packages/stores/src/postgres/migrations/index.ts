@@ -11,6 +11,7 @@ import { sets } from './006-sets.ts';
 import { fences } from './007-fences.ts';
 import { room } from './008-room.ts';
 import { fewer } from './009-fewer.ts';
+import { lists } from './010-lists.ts';
 
 export type Migration = {
   id: number;
@@ -33,4 +34,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { id: 7, name: 'fences', sql: fences },
   { id: 8, name: 'room', sql: room },
   { id: 9, name: 'fewer', sql: fewer },
+  { id: 10, name: 'lists', sql: lists },
 ];
