@@ -46,6 +46,7 @@ import type { Sessions } from '../log/sessions.ts';
 import { BodyMissing } from '../log/sessions.ts';
 import { callTool } from './calls.ts';
 import { askModel } from './model.ts';
+import { createLive } from './speech.ts';
 import { prepareCalls } from './prepare.ts';
 import type { BuiltRequest } from './request.ts';
 import { buildRequest } from './request.ts';
@@ -247,7 +248,7 @@ async function callModel(
   effect: OfRun,
   signal: AbortSignal,
 ): Promise<GenerateOutcome> {
-  const live = createLive(options, session, effect);
+  const live = createLive(options.redactor, (delta) => options.delta(session, effect, delta));
   const { run, id } = effect;
   const outcome = await askModel(options, adapter, request, {
     signal,
@@ -282,36 +283,6 @@ async function writeDown(
     options.logger.warn({ ...fields, error: String(error) }, 'the name of an answer could not be written down');
     return false;
   }
-}
-
-/** Deltas on their way out: redacted, each part a stream of its own. */
-function createLive(
-  options: PerformOptions,
-  session: string,
-  effect: OfRun,
-): { push(delta: Delta): void; end(): void } {
-  const streams = new Map<string, { last: Delta; stream: ReturnType<Redactor['stream']> }>();
-  let open = true;
-  const send = (delta: Delta, text: string): void => {
-    if (text !== '') options.delta(session, effect, { ...delta, text });
-  };
-  return {
-    push(delta) {
-      if (!open) return;
-      const key = delta.part === 'arguments' ? `arguments ${delta.call}` : delta.part;
-      let entry = streams.get(key);
-      if (entry === undefined) {
-        entry = { last: delta, stream: options.redactor.stream() };
-        streams.set(key, entry);
-      }
-      entry.last = delta;
-      send(delta, entry.stream.push(delta.text));
-    },
-    end() {
-      open = false;
-      for (const { last, stream } of streams.values()) send(last, stream.end());
-    },
-  };
 }
 
 const CHANGED = 'an answer was changed (a secret, or a hook): only its text and calls go back to the model';
