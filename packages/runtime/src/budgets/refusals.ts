@@ -6,6 +6,7 @@ import { LIMITS } from '../limits.ts';
  * input comes with what was left before, counts as empty: it waits until there is more.
  */
 export function lastWords(refusals: readonly Shortage[]): Shortage[] {
+  if (refusals.length === 0) return [];
   const last = new Map<string, { refusal: Shortage; times: number }>();
   for (const refusal of refusals) {
     const key = `${refusal.limit} ${refusal.account}`;

@@ -11,8 +11,10 @@ export type Bodies = {
   readonly stored: Stored;
   /** The value without secrets. */
   clean<T>(value: T): T;
-  /** A JSON value, cleaned. */
-  add(value: unknown): BodyRef;
+  /** The same with its JSON text; null: it was changed. */
+  looked<T extends object>(value: T): { value: T; json: string | null };
+  /** A JSON value, cleaned; `json`: its text, where that is known and clean. */
+  add(value: unknown, json?: string | null): BodyRef;
   /** A text that is clean, beside the bodies. */
   keep(text: string): Digest;
   /** A blob that is there and is referred to from now on: written anew, so that it is young. */
@@ -35,8 +37,12 @@ export function createBodies(options: { random: Random; redactor: Redactor }): B
       return digest;
     },
     clean: (value) => redactor.value(value),
-    add(value) {
-      const text = redactor.json(value);
+    looked(value) {
+      const json = redactor.cleanJson(value);
+      return json === null ? { value: redactor.value(value), json } : { value, json };
+    },
+    add(value, json = null) {
+      const text = json ?? redactor.json(value);
       const bytes = Buffer.byteLength(text);
       if (bytes > LIMITS.inlineBodyBytes) return { digest: keep(text), bytes };
       const body = saltedBody(text, random);

@@ -59,6 +59,8 @@ export type Hooked = (
   guards: GuardRuling[];
 };
 
+const NONE_DENIED: ReadonlyMap<number, string> = new Map();
+
 /** The text as the hooks leave it, in their order, or which of them blocked it and why. */
 export async function runHooks(
   hooks: readonly Hook[],
@@ -66,6 +68,7 @@ export async function runHooks(
   { logger, timers }: { logger: Logger; timers: Timers },
 ): Promise<Hooked> {
   let { text } = event;
+  if (hooks.length === 0) return { ok: true, text, quarantined: null, denied: NONE_DENIED, guards: [] };
   const guards: GuardRuling[] = [];
   const denied = new Map<number, string>();
   for (const hook of hooks) {

@@ -305,10 +305,10 @@ async function settleTurn(
     native: outcome.native,
   };
   if (outcome.reasoning !== '') raw.reasoning = outcome.reasoning;
-  const clean = bodies.clean(raw);
+  const { value: clean, json } = bodies.looked(raw);
   const event = { kind: 'turn' as const, session, run, effect: id, name: model, text: clean.text, calls: clean.calls };
   const hooked = await runHooks(hooksOn(options, manifest), event, options);
-  const guards = bodies.clean(hooked.guards);
+  const guards = hooked.guards.length === 0 ? [] : bodies.clean(hooked.guards);
   if (!hooked.ok) {
     const spent = { kind: 'usage', usage } as const;
     return { ...failedTurn('blocked', bodies.clean(`${hooked.hook}: ${hooked.reason}`), spent), guards };
@@ -316,7 +316,9 @@ async function settleTurn(
   // A provider's item that is changed is no longer the provider's: it is dropped, and that is said.
   const isAsItCame = clean === raw && guards.length === 0;
   if (!isAsItCame && raw.native !== null) options.logger.warn({ session, run, effect: id, model }, CHANGED);
-  const turn: TurnBody = { ...clean, text: hooked.text, native: isAsItCame ? clean.native : null };
+  // Hooks that say nothing of a change have made none.
+  const isSame = isAsItCame && hooked.text === raw.text;
+  const turn: TurnBody = isSame ? raw : { ...clean, text: hooked.text, native: isAsItCame ? clean.native : null };
   if (hooked.quarantined !== null) {
     turn.text = bodies.clean(quarantineText(hooked.quarantined));
     turn.quarantined = { ...hooked.quarantined, text: hooked.text, calls: clean.calls };
@@ -326,8 +328,9 @@ async function settleTurn(
   const on = { manifest, session, binding, found, mounts, denied: hooked.denied };
   const { calls, filed, text } = await prepareCalls(options, on, turn.calls, bodies, signal);
   const { policies } = manifest;
-  if (calls.some(({ reached }) => reached !== undefined)) turn.reached = calls.map(({ reached }) => reached ?? null);
-  const body = bodies.add(turn);
+  const isReaching = calls.some(({ reached }) => reached !== undefined);
+  if (isReaching) turn.reached = calls.map(({ reached }) => reached ?? null);
+  const body = bodies.add(turn, isSame && !isReaching ? json : null);
   const prepared: PreparedTurn = { type: 'prepared-turn', stop, body, usage, calls, policies, filed };
   if (text !== null) prepared.policy = bodies.keep(bodies.clean(text));
   if (misfit !== undefined) prepared.misfit = misfit;

@@ -6,11 +6,15 @@ import type { Amount, Caps, LedgerOp } from '../ports.ts';
 /** The accounts above its session that an effect's flying attempt is reserved on, by the effect's id. */
 export type Draws = ReadonlyMap<string, readonly string[]>;
 
+const NO_DRAWS: Draws = new Map();
+
 /** What flies in a state draws on, before its entries change that. */
 export function drawsOf({ runs, active, compaction }: State): Draws {
   const turn = active === null ? null : (runs.get(active)?.turn ?? null);
+  const turnDraws = turn?.draws ?? [];
+  if (turnDraws.length === 0 && compaction === null) return NO_DRAWS;
   const draws = new Map<string, readonly string[]>();
-  if (turn !== null && turn.draws.length > 0) draws.set(turn.id, turn.draws);
+  if (turn !== null && turnDraws.length > 0) draws.set(turn.id, turnDraws);
   if (compaction !== null && compaction.draws.length > 0) draws.set(compaction.id, compaction.draws);
   return draws;
 }
@@ -24,21 +28,24 @@ export function ledgerOps(
   state: State,
   runs: ReadonlyMap<string, Run>,
   entries: readonly Entry[],
-  drawn: Draws = new Map(),
+  drawn: Draws = NO_DRAWS,
 ): LedgerOp[] {
   // Nothing that a prefix had reserved was reserved by its fork: it is settled where it was.
   if (entries[0]?.kind === 'session.forked') return [];
   const ops: LedgerOp[] = [];
-  const draws = new Map(drawn);
+  let draws: Map<string, readonly string[]> | null = null;
   for (const entry of entries) {
     if (entry.kind === 'session.arrived') ops.push(...arrivals(state, runs));
     const run = entry.run === undefined ? undefined : runs.get(entry.run);
-    const pin = run?.pin ?? state.lastPin;
-    if (entry.kind.startsWith('compaction.')) {
-      book(ops, draws, entry, compactionOps(state, run ?? null, entry), isCapped(state, pin));
-      continue;
-    }
-    if (run !== undefined) book(ops, draws, entry, opsOf(state, run, entry), isCapped(state, run.pin));
+    const isOfCompaction = entry.kind.startsWith('compaction.');
+    if (run === undefined && !isOfCompaction) continue;
+    const isOwn = isCapped(state, isOfCompaction ? (run?.pin ?? state.lastPin) : (run?.pin ?? null));
+    // Where nothing is capped, nothing is booked.
+    if (!isOwn && drawn.size === 0 && draws === null && !('draws' in entry.data)) continue;
+    draws ??= new Map(drawn);
+    const own =
+      isOfCompaction || run === undefined ? compactionOps(state, run ?? null, entry) : opsOf(state, run, entry);
+    book(ops, draws, entry, own, isOwn);
   }
   return ops;
 }

@@ -89,8 +89,10 @@ function collectRefs(value: object, refs: string[]): void {
     refs.push(value.digest);
     return;
   }
-  for (const member of Object.values(value))
-    if (typeof member === 'object' && member !== null) collectRefs(member as object, refs);
+  for (const name in value) {
+    const member = (value as { readonly [name: string]: unknown })[name];
+    if (typeof member === 'object' && member !== null) collectRefs(member, refs);
+  }
 }
 
 const sameList = (a: readonly string[], b: readonly string[]): boolean =>

@@ -105,9 +105,15 @@ export class Redactor {
     return this.#forms.in(text)[0]?.name ?? null;
   }
 
+  /** The text of a JSON value in which nothing has to be cleaned; null: something may have to be. */
+  cleanJson(value: object): string | null {
+    const text = JSON.stringify(value);
+    return this.#isSuspect(text) ? null : text;
+  }
+
   /** A JSON value with each of its strings and names clean; the value itself where nothing was found. */
   value<T>(value: T): T {
-    if (typeof value === 'object' && value !== null && !this.#isSuspect(JSON.stringify(value))) return value;
+    if (typeof value === 'object' && value !== null && this.cleanJson(value) !== null) return value;
     return mapStrings(value, (text) => this.text(text)) as T;
   }
 

@@ -22,9 +22,13 @@ export function journalHash(hash: string): string {
 }
 
 export function encodeRecord({ tenant, session, seq, hash }: JournalHead): string {
-  const fields = `${seq} ${journalHash(hash)} ${encodeURIComponent(session)} ${encodeURIComponent(tenant)}`;
+  const fields = `${seq} ${journalHash(hash)} ${encoded(session)} ${encoded(tenant)}`;
   return `${crc32(fields).toString(16)} ${fields}${NEWLINE}`;
 }
+
+/** Nearly all names are written as they are, which is seen sooner than written. */
+const encoded = (name: string): string => (PLAIN.test(name) ? name : encodeURIComponent(name));
+const PLAIN = /^[\w.~-]*$/;
 
 /** The newest head of each session; lines that are torn or whose checksum is wrong say nothing. */
 export function decodeJournal(content: string): JournalHead[] {
