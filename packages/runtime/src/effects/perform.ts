@@ -316,9 +316,7 @@ async function settleTurn(
   // A provider's item that is changed is no longer the provider's: it is dropped, and that is said.
   const isAsItCame = clean === raw && guards.length === 0;
   if (!isAsItCame && raw.native !== null) options.logger.warn({ session, run, effect: id, model }, CHANGED);
-  // Hooks that say nothing of a change have made none.
-  const isSame = isAsItCame && hooked.text === raw.text;
-  const turn: TurnBody = isSame ? raw : { ...clean, text: hooked.text, native: isAsItCame ? clean.native : null };
+  const turn: TurnBody = { ...clean, text: hooked.text, native: isAsItCame ? clean.native : null };
   if (hooked.quarantined !== null) {
     turn.text = bodies.clean(quarantineText(hooked.quarantined));
     turn.quarantined = { ...hooked.quarantined, text: hooked.text, calls: clean.calls };
@@ -328,9 +326,9 @@ async function settleTurn(
   const on = { manifest, session, binding, found, mounts, denied: hooked.denied };
   const { calls, filed, text } = await prepareCalls(options, on, turn.calls, bodies, signal);
   const { policies } = manifest;
-  const isReaching = calls.some(({ reached }) => reached !== undefined);
-  if (isReaching) turn.reached = calls.map(({ reached }) => reached ?? null);
-  const body = bodies.add(turn, isSame && !isReaching ? json : null);
+  if (calls.some(({ reached }) => reached !== undefined)) turn.reached = calls.map(({ reached }) => reached ?? null);
+  const isSame = isAsItCame && hooked.text === raw.text && turn.output === undefined && turn.reached === undefined;
+  const body = bodies.add(turn, isSame ? json : null);
   const prepared: PreparedTurn = { type: 'prepared-turn', stop, body, usage, calls, policies, filed };
   if (text !== null) prepared.policy = bodies.keep(bodies.clean(text));
   if (misfit !== undefined) prepared.misfit = misfit;
