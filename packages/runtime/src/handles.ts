@@ -8,7 +8,6 @@ import type {
   InputPart,
   MessageInput,
   ReceiptView,
-  Result,
   RunView,
   SessionView,
   WaitView,
@@ -17,7 +16,7 @@ import { ApiError, attachmentOf, brokenMedia, MEDIA_TYPES } from '@perdure/contr
 import type { Caller } from './api.ts';
 import { guarded } from './guard.ts';
 import type { Host } from './host.ts';
-import { createSession } from './methods/sessions.ts';
+import { type Begun, beginSession } from './methods/sessions.ts';
 import { given } from './methods/shared.ts';
 import { isAtRest, isEnded, untilRest } from './streams/rest.ts';
 
@@ -152,15 +151,15 @@ function sessionHandle(host: Host, initialId: string, agent: string, opening: Op
   let { fresh } = opening;
   const call: Host['call'] = async (_caller, method, params) => host.call(callerOf(host), method, params);
   const caller = callerOf(host);
-  const open = async (first: { input?: MessageInput } & SendOptions): Promise<Result<'sessions.create'>> => {
+  const open = async (first: { input?: MessageInput } & SendOptions): Promise<Begun> => {
     const { key, config } = opening;
     const { input, submission } = first;
     const params = { agent, ...given({ input, submission, key, config }) };
     const named = { id: initialId, runConfig: first.config };
-    const { result } = await guarded(host.parts, caller, async () => createSession(host.parts, caller, params, named));
+    const begun = await guarded(host.parts, caller, async () => beginSession(host.parts, caller, params, named));
     fresh = false;
-    id = result.session.id;
-    return result;
+    ({ id } = begun);
+    return begun;
   };
   return {
     get id() {
@@ -173,7 +172,7 @@ function sessionHandle(host: Host, initialId: string, agent: string, opening: Op
       const isAgain = opening.key !== undefined && submission !== undefined && mode === 'queue' && priority === 0;
       if (fresh || isAgain) {
         const { run, seq } = await open({ input, ...options });
-        return runHandle(host, id, run?.id ?? '', seq);
+        return runHandle(host, id, run ?? '', seq);
       }
       const { result } = await call(caller, 'runs.start', {
         session: id,

@@ -1,3 +1,4 @@
+import { begun } from '../begun.ts';
 import type { Timers } from '../ports.ts';
 
 export type Bounded<T> =
@@ -36,22 +37,9 @@ export function bounded<T>(
   const onAbort = (): void => stop('aborted');
   if (signal.aborted) stop('aborted');
   else signal.addEventListener('abort', onAbort, { once: true });
-  begun(work, controller.signal).then(
+  begun(() => work(controller.signal)).then(
     (value) => end({ ended: 'value', value }),
     (error: unknown) => end(stopped === null ? { ended: 'thrown', error } : { ended: stopped }),
   );
   return promise;
-}
-
-/** What throws before it waits for anything has thrown, too. */
-function begun<T>(work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
-  try {
-    return work(signal);
-  } catch (error) {
-    return rethrown(error);
-  }
-}
-
-async function rethrown(error: unknown): Promise<never> {
-  throw error;
 }

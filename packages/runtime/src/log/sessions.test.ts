@@ -56,6 +56,17 @@ test('work on one session is done alone and in the order of asking, and on other
   assert.deepEqual(order, ['a1', 'b', 'a1 done', 'asked for within', 'a2', 'a3']);
 });
 
+test('work that throws before it waits for anything has failed, and lets the next one in', async () => {
+  const { world } = await told(1);
+  const sessions = fresh(world);
+  const thrown = sessions.exclusive('a', () => {
+    throw new Error('broken at once');
+  });
+  const next = sessions.exclusive('a', async () => 'next');
+  await assert.rejects(thrown, /broken at once/);
+  assert.equal(await next, 'next');
+});
+
 test('a session loaded from its log is the one that was written, and is loaded once', async () => {
   const { world, session } = await told(3);
   const hot = await load(world.host.parts.sessions, session);

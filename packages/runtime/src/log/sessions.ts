@@ -6,6 +6,7 @@ import type { Located, State } from '@perdure/engine';
 import { decodeState, encodeState, fold, freshState } from '@perdure/engine';
 import type { Prefix } from '../effects/assemble.ts';
 import { ASSEMBLER_VERSION, emptyPrefix } from '../effects/assemble.ts';
+import { begun } from '../begun.ts';
 import { sha256Of } from './digest.ts';
 import { decodeFrame } from './frame.ts';
 import { LIMITS } from '../limits.ts';
@@ -63,7 +64,8 @@ export class Sessions {
   readonly #engine: string;
   readonly #logger: Logger;
   readonly #hot = new Map<string, Hot>();
-  readonly #locks = new Map<string, Promise<void>>();
+  /** Sessions that somebody works on, each with those that wait for it; null: nobody does. */
+  readonly #locks = new Map<string, (() => void)[] | null>();
   readonly #limit: number;
   #trimming = false;
 
@@ -103,15 +105,25 @@ export class Sessions {
 
   /** Runs `work` alone on this session, in the order of asking. */
   exclusive<T>(id: string, work: () => Promise<T>): Promise<T> {
-    const before = this.#locks.get(id);
+    const line = this.#locks.get(id);
+    if (line === undefined) {
+      // What `work` asks for at once already waits for its end.
+      this.#locks.set(id, null);
+      return this.#inTurn(id, work);
+    }
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#locks.set(id, promise);
+    if (line === null) this.#locks.set(id, [resolve]);
+    else line.push(resolve);
+    return promise.then(() => this.#inTurn(id, work));
+  }
+
+  #inTurn<T>(id: string, work: () => Promise<T>): Promise<T> {
     const release = (): void => {
-      if (this.#locks.get(id) === promise) this.#locks.delete(id);
-      resolve();
+      const next = this.#locks.get(id)?.shift();
+      if (next === undefined) this.#locks.delete(id);
+      else next();
     };
-    // What `work` asks for at once already waits for its end.
-    const working = before === undefined ? work() : before.then(work);
+    const working = begun(work);
     working.then(release, release);
     return working;
   }

@@ -105,12 +105,29 @@ async function listQuarantined(
 /** What a program in this process says besides: the id it gave the session, and its first run's own configuration. */
 export type Named = { id: string; runConfig: ConfigPatch | undefined };
 
-export async function createSession(
+/** A session that was opened or found; `run`: of the message that came with it. */
+export type Begun = { status: number; id: string; seq: number; run?: string };
+
+async function createSession(
+  parts: Parts,
+  caller: Caller,
+  params: Params<'sessions.create'>,
+): Answered<'sessions.create'> {
+  const { reads, system } = parts;
+  const since = system.clock.monotonicMs();
+  const { status, id, seq, run } = await beginSession(parts, caller, params);
+  const session = await reads.session(id, since);
+  const result = run === undefined ? { session, seq } : { session, run: await reads.run(id, run, since), seq };
+  return { status, result };
+}
+
+/** Opens a session, or finds it by its key, and sends the message that comes with it. */
+export async function beginSession(
   parts: Parts,
   caller: Caller,
   params: Params<'sessions.create'>,
   named?: Named,
-): Answered<'sessions.create'> {
+): Promise<Begun> {
   const { store, tenant } = parts;
   const agent = agentFor(parts.agents, params.agent);
   checkAgentModel(parts, agent, params.config?.model);
@@ -137,13 +154,13 @@ async function openEmpty(
   submission: string,
   open: Opening,
   isNew: boolean,
-): Answered<'sessions.create'> {
+): Promise<Begun> {
   const { id, agent, key = null, config = null } = open;
   const bodies = parts.newBodies();
   const payload = sha256(canonicalJson({ agent, key, config }));
   const command = { kind: 'open' as const, ...(await openingOf(open, parts, bodies)), payload };
   const { receipt } = await parts.submit(id, { id: submission, by: actorOf(caller), ...bodies.stored, command, isNew });
-  return { status: 201, result: { session: await parts.reads.session(id), seq: receipt.seq } };
+  return { status: 201, id, seq: receipt.seq };
 }
 
 /** A key finds its session; a first message that comes with it is sent there. The replay of an opening is an opening. */
@@ -153,10 +170,9 @@ async function intoExisting(
   params: Params<'sessions.create'>,
   id: string,
   named: Named | undefined,
-): Answered<'sessions.create'> {
+): Promise<Begun> {
   const { tenant } = parts;
-  const session = await parts.reads.session(id);
-  const { agent } = session;
+  const { agent, head } = await parts.reads.session(id);
   if (params.agent !== undefined && params.agent !== agent) {
     throw new ApiError('invalid_state', `the session with key ${params.key ?? ''} is with agent ${agent}`, {
       details: { session: id },
@@ -175,7 +191,7 @@ async function intoExisting(
   const submission = params.submission ?? parts.newId();
   const open = opened ? { id, tenant, agent, ...given({ key: params.key, config: params.config }) } : undefined;
   if (params.input === undefined && open !== undefined) return openEmpty(parts, caller, submission, open, false);
-  if (params.input === undefined) return { status: 200, result: { session, seq: session.head } };
+  if (params.input === undefined) return { status: 200, id, seq: head };
   return sendTo(parts, caller, params, { submission, id, open, named, isNew: false });
 }
 
@@ -183,22 +199,20 @@ async function sendTo(
   parts: Parts,
   caller: Caller,
   { input = '', config }: Params<'sessions.create'>,
-  to: { submission: string; id: string; open: Opening | undefined; named: Named | undefined; isNew: boolean },
-): Answered<'sessions.create'> {
-  const { reads, system } = parts;
+  to: {
+    submission: string;
+    id: string;
+    open: Opening | undefined;
+    named: Named | undefined;
+    isNew: boolean;
+  },
+): Promise<Begun> {
   const { submission, id, open, named, isNew } = to;
-  const since = system.clock.monotonicMs();
   // A session that is there keeps its configuration: what comes with the message is the run's.
   const own = open === undefined && config !== undefined ? { ...config, ...named?.runConfig } : named?.runConfig;
   const message = { input, submission, mode: 'queue' as const, priority: 0, config: own, open };
   const step = await sendInput(parts, message, actorOf(caller));
   const { receipt } = await parts.submit(id, { ...step, isNew });
-  return {
-    status: open === undefined ? 200 : 201,
-    result: {
-      session: await reads.session(id, since),
-      run: await reads.run(id, receipt.run ?? '', since),
-      seq: receipt.seq,
-    },
-  };
+  const status = open === undefined ? 200 : 201;
+  return { status, id, seq: receipt.seq, run: receipt.run ?? '' };
 }
