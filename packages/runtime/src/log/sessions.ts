@@ -259,8 +259,8 @@ export class Sessions {
     if (hot !== undefined && hot.head.seq < head) hot.confirmedAt = Number.NEGATIVE_INFINITY;
   }
 
-  /** The hot session, if it is in memory; for reading bodies only. */
-  peek(id: string): Pick<Hot, 'id' | 'bodies'> | undefined {
+  /** The hot session, if it is in memory: for a look without the lock, at what may not be in its log yet. */
+  peek(id: string): Pick<Hot, 'id' | 'bodies' | 'state'> | undefined {
     return this.#hot.get(id);
   }
 

@@ -25,6 +25,8 @@ export type Reads = {
   session(id: string, since?: number): Promise<SessionView>;
   sessionRow(row: SessionRow): Promise<SessionView>;
   run(session: string, run: string, since?: number): Promise<RunView>;
+  /** Whether a run is known here, and neither over nor waiting nor held as far as is known. Needs no lock, and may be out of date. */
+  isUnderWay(session: string, run: string): boolean;
   runRow(session: string, row: RunRow): Promise<RunView>;
   waits(session: string): Promise<WaitView[]>;
   entries(session: string): AsyncGenerator<WireEntry>;
@@ -98,6 +100,13 @@ export function createReads(options: Options): Reads {
       const row = live ?? (await store.log.run(session, run));
       if (row === null) throw notFound(`run ${run}`);
       return reads.runRow(session, row);
+    },
+    isUnderWay(session, run) {
+      const state = options.quarantined(session) ? undefined : sessions.peek(session)?.state;
+      const found = state?.runs.get(run as Run['id']);
+      if (state === undefined || found === undefined || found.held) return false;
+      for (const wait of state.waits.values()) if (wait.run === run) return false;
+      return true;
     },
     runRow: (session, row) => runView(sessions, session, row),
     waits: async (session) =>

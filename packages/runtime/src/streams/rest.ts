@@ -31,14 +31,17 @@ export async function untilRest(
   const since = parts.system.clock.monotonicMs();
   // An end is final whoever remembers it. That it is not over is first believed: whoever ended it is heard of.
   let asked = LONG_AGO;
+  const isAborted = (): boolean => signals.some(({ aborted }) => aborted);
   try {
+    const first = watch.next();
+    // Who asks right after it has sent a message need not be told that it has not been answered yet.
+    if (!isAborted() && parts.reads.isUnderWay(session, run)) await first;
     for (;;) {
       const change = watch.next();
       let view = await parts.reads.run(session, run, asked);
       if (asked < since && !isEnded(view) && isAtRest(view)) view = await parts.reads.run(session, run, since);
       asked = since;
-      const isAborted = signals.some(({ aborted }) => aborted);
-      if (late || isAborted || isEnded(view) || (isAtRest(view) && (await needsPerson(parts, session, view))))
+      if (late || isAborted() || isEnded(view) || (isAtRest(view) && (await needsPerson(parts, session, view))))
         return view;
       await change;
     }
