@@ -101,13 +101,7 @@ export function createReads(options: Options): Reads {
       if (row === null) throw notFound(`run ${run}`);
       return reads.runRow(session, row);
     },
-    isUnderWay(session, run) {
-      const state = options.quarantined(session) ? undefined : sessions.peek(session)?.state;
-      const found = state?.runs.get(run as Run['id']);
-      if (state === undefined || found === undefined || found.held) return false;
-      for (const wait of state.waits.values()) if (wait.run === run) return false;
-      return true;
-    },
+    isUnderWay: (session, run) => !options.quarantined(session) && isUnderWay(sessions.peek(session)?.state, run),
     runRow: (session, row) => runView(sessions, session, row),
     waits: async (session) =>
       sessions.exclusive(session, async () => {
@@ -119,6 +113,13 @@ export function createReads(options: Options): Reads {
     request: async (session, run, n) => rebuild(options, session, run, n),
   };
   return reads;
+}
+
+function isUnderWay(state: State | undefined, run: string): boolean {
+  const found = state?.runs.get(run as Run['id']);
+  if (state === undefined || found === undefined || found.held) return false;
+  for (const wait of state.waits.values()) if (wait.run === run) return false;
+  return true;
 }
 
 /** The session as it stands: what another writer has parked is seen here, too. Call it with the lock. Throws `not_found`. */
