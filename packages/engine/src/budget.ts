@@ -224,10 +224,11 @@ export function isBound(state: State, pin: Pin, facts: Facts): boolean {
 }
 
 /** The same, in its own accounts. */
-function isCappedBy(state: State, { limits }: Pin): boolean {
-  const { caps } = state;
-  return [limits, limits.session ?? {}, caps].some(({ tokens, nanoUsd }) => (tokens ?? nanoUsd) !== undefined);
+function isCappedBy({ caps }: State, { limits }: Pin): boolean {
+  return isCap(limits) || isCap(caps) || (limits.session !== undefined && isCap(limits.session));
 }
+
+const isCap = ({ tokens, nanoUsd }: Caps): boolean => (tokens ?? nanoUsd) !== undefined;
 
 /** Usage that stands for a reservation nobody can settle exactly. */
 export function boundUsage(reserve: Amount, maxOutputTokens: number): Usage {

@@ -93,7 +93,7 @@ export function statusOf(state: State, run: Run): RunStatus {
   if (run.held) return 'held';
   if (run.phase.at === 'queued') return 'queued';
   if (run.phase.at === 'cancelling') return 'cancelling';
-  if (outstanding(state).length > 0) return 'running';
-  for (const wait of state.waits.values()) if (wait.run === run.id) return 'waiting';
+  for (const wait of state.waits.values())
+    if (wait.run === run.id) return outstanding(state).length > 0 ? 'running' : 'waiting';
   return 'running';
 }

@@ -16,9 +16,12 @@ export const actorOf = ({ actor }: Caller): Actor => ({ kind: actor.kind, id: ac
 
 /** Drops what was not given: an absent filter is absent, not undefined. */
 export function given<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>;
-  };
+  const kept: { [K in keyof T]?: Exclude<T[K], undefined> } = {};
+  for (const name in values) {
+    const value = values[name];
+    if (value !== undefined) kept[name] = value as Exclude<T[typeof name], undefined>;
+  }
+  return kept;
 }
 
 /** The agents of this process, for notices. */
