@@ -15,6 +15,16 @@ export function aboutOf(params: object, result: unknown = null): About {
   return about;
 }
 
+/** Of requests whose parameters have been read. */
+const KNOWN = new WeakMap<Request, About>();
+
+/** Keeps what a request is about: once its parameters are read, and again with what it is answered. */
+export function keepAbout(request: Request, params: object, result?: unknown): void {
+  KNOWN.set(request, aboutOf(params, result));
+}
+
+export const knownAbout = (request: Request): About => KNOWN.get(request) ?? {};
+
 const memberOf = (value: unknown, name: string): unknown =>
   typeof value === 'object' && value !== null ? (value as { [member: string]: unknown })[name] : undefined;
 

@@ -8,8 +8,7 @@ import type { Api, Caller } from '@perdure/runtime';
 import type { Clock, Logger, Random, Timers } from '@perdure/runtime/ports';
 import type { Context } from 'hono';
 import { Hono } from 'hono';
-import type { About } from './about.ts';
-import { aboutOf, naming } from './about.ts';
+import { keepAbout, knownAbout, naming } from './about.ts';
 import { createAccess } from './access.ts';
 import { blobRoutes } from './blobs.ts';
 import { told } from './failure.ts';
@@ -38,6 +37,7 @@ export type GatewayOptions = {
   timers: Timers;
   random: Random;
 };
+
 export type Gateway = {
   /** Fetch style, for any server. Never rejects. */
   fetch(request: Request, env?: Env): Promise<Response>;
@@ -57,8 +57,6 @@ export type Gateway = {
 };
 
 const BASE = '/v1';
-/** Known once its parameters are read. */
-const ABOUT = new WeakMap<Request, About>();
 const RPC_PATH = '/rpc';
 
 /** Makes the gateway over an Api. It holds open streams only; it owns no store, port or timer of its own. */
@@ -90,13 +88,13 @@ export function createGateway(options: GatewayOptions): Gateway {
       try {
         reply = await answer(context, enter(context.req.raw.headers, context.env?.port, requestId));
       } catch (error) {
-        reply = form(error, requestId, naming(logger, ABOUT.get(context.req.raw) ?? {}));
+        reply = form(error, requestId, naming(logger, knownAbout(context.req.raw)));
       }
       const { status, body } = reply;
       const durationMs = Math.round(clock.monotonicMs() - startedMs);
       const { method, path } = context.req;
-      const about = ABOUT.get(context.req.raw);
-      logger.debug({ requestId, ...about, method, path, status, durationMs }, 'request');
+      const line = { requestId, ...knownAbout(context.req.raw), method, path, status, durationMs };
+      logger.debug(line, 'request');
       const headers = { ...reply.headers, 'x-request-id': requestId };
       const send = context.env?.send;
       return send === undefined ? new Response(body, { status, headers }) : send({ status, headers, body });
@@ -161,8 +159,9 @@ function streamer({ open, checkRoom, isDraining, timers, logger }: Streaming): W
     if (context.req.raw.method === 'HEAD') return { status: 200, headers: STREAM_HEADERS, body: null };
     checkRoom();
     const { signal } = context.req.raw;
+    const about = knownAbout(context.req.raw);
     const failed = (error: unknown): void =>
-      logger.error({ requestId: caller.requestId, error: String(error) }, 'a stream failed');
+      logger.error({ requestId: caller.requestId, ...about, error: String(error) }, 'a stream failed');
     const opened: Opened = await openStream(source, { signal, timers, failed, closed: () => open.delete(opened) });
     open.add(opened);
     if (isDraining()) opened.drain();
@@ -214,9 +213,8 @@ function addMethods(app: Hono<Bindings>, wiring: Wiring): void {
     const handler = ('open' in row ? openRoute : route)(async (context, caller) => {
       if (name === 'events.list' && wantsStream(context)) return streamed(context, caller);
       const params = await read(context);
-      ABOUT.set(context.req.raw, aboutOf(params));
       const { status, result } = await api.call(caller, name, params);
-      ABOUT.set(context.req.raw, aboutOf(params, result));
+      keepAbout(context.req.raw, params, result);
       return json(status, JSON.stringify(result));
     });
     app.on(row.verb, `${BASE}${routePath(row.path)}`, handler);

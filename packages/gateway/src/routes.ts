@@ -2,6 +2,7 @@
 import type { Caller } from '@perdure/runtime';
 import type { Logger } from '@perdure/runtime/ports';
 import type { Context } from 'hono';
+import { keepAbout } from './about.ts';
 import { createReader, readJson } from './input.ts';
 import type { ParamsOf, Row } from './input.ts';
 import { createSplitter } from './paths.ts';
@@ -29,20 +30,22 @@ export function json(status: number, body: string, more: { [name: string]: strin
   return { status, headers: { 'content-type': 'application/json', 'cache-control': 'no-store', ...more }, body };
 }
 
-/** Reads a request's parameters by its row of the table. */
+/** Reads a request's parameters by its row of the table; from then on it is known what the request is about. */
 export function paramsOf<R extends Row>(
   row: R,
   maxBytes: number,
 ): (context: Context<Bindings>) => Promise<ParamsOf<R>> {
   const read = createReader(row);
   const split = createSplitter(row.path);
-  return (context) => {
+  return async (context) => {
     const { raw } = context.req;
     const mark = raw.url.indexOf('?');
-    return read({
+    const params = await read({
       path: split(context.req.param()),
       query: mark === -1 ? '' : raw.url.slice(mark + 1),
       body: () => readJson(raw, maxBytes),
     });
+    keepAbout(raw, params);
+    return params;
   };
 }

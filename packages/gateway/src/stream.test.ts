@@ -106,13 +106,27 @@ test('what the source refuses before its first event is answered with its status
   assert.ok(world.api.channel.signals[0]?.aborted);
 });
 
+test('the line of the log about a stream names its session', async () => {
+  const lines: object[] = [];
+  const log = (): void => undefined;
+  const debug = (fields: object): void => void lines.push(fields);
+  const world = createWorld({ logger: { debug, info: log, warn: log, error: log } });
+  world.api.channel.push({ type: 'end', reason: 'closed' });
+  await (await open(world)).rest();
+  assert.deepEqual(
+    lines.map((line) => 'session' in line && line.session),
+    [SESSION],
+  );
+});
+
 test('a source that breaks later ends the stream with where to resume, and says nothing of the cause', async () => {
   const world = createWorld();
   world.api.channel.push(entry(1), entry(2), new Error('disk /secret') as never);
   const blocks = await (await open(world)).rest();
   assert.match(blocks.at(-1) ?? '', /^retry: \d+\nevent: end\ndata: {"reason":"error".*"resume":/);
   assert.ok(!blocks.join('').includes('/secret'));
-  assert.ok(world.logged.some((line) => line.includes('/secret')));
+  const told = world.logged.find((line) => line.includes('/secret')) ?? '';
+  assert.ok(told.includes(`"session":"${SESSION}"`), told);
 });
 
 test('a heartbeat comes every 15 s while there is nothing else', async () => {

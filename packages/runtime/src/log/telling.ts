@@ -2,7 +2,7 @@
 import type { Entry } from '@perdure/engine';
 import type { Logger } from '../ports.ts';
 
-/** Beginnings, ends, and what is tried again. */
+/** Beginnings, ends, waits, and what is tried again. */
 const TOLD: ReadonlySet<Entry['kind']> = new Set([
   'run.started',
   'run.ended',

@@ -54,7 +54,10 @@ export function runMethods(parts: Parts): Pick<Methods, RunMethod> {
   };
 }
 
-/** A row is written when its status changes: what one that is under way has used by now, its session says. */
+/**
+ * A row is written when its status changes: what one that is under way has used by now, its session says. One whose session
+ * cannot be read now is shown as its row has it: a list does not fail for one of its items.
+ */
 async function listed({ reads }: Parts, session: string, row: RunRow): Promise<RunView> {
   const live = row.status === 'running' ? await reads.run(session, row.run).catch(() => null) : null;
   return live?.status === row.status ? live : reads.runRow(session, row);
