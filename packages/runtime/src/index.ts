@@ -30,6 +30,7 @@ export { LIMITS } from './limits.ts';
 export type { LogFormat, LogLevel } from './logger.ts';
 export { createLogger, silentLogger } from './logger.ts';
 export { createLocalDriver } from './drive/local.ts';
+export { Wakes } from './drive/wakes.ts';
 export type { Marks } from './log/marks.ts';
 export { createFileMarks } from './log/marks.ts';
 export type { Route } from './definitions/route.ts';

@@ -36,6 +36,8 @@ export const LIMITS = {
   effects: 512,
   /** Inputs that wait in one session's mailbox. */
   mailbox: 1_000,
+  /** Sessions whose next due time one process keeps in memory; those beyond are left to the sweeper. */
+  wakes: 100_000,
   /** How often the sweeper looks for work whose notification was lost. */
   sweepMs: 30_000,
   sweepPage: 500,

@@ -5,12 +5,12 @@
  * safety is the log's and the lease's, and Restate's promise is liveness alone:
  *  R1 A call that comes twice, or late, or that nobody expects, finds the session as its log says: harmless.
  *  R2 A call that is lost, because Restate was away or whoever should have told it died, is made up for soon by one of the
- *     processes that work (overdue.ts); a timer that is lost, by the sweeper.
+ *     processes that work (overdue.ts); one for a timer by the process that drove the session last, or by the sweeper.
  *  R3 Restate calls again after a process that died, or that could not read; outcomes are retried by the engine alone, and
  *     a session that fails by itself is parked by the driver, not called for ever.
  */
-import type { Driver, Lead, LocalDriver, LocalOptions } from '@perdure/runtime';
-import { createLocalDriver } from '@perdure/runtime';
+import type { Driver, Lead, LocalDriver, LocalOptions, Rest } from '@perdure/runtime';
+import { createLocalDriver, Wakes } from '@perdure/runtime';
 import type { Timer } from '@perdure/runtime/ports';
 import { register, registeredAt } from './admin.ts';
 import type { Listen, Listening } from './endpoint.ts';
@@ -62,6 +62,9 @@ class RestateDriver implements Driver {
   readonly #notices: Notices;
   readonly #local: LocalDriver;
   readonly #overdue: Overdue;
+  readonly #overdueMs: number;
+  /** Sessions that rest until a time, for when Restate calls nobody then. */
+  readonly #late: Wakes;
   #listening: Listening | null = null;
   #takingOver = false;
   #doubtedAt = Number.NEGATIVE_INFINITY;
@@ -85,8 +88,13 @@ class RestateDriver implements Driver {
     this.#notices = new Notices({ name, ingress, token, clock, timers, logger: given.logger });
     const take = (session: string): void => void this.#take(session);
     this.#overdue = new Overdue({ clock, timers, afterMs: overdueMs, take });
+    this.#overdueMs = overdueMs;
+    this.#late = new Wakes(clock, timers, take);
     const lead: Lead = (session, at, agent) => {
-      if (at === null && given.holding.serves(agent)) this.#overdue.heard(session, true);
+      if (given.holding.serves(agent)) {
+        if (at === null) this.#overdue.heard(session, true);
+        else this.#late.set(session, at + overdueMs);
+      }
       this.#notices.tell(session, at, agent);
     };
     this.#local = createLocalDriver({ ...given, lead });
@@ -103,12 +111,20 @@ class RestateDriver implements Driver {
         if (holder !== '') return;
       }
       this.#doubt();
-      const rest = await this.#local.drive(session);
+      const rest = await this.#drive(session);
       if (rest.at === 'rest' && rest.wakeAt !== null) this.#notices.tell(session, rest.wakeAt, rest.agent);
     } catch (error) {
       logger.debug({ session, error: String(error) }, 'a session of which nothing was heard could not be looked at');
       this.#overdue.heard(session, true);
     }
+  }
+
+  /** Drives it until it rests, and looks at it again where nobody is called for it when it should wake. */
+  async #drive(session: string): Promise<Rest> {
+    this.#late.set(session, null);
+    const rest = await this.#local.drive(session);
+    if (rest.at === 'rest' && rest.wakeAt !== null) this.#late.set(session, rest.wakeAt + this.#overdueMs);
+    return rest;
   }
 
   async start(): Promise<void> {
@@ -124,7 +140,7 @@ class RestateDriver implements Driver {
         this.#overdue.heard(session, false);
         // Whoever was known to have it may have let it go: that is no news of the session, and nobody tells it.
         if (holding.held(session) === null) holding.refused(session);
-        return this.#local.drive(session);
+        return this.#drive(session);
       },
     });
     this.#listening = await this.#listen(handler);
@@ -191,6 +207,7 @@ class RestateDriver implements Driver {
   async #stop(options: { drainMs?: number } | undefined): Promise<void> {
     this.#registering?.cancel();
     this.#overdue.stop();
+    this.#late.stop();
     // Calls that are under way fail with it, and Restate makes them elsewhere.
     await this.#local.stop(options);
     this.#notices.stop();

@@ -108,8 +108,8 @@ async function nameOf(): Promise<string> {
   return mine.toSorted((a, b) => Number(b.slice(5, -2)) - Number(a.slice(5, -2)))[0] ?? '';
 }
 
-law('a timer that Restate lost fires by the sweeper', async () => {
-  const world = new DriverWorld(await alone(server, { sweepMs: SWEEP_MS }));
+/** Its invocation in Restate is gone before it is due. */
+async function withoutTimer(world: DriverWorld): Promise<void> {
   const worker = await world.worker();
   const { session, run } = await worker.open('nap');
   await world.waiting(worker, session.id, 'timer');
@@ -119,7 +119,15 @@ law('a timer that Restate lost fires by the sweeper', async () => {
     await fetch(`${server.admin}/invocations/${String(id)}/kill`, { method: 'PATCH' });
   assert.equal((await world.ended(worker, session.id, run.id)).status, 'completed');
   await world.dispose();
-});
+}
+
+law('a timer that Restate lost fires by the sweeper', async () =>
+  withoutTimer(new DriverWorld(await alone({ ...server, overdueMs: NEVER_MS }, { sweepMs: SWEEP_MS }))),
+);
+
+law('a timer that Restate lost fires soon where the process lives that set it', async () =>
+  withoutTimer(new DriverWorld(await alone({ ...server, overdueMs: 50 }))),
+);
 
 law('without a balancer the process that is left is called when the one that Restate called is gone', async () => {
   const disk = createMemoryDisk();

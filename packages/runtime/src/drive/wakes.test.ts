@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createVirtualSystem } from '@perdure/testkit';
+import { LIMITS } from '../limits.ts';
 import { Wakes } from './wakes.ts';
 
 function world() {
@@ -77,4 +78,13 @@ test('after the stop nobody is woken and no timer is left', async () => {
   await system.advance(100);
   assert.deepEqual(woken, []);
   assert.equal(system.timersSet, 0);
+});
+
+test('so many are kept as is said, and one that is kept may move', async () => {
+  const { system, woken, wakes, at } = world();
+  for (let n = 0; n < LIMITS.wakes; n += 1) wakes.set(`s${n}`, at(1_000));
+  wakes.set('one more', at(10));
+  wakes.set('s0', at(5));
+  await system.advance(20);
+  assert.deepEqual(woken, ['s0']);
 });

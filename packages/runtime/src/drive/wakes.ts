@@ -1,3 +1,4 @@
+import { LIMITS } from '../limits.ts';
 import type { Clock, Timer, Timers } from '../ports.ts';
 
 /** One timer for the next due time of all sessions. A clock that jumps costs at most the sweeper's period. */
@@ -23,6 +24,7 @@ export class Wakes {
       this.#due.delete(session);
       return;
     }
+    if (this.#due.size >= LIMITS.wakes && !this.#due.has(session)) return;
     this.#due.set(session, at);
     if (at < this.#armedFor) this.#arm(at);
   }
