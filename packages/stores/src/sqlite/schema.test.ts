@@ -45,3 +45,24 @@ test('data of version 1 is read as it is, and brought up by the first opening wi
   after.close();
   await (await openSqliteStore({ directory, clock, timers })).close();
 });
+
+test('data of every earlier version has the newest one after an opening, and an earlier build knows that', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'perdure-schema-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  await (await openSqliteStore({ directory, clock, timers })).close();
+  const versionOf = (work: (db: DatabaseSync) => void = () => {}): unknown => {
+    const db = new DatabaseSync(join(directory, DATABASE));
+    work(db);
+    const row = db.prepare("SELECT value FROM meta WHERE name = 'schema'").get();
+    db.close();
+    return row?.['value'];
+  };
+  for (let version = 1; version < SCHEMA; version += 1) {
+    versionOf((db) => {
+      if (version < 2) db.exec(`DROP TABLE leases; ${LEASES_1};`);
+      db.exec(`UPDATE meta SET value = ${version} WHERE name = 'schema'`);
+    });
+    await (await openSqliteStore({ directory, clock, timers })).close();
+    assert.equal(versionOf(), SCHEMA);
+  }
+});

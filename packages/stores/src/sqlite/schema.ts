@@ -129,8 +129,8 @@ export function prepareSchema(db: DatabaseSync): void {
   if (version > SCHEMA) {
     throw new StoreError('data_too_new', `the data has version ${version}, this build knows up to ${SCHEMA}`);
   }
-  const steps = MIGRATIONS.slice(version - 1).join('\n');
-  if (steps !== '') {
+  if (version < SCHEMA) {
+    const steps = MIGRATIONS.slice(version - 1).join('\n');
     db.exec(`BEGIN IMMEDIATE; ${steps} UPDATE meta SET value = ${SCHEMA} WHERE name = 'schema'; COMMIT;`);
   }
   db.exec(STAGED);
