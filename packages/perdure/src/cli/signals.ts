@@ -5,9 +5,9 @@ import { time } from './time.ts';
 
 /**
  * Resolves at the first SIGINT, SIGTERM or SIGHUP. Interrupts close together are one, as a terminal and a parent process
- * may both pass one on; a later one ends the process at once.
+ * may both pass one on; a later one ends the process at once, and so does any of `atOnce` that comes later.
  */
-export function untilStopped(): Promise<NodeJS.Signals> {
+export function untilStopped(atOnce: readonly NodeJS.Signals[] = ['SIGINT']): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     let firstMs: number | null = null;
     const stop = (signal: NodeJS.Signals): void => {
@@ -15,7 +15,7 @@ export function untilStopped(): Promise<NodeJS.Signals> {
       if (firstMs === null) {
         firstMs = now;
         resolve(signal);
-      } else if (signal === 'SIGINT' && now - firstMs > LIMITS.interruptMs) {
+      } else if (atOnce.includes(signal) && now - firstMs > LIMITS.interruptMs) {
         process.exit(EXIT.interrupted);
       }
     };

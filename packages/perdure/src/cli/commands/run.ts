@@ -37,7 +37,8 @@ export const run: Run = async (context) => {
   const config = configOf(context);
   const attached = filesNamed(context);
   const asked = mountsAsked(context);
-  const stopped = untilStopped();
+  // Whoever has asked for a cancel need not wait for it: any signal after that lets go of the run.
+  const stopped = untilStopped(['SIGINT', 'SIGTERM', 'SIGHUP']);
   const connection = await reach(context);
   try {
     const { client } = connection;
