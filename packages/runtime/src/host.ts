@@ -173,10 +173,16 @@ export async function createHost(options: HostOptions): Promise<Host> {
       });
     },
     ready() {
-      const reason = stopped === null ? options.store.unavailable() : 'shutting down';
+      const reason = stopped === null ? troubleOf(options.store) : 'shutting down';
       return reason === null ? { ready: true } : { ready: false, reason };
     },
   };
+}
+
+/** Where a store is that does not answer, whoever asks for this need not be told. */
+function troubleOf(store: Store): string | null {
+  const isAway = (store.away?.() ?? null) !== null;
+  return store.unavailable() ?? (isAway ? 'the storage does not answer' : null);
 }
 
 async function compose(options: HostOptions, stopping: AbortSignal): Promise<Parts> {

@@ -5,6 +5,7 @@ import { createMemoryDisk, openMemoryStore } from '@perdure/stores/memory';
 import type { MemoryDisk } from '@perdure/stores/memory';
 import { agent, createHost, findSession, openSession, Redactor, silentLogger, system, tool, wait } from './index.ts';
 import type { Host } from './index.ts';
+import type { Store } from './ports.ts';
 
 const nap = tool({
   name: 'nap',
@@ -14,9 +15,9 @@ const nap = tool({
   run: () => wait({ kind: 'timer', afterMs: 300 }),
 });
 
-async function hostOn(disk: MemoryDisk, names = ['assistant']): Promise<Host> {
+async function hostOn(disk: MemoryDisk, names = ['assistant'], more: Partial<Store> = {}): Promise<Host> {
   const host = await createHost({
-    store: openMemoryStore({ clock: system.clock, disk }),
+    store: { ...openMemoryStore({ clock: system.clock, disk }), ...more },
     agents: names.map((name) => agent({ name, model: 'demo', tools: [nap] })),
     models: createModelSource({ env: {}, system }),
     system,
@@ -60,6 +61,17 @@ test('a run that was queued when its agent went away starts when a process has t
   const again = await (await findSession(second, session.id)).run(queued.id);
   const end = await again.result({ timeoutMs: 10_000 });
   assert.deepEqual([end.status, end.text], ['completed', 'later']);
+});
+
+test('a host is not ready while its store is away, does not say where that is, and is ready again when it answers', async (t) => {
+  let away: string | null = null;
+  const host = await hostOn(createMemoryDisk(), ['assistant'], { away: () => away });
+  t.after(() => host.stop());
+  assert.deepEqual(host.ready(), { ready: true });
+  away = 'no connection to db.example:5432';
+  assert.deepEqual(host.ready(), { ready: false, reason: 'the storage does not answer' });
+  away = null;
+  assert.deepEqual(host.ready(), { ready: true });
 });
 
 test('a host whose store stopped says that it is not ready', async (t) => {

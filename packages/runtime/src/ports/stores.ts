@@ -329,6 +329,8 @@ export interface Store {
   readonly damage: readonly DamageReport[];
   /** Why nothing is accepted any more (a flush failed, another owner): it must be opened anew. Null while it works. */
   unavailable(): string | null;
+  /** Why it did not answer the last time that it was asked, where that may heal by itself; null, or missing: it does. */
+  away?(): string | null;
   /** Waits for what is under way, flushes, lets go of the data. Idempotent. */
   close(): Promise<void>;
 }

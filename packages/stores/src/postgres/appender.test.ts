@@ -22,7 +22,14 @@ function createBench() {
     return answered.promise;
   };
   const appender = createAppender({
-    database: { schema: 's', place: 'here', run, session: async () => assert.fail(), close: async () => {} },
+    database: {
+      schema: 's',
+      place: 'here',
+      run,
+      session: async () => assert.fail(),
+      away: () => null,
+      close: async () => {},
+    },
     tenant: 'default',
     opening: 1,
     timers,

@@ -20,6 +20,8 @@ export type Database = {
   run(tenant: string, text: string, values?: readonly Value[]): Promise<Row[]>;
   /** Runs statements on one connection, one after another; for what needs a transaction of several steps. */
   session<T>(work: (query: (text: string, values?: unknown[]) => Promise<Row[]>) => Promise<T>): Promise<T>;
+  /** Why it did not answer the last time that it was asked; null: it did. */
+  away(): string | null;
   /** Waits for what is under way and closes every connection. */
   close(): Promise<void>;
 };
@@ -59,11 +61,13 @@ export function connectTo(driver: Driver, options: DatabaseOptions): Database {
   // One that breaks in use is told to whoever uses it; one that nobody uses is dropped. Unheard, both would end the process.
   pool.on('error', () => {});
   pool.on('connect', (connection) => connection.on('error', () => {}));
+  let away: string | null = null;
   const client = async (): Promise<pg.PoolClient> => {
     try {
       return await pool.connect();
     } catch (error) {
-      throw new StoreError('unavailable', `no connection to ${place}: ${messageOf(error)}`, { cause: error });
+      away = `no connection to ${place}: ${messageOf(error)}`;
+      throw new StoreError('unavailable', away, { cause: error });
     }
   };
   const texts = new Map<string, string>();
@@ -78,8 +82,16 @@ export function connectTo(driver: Driver, options: DatabaseOptions): Database {
     async run(tenant, text, values = []) {
       const connection = await client();
       const scope = { tenant, now: options.now?.() ?? null, timeoutMs: LIMITS.statementMs };
-      return ask(connection, new Statement(inSchema(text), values, scope), options.timers);
+      try {
+        const rows = await ask(connection, new Statement(inSchema(text), values, scope), options.timers);
+        away = null;
+        return rows;
+      } catch (error) {
+        away = failureOf(error) === 'lost' ? `the connection to ${place} was lost: ${messageOf(error)}` : null;
+        throw error;
+      }
     },
+    away: () => away,
     async session(work) {
       const connection = await client();
       let broken = true;

@@ -132,9 +132,11 @@ describe('faults of postgres', { skip: missing ?? false }, () => {
   test('while the server is down everything is unavailable, and goes on by itself when it is back', async (t) => {
     const home = await openFor(t);
     const head = await append(home.log, 's1', EMPTY_HEAD);
+    assert.equal(home.store.away?.(), null);
     await server.stop();
     try {
       await assert.rejects(home.log.get('s1'), { code: 'unavailable' });
+      assert.match(home.store.away?.() ?? '', /connection/);
       await assert.rejects(home.store.tenants(), { code: 'unavailable' });
       const refused = await home.log.append(appendAfter('s1', head));
       assert.equal(refused.ok || refused.code, 'unavailable');
@@ -144,6 +146,7 @@ describe('faults of postgres', { skip: missing ?? false }, () => {
       await server.start();
     }
     await append(home.log, 's1', head);
+    assert.equal(home.store.away?.(), null, 'it answers again');
   });
 
   test('a store that is closed while the server is down waits for no server', async (t) => {

@@ -172,6 +172,7 @@ function createStore(parts: Parts): Store {
     shared: true,
     damage: [],
     unavailable: () => (closing === null ? null : 'the store is closed'),
+    away: () => database.away(),
     tenant(tenant) {
       const known = open.get(tenant) ?? createTenant(parts, tenant, { checkOpen, track, listen, isClosing });
       open.set(tenant, known);
