@@ -13,7 +13,7 @@ export { NotAdmitted } from './drive/driver.ts';
 export { argumentsDigest, bodyDigest, canonicalJson, chainHash, effectKey, sha256 } from './log/digest.ts';
 export { ConfigError } from './errors.ts';
 export { decodeFrame, encodeFrame, ENTRY_KINDS } from './log/frame.ts';
-export { snapshotChecksum } from './log/sessions.ts';
+export { snapshotChecksum } from './log/snapshots.ts';
 export { wireFrame } from './log/wire.ts';
 export type { ExportOptions, ForkOptions, Session, SessionRun, RunEndView, SendOptions } from './handles.ts';
 export { attach, exportSession, findSession, importSession, openSession } from './handles.ts';

@@ -13,6 +13,7 @@ import type { Marks } from '../log/marks.ts';
 import { noMarks } from '../log/marks.ts';
 import { decodeFrame } from '../log/frame.ts';
 import { effectKey } from '../log/digest.ts';
+import { untilRest } from '../streams/rest.ts';
 import type { LeaseStore } from '../ports.ts';
 
 const LEASE_MS = 10_000;
@@ -66,6 +67,19 @@ test('what a gateway accepts a worker does, and readers at the gateway see each 
   assert.equal((await leaseOf(front, session)).epoch, 1, 'the worker took what was offered');
   assert.ok(!(await kindsOf(worker, session)).includes('turn.attempted'), 'so nothing was lost on the way');
   reader.stop();
+});
+
+test('who asks at a gateway for a run that has ended elsewhere meanwhile waits for nothing', async () => {
+  const { gateway, start, system } = cluster({ script: [{ text: 'done' }] });
+  const front = await gateway();
+  const { session, run } = await front.open('hello');
+  await start();
+  await system.advance(SOON_MS);
+  assert.equal(await statusOf(front, session, run), 'completed');
+  let status: string | null = null;
+  void untilRest(front.host.parts, session, run, 60_000).then((view) => (status = view.status));
+  await system.settle();
+  assert.equal(status, 'completed');
 });
 
 test('a message to a gateway is under way in the worker that comes first for it, at once', async () => {

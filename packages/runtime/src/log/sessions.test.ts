@@ -6,7 +6,8 @@ import { World } from '../../test/world.ts';
 import { LIMITS } from '../limits.ts';
 import type { Snapshot } from '../ports.ts';
 import type { Hot, SessionsOptions } from './sessions.ts';
-import { Sessions, snapshotChecksum } from './sessions.ts';
+import { Sessions } from './sessions.ts';
+import { snapshotChecksum } from './snapshots.ts';
 
 /** A world whose session has a few rounds behind it. */
 async function told(rounds: number): Promise<{ world: World; session: string }> {

@@ -5,13 +5,13 @@
 import type { Located, State } from '@perdure/engine';
 import { decodeState, encodeState, fold, freshState } from '@perdure/engine';
 import type { Prefix } from '../effects/assemble.ts';
-import { ASSEMBLER_VERSION, emptyPrefix } from '../effects/assemble.ts';
+import { emptyPrefix } from '../effects/assemble.ts';
 import { begun } from '../begun.ts';
-import { sha256Of } from './digest.ts';
 import { decodeFrame } from './frame.ts';
 import { LIMITS } from '../limits.ts';
 import type { Marks } from './marks.ts';
 import { noMarks } from './marks.ts';
+import { prefixIn, snapshotChecksum, textOfPrefix } from './snapshots.ts';
 import type { RunRow, Digest, Clock, Head, Logger, Snapshot, StoredFrame, TenantStore } from '../ports.ts';
 
 export type Hot = {
@@ -256,12 +256,21 @@ export class Sessions {
   /** The log reaches to `head`, as somebody told: what is behind it is held against the store by the next who reads it. */
   heard(id: string, head: number): void {
     const hot = this.#hot.get(id);
-    if (hot !== undefined && hot.head.seq < head) hot.confirmedAt = Number.NEGATIVE_INFINITY;
+    if (hot !== undefined && hot.head.seq < head) hot.confirmedAt = OUT_OF_DATE;
   }
 
-  /** The hot session, if it is in memory: for a look without the lock, at what may not be in its log yet. */
-  peek(id: string): Pick<Hot, 'id' | 'bodies' | 'state'> | undefined {
+  /** The hot session, if it is in memory; for reading bodies only. */
+  peek(id: string): Pick<Hot, 'id' | 'bodies'> | undefined {
     return this.#hot.get(id);
+  }
+
+  /**
+   * The state in memory, for a look without the lock: what it says may not be in its log yet. Null where none is there, or
+   * where somebody is known to have written more.
+   */
+  believed(id: string): State | null {
+    const hot = this.#hot.get(id);
+    return hot === undefined || hot.confirmedAt === OUT_OF_DATE ? null : hot.state;
   }
 
   /** Forgets what is in memory: its append failed, or another writer is ahead. The log is the truth. */
@@ -341,22 +350,10 @@ export class Sessions {
 /** Raised when a snapshot is written in another way: builds that share data believe those of their own form alone. */
 const SNAPSHOT_FORM = 2;
 
+/** When the head of a session was confirmed that others are known to have moved: before anybody can have asked. */
+const OUT_OF_DATE = Number.NEGATIVE_INFINITY;
+
 const NOTHING_TO_DO = Promise.resolve();
-
-/** What is rendered stands behind the rest as it is: of a long conversation no copy is made to write it or to read it. */
-const textOfPrefix = ({ rendered, ...rest }: Prefix): string =>
-  `${JSON.stringify({ version: ASSEMBLER_VERSION, ...rest })}\n${rendered}`;
-
-/** Null where another assembler made it: only the one that did believes it. */
-function prefixIn(text: string): Prefix | null {
-  const end = text.indexOf('\n');
-  const { version, ...rest } = JSON.parse(text.slice(0, end)) as Omit<Prefix, 'rendered'> & { version: number };
-  return version === ASSEMBLER_VERSION ? { ...rest, rendered: text.slice(end + 1) } : null;
-}
-
-/** Over everything else that a snapshot says. */
-export const snapshotChecksum = (snapshot: Snapshot): string =>
-  sha256Of(`${snapshot.engine}\n${snapshot.seq}\n${snapshot.hash}\n`, snapshot.state, '\n', snapshot.prefix);
 
 /** A session in memory of which only the state is known. */
 export function blank(id: string, state: State): Hot {

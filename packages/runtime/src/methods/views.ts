@@ -101,7 +101,7 @@ export function createReads(options: Options): Reads {
       if (row === null) throw notFound(`run ${run}`);
       return reads.runRow(session, row);
     },
-    isUnderWay: (session, run) => !options.quarantined(session) && isUnderWay(sessions.peek(session)?.state, run),
+    isUnderWay: (session, run) => !options.quarantined(session) && isUnderWay(sessions.believed(session), run),
     runRow: (session, row) => runView(sessions, session, row),
     waits: async (session) =>
       sessions.exclusive(session, async () => {
@@ -115,9 +115,9 @@ export function createReads(options: Options): Reads {
   return reads;
 }
 
-function isUnderWay(state: State | undefined, run: string): boolean {
+function isUnderWay(state: State | null, run: string): boolean {
   const found = state?.runs.get(run as Run['id']);
-  if (state === undefined || found === undefined || found.held) return false;
+  if (state === null || found === undefined || found.held) return false;
   for (const wait of state.waits.values()) if (wait.run === run) return false;
   return true;
 }
