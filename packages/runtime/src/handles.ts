@@ -156,7 +156,7 @@ function sessionHandle(host: Host, initialId: string, agent: string, opening: Op
     const { input, submission } = first;
     const params = { agent, ...given({ input, submission, key, config }) };
     const named = { id: initialId, runConfig: first.config };
-    const begun = await guarded(host.parts, caller, async () => beginSession(host.parts, caller, params, named));
+    const begun = await guarded(host.parts, caller, () => beginSession(host.parts, caller, params, named));
     fresh = false;
     ({ id } = begun);
     return begun;

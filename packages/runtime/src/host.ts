@@ -314,6 +314,7 @@ function courierOf(options: HostOptions, core: Core, lifted: (session: string) =
     clock,
     budgets,
     holding,
+    space: tellingSpace(logger),
     workspaces,
     redact: (text) => redactor.text(text),
     committed: (session, entries, hash, bodies) => {
@@ -322,7 +323,7 @@ function courierOf(options: HostOptions, core: Core, lifted: (session: string) =
       tellRuns(logger, session, entries);
     },
   });
-  const step = withCleanNames(tellingSpace(stepping, logger), redactor);
+  const step = withCleanNames(stepping, redactor);
   const toolbus = createToolbus({
     store,
     clock,

@@ -26,6 +26,7 @@ import { readSources, sourcesSchema } from './sources.ts';
 import type { ToolDeclaration } from './tool.ts';
 import { checkSchema, checkToolSchema, declarationOf, jsonSchemaOf } from './tool.ts';
 import { bindingOf, versionOf } from './version.ts';
+import type { Soon } from '../soon.ts';
 
 export type AgentDefinition = {
   name: string;
@@ -312,11 +313,10 @@ export class Agents {
   }
 
   /** Stores a manifest that came up after the start, before a log names it. Rejects as the store does. */
-  async save(digest: string, blobs: Pick<BlobStore, 'put'>): Promise<void> {
+  save(digest: string, blobs: Pick<BlobStore, 'put'>): Soon<void> {
     const text = this.#unsaved.get(digest);
     if (text === undefined) return;
-    await blobs.put(Buffer.from(text));
-    this.#unsaved.delete(digest);
+    return blobs.put(Buffer.from(text)).then(() => void this.#unsaved.delete(digest));
   }
 
   get(name: string): Registered | undefined {

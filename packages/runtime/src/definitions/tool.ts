@@ -123,7 +123,7 @@ export function tool<Input = unknown>(options: ToolOptions<Input>): ToolDefiniti
     approval: shape.approval ?? 'never',
     edits: shape.edits ?? false,
     timeoutMs: shape.timeoutMs ?? LIMITS.toolMs,
-    run: async (args, context) => options.run(parse(args), context),
+    run: async (args, context) => await options.run(parse(args), context),
   };
   if (shape.taint !== undefined) definition.taint = shape.taint;
   if (shape.acts !== undefined) definition.acts = shape.acts;

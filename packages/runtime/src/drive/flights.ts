@@ -76,7 +76,8 @@ export class Flights {
   async #fly(mailbox: Mailbox, flight: Flight): Promise<void> {
     const { effect, controller } = flight;
     const key = keyOf(effect);
-    const slot = await this.#slots.acquire(mailbox.session, controller.signal);
+    const granted = this.#slots.acquire(mailbox.session, controller.signal);
+    const slot = granted instanceof Promise ? await granted : granted;
     const isMine = (): boolean => mailbox.flights.get(key) === flight;
     let outcome: StepInput | null = null;
     let failure: unknown = null;

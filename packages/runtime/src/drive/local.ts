@@ -90,9 +90,9 @@ class Local implements LocalDriver {
     const mailbox = this.#mailbox(session);
     if (mailbox.jobs.length >= LIMITS.mailbox)
       throw new NotAdmitted('rate_limited', `too many inputs wait for session ${session}: send again later`);
-    return new Promise<StepResult>((settle, fail) => {
-      this.#enqueue(mailbox, { input, waiting: { settle, fail }, of: null, asks: false, failures: 0 });
-    });
+    const { promise, resolve: settle, reject: fail } = Promise.withResolvers<StepResult>();
+    this.#enqueue(mailbox, { input, waiting: { settle, fail }, of: null, asks: false, failures: 0 });
+    return await promise;
   }
 
   readmit(session: string): void {
@@ -179,18 +179,18 @@ class Local implements LocalDriver {
 
   async #pump(mailbox: Mailbox): Promise<void> {
     mailbox.working = true;
-    for (let job = mailbox.jobs.shift(); job !== undefined; job = mailbox.jobs.shift()) await this.#work(mailbox, job);
+    for (let job = mailbox.jobs.shift(); job !== undefined; job = mailbox.jobs.shift()) {
+      try {
+        this.#stepped(mailbox, job, await this.#courier.step(mailbox.session, job.input));
+      } catch (error) {
+        await this.#failed(mailbox, job, error);
+      }
+    }
     mailbox.working = false;
     this.#refresh(mailbox);
   }
 
-  async #work(mailbox: Mailbox, job: Job): Promise<void> {
-    let result: StepResult;
-    try {
-      result = await this.#courier.step(mailbox.session, job.input);
-    } catch (error) {
-      return this.#failed(mailbox, job, error);
-    }
+  #stepped(mailbox: Mailbox, job: Job, result: StepResult): void {
     mailbox.steps += 1;
     this.#said(mailbox, job.of);
     if (!result.ok && job.waiting === null) {

@@ -8,8 +8,11 @@ const turns = async (): Promise<void> => new Promise((resolve) => void setImmedi
 test('no more are under way than there are slots, and sessions that wait are served in turn', async () => {
   const slots = new Slots(2);
   const order: string[] = [];
-  const take = (owner: string): void => void slots.acquire(owner, open).then(() => order.push(owner));
-  for (const owner of ['a', 'a', 'a', 'a', 'a', 'b', 'c']) take(owner);
+  const take = async (owner: string): Promise<void> => {
+    await slots.acquire(owner, open);
+    order.push(owner);
+  };
+  for (const owner of ['a', 'a', 'a', 'a', 'a', 'b', 'c']) void take(owner);
   await turns();
   assert.deepEqual(order, ['a', 'a']);
   for (let i = 0; i < 5; i += 1) {

@@ -1,3 +1,5 @@
+import type { Soon } from '../soon.ts';
+
 /** A bound on what is under way at once, shared fairly: sessions that wait are served in turn. */
 export class Slots {
   #free: number;
@@ -7,8 +9,8 @@ export class Slots {
     this.#free = count;
   }
 
-  /** Resolves true when a slot is `owner`'s, to release; false when `signal` aborts first: then there is none. */
-  async acquire(owner: string, signal: AbortSignal): Promise<boolean> {
+  /** True when a slot is `owner`'s, to release; false when `signal` aborts first: then there is none. */
+  acquire(owner: string, signal: AbortSignal): Soon<boolean> {
     if (signal.aborted) return false;
     if (this.#free > 0) {
       this.#free -= 1;

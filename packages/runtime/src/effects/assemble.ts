@@ -7,6 +7,7 @@ import { isTrusted } from '@perdure/engine';
 import { headed } from '../definitions/sources.ts';
 import { sha256 } from '../log/digest.ts';
 import type { AskedCall, Digest, LoadedPart, ModelAdapter, NeutralItem, Part, Reached } from '../ports.ts';
+import type { Soon } from '../soon.ts';
 
 /** Raised when assembly changes what the same items become; a turn in flight is checked only against its own version. */
 export const ASSEMBLER_VERSION = 1;
@@ -66,8 +67,12 @@ const answerOf = (item: Item): string =>
   item.kind === 'result' ? `${item.providerId}\n${item.outcome}\n${item.code ?? ''}` : '';
 
 /** The digest over the context as it stands, or as a turn with its slots was sealed, from the kept prefix on. */
-export function fingerprintOf(context: Pick<Context, 'items' | 'slots' | 'compactedAt'>, kept: Prefix): string {
-  const { items, slots } = context;
+export function fingerprintOf(
+  context: Pick<Context, 'items' | 'compactedAt'>,
+  slots: Context['slots'],
+  kept: Prefix,
+): string {
+  const { items } = context;
   const prefix = prefixOf(kept, context);
   let fingerprint = prefix.fingerprint;
   for (let i = prefix.items; i < items.length; i += 1) {
@@ -87,7 +92,7 @@ export const sealOf = (context: string, pinHash: string, maxOutputTokens: number
  * the model does not take is not read.
  */
 export type Contents = {
-  body(located: Located): Promise<string>;
+  body(located: Located): Soon<string>;
   blob(digest: Digest): Promise<Uint8Array>;
   takes: { image?: unknown; file?: unknown };
 };
@@ -103,7 +108,8 @@ export async function extendPrefix(
   for (let i = prefix.items; i < items.length; i += 1) {
     const item = items[i];
     if (item === undefined) break;
-    const piece = adapter.render(await neutral(item, contents, prefix.model), prefix.model);
+    const read = neutral(item, contents, prefix.model);
+    const piece = adapter.render(read instanceof Promise ? await read : read, prefix.model);
     // Not joined: that would copy a long conversation once more a turn.
     if (piece !== '') rendered += rendered === '' ? piece : `,${piece}`;
     fingerprint = chain(fingerprint, item);
@@ -116,30 +122,35 @@ export async function extendPrefix(
  * An item with its content, for one model: what another one's provider made for itself stays behind. Throws what
  * `contents` throws.
  */
-export async function neutral(item: Item, contents: Contents, model: string): Promise<NeutralItem> {
+export function neutral(item: Item, contents: Contents, model: string): Soon<NeutralItem> {
+  const text = item.body === null ? '' : contents.body(item.body);
+  return text instanceof Promise
+    ? text.then((read) => withContent(item, read, contents, model))
+    : withContent(item, text, contents, model);
+}
+
+function withContent(item: Item, content: string, contents: Contents, model: string): Soon<NeutralItem> {
   switch (item.kind) {
     case 'message':
-    case 'repair': {
-      const body = JSON.parse(await contents.body(item.body)) as MessageBody;
-      return { kind: 'message', parts: await Promise.all(body.parts.map(async (part) => loaded(part, contents))) };
-    }
+    case 'repair':
+      return withParts((JSON.parse(content) as MessageBody).parts, contents);
     case 'summary': {
-      const { text, ...body } = JSON.parse(await contents.body(item.body)) as TurnBody;
+      const { text, ...body } = JSON.parse(content) as TurnBody;
       // What its provider has compacted goes back as what that said.
       if (body.native !== null && body.model === model) return { kind: 'turn', text, ...body };
       return { kind: 'message', parts: [{ type: 'text', text: `${SUMMARY}\n\n${text}` }] };
     }
     case 'turn': {
-      const body = JSON.parse(await contents.body(item.body)) as TurnBody;
+      const body = JSON.parse(content) as TurnBody;
       const native = body.model === model ? body.native : null;
       return { kind: 'turn', model: body.model, text: body.text, calls: body.calls, native };
     }
     case 'result': {
-      const content =
+      const text =
         item.body === null
           ? standardText(item.code, item.outcome)
-          : contentText((JSON.parse(await contents.body(item.body)) as ResultBody).content);
-      return { kind: 'result', providerId: item.providerId, name: item.name, outcome: item.outcome, content };
+          : contentText((JSON.parse(content) as ResultBody).content);
+      return { kind: 'result', providerId: item.providerId, name: item.name, outcome: item.outcome, content: text };
     }
     default: {
       const never: never = item;
@@ -151,15 +162,32 @@ export async function neutral(item: Item, contents: Contents, model: string): Pr
 const SUMMARY =
   'This is a summary of the conversation before this point. What stands in it was said and done; nothing in it is a new request.';
 
+function withParts(parts: readonly Part[], contents: Contents): Soon<NeutralItem> {
+  const said = parts.map((part) => asText(part, contents.takes)).filter((part) => part !== null);
+  return said.length === parts.length ? { kind: 'message', parts: said } : withMedia(parts, contents);
+}
+
+async function withMedia(parts: readonly Part[], contents: Contents): Promise<NeutralItem> {
+  return { kind: 'message', parts: await Promise.all(parts.map(async (part) => loaded(part, contents))) };
+}
+
 async function loaded(part: Part, contents: Contents): Promise<LoadedPart> {
+  const said = asText(part, contents.takes);
+  if (said !== null) return said;
+  if (part.type === 'text') return part;
+  return { ...part, base64: Buffer.from(await contents.blob(part.digest)).toString('base64') };
+}
+
+/** Null: its bytes go to the model. */
+function asText(part: Part, takes: Contents['takes']): Extract<LoadedPart, { type: 'text' }> | null {
   if (part.type === 'text') {
     const { text, name } = part;
     return { type: 'text', text: name === undefined ? text : `[file ${name}]\n${text}` };
   }
   // The mark is shorter than the part in its body, whose bytes bound its tokens.
-  if (contents.takes[part.type] === undefined)
+  if (takes[part.type] === undefined)
     return { type: 'text', text: `[${part.type} ${part.name ?? part.mediaType}: this model cannot read it]` };
-  return { ...part, base64: Buffer.from(await contents.blob(part.digest)).toString('base64') };
+  return null;
 }
 
 /** A catalog as it stands behind the instructions. What no person of this tenant wrote is told as such. */

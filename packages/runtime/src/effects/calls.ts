@@ -15,11 +15,13 @@ import type { InForce, PolicyDocuments } from '../policy/documents.ts';
 import { keptFrom } from '../policy/kept.ts';
 import { denialText, joinPolicies, judged, standingNow } from '../policy/policy.ts';
 import { namePaths } from '../policy/rules.ts';
-import type { Hot, Sessions } from '../log/sessions.ts';
+import type { Hot } from '../log/hot.ts';
+import type { Sessions } from '../log/sessions.ts';
 import { BodyMissing } from '../log/sessions.ts';
 import { StorageUnavailable } from '../log/storage.ts';
 import { standingOf } from '../streams/standing.ts';
 import type { ToolCall, Toolbus } from './toolbus.ts';
+import type { Soon } from '../soon.ts';
 
 /** An empty text stands for no arguments, as some providers send it. */
 export function parseArguments(text: string): { ok: true; value: unknown } | { ok: false; message: string } {
@@ -41,8 +43,12 @@ export function askedIn(text: string, index: number): AskedWith {
 }
 
 /** With the arguments that it runs with: as the model gave them, or as an approver edited them. */
-export async function askedWith(sessions: Sessions, hot: Hot, call: Call): Promise<AskedWith> {
-  const text = await sessions.body(hot, call.arguments.body);
+export function askedWith(sessions: Sessions, hot: Hot, call: Call): Soon<AskedWith> {
+  const text = sessions.body(hot, call.arguments.body);
+  return text instanceof Promise ? text.then((read) => askedFrom(read, call)) : askedFrom(text, call);
+}
+
+function askedFrom(text: string, call: Call): AskedWith {
   if (call.arguments.at === 'edit') return { args: JSON.parse(text) as unknown, reached: null };
   return askedIn(text, call.arguments.index);
 }
@@ -62,7 +68,7 @@ export type CallOptions = {
   agents: Agents;
   toolbus: Toolbus;
   policies: Pick<PolicyDocuments, 'inForce'>;
-  manifests(digest: string): Promise<Manifest | null>;
+  manifests(digest: string): Soon<Manifest | null>;
   clock: Clock;
   held(session: string): number | null;
 };
@@ -89,8 +95,9 @@ export async function callTool(
   const tool = tools?.get(found.on.call.name);
   if (tools === undefined || tool === undefined) return { type: 'call-homeless' };
   const { allowed, args } = found;
-  const ask = async (): Promise<Reach> => toolbus.reach({ session, mounts: found.on.mounts }, tool, args);
-  const reach = allowed === null ? null : await reachNow(allowed, tool, ask);
+  const ask = (): Promise<Reach> => toolbus.reach({ session, mounts: found.on.mounts }, tool, args);
+  const reaching = allowed === null ? null : reachNow(allowed, tool, ask);
+  const reach = reaching instanceof Promise ? await reaching : reaching;
   const denial = allowed === null ? null : deniedNow(allowed, tool, reach, bodies);
   if (denial !== null) {
     const again = effect.attempt > 1 && found.on.call.class !== 'pure';
@@ -101,7 +108,7 @@ export async function callTool(
   // What cannot be told reaches nothing.
   const held = reach === null ? {} : { reached: reach === 'unclear' ? [] : reach };
   const on = { ...found.on, ...held, ...keptOf(allowed, tool, reach), readsOn: tools.has(READ_MORE), guards };
-  if (effect.type === 'verify') return toolbus.verify(on, tool, args, signal, bodies);
+  if (effect.type === 'verify') return await toolbus.verify(on, tool, args, signal, bodies);
   const outcome = await toolbus.run(on, tool, args, signal, bodies);
   const searched = tool.name === TOOL_SEARCH && outcome.type === 'call' && outcome.outcome === 'done';
   return searched ? { ...outcome, found: namesFound(tools.values(), args) } : outcome;
@@ -119,13 +126,13 @@ function keptOf(allowed: Allowed | null, tool: ToolDefinition, reach: Reach): Pi
 
 type Arguments = AskedWith | { code: string; message: string };
 
-async function readArguments(sessions: Sessions, hot: Hot, call: Call): Promise<Arguments> {
-  try {
-    return await askedWith(sessions, hot, call);
-  } catch (error) {
+function readArguments(sessions: Sessions, hot: Hot, call: Call): Soon<Arguments> {
+  const asked = askedWith(sessions, hot, call);
+  if (!(asked instanceof Promise)) return asked;
+  return asked.catch((error: unknown) => {
     if (!(error instanceof BodyMissing)) throw error;
     return { code: error.code, message: 'The arguments of this call are erased or missing: not run.' };
-  }
+  });
 }
 
 /** The call as the log has it, with what it is to run on; or why it cannot run. Call it with the lock. */
@@ -145,7 +152,8 @@ async function find(
   // What runs is what was asked, or approved, by digest (P14).
   if (argumentsDigest(call.name, args) !== call.digest)
     return { code: 'digest_mismatch', message: 'The arguments are not those that were allowed: not run.' };
-  const manifest = now === null ? undefined : await options.manifests(run.pin?.manifest ?? '');
+  const reading = now === null ? undefined : options.manifests(run.pin?.manifest ?? '');
+  const manifest = reading instanceof Promise ? await reading : reading;
   if (manifest === null)
     return {
       code: 'manifest_missing',
@@ -195,22 +203,28 @@ async function look(
   let hot = sessions.warm(session) ?? (await sessions.load(session));
   for (let tries = 1; tries <= LIMITS.appendTries; tries += 1) {
     const known = callOf(hot, effect);
-    const read = known === undefined ? null : await readArguments(sessions, hot, known);
-    let isRuled = false;
-    const ruling = async (): Promise<InForce | null> => {
-      const now = effect.type === 'verify' ? null : await policies.inForce(hot.state.agent, session, withinMs);
-      isRuled = true;
-      return now;
-    };
-    const ruled = ruling();
-    const looking = async (): Promise<Hot> => {
-      const newest = await sessions.current(session, withinMs);
-      // While the rules take longer, somebody may cancel: nothing comes between the last look and the dispatch (P10).
-      return isRuled || withinMs > 0 ? newest : ruled.then(async () => sessions.current(session, withinMs));
-    };
-    const [newest, now] = await Promise.all([looking(), ruled]);
+    const reading = known === undefined ? null : readArguments(sessions, hot, known);
+    const read = reading instanceof Promise ? await reading : reading;
+    const ruling = effect.type === 'verify' ? null : policies.inForce(hot.state.agent, session, withinMs);
+    const current = (): Soon<Hot> => sessions.current(session, withinMs);
+    const looking = ruling instanceof Promise ? besides(ruling, current, withinMs > 0) : current();
+    const newest = looking instanceof Promise ? await looking : looking;
+    const now = ruling instanceof Promise ? await ruling : ruling;
     if (newest === hot) return { hot, read, now };
     hot = newest;
   }
   throw new StorageUnavailable('unavailable', `session ${session} did not stand still for ${LIMITS.appendTries} looks`);
+}
+
+/** The newest look, at best while the rules are read. */
+async function besides(ruling: Promise<InForce>, current: () => Soon<Hot>, isEarlierFine: boolean): Promise<Hot> {
+  let isRuled = isEarlierFine;
+  const ruled = ruling.then(() => void (isRuled = true));
+  const looking = async (): Promise<Hot> => {
+    const newest = await current();
+    // While the rules take longer, somebody may cancel: nothing comes between the last look and the dispatch (P10).
+    return isRuled ? newest : ruled.then(current);
+  };
+  const [newest] = await Promise.all([looking(), ruled]);
+  return newest;
 }

@@ -10,7 +10,7 @@ import { mannerOf } from '../definitions/route.ts';
 import { sourcesText } from '../definitions/sources.ts';
 import { LIMITS } from '../limits.ts';
 import { effectKey } from '../log/digest.ts';
-import type { Hot } from '../log/sessions.ts';
+import type { Hot } from '../log/hot.ts';
 import { BodyMissing } from '../log/sessions.ts';
 import type { GenerateOutcome, GenerateRequest, ModelAdapter, NeutralItem } from '../ports.ts';
 import { standingOf } from '../streams/standing.ts';
@@ -174,14 +174,14 @@ export function sealOfCompaction(hot: Hot, compaction: Compaction, run: Run | nu
   const prefix = prefixOf(hot.prefix, context);
   const { compactedAt } = context;
   const start = items.length < prefix.items ? emptyPrefix('', '', compactedAt) : prefix;
-  const sealed = fingerprintOf({ items, slots: compaction.slots, compactedAt }, start);
+  const sealed = fingerprintOf({ items, compactedAt }, compaction.slots, start);
   const how = compaction.by === 'native' ? 'native compaction' : 'compaction';
   return sealOf(`${how} ${sealed}`, compaction.pin.hash, compaction.maxOutputTokens, run?.passed.length);
 }
 
 const contentsOf = ({ sessions }: PerformOptions, hot: Hot, takes: Contents['takes']): Contents => ({
-  body: async (located) => sessions.body(hot, located),
-  blob: async (digest) => sessions.blob(digest),
+  body: (located) => sessions.body(hot, located),
+  blob: (digest) => sessions.blob(digest),
   takes,
 });
 

@@ -1,4 +1,4 @@
-import { begun } from '../begun.ts';
+import { begun } from '../soon.ts';
 import type { Timers } from '../ports.ts';
 
 export type Bounded<T> =

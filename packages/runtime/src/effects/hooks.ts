@@ -5,6 +5,7 @@ import { clipped } from './clip.ts';
 import { bounded } from './deadline.ts';
 import { LIMITS } from '../limits.ts';
 import type { Logger, Timers } from '../ports.ts';
+import type { Soon } from '../soon.ts';
 
 export type HookEvent = {
   /** `compaction`: the summary that a conversation goes on behind; `run` is '' where none waits for it. */
@@ -62,13 +63,21 @@ export type Hooked = (
 const NONE_DENIED: ReadonlyMap<number, string> = new Map();
 
 /** The text as the hooks leave it, in their order, or which of them blocked it and why. */
-export async function runHooks(
+export function runHooks(
+  hooks: readonly Hook[],
+  event: HookEvent,
+  on: { logger: Logger; timers: Timers },
+): Soon<Hooked> {
+  if (hooks.length > 0) return runEach(hooks, event, on);
+  return { ok: true, text: event.text, quarantined: null, denied: NONE_DENIED, guards: [] };
+}
+
+async function runEach(
   hooks: readonly Hook[],
   event: HookEvent,
   { logger, timers }: { logger: Logger; timers: Timers },
 ): Promise<Hooked> {
   let { text } = event;
-  if (hooks.length === 0) return { ok: true, text, quarantined: null, denied: NONE_DENIED, guards: [] };
   const guards: GuardRuling[] = [];
   const denied = new Map<number, string>();
   for (const hook of hooks) {

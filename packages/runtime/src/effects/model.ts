@@ -27,7 +27,7 @@ export async function askModel(
   const ended = await bounded(
     timers,
     { timeoutMs: LIMITS.generateMs, graceMs: LIMITS.abortGraceMs, signal },
-    async (inner) => {
+    (inner) => {
       const context = { signal: inner, delta: (delta: Delta) => asking.delta(delta) };
       return adapter.generate(request, request.params.background === true ? { ...context, accepted } : context);
     },

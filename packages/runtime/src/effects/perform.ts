@@ -47,13 +47,14 @@ import { BodyMissing } from '../log/sessions.ts';
 import { callTool } from './calls.ts';
 import { askModel } from './model.ts';
 import { createLive } from './speech.ts';
-import { prepareCalls } from './prepare.ts';
+import { NO_CALLS, prepareCalls } from './prepare.ts';
 import type { BuiltRequest } from './request.ts';
 import { buildRequest } from './request.ts';
 import { standingOf } from '../streams/standing.ts';
 import type { StepInput } from '../log/step.ts';
 import type { PreparedTurn } from '../policy/turn.ts';
 import type { Toolbus } from './toolbus.ts';
+import type { Soon } from '../soon.ts';
 
 export type Performable = Extract<Effect, { type: 'generate' | 'call' | 'verify' | 'compact' }>;
 /** What a run does; a compaction is its session's. */
@@ -81,7 +82,7 @@ export type PerformOptions = {
   /** The epoch under which this process may dispatch the session's attempts; null: another one may. */
   held(session: string): number | null;
   /** Secrets that another process has set meanwhile are known. */
-  known(): Promise<void>;
+  known(): Soon<void>;
   /** Writes down what must be in the log while an effect is under way. Throws where that cannot be. */
   record(session: string, input: StepInput): Promise<void>;
   /** Live text of an attempt, already redacted. */
@@ -93,7 +94,8 @@ type Settled = (TurnOutcome | ToolOutcome | SummaryOutcome | PreparedTurn) & Pic
 export function createPerform(options: PerformOptions): Perform {
   const manifests = createManifests(options);
   return async (session, effect, signal) => {
-    await options.known();
+    const knowing = options.known();
+    if (knowing instanceof Promise) await knowing;
     const bodies = createBodies(options);
     if (signal.aborted) return settleInput(effect, neverBegan(effect, bodies), bodies);
     const outcome = await performed(options, manifests, session, effect, signal, bodies);
@@ -102,7 +104,7 @@ export function createPerform(options: PerformOptions): Perform {
   };
 }
 
-async function performed(
+function performed(
   options: PerformOptions,
   manifests: Manifests,
   session: string,
@@ -139,14 +141,12 @@ function neverBegan(effect: Performable, bodies: Bodies): Settled {
   return { type: 'call', outcome: 'failed', code: 'aborted', result };
 }
 
-export type Manifests = (digest: string) => Promise<Manifest | null>;
+export type Manifests = (digest: string) => Soon<Manifest | null>;
 
 /** What runs were pinned to: of this process's agents, or as an earlier process stored it. */
 function createManifests({ agents, store }: PerformOptions): Manifests {
   const known = new Map<string, Manifest>();
-  return async (digest) => {
-    const mine = agents.manifest(digest) ?? known.get(digest);
-    if (mine !== undefined) return mine;
+  const read = async (digest: string): Promise<Manifest | null> => {
     const blob = await store.blobs.get(digest);
     if (blob === null) return null;
     const manifest = JSON.parse(Buffer.from(blob).toString()) as Manifest;
@@ -154,6 +154,7 @@ function createManifests({ agents, store }: PerformOptions): Manifests {
     known.set(digest, manifest);
     return manifest;
   };
+  return (digest) => agents.manifest(digest) ?? known.get(digest) ?? read(digest);
 }
 
 const failedTurn = (code: string, detail: string, spent: Spent = { kind: 'none' }): TurnOutcome => ({
@@ -218,13 +219,15 @@ async function prepare(
   session: string,
   effect: OfRun,
 ): Promise<Prepared | Unfit | 'stopped' | null> {
-  const hot = await options.sessions.current(session, LIMITS.confirmedMs);
+  const looking = options.sessions.current(session, LIMITS.confirmedMs);
+  const hot = looking instanceof Promise ? await looking : looking;
   const run = hot.state.runs.get(effect.run);
   const turn = run?.turn;
   const standing = standingOf(hot.state, effect);
   if (standing === 'stopped') return standing;
   if (standing === 'gone' || run === undefined || turn === null || turn === undefined) return null;
-  const manifest = await manifests(run.pin?.manifest ?? '');
+  const reading = manifests(run.pin?.manifest ?? '');
+  const manifest = reading instanceof Promise ? await reading : reading;
   if (manifest === null)
     return { code: 'manifest_missing', detail: 'what the run was pinned to is not stored any more' };
   try {
@@ -307,7 +310,8 @@ async function settleTurn(
   if (outcome.reasoning !== '') raw.reasoning = outcome.reasoning;
   const { value: clean, json } = bodies.looked(raw);
   const event = { kind: 'turn' as const, session, run, effect: id, name: model, text: clean.text, calls: clean.calls };
-  const hooked = await runHooks(hooksOn(options, manifest), event, options);
+  const hooking = runHooks(hooksOn(options, manifest), event, options);
+  const hooked = hooking instanceof Promise ? await hooking : hooking;
   const guards = hooked.guards.length === 0 ? [] : bodies.clean(hooked.guards);
   if (!hooked.ok) {
     const spent = { kind: 'usage', usage } as const;
@@ -324,7 +328,8 @@ async function settleTurn(
   }
   const { stop, misfit } = stopOf(turn, outcome.stop, manifest, bodies);
   const on = { manifest, session, binding, found, mounts, denied: hooked.denied };
-  const { calls, filed, text } = await prepareCalls(options, on, turn.calls, bodies, signal);
+  const { calls, filed, text } =
+    turn.calls.length === 0 ? NO_CALLS : await prepareCalls(options, on, turn.calls, bodies, signal);
   const { policies } = manifest;
   if (calls.some(({ reached }) => reached !== undefined)) turn.reached = calls.map(({ reached }) => reached ?? null);
   const isSame = isAsItCame && hooked.text === raw.text && turn.output === undefined && turn.reached === undefined;

@@ -36,6 +36,8 @@ export type PrepareOn = {
   denied: ReadonlyMap<number, string>;
 };
 
+export const NO_CALLS: InForce & { calls: PreparedCall[] } = { filed: [], text: null, calls: [] };
+
 /** The calls of a turn in their order, and the documents that they are ruled by. */
 export async function prepareCalls(
   { agents, toolbus, policies, timers }: PrepareOptions,
@@ -44,8 +46,7 @@ export async function prepareCalls(
   bodies: Bodies,
   signal: AbortSignal,
 ): Promise<InForce & { calls: PreparedCall[] }> {
-  if (asked.length === 0) return { filed: [], text: null, calls: [] };
-  const inForce = await patiently(timers, signal, async () => policies.inForce(manifest.agent, session));
+  const inForce = await patiently(timers, signal, () => policies.inForce(manifest.agent, session));
   const tools = agents.get(manifest.agent)?.tools;
   const calls: PreparedCall[] = [];
   for (const [index, each] of asked.entries()) {

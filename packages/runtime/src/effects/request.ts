@@ -6,7 +6,8 @@ import { mannerOf } from '../definitions/route.ts';
 import { sourcesText } from '../definitions/sources.ts';
 import { effectKey } from '../log/digest.ts';
 import { LIMITS } from '../limits.ts';
-import type { Hot, Sessions } from '../log/sessions.ts';
+import type { Hot } from '../log/hot.ts';
+import type { Sessions } from '../log/sessions.ts';
 import type { GenerateRequest, ModelAdapter, ModelSource, ToolDeclaration } from '../ports.ts';
 import type { Contents } from './assemble.ts';
 import { contentText, emptyPrefix, extendPrefix, fingerprintOf, prefixOf, sealOf, slotText } from './assemble.ts';
@@ -82,7 +83,7 @@ export async function buildRequest(
     if (member.instructed === true) request.instructions += outputInWords(manifest.output);
     else request.output = manifest.output;
   }
-  const sealed = fingerprintOf({ ...context, slots: turn.slots }, prefix);
+  const sealed = fingerprintOf(context, turn.slots, prefix);
   const fingerprint = sealOf(sealed, pin.hash, turn.maxOutputTokens, run.passed.length);
   return { request, adapter: resolved.adapter, fingerprint };
 }

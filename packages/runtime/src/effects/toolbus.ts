@@ -78,11 +78,10 @@ export type ToolbusOptions = {
 
 export function createToolbus(options: ToolbusOptions): Toolbus {
   return {
-    reach: async (on, tool, args) => reachOf(options, on, tool, args),
-    run: async (on, tool, args, signal, bodies) =>
-      withChanges(options, on, await runTool(options, on, tool, args, signal, bodies)),
-    verify: async (on, tool, args, signal, bodies) =>
-      withChanges(options, on, await verifyCall(options, on, tool, args, signal, bodies)),
+    reach: (on, tool, args) => reachOf(options, on, tool, args),
+    run: (on, tool, args, signal, bodies) => withChanges(options, on, runTool(options, on, tool, args, signal, bodies)),
+    verify: (on, tool, args, signal, bodies) =>
+      withChanges(options, on, verifyCall(options, on, tool, args, signal, bodies)),
   };
 }
 
@@ -117,7 +116,8 @@ const isPlace = (told: unknown): told is Reached => {
 const keyOf = ({ state, call }: ToolCall): string => effectKey(state.tenant, state.id, call.id);
 
 /** What it changed is told with how it ended, whatever that was. */
-async function withChanges(options: ToolbusOptions, on: ToolCall, outcome: ToolOutcome): Promise<ToolOutcome> {
+async function withChanges(options: ToolbusOptions, on: ToolCall, running: Promise<ToolOutcome>): Promise<ToolOutcome> {
+  const outcome = await running;
   if (on.call.class === 'pure' || (outcome.type !== 'call' && outcome.type !== 'call-unknown')) return outcome;
   try {
     const changed = await changesBy(options.workspaces, writable(on.mounts), keyOf(on));
@@ -184,17 +184,15 @@ async function runTool(
   if (!given.ok) return failed(bodies, given.code, given.message);
   const bounds = { timeoutMs: on.call.timeoutMs, graceMs: LIMITS.abortGraceMs, signal };
   const heard = new Set<Taint>();
-  const ended = await bounded(timers, bounds, async (inner) =>
-    tool.run(given.args, contextOf(options, on, inner, heard)),
-  );
+  const ended = await bounded(timers, bounds, (inner) => tool.run(given.args, contextOf(options, on, inner, heard)));
   switch (ended.ended) {
     case 'value':
       return isParked(ended.value)
         ? parked(ended.value, clock, bodies)
-        : finished(options, on, asResult(ended.value), bodies, heard);
+        : await finished(options, on, asResult(ended.value), bodies, heard);
     case 'thrown':
       // What it says may be somebody else's words, as a result is.
-      return finished(options, on, thrown(ended.error), bodies, heard);
+      return await finished(options, on, thrown(ended.error), bodies, heard);
     default: {
       // It may have happened: only a read may be called failed (P6).
       if (on.call.class !== 'pure') return { type: 'call-unknown', reason: ended.ended };
@@ -273,7 +271,8 @@ async function finished(
   const { state, run, call } = on;
   const { id: effect, name } = call;
   const event = { kind: 'call' as const, session: state.id, run: run.id, effect, name, text, calls: [] };
-  const hooked = await runHooks([...options.hooks, ...on.guards], event, options);
+  const hooking = runHooks([...options.hooks, ...on.guards], event, options);
+  const hooked = hooking instanceof Promise ? await hooking : hooking;
   const ruled = {
     ...(hooked.guards.length === 0 ? {} : { guards: bodies.clean(hooked.guards) }),
     ...tainting(heard),

@@ -5,7 +5,8 @@ import type { MemoryDisk } from '@perdure/stores/memory';
 import { World } from '../../test/world.ts';
 import { LIMITS } from '../limits.ts';
 import type { Snapshot } from '../ports.ts';
-import type { Hot, SessionsOptions } from './sessions.ts';
+import type { Hot } from './hot.ts';
+import type { SessionsOptions } from './sessions.ts';
 import { Sessions } from './sessions.ts';
 import { snapshotChecksum } from './snapshots.ts';
 
@@ -254,7 +255,7 @@ test('bodies are kept in small number and size, and a missing one has its code',
   const sessions = fresh(world);
   const hot = await load(sessions, session);
   assert.ok(hot.bodies.size <= LIMITS.hotBodies);
-  await assert.rejects(sessions.body(hot, { digest: 'none', bytes: 1, seq: 1 }), { code: 'blob_missing' });
+  await assert.rejects(async () => sessions.body(hot, { digest: 'none', bytes: 1, seq: 1 }), { code: 'blob_missing' });
   const digest = await world.host.parts.store.blobs.put(Buffer.alloc(LIMITS.inlineBodyBytes + 1, 'x'));
   assert.equal((await sessions.body(hot, { digest, bytes: 1, seq: 1 })).length, LIMITS.inlineBodyBytes + 1);
   assert.equal(hot.bodies.has(digest), false);

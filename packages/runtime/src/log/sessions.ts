@@ -3,38 +3,16 @@
  * sees a state whose append is still under way.
  */
 import type { Located, State } from '@perdure/engine';
-import { decodeState, encodeState, fold, freshState } from '@perdure/engine';
-import type { Prefix } from '../effects/assemble.ts';
-import { emptyPrefix } from '../effects/assemble.ts';
-import { begun } from '../begun.ts';
-import { decodeFrame } from './frame.ts';
+import { decodeState, encodeState, freshState } from '@perdure/engine';
+import type { Soon } from '../soon.ts';
+import { begun } from '../soon.ts';
+import type { Hot } from './hot.ts';
+import { blank, catchUpWith, remember } from './hot.ts';
 import { LIMITS } from '../limits.ts';
 import type { Marks } from './marks.ts';
 import { noMarks } from './marks.ts';
 import { prefixIn, snapshotChecksum, textOfPrefix } from './snapshots.ts';
-import type { RunRow, Digest, Clock, Head, Logger, Snapshot, StoredFrame, TenantStore } from '../ports.ts';
-
-export type Hot = {
-  id: string;
-  state: State;
-  head: Head;
-  prefix: Prefix;
-  /** Bodies that were written or read lately, by digest. */
-  bodies: Map<string, string>;
-  /** Status of each run as its row in the index has it. */
-  rows: Map<string, string>;
-  /** The row of the run that ended last: whoever waited for it asks now. */
-  ended: RunRow | null;
-  title: string;
-  snapshotAt: number;
-  usedAt: number;
-  /** When it went to the end of the line of those that leave. */
-  movedAt: number;
-  /** When its head was the store's, monotonic ms: before the store was asked. */
-  confirmedAt: number;
-  /** Of its next transitions so many are marked. */
-  watched: number;
-};
+import type { Clock, Digest, Logger, Snapshot, TenantStore } from '../ports.ts';
 
 /** Content that was erased, or that the store lost. */
 export class BodyMissing extends Error {
@@ -93,7 +71,7 @@ export class Sessions {
    * heard of it yet. `since` (monotonic ms; default now): when it was asked for, and what the store has confirmed after that
    * needs no second look. Call it with the lock.
    */
-  shown(id: string, since: number = this.#clock.monotonicMs()): Promise<Hot> {
+  shown(id: string, since: number = this.#clock.monotonicMs()): Soon<Hot> {
     return this.#isShared ? this.#shownSince(id, since) : this.current(id, LIMITS.confirmedMs);
   }
 
@@ -180,7 +158,8 @@ export class Sessions {
     try {
       for (const hot of this.#hot.values()) {
         if (this.#hot.size <= this.#limit) return;
-        if (!this.#locks.has(hot.id)) await this.#letGo(hot);
+        const going = this.#locks.has(hot.id) ? undefined : this.#letGo(hot);
+        if (going instanceof Promise) await going;
       }
     } finally {
       this.#trimming = false;
@@ -191,8 +170,14 @@ export class Sessions {
    * As `load`, and read anew where somebody else has written meanwhile: what was last confirmed by the store longer than
    * `withinMs` ago is held against it. Call it with the lock.
    */
-  async current(id: string, withinMs: number): Promise<Hot> {
-    const hot = this.warm(id) ?? (await this.load(id));
+  current(id: string, withinMs: number): Soon<Hot> {
+    const hot = this.warm(id);
+    const isConfirmed = hot !== null && this.#clock.monotonicMs() - hot.confirmedAt < withinMs;
+    return isConfirmed ? hot : this.#confirmed(id, withinMs);
+  }
+
+  async #confirmed(id: string, withinMs: number): Promise<Hot> {
+    const hot = await this.load(id);
     if (this.#clock.monotonicMs() - hot.confirmedAt < withinMs || (await this.isNewest(hot))) return hot;
     return this.load(id);
   }
@@ -279,9 +264,11 @@ export class Sessions {
   }
 
   /** The text of a body: lately used, in its frame, or in the blob store. */
-  async body(hot: Pick<Hot, 'id' | 'bodies'>, located: Located): Promise<string> {
-    const known = hot.bodies.get(located.digest);
-    if (known !== undefined) return known;
+  body(hot: Pick<Hot, 'id' | 'bodies'>, located: Located): Soon<string> {
+    return hot.bodies.get(located.digest) ?? this.#read(hot, located);
+  }
+
+  async #read(hot: Pick<Hot, 'id' | 'bodies'>, located: Located): Promise<string> {
     const inline = await this.#store.log.body(hot.id, located.seq, located.digest);
     if (inline !== null) return remember(hot, located.digest, inline.text);
     const blob = await this.#store.blobs.get(located.digest);
@@ -332,8 +319,10 @@ export class Sessions {
     return idle.length;
   }
 
-  async #letGo(hot: Hot): Promise<void> {
-    await this.exclusive(hot.id, async () => {
+  #letGo(hot: Hot): Soon<void> {
+    const isSaved = hot.head.seq - hot.snapshotAt < LIMITS.snapshotAtEvictionEntries;
+    if (isSaved && !this.#locks.has(hot.id) && this.#hot.get(hot.id) === hot) return void this.#hot.delete(hot.id);
+    return this.exclusive(hot.id, async () => {
       // Whoever dropped it knew that its fold is ahead of its log, or behind it.
       if (this.#hot.get(hot.id) !== hot) return;
       await this.snapshot(hot, LIMITS.snapshotAtEvictionEntries);
@@ -354,42 +343,3 @@ const SNAPSHOT_FORM = 2;
 const OUT_OF_DATE = Number.NEGATIVE_INFINITY;
 
 const NOTHING_TO_DO = Promise.resolve();
-
-/** A session in memory of which only the state is known. */
-export function blank(id: string, state: State): Hot {
-  return {
-    id,
-    state,
-    head: { seq: 0, hash: '' },
-    prefix: emptyPrefix(''),
-    bodies: new Map(),
-    rows: new Map(),
-    ended: null,
-    title: '',
-    snapshotAt: 0,
-    usedAt: 0,
-    movedAt: 0,
-    confirmedAt: 0,
-    watched: 0,
-  };
-}
-
-function catchUpWith(hot: Hot, frames: readonly StoredFrame[]): void {
-  for (const frame of frames) {
-    fold(decodeFrame(frame), hot.state);
-    hot.head = { seq: frame.first + frame.count - 1, hash: frame.hash };
-    for (const { digest, text } of frame.bodies) remember(hot, digest, text);
-  }
-}
-
-/** Keeps the newest bodies only, and no large ones. */
-export function remember(hot: Pick<Hot, 'bodies'>, digest: string, text: string): string {
-  if (text.length > LIMITS.inlineBodyBytes) return text;
-  hot.bodies.delete(digest);
-  hot.bodies.set(digest, text);
-  if (hot.bodies.size > LIMITS.hotBodies) {
-    const oldest = hot.bodies.keys().next();
-    if (!oldest.done) hot.bodies.delete(oldest.value);
-  }
-  return text;
-}

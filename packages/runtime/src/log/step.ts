@@ -22,9 +22,11 @@ import { lastWords } from '../budgets/refusals.ts';
 import type { Holding } from '../drive/holding.ts';
 import type { Append, AppendResult, Body, Clock, Fence, Head, Shortage, TenantStore } from '../ports.ts';
 import type { Base, Birth } from './prefix.ts';
-import type { Hot, Sessions } from './sessions.ts';
-import { remember } from './sessions.ts';
+import type { Hot } from './hot.ts';
+import type { Sessions } from './sessions.ts';
+import { remember } from './hot.ts';
 import { notAppended } from './refused.ts';
+import type { Space } from './space.ts';
 import { StorageUnavailable, storageTrouble } from './storage.ts';
 import type { Workspaces } from '../workspaces/workspaces.ts';
 import { changedRows, indexOf } from './views.ts';
@@ -65,6 +67,7 @@ export type StepOptions = {
   /** Says under which fence attempts are named. */
   holding: Pick<Holding, 'fence' | 'born' | 'refused'>;
   committed: Committed;
+  space: Space;
   workspaces: Workspaces;
   /** What must appear nowhere does not come in by a workspace either (P13). */
   redact: (text: string) => string;
@@ -72,15 +75,28 @@ export type StepOptions = {
 
 /** Throws StorageUnavailable, KeyTaken, FrameTooLarge; what else it throws is the session's own fault. */
 export function createStep(options: StepOptions): Step {
-  return async (session, input) => {
-    try {
-      const { blobs = [] } = input;
-      if (blobs.length > 0) await Promise.all(blobs.map(async (blob) => options.store.blobs.put(blob)));
-      return await options.sessions.exclusive(session, () => steps(options, session, input));
-    } catch (error) {
-      throw storageTrouble(error) ?? error;
-    }
+  const stepping: Step = (session, input) => options.sessions.exclusive(session, () => steps(options, session, input));
+  return (session, input) => {
+    const { blobs = [] } = input;
+    return blobs.length === 0
+      ? stepping(session, input)
+      : put(options, session, blobs).then(() => stepping(session, input));
   };
+}
+
+async function put(options: StepOptions, session: string, blobs: readonly Uint8Array[]): Promise<void> {
+  try {
+    await Promise.all(blobs.map((blob) => options.store.blobs.put(blob)));
+  } catch (error) {
+    throw troubleOf(options, session, error);
+  }
+}
+
+/** What a step throws for this; a full storage is told. */
+function troubleOf({ space }: StepOptions, session: string, error: unknown): unknown {
+  const trouble = storageTrouble(error);
+  if (trouble?.code === 'storage_full') space.full(session);
+  return trouble ?? error;
 }
 
 async function steps(options: StepOptions, session: string, given: StepInput): Promise<StepResult> {
@@ -90,12 +106,16 @@ async function steps(options: StepOptions, session: string, given: StepInput): P
     try {
       const result = await attempt(options, session, input, lastWords(refusals), tries > 0);
       if (result === 'again') continue;
-      if ('ok' in result) return result;
-      refusals.push(result);
+      if (!('ok' in result)) refusals.push(result);
+      else {
+        // What stops work is written into room that is kept for it: it says nothing of the rest.
+        if (result.ok && result.entries.length > 0 && !STOPPING.has(input.command.kind)) options.space.taken(session);
+        return result;
+      }
     } catch (error) {
       // An answer that asks for more than a frame can name is refused whole; it was paid for.
       const smaller = error instanceof FrameTooLarge ? tooLarge(input) : null;
-      if (smaller === null) throw error;
+      if (smaller === null) throw troubleOf(options, session, error);
       input = smaller;
     }
   }
@@ -163,7 +183,7 @@ async function attempt(
   }
   if (moved.ok && moved.entries.length > 0) {
     for (const run of state.runs.values()) runs.set(run.id, run);
-    return commit(options, hot, runs, moved, step, base, fence, drawn);
+    return await commit(options, hot, runs, moved, step, base, fence, drawn);
   }
   if (base !== null) sessions.drop(session);
   // Nothing follows from this input, or it is refused: that is said of the newest head only (DESIGN §3).
@@ -234,8 +254,11 @@ async function commit(
   let result: AppendResult;
   try {
     seal(hot, entries);
-    for (const { kind, data } of entries)
-      if (kind === 'run.started' && data.pin !== undefined) await agents.save(data.pin.manifest, store.blobs);
+    for (const { kind, data } of entries) {
+      if (kind !== 'run.started' || data.pin === undefined) continue;
+      const saving = agents.save(data.pin.manifest, store.blobs);
+      if (saving instanceof Promise) await saving;
+    }
     const append = appendOf(hot, runs, entries, step, fence, drawn);
     isFenced = append.fence !== undefined;
     if (base === null || step.birth === undefined) result = await store.log.append(append);
@@ -313,7 +336,7 @@ function seal(hot: Hot, entries: readonly Entry[]): void {
     if (entry.kind !== 'turn.requested' || entry.run === undefined) continue;
     const run = hot.state.runs.get(entry.run);
     const { context } = hot.state;
-    const sealed = fingerprintOf({ ...context, slots: run?.turn?.slots ?? context.slots }, hot.prefix);
+    const sealed = fingerprintOf(context, run?.turn?.slots ?? context.slots, hot.prefix);
     const fingerprint = sealOf(sealed, run?.pin?.hash ?? '', entry.data.maxOutputTokens, entry.data.passed?.length);
     entry.data.fingerprint = fingerprint;
     if (run?.turn) run.turn.fingerprint = fingerprint;

@@ -1,7 +1,7 @@
 /** What lists and screens read of a folded session: pure projections of its state. */
 import type { Entry, Run, State } from '@perdure/engine';
 import { outstanding, statusOf, wakeAt } from '@perdure/engine';
-import type { Hot } from './sessions.ts';
+import type { Hot } from './hot.ts';
 import type { RunRow, SessionIndex } from '../ports.ts';
 
 export function sessionStatus(state: State): SessionIndex['status'] {

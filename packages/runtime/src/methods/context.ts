@@ -3,7 +3,7 @@ import type { ContextSlot, Params } from '@perdure/contract';
 import type { Actor, Command, Entry, Slot } from '@perdure/engine';
 import { isTrusted } from '@perdure/engine';
 import { contentText } from '../effects/assemble.ts';
-import type { Hot } from '../log/sessions.ts';
+import type { Hot } from '../log/hot.ts';
 import type { Parts } from '../parts.ts';
 import type { Answered, Methods } from './shared.ts';
 import { actorOf, ok, pageOf } from './shared.ts';

@@ -5,6 +5,7 @@ import type { Media } from '@perdure/engine';
 import type { Bodies } from '../effects/bodies.ts';
 import { LIMITS } from '../limits.ts';
 import type { BlobStore, Digest, Part } from '../ports.ts';
+import type { Soon } from '../soon.ts';
 
 /** A message as it is kept. `media`: what it holds besides text. */
 export type Admitted = { parts: Part[]; media: (Media & { digests: Digest[] }) | null };
@@ -16,8 +17,12 @@ type Attached = Exclude<InputPart, { type: 'text' }>;
  * file stays a blob, and is written anew with the message, so that no collection comes between. Throws ApiError
  * `invalid_request` (naming the part and its digest) and `too_large`.
  */
-export async function admitMessage(input: MessageInput, bodies: Bodies, blobs: BlobStore): Promise<Admitted> {
-  if (typeof input === 'string') return { parts: bodies.clean([{ type: 'text' as const, text: input }]), media: null };
+export function admitMessage(input: MessageInput, bodies: Bodies, blobs: BlobStore): Soon<Admitted> {
+  if (typeof input !== 'string') return admitParts(input, bodies, blobs);
+  return { parts: bodies.clean([{ type: 'text' as const, text: input }]), media: null };
+}
+
+async function admitParts(input: Exclude<MessageInput, string>, bodies: Bodies, blobs: BlobStore): Promise<Admitted> {
   const media = { images: 0, files: 0, bytes: 0, digests: [] as Digest[] };
   const parts: Part[] = [];
   let textBytes = 0;

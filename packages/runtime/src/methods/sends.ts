@@ -11,6 +11,7 @@ import type { ModelSource } from '../ports.ts';
 import { misfitOfPolicies } from '../policy/rules.ts';
 import type { StepInput } from '../log/step.ts';
 import type { Parts } from '../parts.ts';
+import type { Soon } from '../soon.ts';
 import type { Workspaces } from '../workspaces/workspaces.ts';
 import { admitMessage } from './media.ts';
 
@@ -86,7 +87,8 @@ export async function sendInput(
 ): Promise<StepInput> {
   const { input, submission, mode, priority, open } = message;
   const bodies = parts.newBodies();
-  const { parts: said, media } = await admitMessage(input, bodies, parts.store.blobs);
+  const admitting = admitMessage(input, bodies, parts.store.blobs);
+  const { parts: said, media } = admitting instanceof Promise ? await admitting : admitting;
   const { agent = null, key = null, config: opened = null } = open ?? {};
   const config = message.config ?? null;
   const payload = sha256(canonicalJson({ input, mode, priority, config, agent, key, opened }));
@@ -95,15 +97,19 @@ export async function sendInput(
   const command: StepInput['command'] = { kind: 'send', submission, payload, mode, priority, message: ref };
   if (media !== null) command.media = media;
   if (message.config !== undefined) command.config = await configOf(message.config, parts, bodies);
-  if (open !== undefined) command.open = await openingOf(open, parts, bodies);
+  if (open !== undefined) {
+    const opening = openingOf(open, parts, bodies);
+    command.open = opening instanceof Promise ? await opening : opening;
+  }
   return { id: submission, by, ...bodies.stored, command, title: text.replaceAll(/\s+/g, ' ').trim() };
 }
 
-export async function openingOf(
+export function openingOf(
   open: Opening,
   parts: Pick<Parts, 'models' | 'workspaces'>,
   bodies: Bodies,
-): Promise<OpenSession> {
+): Soon<OpenSession> {
   const { config, ...rest } = open;
-  return config === undefined ? rest : { ...rest, config: await configOf(config, parts, bodies) };
+  if (config === undefined) return rest;
+  return configOf(config, parts, bodies).then((kept) => ({ ...rest, config: kept }));
 }

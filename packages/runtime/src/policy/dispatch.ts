@@ -13,6 +13,7 @@ import type { InForce } from './documents.ts';
 import type { Reach } from './facts.ts';
 import { judged, ruleOn } from './policy.ts';
 import { namePaths } from './rules.ts';
+import type { Soon } from '../soon.ts';
 
 export type Allowed = {
   /** `rule`: what decided on it. */
@@ -33,11 +34,11 @@ export type Allowed = {
 export type Denial = { rule: string; policy?: Digest };
 
 /** Where its paths lead: what it was ruled by, or, where rules on paths have not seen that yet, what the tool finds out now. */
-export async function reachNow(
+export function reachNow(
   { bound, now, reached }: Pick<Allowed, 'bound' | 'now' | 'reached'>,
   tool: ToolDefinition,
   ask: () => Promise<Reach>,
-): Promise<Reach> {
+): Soon<Reach> {
   if (reached !== null || tool.reaches === undefined) return reached;
   return namePaths([...bound, ...now.filed.map(({ rule }) => rule)]) ? ask() : null;
 }

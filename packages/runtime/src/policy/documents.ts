@@ -17,6 +17,7 @@ import { canonicalJson, sha256 } from '../log/digest.ts';
 import type { Clock, DocStore } from '../ports.ts';
 import type { FiledRule } from './policy.ts';
 import { misfitOfRule, ruleText } from './rules.ts';
+import type { Soon } from '../soon.ts';
 
 const KIND = 'policy';
 /** `pending`: nobody has seen its answer in the log yet (D4). */
@@ -48,7 +49,7 @@ export class PolicyDocuments {
   /** Null: another process may write, too, so that each look is at the store. */
   readonly #known: Map<string, Versioned> | null;
   /** The scopes that have a document, where only this process writes: nearly no session has one, and none is asked for in vain. */
-  #scopes: Promise<Set<string>> | null = null;
+  #scopes: Soon<Set<string>> | null = null;
 
   /** How often a write began or ended, and how many are under way. */
   #writes = 0;
@@ -64,8 +65,14 @@ export class PolicyDocuments {
   }
 
   /** `withinMs`: what the store said no longer ago than this is good enough. */
-  async inForce(agent: string, session: string, withinMs = 0): Promise<InForce> {
-    if (this.#known !== null) return (await this.#filed()).size === 0 ? NOT_ANY : this.#inForce(agent, session);
+  inForce(agent: string, session: string, withinMs = 0): Soon<InForce> {
+    if (this.#known === null) return this.#seenInForce(agent, session, withinMs);
+    const filed = this.#filed();
+    if (filed instanceof Promise) return filed.then(() => this.inForce(agent, session));
+    return filed.size === 0 ? NOT_ANY : this.#inForce(agent, session);
+  }
+
+  async #seenInForce(agent: string, session: string, withinMs: number): Promise<InForce> {
     const key = `${agent}\n${session}`;
     const at = this.#clock.monotonicMs();
     const seen = this.#seen.get(key);
@@ -178,12 +185,16 @@ export class PolicyDocuments {
     return read;
   }
 
-  #filed(): Promise<Set<string>> {
+  #filed(): Soon<Set<string>> {
     if (this.#scopes !== null) return this.#scopes;
-    this.#scopes = this.#list();
-    // A store that fails now may answer later.
-    this.#scopes.catch(() => (this.#scopes = null));
-    return this.#scopes;
+    const listing = this.#list();
+    this.#scopes = listing;
+    listing.then(
+      (scopes) => (this.#scopes = scopes),
+      // A store that fails now may answer later.
+      () => (this.#scopes = null),
+    );
+    return listing;
   }
 
   async #list(): Promise<Set<string>> {

@@ -20,6 +20,7 @@ import { silentLogger } from '../logger.ts';
 import { Redactor } from './redact.ts';
 import type { Deleted } from './sealed.ts';
 import { isDeleted, isSealed, openValue, resealed, sealValue, versionOf } from './sealed.ts';
+import type { Soon } from '../soon.ts';
 
 export const KIND = 'sealed-secret';
 
@@ -47,8 +48,6 @@ export type VaultOptions = {
   logger: Logger;
 };
 
-const FRESH = Promise.resolve();
-
 export class Vault {
   readonly #options: VaultOptions;
   readonly #change: KeyChange;
@@ -75,9 +74,9 @@ export class Vault {
   }
 
   /** Of documents that others write to, no more than a moment old. */
-  fresh(): Promise<void> {
+  fresh(): Soon<void> {
     const { shared, clock } = this.#options;
-    return shared && clock.monotonicMs() - this.#loadedAt > LIMITS.confirmedMs ? this.load() : FRESH;
+    if (shared && clock.monotonicMs() - this.#loadedAt > LIMITS.confirmedMs) return this.load();
   }
 
   async #readAll(): Promise<void> {

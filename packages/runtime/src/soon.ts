@@ -1,3 +1,8 @@
+/** What is known already or comes later: most of what a round asks for is in memory, and waiting for it costs as much as it. */
+
+/** `later instanceof Promise ? await later : later` */
+export type Soon<T> = T | Promise<T>;
+
 /** Begins work. What it throws before it waits for anything, it has failed with, too. */
 export function begun<T>(work: () => Promise<T>): Promise<T> {
   try {
