@@ -252,7 +252,7 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
     trial: createTrial({ marks, courier, holding, quarantine, system, logger, passed: () => driver.hint(null) }),
     stopping,
     newId,
-    newSession: () => sessionId(system.random),
+    newSession: () => sessionId(system.random, system.clock.now()),
   };
 }
 

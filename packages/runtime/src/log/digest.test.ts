@@ -6,6 +6,8 @@ import {
   base32,
   bodyDigest,
   canonicalJson,
+  chained,
+  chainHash,
   derivedSessionId,
   effectKey,
   mac,
@@ -105,10 +107,30 @@ test('the same small text has another digest in another body', () => {
   assert.equal(bodyDigest(one.salt, one.text), one.digest);
 });
 
-test('a session id is random, or always the same for the same names', () => {
-  assert.match(sessionId(random), /^ses_[a-z2-7]{26}$/);
+test('a session id sorts by when it was made and is random beyond that, or always the same for the same names', () => {
+  const instant = fc.integer({ min: 0, max: 2 ** 48 - 1 });
+  fc.assert(
+    fc.property(instant, instant, (a, b) => {
+      const [one, other] = [sessionId(random, a), sessionId(random, b)];
+      assert.match(one, /^ses_[a-z2-7]{26}$/);
+      assert.equal(one < other, a < b);
+    }),
+  );
+  assert.notEqual(sessionId(random, 1), sessionId({ bytes: (count) => new Uint8Array(count) }, 1));
   assert.equal(derivedSessionId('t', 's'), derivedSessionId('t', 's'));
   assert.notEqual(derivedSessionId('t', 's'), derivedSessionId('ts', ''));
+});
+
+test('a frame is hashed as it is written: whatever is in it', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), (text) => {
+      for (const previous of ['', 'ab'.repeat(32)]) {
+        const { bytes, hash } = chained(previous, JSON.stringify(text));
+        assert.equal(Buffer.from(bytes).toString(), JSON.stringify(text));
+        assert.equal(hash, chainHash(previous, bytes));
+      }
+    }),
+  );
 });
 
 test('base32 is that of RFC 4648 in lower case without padding', () => {
@@ -122,6 +144,9 @@ test('base32 is that of RFC 4648 in lower case without padding', () => {
     foobar: 'mzxw6ytboi',
   };
   for (const [text, coded] of Object.entries(vectors)) assert.equal(base32(Buffer.from(text)), coded);
+  // Beyond what is written in place.
+  assert.equal(base32(Buffer.alloc(50, 'foobar')).slice(0, 9), 'mzxw6ytbo');
+  assert.equal(base32(Buffer.alloc(50)), 'a'.repeat(80));
 });
 
 test('a mac tells its own text and secret from all others', () => {

@@ -4,7 +4,7 @@
  */
 import type { Actor, Entry, EventKind } from '@perdure/engine';
 import { LIMITS as ENGINE } from '@perdure/engine';
-import { chainHash } from './digest.ts';
+import { chained } from './digest.ts';
 import type { Packed } from './packing.ts';
 import { packEntry, unpackEntry } from './packing.ts';
 import type { Frame, StoredFrame } from '../ports.ts';
@@ -85,10 +85,10 @@ export function encodeFrame(entries: readonly Entry[], previousHash: string): Fr
   const body: FrameBody = isPerformer(by)
     ? { seq, at, input, entries: packed }
     : { seq, at, input, by, entries: packed };
-  const bytes = Buffer.from(JSON.stringify(body));
+  const { bytes, hash } = chained(previousHash, JSON.stringify(body));
   if (bytes.length > ENGINE.frameBytes)
     throw new FrameTooLarge(`the frame has ${bytes.length} bytes, at most ${ENGINE.frameBytes}`);
-  return { first: seq, count: entries.length, bytes, hash: chainHash(previousHash, bytes) };
+  return { first: seq, count: entries.length, bytes, hash };
 }
 
 /** Entries of a stored frame, upcast. Its hash has been checked by the store. Throws UnknownEntry. */
