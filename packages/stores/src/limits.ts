@@ -3,9 +3,12 @@ export const LIMITS = {
   pendingWrites: 100_000,
   /** Writes that share one transaction. */
   groupWrites: 1_024,
+  /** After a group of more than this many, writes are gathered over turns of the event loop: so many at most. */
+  busyGroup: 4,
+  gatherTurns: 8,
   /** The heads journal is flushed at most this long after the commits it records. */
   journalSyncMs: 100,
-  /** Pages (8 KiB) in the write-ahead log from which it is folded into the database, and the heads journal starts anew. */
+  /** Pages (4 KiB) in the write-ahead log from which it is folded into the database, and the heads journal starts anew. */
   walPages: 2_000,
   /** The heads journal starts anew from this size, too, so that many short lives of a process do not pile it up. */
   journalBytes: 1024 * 1024,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { appendAfter, EMPTY_HEAD } from '@perdure/testkit/store-suite';
+import { LIMITS } from '../limits.ts';
 import { packAppend, type Pending, receiveGroup } from './group.ts';
 import type { Group, Reply, ToCommitter } from './protocol.ts';
 import { createQueue } from './queue.ts';
@@ -44,6 +45,37 @@ test('what is appended in one go shares a commit, however many promises lie betw
     .then(() => submit('c'));
   await tick();
   assert.deepEqual(sizes(), [3]);
+});
+
+/** A group of many has just been committed. */
+async function busy() {
+  const made = fixture();
+  const many = Array.from({ length: LIMITS.busyGroup + 1 }, (_, at) => `s${at}`);
+  for (const session of many) made.submit(session);
+  await tick();
+  made.queue.replied(many.map(() => 0));
+  return { ...made, sizes: () => made.sizes().slice(1) };
+}
+
+test('where many write, what comes turn after turn shares a commit, and the first turn that brings nothing ends that', async () => {
+  const { submit, sizes } = await busy();
+  submit('a');
+  await tick();
+  submit('b');
+  await tick();
+  assert.deepEqual(sizes(), []);
+  await tick();
+  assert.deepEqual(sizes(), [2]);
+});
+
+test('a commit waits for others through so many turns, and no more', async () => {
+  const { submit, sizes } = await busy();
+  for (let turn = 0; turn < LIMITS.gatherTurns; turn += 1) {
+    assert.deepEqual(sizes(), []);
+    submit(`s${turn}`);
+    await tick();
+  }
+  assert.deepEqual(sizes(), [LIMITS.gatherTurns]);
 });
 
 test('what arrives while a commit is under way goes into the next one, as one message', async () => {

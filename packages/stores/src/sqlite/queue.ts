@@ -1,6 +1,6 @@
 import type { Append } from '@perdure/runtime/ports';
 import { LIMITS } from '../limits.ts';
-import { atEndOfTurn } from '../turn.ts';
+import { atQuietTurn } from '../turn.ts';
 import { groupOf, isAppend, type Pending } from './group.ts';
 import type { Reply, ToCommitter } from './protocol.ts';
 
@@ -38,12 +38,16 @@ export function createQueue(committer: Committing, events: QueueEvents): Queue {
   let ended: string | null = null;
   let drained = (): void => {};
 
-  const schedule = atEndOfTurn(() => flush());
-  let wasAlone = false;
+  let lastGroup = 0;
+  const schedule = atQuietTurn({
+    count: () => waiting.length,
+    isBusy: () => lastGroup > LIMITS.busyGroup,
+    work: () => flush(),
+  });
   const flush = (): void => {
     if (flying.length > 0 || waiting.length === 0) return;
     flying = waiting.splice(0, LIMITS.groupWrites);
-    wasAlone = flying.length === 1;
+    lastGroup = flying.length;
     const group = groupOf(flying);
     committer.post(group, [group.data.buffer as ArrayBuffer]);
   };
@@ -67,7 +71,7 @@ export function createQueue(committer: Committing, events: QueueEvents): Queue {
       waiting.push(pending);
       if (flying.length > 0) return;
       // After one that was alone in its group there is most likely nobody to wait for.
-      if (wasAlone && waiting.length === 1) queueMicrotask(flush);
+      if (lastGroup === 1 && waiting.length === 1) queueMicrotask(flush);
       else schedule();
     },
     replied(replies) {
