@@ -131,6 +131,7 @@ export const causeSchema = z.strictObject({
     'tool_missing',
     'closing',
     'cancelling',
+    'no_worker',
     'between_steps',
     'ended',
   ]),

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -111,6 +112,7 @@ describe('with a server', () => {
     assert.deepEqual([quiet.code, quiet.stdout, quiet.stderr], [0, '2 + 3 = 5\n', '']);
     const kinds = lines(events.stdout).map(({ kind }) => kind);
     assert.deepEqual([events.code, kinds[0], kinds.at(-1)], [0, 'run.queued', 'run.ended']);
+    assert.match(events.stderr, /^session ses_[a-z2-7]{26}, run r1\n$/);
     const seqs = lines(events.stdout).flatMap(({ seq }) => (typeof seq === 'number' ? [seq] : []));
     assert.deepEqual(
       seqs,
@@ -473,6 +475,28 @@ test('run --model is the model of the run, and of a session that it opens; one t
       [5, 3, 5, 3],
     );
   } finally {
+    await place.leave();
+  }
+});
+
+test('doctor asks the Restate that is named, by both its addresses', async () => {
+  const place = createPlace();
+  const server = createServer((request, response) => {
+    response.writeHead(request.url === '/restate/health' && request.headers.authorization === 'Bearer t1' ? 200 : 500);
+    response.end();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  try {
+    const env = { PERDURE_RESTATE: `http://127.0.0.1:${port},http://127.0.0.1:9`, PERDURE_RESTATE_TOKEN: 't1' };
+    const { code, stdout } = await place.run(['doctor', '--json'], env);
+    const { checks } = JSON.parse(stdout) as { checks: Json[] };
+    const said = checks.filter(({ name }) => name === 'restate');
+    assert.deepEqual([code, ...said.map(({ result }) => result)], [1, 'ok', 'fail']);
+    assert.match(String(said[1]?.['text']), /:9\/health cannot be reached: .*(refused|bad port)/i);
+  } finally {
+    server.close();
     await place.leave();
   }
 });

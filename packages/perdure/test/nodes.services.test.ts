@@ -114,8 +114,12 @@ test('two gateways and two workers are one installation: any door, any hands, on
   assert.equal((await one.ended).code, 0);
   const more = await b.client.call('runs.start', { session: session.id, input: 'again' });
   assert.equal(await ended(b.client, session.id, more.run.id), 'completed');
-  for (const each of [a, b, two]) each.kill('SIGTERM');
-  for (const each of [a, b, two]) assert.equal((await each.ended).code, 0);
+  two.kill('SIGTERM');
+  assert.equal((await two.ended).code, 0);
+  const alone = await place.run(['status', '--url', a.url], env);
+  assert.match(alone.stdout, /no worker +takes .*clerk.*: what is asked of them waits/);
+  for (const each of [a, b]) each.kill('SIGTERM');
+  for (const each of [a, b]) assert.equal((await each.ended).code, 0);
 });
 
 test(

@@ -89,6 +89,22 @@ test('a gateway accepts and shows, entry by entry and word by word, what a worke
   assert.equal(new Set(village.tokens).size, 1);
 });
 
+test('where no worker lives that takes its agent, a run says so, and one that is being cancelled as well', async () => {
+  const village = new Village([{ text: 'done', calls: [] }]);
+  const gateway = await village.process('gateway', { work: false });
+  const { session, run } = await gateway.open('go');
+  const codes = async () => (await gateway.call('explain.get', { session, run })).causes.map(({ code }) => code);
+  assert.deepEqual(await codes(), ['no_worker', 'model_flying']);
+  await gateway.call('runs.cancel', { session, run });
+  assert.deepEqual((await codes()).slice(0, 2), ['no_worker', 'cancelling']);
+  await village.process('elsewhere', { work: { agents: ['another'] } });
+  assert.equal((await codes())[0], 'no_worker');
+  await village.process('worker');
+  assert.ok(!(await codes()).includes('no_worker'));
+  await village.system.advance(60_000);
+  assert.deepEqual(await codes(), ['ended']);
+});
+
 test('a reader that goes on at another gateway gets each entry once, and the text so far first', async () => {
   const gate = held();
   const village = new Village([

@@ -1,4 +1,4 @@
-import type { Entry, Params } from '@perdure/contract';
+import type { Entry, Explanation, Params } from '@perdure/contract';
 import {
   applyProgress,
   applyTrace,
@@ -17,6 +17,7 @@ import { LIMITS } from '../limits.ts';
 import type { LogStore } from '../ports.ts';
 import { notFound } from './views.ts';
 import { wireFrame } from '../log/wire.ts';
+import { isServed } from './nodes.ts';
 import type { Answered, Methods } from './shared.ts';
 import { ok, pageOf } from './shared.ts';
 
@@ -54,10 +55,21 @@ export function viewMethods(parts: Parts): Pick<Methods, ViewMethod> {
       for await (const entry of reads.entries(session)) applyProgress(progress, entry);
       const explanation = explainRun(progress, run, parts.system.clock.now());
       if (explanation === null) throw notFound(`run ${run}`);
+      const { agent, status, causes } = explanation;
+      if (NEEDS_WORKER.has(status) && !(await isServed(parts, agent))) causes.unshift(noWorker(agent));
       return ok(explanation);
     },
   };
 }
+
+/** What a run of this status does next is done by a worker. */
+const NEEDS_WORKER: ReadonlySet<Explanation['status']> = new Set(['queued', 'running', 'cancelling']);
+
+const noWorker = (agent: string): Explanation['causes'][number] => ({
+  code: 'no_worker',
+  text: `No worker lives that takes agent ${agent}: nothing is done for it, and nothing is lost.`,
+  next: `Start one: perdure worker --agents ${agent}`,
+});
 
 async function listEvents(
   parts: Parts,

@@ -24,6 +24,13 @@ export function nodeMethods({ store, holding }: Parts): Pick<Methods, 'nodes.lis
   };
 }
 
+/** Whether a process that lives works on this agent's sessions. */
+export async function isServed({ store, holding }: Parts, agent: string): Promise<boolean> {
+  if (!holding.isShared) return true;
+  const workers = await store.leases.list(NODES);
+  return workers.some(({ name }) => agentsOf(name)?.includes(agent) ?? true);
+}
+
 function nodeView(role: NodeView['role'], { name, address }: HeldLease, sessions: number): NodeView {
   const agents = role === 'worker' ? agentsOf(name) : null;
   return {

@@ -13,6 +13,8 @@ export type Failure = 'lost' | 'again' | 'full' | 'unavailable' | 'wrong';
 const AGAIN = new Set(['40001', '40P01', '23505']);
 /** Classes of SQLSTATE: connection, insufficient resources, operator intervention, system error, internal error, read-only. */
 const UNAVAILABLE = /^(?:08|53|57|58|XX|25006|55P03)/;
+/** Insufficient privilege: an operator has to grant something, and nothing is wrong with the data. */
+const NOT_ALLOWED = '42501';
 const DISK_FULL = '53100';
 
 /** Anything that the server did not answer with a plain ERROR leaves open what came of the statement. */
@@ -21,7 +23,7 @@ export function failureOf(error: unknown): Failure {
   const state = sqlState(error);
   if (AGAIN.has(state)) return 'again';
   if (state === DISK_FULL) return 'full';
-  return UNAVAILABLE.test(state) ? 'unavailable' : 'wrong';
+  return UNAVAILABLE.test(state) || state === NOT_ALLOWED ? 'unavailable' : 'wrong';
 }
 
 export function sqlState(error: unknown): string {
@@ -38,7 +40,8 @@ export function storeErrorOf(error: unknown): StoreError {
     full: 'full',
     wrong: 'damaged',
   };
-  return new StoreError(codes[failureOf(error)], messageOf(error));
+  const hint = sqlState(error) === NOT_ALLOWED ? ': grant it to the role that Perdure connects as' : '';
+  return new StoreError(codes[failureOf(error)], messageOf(error) + hint);
 }
 
 /** An AggregateError (each address of a host refused) says nothing itself. */

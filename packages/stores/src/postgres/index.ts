@@ -7,7 +7,7 @@ import { createEar, type Ear } from './ear.ts';
 import { failureOf, storeErrorOf } from './failure.ts';
 import { createListener, type Listener } from './listener.ts';
 import { postgresLog } from './log.ts';
-import { migrateSchema, readSchema, type SchemaState, WRITE_VERSION } from './migrate.ts';
+import { checkWritten, migrateSchema, readSchema, type SchemaState } from './migrate.ts';
 import { postgresBlobs, postgresDocs, postgresLeases, postgresSnapshots } from './ports.ts';
 import type { Scope } from './scope.ts';
 import { integer, type Row, text, type Value } from './statement.ts';
@@ -49,12 +49,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     );
     if (row?.['flushing'] === 'off')
       throw new StoreError('unavailable', 'synchronous_commit is off: what is acknowledged would not be on the disk');
-    const written = integer(row?.['written']);
-    if (written > WRITE_VERSION + 1)
-      throw new StoreError(
-        'data_too_new',
-        `entries have version ${written}, this build reads up to ${WRITE_VERSION + 1}`,
-      );
+    checkWritten([row ?? {}]);
     const opening = integer(row?.['opening']);
     const listener = createListener({ driver, url: options.url, database, opening, timers: options.timers });
     return createStore({ database, listener, opening, openedAt: integer(row?.['at']), timers: options.timers });
@@ -85,6 +80,8 @@ export type PostgresFacts = {
   pending: number;
   /** Whether commits are flushed to the disk (`fsync`). */
   flushes: boolean;
+  /** Row policies do not hold for the role that connects (superuser, or BYPASSRLS). */
+  bypassesPolicies: boolean;
   /** How far the database's clock is ahead of `now`, in ms; leases go by the database's. */
   clockAheadMs: number;
 };
@@ -96,7 +93,9 @@ export async function inspectPostgres(options: PostgresStoreOptions & { clock: C
     const before = options.clock.now();
     const [row] = await database.run(
       '',
-      `SELECT current_setting('server_version') AS version, current_setting('fsync') AS fsync, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now`,
+      `SELECT current_setting('server_version') AS version, current_setting('fsync') AS fsync,
+       (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user) AS bypasses,
+       (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now`,
     );
     const middle = (before + options.clock.now()) / 2;
     const clockAheadMs = Math.round(integer(row?.['now']) - middle);
@@ -105,6 +104,7 @@ export async function inspectPostgres(options: PostgresStoreOptions & { clock: C
       schemaVersion: version,
       pending: pending.length,
       flushes: row?.['fsync'] === 'on',
+      bypassesPolicies: row?.['bypasses'] === 't',
       clockAheadMs,
     };
   });

@@ -6,7 +6,7 @@ import { asOwner } from '../../test/postgres.ts';
 import { timers } from '../../test/support.ts';
 import { connectTo, type Database, loadDriver } from './database.ts';
 import { inspectPostgres, migratePostgres, openPostgresStore, readPostgresSchema } from './index.ts';
-import { migrateSchema } from './migrate.ts';
+import { migrateSchema, WRITE_VERSION } from './migrate.ts';
 import { MIGRATIONS } from './migrations/index.ts';
 
 const missing = postgresMissing();
@@ -72,6 +72,33 @@ describe('migrations of postgres', { skip: missing ?? false }, () => {
     await asOwner(server, `DELETE FROM ${options.schema}.perdure_migrations WHERE id > ${newest}`);
     await asOwner(server, `UPDATE ${options.schema}.perdure_migrations SET checksum = 'x' WHERE id = 1`);
     await assert.rejects(openPostgresStore(options), { code: 'data_too_new', message: /migration 1/ });
+  });
+
+  test('entries that are too new are found before anything is done', async () => {
+    const options = fresh();
+    await (await openPostgresStore(options)).close();
+    await asOwner(server, `UPDATE ${options.schema}.meta SET value = ${WRITE_VERSION + 2} WHERE name = 'writeVersion'`);
+    for (const opened of [openPostgresStore, migratePostgres, readPostgresSchema])
+      await assert.rejects(opened(options), { code: 'data_too_new', message: /entries have version/ });
+    await assert.rejects(inspectPostgres({ ...options, clock: { now: () => Date.now(), monotonicMs: () => 0 } }), {
+      code: 'data_too_new',
+    });
+  });
+
+  test('a role that may not do its work is told so, and one that row policies do not hold for is found', async () => {
+    const options = fresh();
+    await (await openPostgresStore(options)).close();
+    await asOwner(server, `CREATE ROLE plain LOGIN; GRANT USAGE ON SCHEMA ${options.schema} TO plain`);
+    const url = new URL(options.url);
+    url.username = 'plain';
+    await assert.rejects(openPostgresStore({ ...options, url: url.href }), {
+      code: 'unavailable',
+      message: /permission denied.*: grant it to the role/,
+    });
+    const clock = { now: () => Date.now(), monotonicMs: () => 0 };
+    const facts = async (as: string) => inspectPostgres({ ...options, schema: 'nowhere', url: as, clock });
+    assert.equal((await facts(url.href)).bypassesPolicies, false);
+    assert.equal((await facts(options.url)).bypassesPolicies, true);
   });
 
   test('a schema in which an earlier text of a migration was run, and made the same by a later one, is opened', async () => {

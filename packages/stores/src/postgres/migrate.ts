@@ -26,6 +26,8 @@ const LOCK = `SELECT pg_advisory_xact_lock(hashtextextended('perdure_migrations 
 const LEDGER = `CREATE TABLE {s}.perdure_migrations (
   id integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, at timestamptz NOT NULL DEFAULT now()
 )`;
+const LEDGERED = 'SELECT id, name, checksum FROM {s}.perdure_migrations ORDER BY id';
+const WRITTEN = `SELECT value AS written FROM {s}.meta WHERE name = 'writeVersion'`;
 const UNDEFINED_TABLE = '42P01';
 const UNDEFINED_SCHEMA = '3F000';
 
@@ -40,8 +42,10 @@ export async function readSchema(
   migrations: readonly Migration[] = MIGRATIONS,
 ): Promise<SchemaState> {
   try {
-    const rows = await database.run('', 'SELECT id, name, checksum FROM {s}.perdure_migrations ORDER BY id');
-    return stateOf(rows, migrations);
+    const rows = await database.run('', LEDGERED);
+    const state = stateOf(rows, migrations);
+    if (state.version > 0) checkWritten(await database.run('', WRITTEN));
+    return state;
   } catch (error) {
     if ([UNDEFINED_TABLE, UNDEFINED_SCHEMA].includes(sqlState(error))) return stateOf([], migrations);
     throw storeErrorOf(error);
@@ -88,10 +92,8 @@ async function migrateIn(
   // Only where it is missing: who may not create schemas may still migrate one that was made for them.
   if (found?.['there'] !== 't') await query('CREATE SCHEMA {s}');
   if (found?.['ledger'] === null) await query(LEDGER);
-  const { pending } = stateOf(
-    await query('SELECT id, name, checksum FROM {s}.perdure_migrations ORDER BY id'),
-    migrations,
-  );
+  const { version, pending } = stateOf(await query(LEDGERED), migrations);
+  if (version > 0) checkWritten(await query(WRITTEN));
   for (const migration of migrations) {
     if (!pending.some(({ id }) => id === migration.id)) continue;
     await query(migration.sql);
@@ -103,6 +105,16 @@ async function migrateIn(
   }
   await query(`UPDATE {s}.meta SET value = greatest(value, $1) WHERE name = 'writeVersion'`, [WRITE_VERSION]);
   return pending;
+}
+
+/** Rejects with `data_too_new` where entries are written that this build cannot read. */
+export function checkWritten([row]: readonly Row[]): void {
+  const written = integer(row?.['written']);
+  if (written <= WRITE_VERSION + 1) return;
+  throw new StoreError(
+    'data_too_new',
+    `entries have version ${written}, this build reads up to ${WRITE_VERSION + 1}: use a newer one`,
+  );
 }
 
 function stateOf(rows: readonly Row[], migrations: readonly Migration[]): SchemaState {

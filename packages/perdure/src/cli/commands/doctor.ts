@@ -39,6 +39,7 @@ export const doctor: Run = async (context) => {
   const stored: Check[] = [];
   await checkData(context, settings, stored);
   if (isPostgres(settings.store)) await checkPostgres(settings.store, stored);
+  await checkRestate(local, checks);
   const isThere = stored.every(({ result }) => result !== 'fail');
   const env = await checkKeys(context, settings, local, isThere, checks);
   if (local !== null) checkModels(env, local, checks);
@@ -188,7 +189,7 @@ async function openOnce(data: string, checks: Check[]): Promise<void> {
 async function checkPostgres(url: PostgresUrl, checks: Check[]): Promise<void> {
   try {
     const { clock, timers } = system;
-    const { serverVersion, schemaVersion, pending, flushes, clockAheadMs } = await inspectPostgres({
+    const { serverVersion, schemaVersion, pending, flushes, bypassesPolicies, clockAheadMs } = await inspectPostgres({
       url,
       clock,
       timers,
@@ -199,10 +200,34 @@ async function checkPostgres(url: PostgresUrl, checks: Check[]): Promise<void> {
     const isOld = schemaVersion > 0 && pending > 0;
     const parts = [placeOf(url), `Postgres ${serverVersion}`, isOld ? `${schema}: run perdure migrate` : schema, skew];
     if (!flushes) parts.push('its fsync is off: what is acknowledged may be lost with its machine');
-    const result = isOld ? 'fail' : off > LIMITS.clockSkewMs || !flushes ? 'warn' : 'ok';
+    if (bypassesPolicies)
+      parts.push(
+        'it is used as a superuser or with BYPASSRLS: connect as a plain role, so that row policies part tenants',
+      );
+    const isDoubtful = off > LIMITS.clockSkewMs || !flushes || bypassesPolicies;
+    const result = isOld ? 'fail' : isDoubtful ? 'warn' : 'ok';
     checks.push({ name: 'store', result, text: parts.join(', ') });
   } catch (error) {
     checks.push({ name: 'store', result: 'fail', text: messageOf(error) });
+  }
+}
+
+/** One that is started with the process is looked at by whoever starts it. */
+async function checkRestate(local: Local | null, checks: Check[]): Promise<void> {
+  const engine = local?.options.engine;
+  if (typeof engine !== 'object') return;
+  const { ingress, admin, token } = engine.restate;
+  if (ingress === undefined || admin === undefined) return;
+  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const name = 'restate';
+  for (const address of [`${ingress}/restate/health`, `${admin}/health`]) {
+    try {
+      const { ok, status } = await fetch(address, { headers, signal: AbortSignal.timeout(LIMITS.livenessMs) });
+      checks.push({ name, result: ok ? 'ok' : 'fail', text: `${address} says ${status}` });
+    } catch (error) {
+      const why = error instanceof Error && error.cause !== undefined ? messageOf(error.cause) : messageOf(error);
+      checks.push({ name, result: 'fail', text: `${address} cannot be reached: ${why}` });
+    }
   }
 }
 

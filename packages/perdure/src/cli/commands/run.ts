@@ -48,6 +48,8 @@ export const run: Run = async (context) => {
     const accepted = await send(client, { input, agent: named(context, 'agent'), session: place, config: mounted });
     const renderer = isJson(context) ? jsonLines : quiet ? silent : new TextRenderer({ messages: () => false });
     const { session } = accepted;
+    // The stream's events are as they are: they do not name their session.
+    if (isJson(context)) tell(`session ${session}, run ${accepted.run}\n`);
     const mayAsk = !quiet && !isJson(context) && isTerminal();
     const following = { client, session, run: accepted.run, after: accepted.seq - 1, bounds, renderer, stopped };
     const exit = await follow({ ...following, ask: mayAsk ? asker(client, session) : null });

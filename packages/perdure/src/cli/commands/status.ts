@@ -21,6 +21,9 @@ export const status: Run = async (context) => {
   };
   const names = agents.map(({ name }) => name);
   const { shared, nodes } = await client.call('nodes.list', { limit: 1_000 });
+  const isTaken = (agent: string): boolean =>
+    nodes.some((node) => node.role === 'worker' && (node.agents?.includes(agent) ?? true));
+  const unserved = shared ? names.filter((agent) => !isTaken(agent)) : [];
   if (isJson(context))
     printJson({
       url: client.url,
@@ -29,7 +32,7 @@ export const status: Run = async (context) => {
       ...(reason === undefined ? {} : { reason }),
       agents: names,
       sessions,
-      ...(shared ? { nodes } : {}),
+      ...(shared ? { nodes, unserved } : {}),
     });
   else
     print(
@@ -39,6 +42,9 @@ export const status: Run = async (context) => {
         ['agents', names.join(', ')],
         ['sessions', `${sessions.running} running, ${sessions.waiting} waiting, ${sessions.quarantined} quarantined`],
         ...nodes.map((node) => [node.role, nodeLine(node)]),
+        ...(unserved.length === 0
+          ? []
+          : [['no worker', `takes ${unserved.join(', ')}: what is asked of them waits until perdure worker runs`]]),
       ]),
     );
   return ready ? EXIT.ok : EXIT.failed;

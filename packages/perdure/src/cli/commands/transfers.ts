@@ -40,7 +40,8 @@ export const exportTo: Run = async (context) => {
       await seal();
       await pipeline(client.exportSession(session), process.stdout, { end: false });
     } else await save(context, client, session, file, seal);
-    if (move) tell('it is sealed here, and goes on where the file is imported\n');
+    if (move)
+      tell('it is sealed here for good, and goes on where the file is imported: this id does not come back here\n');
     return EXIT.ok;
   } finally {
     await connection.close();

@@ -5,7 +5,7 @@ import { chosen } from '../../node.ts';
 import { preflightAtStart } from '../../preflight.ts';
 import type { Runtime } from '../../runtime.ts';
 import { version } from '../../version.ts';
-import type { Context, FlagValue, Run } from '../context.ts';
+import type { Context, Run } from '../context.ts';
 import { UsageError } from '../exit.ts';
 import type { Local } from '../local.ts';
 import { print } from '../output.ts';
@@ -33,7 +33,7 @@ export const worker: Run = async (context) => {
 
 /** Throws UsageError for names that nothing has. */
 function agentsOf({ flags }: Context, { options }: Local): readonly string[] {
-  const choice = { agents: namesOf(flags['agents']), queues: namesOf(flags['queue']) };
+  const choice = { agents: namesOf(flags, 'agents'), queues: namesOf(flags, 'queue') };
   try {
     return chosen(options.agents, choice, DEFAULT_QUEUE);
   } catch (error) {
@@ -41,10 +41,13 @@ function agentsOf({ flags }: Context, { options }: Local): readonly string[] {
   }
 }
 
-function namesOf(value: FlagValue | undefined): string[] | null {
+function namesOf(flags: Context['flags'], flag: 'agents' | 'queue'): string[] | null {
+  const value = flags[flag];
   if (value === undefined || value === true) return null;
   const names = [value].flat().flatMap((each) => each.split(','));
-  return names.map((name) => name.trim()).filter((name) => name !== '');
+  const named = names.map((name) => name.trim()).filter((name) => name !== '');
+  if (named.length === 0) throw new UsageError(`--${flag} names none`);
+  return named;
 }
 
 /** One that has all agents there are works on what is left of agents that are defined no more, too. */
