@@ -3,10 +3,12 @@
 /** `later instanceof Promise ? await later : later` */
 export type Soon<T> = T | Promise<T>;
 
-/** Begins work. What it throws before it waits for anything, it has failed with, too. */
+/** Begins work. What it throws before it waits for anything, it has failed with, too; what it has at once, it has done. */
 export function begun<T>(work: () => Promise<T>): Promise<T> {
   try {
-    return work();
+    const working = work();
+    // An adapter or a tool of somebody else's may give what is no promise, or one of another make.
+    return working instanceof Promise ? working : Promise.resolve(working);
   } catch (error) {
     return rethrown(error);
   }

@@ -315,8 +315,12 @@ export class Agents {
   /** Stores a manifest that came up after the start, before a log names it. Rejects as the store does. */
   save(digest: string, blobs: Pick<BlobStore, 'put'>): Soon<void> {
     const text = this.#unsaved.get(digest);
-    if (text === undefined) return;
-    return blobs.put(Buffer.from(text)).then(() => void this.#unsaved.delete(digest));
+    if (text !== undefined) return this.#saveNow(digest, text, blobs);
+  }
+
+  async #saveNow(digest: string, text: string, blobs: Pick<BlobStore, 'put'>): Promise<void> {
+    await blobs.put(Buffer.from(text));
+    this.#unsaved.delete(digest);
   }
 
   get(name: string): Registered | undefined {

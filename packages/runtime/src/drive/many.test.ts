@@ -143,6 +143,8 @@ test('a session goes on within the lease and a second though whoever comes first
     if (next.host.parts.holding.prefers(session)) first = next;
     await system.advance(10);
   }
+  // Everybody has heard of it.
+  await system.advance(LIMITS.nodesMs);
   freezers[1].freeze();
   assert.equal(left.host.parts.holding.prefers(session), false);
   await system.advance(LEASE_MS / 2 + SOON_MS);

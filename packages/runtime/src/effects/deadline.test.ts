@@ -19,6 +19,14 @@ test('work that comes back in time is its value, or what it threw', async () => 
   assert.equal(system.timersSet, 0);
 });
 
+test('what somebody else has written may give its value at once, or as a promise of another make', async () => {
+  const system = createVirtualSystem();
+  // oxlint-disable-next-line unicorn/no-thenable -- that is what is meant
+  const thenable = { then: (resolve: (value: number) => void) => resolve(7) };
+  for (const given of [7, thenable])
+    assert.deepEqual(await bounded(system.timers, bounds, () => given as never), { ended: 'value', value: 7 });
+});
+
 test('when the time is over its signal aborts, and what it then gives or throws within the grace is heard', async () => {
   const system = createVirtualSystem();
   const obeys = bounded(system.timers, bounds, async (signal) => {

@@ -47,7 +47,7 @@ import { BodyMissing } from '../log/sessions.ts';
 import { callTool } from './calls.ts';
 import { askModel } from './model.ts';
 import { createLive } from './speech.ts';
-import { NO_CALLS, prepareCalls } from './prepare.ts';
+import { noCalls, prepareCalls } from './prepare.ts';
 import type { BuiltRequest } from './request.ts';
 import { buildRequest } from './request.ts';
 import { standingOf } from '../streams/standing.ts';
@@ -329,7 +329,7 @@ async function settleTurn(
   const { stop, misfit } = stopOf(turn, outcome.stop, manifest, bodies);
   const on = { manifest, session, binding, found, mounts, denied: hooked.denied };
   const { calls, filed, text } =
-    turn.calls.length === 0 ? NO_CALLS : await prepareCalls(options, on, turn.calls, bodies, signal);
+    turn.calls.length === 0 ? noCalls() : await prepareCalls(options, on, turn.calls, bodies, signal);
   const { policies } = manifest;
   if (calls.some(({ reached }) => reached !== undefined)) turn.reached = calls.map(({ reached }) => reached ?? null);
   const isSame = isAsItCame && hooked.text === raw.text && turn.output === undefined && turn.reached === undefined;

@@ -36,7 +36,8 @@ export type PrepareOn = {
   denied: ReadonlyMap<number, string>;
 };
 
-export const NO_CALLS: InForce & { calls: PreparedCall[] } = { filed: [], text: null, calls: [] };
+/** Of a turn that asks for none. */
+export const noCalls = (): InForce & { calls: PreparedCall[] } => ({ filed: [], text: null, calls: [] });
 
 /** The calls of a turn in their order, and the documents that they are ruled by. */
 export async function prepareCalls(
