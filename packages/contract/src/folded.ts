@@ -132,6 +132,7 @@ export const causeSchema = z.strictObject({
     'closing',
     'cancelling',
     'no_worker',
+    'quarantined',
     'between_steps',
     'ended',
   ]),

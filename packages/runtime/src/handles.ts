@@ -14,6 +14,7 @@ import type {
 } from '@perdure/contract';
 import { ApiError, attachmentOf, brokenMedia, MEDIA_TYPES } from '@perdure/contract';
 import type { Caller } from './api.ts';
+import { isQuarantined } from './drive/driver.ts';
 import { guarded } from './guard.ts';
 import type { Host } from './host.ts';
 import { type Begun, beginSession } from './methods/sessions.ts';
@@ -36,9 +37,16 @@ export type SessionRun = {
   readonly id: string;
   /** Seq of the entry that accepted it. */
   readonly seq: number;
-  /** Entries of the run and live deltas, from its acceptance to its end; ends when the run ends or waits for a person. */
+  /**
+   * Entries of the run and live deltas, from its acceptance to its end; ends when the run ends or waits for a person, and
+   * when the runtime closes. Throws ApiError `invalid_state` where its session is quarantined.
+   */
   events(options?: { signal?: AbortSignal }): AsyncGenerator<Entry | ({ kind: 'delta' } & Delta)>;
-  /** Resolves at the run's end, or with status `waiting` and its waits when a person is needed. */
+  /**
+   * Resolves at the run's end, or with status `waiting` and its waits when a person is needed; as it stands (`running`,
+   * `queued`) after `timeoutMs`, at an abort of `signal`, and when the runtime closes. Throws ApiError `invalid_state` where
+   * its session is quarantined.
+   */
   result(options?: { timeoutMs?: number; signal?: AbortSignal }): Promise<RunEndView>;
   cancel(): Promise<RunView>;
 };
@@ -262,10 +270,15 @@ function runHandle(host: Host, session: string, id: string, seq: number): Sessio
       const streaming = { after: seq - 1, deltas: true, signal: controller.signal };
       const parked = new Set<string>();
       let live = false;
+      // No commit tells of a quarantine.
+      const { quarantine, watches } = host.parts;
+      const watch = watches.of(session, () => false);
+      void watch.next().then(() => live && abort());
       try {
         for await (const event of host.events(callerOf(host), session, streaming)) {
           if (event.type === 'delta' && event.delta.run === id) yield { kind: 'delta', ...event.delta };
           if (event.type === 'caught-up') live = true;
+          if (live && quarantine.has(session)) break;
           if (event.type === 'entry') {
             const { entry } = event;
             if (entry.run !== id) continue;
@@ -276,7 +289,9 @@ function runHandle(host: Host, session: string, id: string, seq: number): Sessio
           // Only where the run stands now counts: what it once waited for is history.
           if (live && event.type !== 'delta' && parked.size > 0 && (await isParked())) return;
         }
+        if (quarantine.has(session)) throw new ApiError('invalid_state', isQuarantined(session).message);
       } finally {
+        watch.close();
         signal?.removeEventListener('abort', abort);
         controller.abort();
       }

@@ -475,6 +475,28 @@ test('a session that is quarantined says so, keeps its log readable, and takes n
   assert.equal((await newer.run(session, 'r2')).status, 'completed');
 });
 
+test('whoever follows a run of a session that is quarantined meanwhile is told so, and so is who comes later', async () => {
+  const world = await World.create({ script: () => ({ text: '', hold: new Promise<void>(() => {}) }) });
+  const { session, run } = await world.open();
+  await world.system.settle();
+  const handle = await (await findSession(world.host, session)).run(run);
+  const read = async (): Promise<string[]> => {
+    const kinds: string[] = [];
+    for await (const { kind } of handle.events()) kinds.push(kind);
+    return kinds;
+  };
+  const pending = [handle.result(), read()];
+  const asked = world.call('runs.create', { input: 'again', wait: true, timeoutMs: 600_000 });
+  await world.system.settle();
+  const other = (await world.call('sessions.list', { limit: 5 })).sessions.find(({ id }) => id !== session)?.id ?? '';
+  for (const each of [session, other]) await world.host.parts.quarantine.add(each, 'broken', 0);
+  for (const each of [...pending, handle.result(), read()])
+    await assert.rejects(each, { code: 'invalid_state', message: /is quarantined/ });
+  assert.equal((await asked).session.status, 'quarantined');
+  const { causes } = await world.call('explain.get', { session, run });
+  assert.equal(causes[0]?.code, 'quarantined');
+});
+
 test('a quarantine is lifted by hand: the session is tried again, or deleted with what was open in it', async () => {
   const world = await World.create({ script: () => ({ text: 'ok' }) });
   const { models } = world.host.parts;

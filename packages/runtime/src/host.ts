@@ -204,7 +204,8 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
   });
   const newId = (): string => base32(system.random.bytes(16));
   const holding = holdingOf(options, store, newId);
-  const quarantine = new Quarantine(store.docs, engineHash);
+  const watches = createWatches(store.log);
+  const quarantine = new Quarantine(store.docs, engineHash, (session) => watches.stir(session));
   const callbackSecret = await ownSecret(store, system, 'callback');
   const search = createSearch({ store, timers: system.timers, logger, stopping });
   const sandbox = options.sandbox ?? noSandbox;
@@ -242,7 +243,7 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
     ...live,
     models,
     reads,
-    watches: createWatches(store.log),
+    watches,
     driver,
     system,
     logger,

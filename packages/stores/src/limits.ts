@@ -10,6 +10,9 @@ export const LIMITS = {
   journalSyncMs: 100,
   /** Pages (4 KiB) in the write-ahead log from which it is folded into the database, and the heads journal starts anew. */
   walPages: 2_000,
+  /** The same on a disk that was full, as long as it has less free than this many bytes. */
+  tightWalPages: 64,
+  tightBytes: 64 * 1024 * 1024,
   /** The heads journal starts anew from this size, too, so that many short lives of a process do not pile it up. */
   journalBytes: 1024 * 1024,
   /** The length of the write-ahead log is looked at after this many groups. */

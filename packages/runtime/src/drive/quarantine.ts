@@ -6,13 +6,16 @@ const KIND = 'quarantine';
 export class Quarantine {
   readonly #docs: DocStore;
   readonly #build: string;
+  readonly #parked: (session: string) => void;
   readonly #sessions = new Map<string, string>();
   /** This process may have died of it, and takes it only to try it alone. */
   onTrial: string | null = null;
 
-  constructor(docs: DocStore, build: string) {
+  /** `parked`: told of each session that is, as soon as that is known here. */
+  constructor(docs: DocStore, build: string, parked: (session: string) => void = () => {}) {
     this.#docs = docs;
     this.#build = build;
+    this.#parked = parked;
   }
 
   /** Reads what other processes parked; gives what they lifted. Another build may do better: it gets its try. */
@@ -23,7 +26,7 @@ export class Quarantine {
       for (const { id, revision, doc } of docs) {
         const { build, reason } = doc as { build: string; reason: string };
         gone.delete(id);
-        if (build === this.#build) this.#sessions.set(id, reason);
+        if (build === this.#build) this.#know(id, reason);
         else await this.#docs.put(KIND, id, null, revision);
         after = id;
       }
@@ -37,8 +40,14 @@ export class Quarantine {
   async learns(session: string): Promise<boolean> {
     const known = await this.#docs.get(KIND, session);
     const { build, reason } = (known?.doc ?? {}) as { build?: string; reason?: string };
-    if (build === this.#build && reason !== undefined) this.#sessions.set(session, reason);
+    if (build === this.#build && reason !== undefined) this.#know(session, reason);
     return this.#sessions.has(session);
+  }
+
+  #know(session: string, reason: string): void {
+    const isNew = !this.#sessions.has(session);
+    this.#sessions.set(session, reason);
+    if (isNew) this.#parked(session);
   }
 
   has(session: string): boolean {
@@ -57,7 +66,7 @@ export class Quarantine {
   }
 
   async add(session: string, reason: string, at: number): Promise<void> {
-    this.#sessions.set(session, reason);
+    this.#know(session, reason);
     const known = await this.#docs.get(KIND, session);
     await this.#docs.put(KIND, session, { build: this.#build, reason, at }, known?.revision ?? 0);
   }

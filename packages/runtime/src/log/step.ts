@@ -162,14 +162,15 @@ async function attempt(
   const { epoch } = fence;
   // As the transition takes it: time does not go back.
   const at = Math.max(clock.now(), state.at);
-  const drawing = budgets.of(session, agent, at);
+  const asking = budgets.of(session, agent, at);
+  const drawing = asking instanceof Promise ? await asking : asking;
   const mounted = toldTo(options, agent, state, step.command);
   const told = mounted instanceof Promise ? await mounted : mounted;
   const facts: Input['facts'] = {
     pin: (config) => agents.pin(agent, config, told),
     breaker: (model) => breaker.verdict(model),
   };
-  facts.budgets = drawing instanceof Promise ? await drawing : drawing;
+  facts.budgets = drawing;
   if (refusals.length > 0) facts.refusals = refusals;
   const drawn = drawsOf(state);
   const runs = new Map<string, Run>(state.runs);

@@ -56,11 +56,18 @@ export function viewMethods(parts: Parts): Pick<Methods, ViewMethod> {
       const explanation = explainRun(progress, run, parts.system.clock.now());
       if (explanation === null) throw notFound(`run ${run}`);
       const { agent, status, causes } = explanation;
-      if (NEEDS_WORKER.has(status) && !(await isServed(parts, agent))) causes.unshift(noWorker(agent));
+      if (parts.quarantine.has(session)) causes.unshift(QUARANTINED);
+      else if (NEEDS_WORKER.has(status) && !(await isServed(parts, agent))) causes.unshift(noWorker(agent));
       return ok(explanation);
     },
   };
 }
+
+const QUARANTINED: Explanation['causes'][number] = {
+  code: 'quarantined',
+  text: 'Its session is quarantined: its own step failed again and again. The server’s log says how.',
+  next: 'perdure sessions readmit tries it again, perdure sessions delete removes it.',
+};
 
 /** What a run of this status does next is done by a worker. */
 const NEEDS_WORKER: ReadonlySet<Explanation['status']> = new Set(['queued', 'running', 'cancelling']);

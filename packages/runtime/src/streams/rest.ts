@@ -10,7 +10,7 @@ export const isAtRest = (run: Pick<RunView, 'status'>): boolean =>
 /** Before anything that is known (monotonic ms), and after what is known to be out of date. */
 const LONG_AGO = Number.MIN_SAFE_INTEGER;
 
-/** The run at its end, or when it waits or is held, or as it stands when the time is up or the host stops. */
+/** The run at its end, or when it waits or is held, or as it stands when its session is parked, the time is up or the host stops. */
 export async function untilRest(
   parts: Parts,
   session: string,
@@ -41,8 +41,8 @@ export async function untilRest(
       let view = await parts.reads.run(session, run, asked);
       if (asked < since && !isEnded(view) && isAtRest(view)) view = await parts.reads.run(session, run, since);
       asked = since;
-      if (late || isAborted() || isEnded(view) || (isAtRest(view) && (await needsPerson(parts, session, view))))
-        return view;
+      const isOver = late || isAborted() || parts.quarantine.has(session);
+      if (isOver || isEnded(view) || (isAtRest(view) && (await needsPerson(parts, session, view)))) return view;
       await change;
     }
   } finally {

@@ -7,12 +7,14 @@ export type Watch = { next(): Promise<void>; stir(): void; close(): void };
 export type Watches = {
   /** `matters`: which changes are told of; by default all. */
   of(session: string, matters?: (change: CommittedChange) => boolean): Watch;
+  /** Something happened to it that no commit tells of. */
+  stir(session: string): void;
 };
 
 export function createWatches(log: LogStore): Watches {
-  const heard = new Map<string, Set<(change: CommittedChange) => void>>();
+  const heard = new Map<string, Set<(change: CommittedChange | null) => void>>();
   let unwatch = (): void => {};
-  const listen = (session: string, changed: (change: CommittedChange) => void): (() => void) => {
+  const listen = (session: string, changed: (change: CommittedChange | null) => void): (() => void) => {
     if (heard.size === 0) unwatch = log.watch((change) => heard.get(change.session)?.forEach((tell) => tell(change)));
     const listeners = heard.get(session) ?? new Set();
     heard.set(session, listeners.add(changed));
@@ -23,6 +25,7 @@ export function createWatches(log: LogStore): Watches {
     };
   };
   return {
+    stir: (session) => heard.get(session)?.forEach((tell) => tell(null)),
     of(session, matters = () => true) {
       let resolve = (): void => {};
       let pending: Promise<void> | null = null;
@@ -31,7 +34,7 @@ export function createWatches(log: LogStore): Watches {
         resolve();
       };
       const close = listen(session, (change) => {
-        if (matters(change)) stir();
+        if (change === null || matters(change)) stir();
       });
       return {
         next() {

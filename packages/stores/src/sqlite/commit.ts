@@ -28,6 +28,8 @@ export function createCommitter(db: DatabaseSync, journal: Journal, headroom: He
   const sql = statements(db);
   const appender = createAppender(db, epoch);
   let erased = false;
+  /** The disk was full, and has little room since: the log is kept short, or it would take all that there is. */
+  let isTight = false;
   let groups = 0;
 
   const apply = (write: Write): Reply => {
@@ -75,17 +77,22 @@ export function createCommitter(db: DatabaseSync, journal: Journal, headroom: He
       const writes = receiveGroup(group);
       const replies = headroom.isThere() ? transact(writes) : oneByOne(writes);
       answer(replies);
+      isTight ||= replies.some(saysFull);
       stopping(() => journal.write(recordsOf(writes, replies)));
     },
     tidy() {
-      if (!erased && groups++ % LIMITS.tidyGroups !== 0) return;
+      if (!erased && !isTight && groups++ % LIMITS.tidyGroups !== 0) return;
+      // The room that is kept is for what is urgent.
+      if (isTight && !erased && !headroom.isThere()) return;
       stopping(() => {
         const log = integer(sql('PRAGMA wal_checkpoint(NOOP)').get()?.['log']);
-        if (!erased && log < LIMITS.walPages && journal.bytes() < LIMITS.journalBytes) return;
+        const longest = isTight ? LIMITS.tightWalPages : LIMITS.walPages;
+        if (!erased && log < longest && journal.bytes() < LIMITS.journalBytes) return;
         // What was erased must leave the log too, and that needs the log to be cut.
-        const row = sql(`PRAGMA wal_checkpoint(${erased ? 'TRUNCATE' : 'PASSIVE'})`).get();
+        const row = sql(`PRAGMA wal_checkpoint(${erased || isTight ? 'TRUNCATE' : 'PASSIVE'})`).get();
         if (row?.['busy'] !== 0 || row['log'] !== row['checkpointed']) return;
         erased = false;
+        isTight &&= headroom.isTight();
         journal.startAnew();
       });
     },
@@ -137,6 +144,9 @@ function recordsOf(writes: readonly Write[], replies: readonly Reply[]): string 
   }
   return records;
 }
+
+const saysFull = (reply: Reply): boolean =>
+  reply !== 0 && ('refusal' in reply ? reply.refusal.code === 'full' : 'error' in reply && reply.error === 'full');
 
 function failedReply(write: Write, failure: Failure, message: string): Reply {
   if (failure === 'full' && !('op' in write)) return { refusal: { ok: false, code: 'full' } };

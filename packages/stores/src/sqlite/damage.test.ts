@@ -351,6 +351,37 @@ test('on a full disk what is urgent is still written, and nothing else takes the
   }
 });
 
+test('what the write-ahead log takes of a small disk is given back when there is some room again', async (t) => {
+  const directory = directoryFor(t);
+  const mount = (...args: string[]): number | null => spawnSync('mount', args, { stdio: 'ignore' }).status;
+  if (process.getuid?.() !== 0) return t.skip('needs root');
+  if (mount('-t', 'tmpfs', '-o', 'size=7m', 'tmpfs', directory) !== 0) return t.skip('needs leave to mount a tmpfs');
+  const store = await openSqliteStore({ directory, clock, timers });
+  const filler = join(directory, 'filler');
+  try {
+    writeFileSync(filler, randomBytes(1_500_000));
+    const { log } = store.tenant('default');
+    let head = EMPTY_HEAD;
+    const write = async (): Promise<string> => {
+      const result = await log.append(appendAfter('s1', head, { text: 'x'.repeat(500) }));
+      if (result.ok) head = result.head;
+      return result.ok ? 'ok' : result.code;
+    };
+    for (let at = 0; at < 1_000 && (await write()) === 'ok'; at++);
+    assert.equal(await write(), 'full');
+    const { size } = statSync(join(directory, 'perdure.db-wal'));
+    assert.ok(size > 3_000_000, 'it is the log that takes the room');
+    rmSync(filler);
+    const written = head.seq;
+    // More than fits into what was freed, if the log keeps what it has.
+    while (head.seq < written * 2) assert.equal(await write(), 'ok');
+    assert.deepEqual(await log.verify(), []);
+  } finally {
+    await store.close();
+    spawnSync('umount', [directory], { stdio: 'ignore' });
+  }
+});
+
 test('a disk too small to keep room on it is used to its end', async (t) => {
   const directory = directoryFor(t);
   const mount = (...args: string[]): number | null => spawnSync('mount', args, { stdio: 'ignore' }).status;

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
+import { closeSync, openSync, rmSync, statfsSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { LIMITS } from '../limits.ts';
 
@@ -14,6 +14,8 @@ export type Headroom = {
   release(): boolean;
   /** False while the room was given and cannot be taken back. */
   isThere(): boolean;
+  /** So little room is left that a write-ahead log of its usual length could take all of it. */
+  isTight(): boolean;
   close(): void;
 };
 
@@ -36,6 +38,10 @@ export function openHeadroom(directory: string): Headroom {
         isGiven = false;
       }
       return !isGiven;
+    },
+    isTight() {
+      const { bavail, bsize } = statfsSync(directory);
+      return bavail * bsize < LIMITS.tightBytes;
     },
     close: () => remove(path),
   };
