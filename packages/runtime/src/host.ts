@@ -186,7 +186,7 @@ function troubleOf(store: Store): string | null {
 }
 
 async function compose(options: HostOptions, stopping: AbortSignal): Promise<Parts> {
-  const { system, logger, models, engineHash, marks = noMarks } = options;
+  const { system, logger, models, engineHash, marks = noMarks, sandbox = noSandbox } = options;
   const tenant = options.tenant ?? 'default';
   const store = options.store.tenant(tenant);
   const secrets = await secretsOf(options, tenant);
@@ -208,7 +208,6 @@ async function compose(options: HostOptions, stopping: AbortSignal): Promise<Par
   const quarantine = new Quarantine(store.docs, engineHash, (session) => watches.stir(session));
   const callbackSecret = await ownSecret(store, system, 'callback');
   const search = createSearch({ store, timers: system.timers, logger, stopping });
-  const sandbox = options.sandbox ?? noSandbox;
   const submit: Parts['submit'] = async (session, input) => {
     if (quarantine.has(session)) throw isQuarantined(session);
     const result = await driver.submit(session, input);

@@ -27,15 +27,12 @@ const isUrgent = (write: Write): boolean => !('op' in write) && write.urgent;
 export function createCommitter(db: DatabaseSync, journal: Journal, headroom: Headroom, epoch: number): Committer {
   const sql = statements(db);
   const appender = createAppender(db, epoch);
-  let erased = false;
-  /** The disk was full, and has little room since: the log is kept short, or it would take all that there is. */
-  let isTight = false;
-  let groups = 0;
+  const folding = createFolding(sql, journal, headroom);
 
   const apply = (write: Write): Reply => {
     if ('op' in write) {
       const value = writeOther(sql, appender.tenant(write.tenant).tid, write);
-      if (write.op === 'delete') erased = true;
+      if (write.op === 'delete') folding.erased();
       if (write.op === 'delete' || write.op === 'claim' || write.op === 'offer') appender.forget(write.tenant);
       return { value };
     }
@@ -77,9 +74,22 @@ export function createCommitter(db: DatabaseSync, journal: Journal, headroom: He
       const writes = receiveGroup(group);
       const replies = headroom.isThere() ? transact(writes) : oneByOne(writes);
       answer(replies);
-      isTight ||= replies.some(saysFull);
+      if (replies.some(saysFull)) folding.full();
       stopping(() => journal.write(recordsOf(writes, replies)));
     },
+    tidy: () => folding.tidy(),
+  };
+}
+
+/** When the write-ahead log is folded into the database, and whether it is cut then. */
+function createFolding(sql: Sql, journal: Journal, headroom: Headroom) {
+  let erased = false;
+  /** The disk was full, and has little room since: the log is kept short, or it would take all that there is. */
+  let isTight = false;
+  let groups = 0;
+  return {
+    erased: () => void (erased = true),
+    full: () => void (isTight = true),
     tidy() {
       if (!erased && !isTight && groups++ % LIMITS.tidyGroups !== 0) return;
       // The room that is kept is for what is urgent.
