@@ -50,6 +50,8 @@ export type { Bodies, MessageBody, PromptBody, ResultBody, TurnBody } from './bo
 export { noBodies, readMessage, readPrompt, readResult, readTurn, textOf } from './bodies.ts';
 export type { Method, MethodName, Params, ParamsInput, Result, Verb } from './methods.ts';
 export { COMMON_ERRORS, METHODS, pathParams } from './methods.ts';
+export { MISSING, misfitsOf } from './misfits.ts';
+export type { Misfit } from './misfits.ts';
 export type { Channel, ChannelName } from './channels.ts';
 export { CHANNELS } from './channels.ts';
 export type { Transcript } from './transcript.ts';

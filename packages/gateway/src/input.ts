@@ -1,5 +1,5 @@
 /** From a request to a method's parameters: read with a hard cap, parsed once, checked once. */
-import { ApiError, LIMITS as WIRE, pathParams } from '@perdure/contract';
+import { ApiError, LIMITS as WIRE, MISSING, misfitsOf, pathParams } from '@perdure/contract';
 import type { Method } from '@perdure/contract';
 import { LIMITS } from './limits.ts';
 
@@ -90,59 +90,14 @@ function coerce(text: string, type: string | undefined): unknown {
 const invalid = (path: string, message: string): ApiError =>
   new ApiError('invalid_request', `${path} ${message}`, { details: { issues: [{ path, message }] } });
 
-type Issue = {
-  code?: string | undefined;
-  path: PropertyKey[];
-  message: string;
-  keys?: string[];
-  errors?: Issue[][];
-};
-
-const MISSING = 'is missing';
-
 /** All that is wrong, each with its path; a name in the path that cannot exist is simply not there. */
 function refusal(issues: readonly unknown[], inPath: Set<string>, whole: string | undefined): ApiError {
-  // The parameter that is the whole body is no member of it.
-  const inBody = (path: PropertyKey[]): PropertyKey[] => (path[0] === whole ? path.slice(1) : path);
-  const found = (issues as readonly Issue[]).flatMap((issue) => flatten({ ...issue, path: inBody(issue.path) }, []));
+  const found = misfitsOf(issues, whole);
   const lost = found.find(({ path, message }) => inPath.has(path) && message !== MISSING);
   if (lost !== undefined) return new ApiError('not_found', `there is no such ${lost.path} here`);
   const [first] = found;
   const text = first === undefined ? 'the request is not valid' : `${first.path} ${first.message}`.trim();
   return new ApiError('invalid_request', text, { details: { issues: found.slice(0, LIMITS.issues) } });
-}
-
-function flatten(issue: Issue, above: PropertyKey[]): { path: string; message: string }[] {
-  const path = [...above, ...issue.path];
-  if (issue.code === 'unrecognized_keys') {
-    return (issue.keys ?? []).map((key) => ({ path: dotted([...path, key]), message: 'is an unknown field' }));
-  }
-  if (issue.code === 'invalid_union' && issue.errors !== undefined && issue.errors.length > 0) {
-    return closest(issue.errors).flatMap((inner) => flatten(inner, path));
-  }
-  const said = issue.message.replace(/^Invalid input: /, '');
-  const message = said.endsWith('received undefined') ? MISSING : `is not valid: ${said}`;
-  return [{ path: dotted(path), message }];
-}
-
-/** Of a union's branches the one that was most likely meant: of the right type, with the fewest problems. */
-function closest(branches: Issue[][]): Issue[] {
-  const isOtherType = (branch: Issue[]): boolean =>
-    branch.some(({ code, path }) => path.length === 0 && code !== 'unrecognized_keys');
-  const ranked = branches.toSorted(
-    (a, b) => Number(isOtherType(a)) - Number(isOtherType(b)) || a.length - b.length || depth(b) - depth(a),
-  );
-  return ranked[0] ?? [];
-}
-
-const depth = (branch: Issue[]): number => Math.max(0, ...branch.map(({ path }) => path.length));
-
-/** `config.limits.turns`, `input[0].text`; of the body itself: `body`. */
-function dotted(path: readonly PropertyKey[]): string {
-  if (path.length === 0) return 'body';
-  return path
-    .map((step, index) => (typeof step === 'number' ? `[${step}]` : `${index > 0 ? '.' : ''}${String(step)}`))
-    .join('');
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });

@@ -12,7 +12,7 @@ import type {
   SessionView,
   WaitView,
 } from '@perdure/contract';
-import { ApiError, attachmentOf, brokenMedia, MEDIA_TYPES } from '@perdure/contract';
+import { ApiError, attachmentOf, brokenMedia, MEDIA_TYPES, METHODS, misfitsOf } from '@perdure/contract';
 import type { Caller } from './api.ts';
 import { isQuarantined } from './drive/driver.ts';
 import { guarded } from './guard.ts';
@@ -99,6 +99,18 @@ export type ForkOptions = {
 
 const FOREVER_MS = 2 ** 47;
 
+/** What a program gives is held against what a client may send: types are not there when it runs. */
+const SENT = METHODS['runs.start'].params.omit({ session: true });
+const OPENED = METHODS['sessions.create'].params.pick({ agent: true, key: true, config: true });
+
+function check(schema: typeof SENT | typeof OPENED, params: { readonly [name: string]: unknown }): void {
+  const { error } = schema.safeParse(given(params));
+  if (error === undefined) return;
+  const issues = misfitsOf(error.issues);
+  const text = issues.slice(0, 1).map(({ path, message }) => `${path} ${message}`);
+  throw new ApiError('invalid_request', text.join(), { details: { issues } });
+}
+
 const callerOf = (host: Host): Caller => ({
   tenant: host.parts.tenant,
   actor: { kind: 'user', id: 'local' },
@@ -107,6 +119,7 @@ const callerOf = (host: Host): Caller => ({
 
 /** A new session of an agent: durable with its first send (a submission or a key of its own then decides its id). */
 export function openSession(host: Host, agent: string, options: { key?: string; config?: ConfigPatch } = {}): Session {
+  check(OPENED, { ...options, agent });
   return sessionHandle(host, host.parts.newSession(), agent, { ...options, fresh: true });
 }
 
@@ -175,6 +188,7 @@ function sessionHandle(host: Host, initialId: string, agent: string, opening: Op
     },
     agent,
     async send(input, options = {}) {
+      check(SENT, { ...options, input });
       const { mode = 'queue', priority = 0, submission, config } = options;
       // A program that is run again says the same: what may have opened the session is sent as it was then.
       const isAgain = opening.key !== undefined && submission !== undefined && mode === 'queue' && priority === 0;

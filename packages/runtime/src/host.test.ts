@@ -475,6 +475,33 @@ test('a session that is quarantined says so, keeps its log readable, and takes n
   assert.equal((await newer.run(session, 'r2')).status, 'completed');
 });
 
+test('what a program gives is held against what a client may send, and nothing is written of what is refused', async () => {
+  const world = await World.create({ script: () => ({ text: 'ok' }) });
+  const session = openSession(world.host, 'assistant');
+  const wrong: [unknown, object, string][] = [
+    [undefined, {}, 'input is missing'],
+    [5, {}, 'input is not valid'],
+    [[{ type: 'blah' }], {}, 'input[0].type is not valid'],
+    ['', {}, 'input is not valid'],
+    ['x', { mode: 'no' }, 'mode is not valid'],
+    ['x', { priority: 'hi' }, 'priority is not valid'],
+    ['x', { bogus: 1 }, 'bogus is an unknown field'],
+    ['x', { config: { temprature: 1 } }, 'config.temprature is an unknown field'],
+    ['x', { config: { limits: { turns: 'x' } } }, 'config.limits.turns is not valid'],
+    ['x', { submission: '' }, 'submission is not valid'],
+  ];
+  for (const [input, options, message] of wrong)
+    await assert.rejects(session.send(input as string, options), (error: { code: string; message: string }) => {
+      assert.equal(error.code, 'invalid_request');
+      assert.ok(error.message.startsWith(message), `${error.message}: ${message}`);
+      return true;
+    });
+  assert.throws(() => openSession(world.host, 'assistant', { kee: 1 } as object), /kee is an unknown field/);
+  assert.deepEqual((await world.call('sessions.list', { limit: 5 })).sessions, []);
+  const run = await session.send('x', { submission: undefined } as object);
+  assert.equal((await run.result()).status, 'completed');
+});
+
 test('whoever follows a run of a session that is quarantined meanwhile is told so, and so is who comes later', async () => {
   const world = await World.create({ script: () => ({ text: '', hold: new Promise<void>(() => {}) }) });
   const { session, run } = await world.open();
