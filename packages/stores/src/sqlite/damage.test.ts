@@ -276,11 +276,27 @@ test('a heads journal that many openings left long starts anew', async (t) => {
   assert.ok(statSync(journal).size < 1_000);
 });
 
-test('a full disk refuses with its own code, writes nothing, serves reads, and heals when space returns', async (t) => {
+/** A file system of its own, of this size; null where the test is skipped. It goes after the store is closed. */
+function smallDisk(t: TestContext, size: string) {
   const directory = directoryFor(t);
-  const mount = (...args: string[]): number | null => spawnSync('mount', args, { stdio: 'ignore' }).status;
-  if (process.getuid?.() !== 0) return t.skip('needs root');
-  if (mount('-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', directory) !== 0) return t.skip('needs leave to mount a tmpfs');
+  const run = (...[program = '', ...args]: string[]): number | null =>
+    spawnSync(program, args, { stdio: 'ignore' }).status;
+  if (process.getuid?.() !== 0) t.skip('needs root');
+  else if (run('mount', '-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', directory) !== 0)
+    t.skip('needs leave to mount a tmpfs');
+  else
+    return {
+      directory,
+      resize: (to: string) => run('mount', '-o', `remount,size=${to}`, directory),
+      gone: () => void run('umount', directory),
+    };
+  return null;
+}
+
+test('a full disk refuses with its own code, writes nothing, serves reads, and heals when space returns', async (t) => {
+  const disk = smallDisk(t, '3m');
+  if (disk === null) return;
+  const { directory } = disk;
   const store = await openSqliteStore({ directory, clock, timers });
   try {
     const tenant = store.tenant('default');
@@ -299,7 +315,7 @@ test('a full disk refuses with its own code, writes nothing, serves reads, and h
     await assert.rejects(tenant.docs.put('note', 'n1', text.repeat(20), 0), { code: 'full' });
     assert.deepEqual((await log.get('s1'))?.head, head);
     assert.equal((await log.read('s1', { after: 0, limit: 1_000 })).length, head.seq);
-    assert.equal(mount('-o', 'remount,size=30m', directory), 0);
+    assert.equal(disk.resize('30m'), 0);
     for (let at = 0; at < 20; at++) head = await append(log, 's1', head, { text });
     assert.deepEqual(await log.verify(), []);
     await store.close();
@@ -309,15 +325,14 @@ test('a full disk refuses with its own code, writes nothing, serves reads, and h
     await again.close();
   } finally {
     await store.close();
-    spawnSync('umount', [directory], { stdio: 'ignore' });
+    disk.gone();
   }
 });
 
 test('on a full disk what is urgent is still written, and nothing else takes the room that is kept for it', async (t) => {
-  const directory = directoryFor(t);
-  const mount = (...args: string[]): number | null => spawnSync('mount', args, { stdio: 'ignore' }).status;
-  if (process.getuid?.() !== 0) return t.skip('needs root');
-  if (mount('-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', directory) !== 0) return t.skip('needs leave to mount a tmpfs');
+  const disk = smallDisk(t, '4m');
+  if (disk === null) return;
+  const { directory } = disk;
   let store = await openSqliteStore({ directory, clock, timers });
   try {
     const heads = new Map<string, Head>();
@@ -338,7 +353,7 @@ test('on a full disk what is urgent is still written, and nothing else takes the
     }
     const mixed = await Promise.all([write('s4', false), write('s5', true), write('s6', false)]);
     assert.deepEqual(mixed, ['full', 'ok', 'full']);
-    assert.equal(mount('-o', 'remount,size=30m', directory), 0);
+    assert.equal(disk.resize('30m'), 0);
     assert.deepEqual(await several(false), ['ok', 'ok', 'ok']);
     await store.close();
     store = await openSqliteStore({ directory, clock, timers });
@@ -347,15 +362,14 @@ test('on a full disk what is urgent is still written, and nothing else takes the
     assert.deepEqual(await several(false), ['ok', 'ok', 'ok']);
   } finally {
     await store.close();
-    spawnSync('umount', [directory], { stdio: 'ignore' });
+    disk.gone();
   }
 });
 
 test('what the write-ahead log takes of a small disk is given back when there is some room again', async (t) => {
-  const directory = directoryFor(t);
-  const mount = (...args: string[]): number | null => spawnSync('mount', args, { stdio: 'ignore' }).status;
-  if (process.getuid?.() !== 0) return t.skip('needs root');
-  if (mount('-t', 'tmpfs', '-o', 'size=7m', 'tmpfs', directory) !== 0) return t.skip('needs leave to mount a tmpfs');
+  const disk = smallDisk(t, '7m');
+  if (disk === null) return;
+  const { directory } = disk;
   const store = await openSqliteStore({ directory, clock, timers });
   const filler = join(directory, 'filler');
   try {
@@ -378,15 +392,14 @@ test('what the write-ahead log takes of a small disk is given back when there is
     assert.deepEqual(await log.verify(), []);
   } finally {
     await store.close();
-    spawnSync('umount', [directory], { stdio: 'ignore' });
+    disk.gone();
   }
 });
 
 test('a disk too small to keep room on it is used to its end', async (t) => {
-  const directory = directoryFor(t);
-  const mount = (...args: string[]): number | null => spawnSync('mount', args, { stdio: 'ignore' }).status;
-  if (process.getuid?.() !== 0) return t.skip('needs root');
-  if (mount('-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', directory) !== 0) return t.skip('needs leave to mount a tmpfs');
+  const disk = smallDisk(t, '1m');
+  if (disk === null) return;
+  const { directory } = disk;
   const store = await openSqliteStore({ directory, clock, timers });
   try {
     let head = EMPTY_HEAD;
@@ -394,15 +407,14 @@ test('a disk too small to keep room on it is used to its end', async (t) => {
     assert.deepEqual((await store.tenant('default').log.get('s1'))?.head, head);
   } finally {
     await store.close();
-    spawnSync('umount', [directory], { stdio: 'ignore' });
+    disk.gone();
   }
 });
 
 test('a large write that does not fit does not take a small one with it', async (t) => {
-  const directory = directoryFor(t);
-  const mount = (...args: string[]): number | null => spawnSync('mount', args, { stdio: 'ignore' }).status;
-  if (process.getuid?.() !== 0) return t.skip('needs root');
-  if (mount('-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', directory) !== 0) return t.skip('needs leave to mount a tmpfs');
+  const disk = smallDisk(t, '3m');
+  if (disk === null) return;
+  const { directory } = disk;
   const store = await openSqliteStore({ directory, clock, timers });
   try {
     const { log } = store.tenant('default');
@@ -417,6 +429,6 @@ test('a large write that does not fit does not take a small one with it', async 
     );
   } finally {
     await store.close();
-    spawnSync('umount', [directory], { stdio: 'ignore' });
+    disk.gone();
   }
 });
