@@ -465,6 +465,12 @@ test('a session that is quarantined says so, keeps its log readable, and takes n
   assert.equal(await world.code('runs.start', start(session, 'three')), 'invalid_state');
   assert.equal(await world.code('waits.list', { session, limit: 1 }), 'invalid_state');
   assert.equal((await world.call('runs.get', { session, run })).text, 'ok');
+  const { causes } = await world.call('explain.get', { session, run });
+  assert.deepEqual(
+    causes.map(({ code }) => code),
+    ['ended'],
+    'what has ended waits for nothing',
+  );
   assert.ok((await world.call('messages.list', { session, limit: 10 })).messages.length > 0);
   assert.equal((await world.open()).session === session, false);
   const same = await world.crash();

@@ -17,6 +17,7 @@ import { LIMITS } from '../limits.ts';
 import type { LogStore } from '../ports.ts';
 import { notFound } from './views.ts';
 import { wireFrame } from '../log/wire.ts';
+import { isEnded } from '../streams/rest.ts';
 import { isServed } from './nodes.ts';
 import type { Answered, Methods } from './shared.ts';
 import { ok, pageOf } from './shared.ts';
@@ -56,7 +57,7 @@ export function viewMethods(parts: Parts): Pick<Methods, ViewMethod> {
       const explanation = explainRun(progress, run, parts.system.clock.now());
       if (explanation === null) throw notFound(`run ${run}`);
       const { agent, status, causes } = explanation;
-      if (parts.quarantine.has(session)) causes.unshift(QUARANTINED);
+      if (!isEnded({ status }) && parts.quarantine.has(session)) causes.unshift(QUARANTINED);
       else if (NEEDS_WORKER.has(status) && !(await isServed(parts, agent))) causes.unshift(noWorker(agent));
       return ok(explanation);
     },
